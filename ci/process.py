@@ -1,0 +1,216 @@
+"""The one thin layer that runs other programs.
+
+Given an argument list it runs it in a group of its own, so that Ctrl-C or a kill ends the whole
+group, with its output in a log file; a failure is a `CommandFailed` with the log's last lines.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from ci.problem import Problem
+
+# What a failure shows of the log: enough for a compiler's message, not a screenful.
+TAIL_LINES = 12
+# How long a group may take to end by itself before it is killed, in seconds.
+GRACE = 3.0
+
+Argument = str | Path
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class CommandFailed(Problem):
+    """A program ended with a failure: one line, then the last lines it wrote, `tail`.
+
+    `status` is the exit code, or minus the signal that ended it; `log` holds all of its output,
+    None for `capture`.
+    """
+
+    def __init__(
+        self, argv: Sequence[Argument], status: int, tail: str, log: Path | None = None
+    ) -> None:
+        how = f"exit code {status}" if status >= 0 else f"signal {signal.Signals(-status).name}"
+        where = f"; the whole log is {log}" if log else ""
+        lines = "".join(f"\n  | {line}" for line in tail.splitlines())
+        super().__init__(f"{_short(argv)} failed with {how}{where}{lines}")
+        self.status = status
+        self.tail = tail
+        self.log = log
+
+
+def run(
+    argv: Sequence[Argument],
+    *,
+    log: Path,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    on_line: Callable[[str], None] | None = None,
+    quiet: bool = False,
+) -> None:
+    """Run `argv` to its end, its output appended to the file `log`.
+
+    Prints the command on stderr unless `quiet`. `on_line` is given each line of output, without
+    its end. Raises `CommandFailed`, or a `Problem` when the program is not there.
+    """
+    if not quiet:
+        print(f"$ {_short(argv)}", file=sys.stderr, flush=True)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as sink:
+        sink.write(f"$ {shlex.join(map(str, argv))}\n".encode())
+        sink.flush()
+        start = sink.tell()
+        child = _start(
+            argv,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            # A pipe only when somebody listens: a grandchild that stays behind keeps one open.
+            stdout=subprocess.PIPE if on_line else sink,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            if on_line and child.stdout:
+                for line in child.stdout:
+                    sink.write(line)
+                    on_line(line.decode(errors="replace").rstrip("\r\n"))
+            status = child.wait()
+        except BaseException:
+            _end([child])
+            raise
+        finally:
+            _running.discard(child)
+    if status:
+        raise CommandFailed(argv, status, _tail(log, start), log)
+
+
+def capture(
+    argv: Sequence[Argument],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float | None = None,
+) -> str:
+    """What `argv` writes to its standard output; `timeout` in seconds.
+
+    Raises `CommandFailed` with what it wrote to its standard error, or a `Problem` when the
+    program is not there or does not answer in time.
+    """
+    child = _start(
+        argv,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        out, err = child.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired as error:
+        _end([child])
+        raise Problem(f"{_short(argv)} gave no answer within {timeout} s") from error
+    except BaseException:
+        _end([child])
+        raise
+    finally:
+        _running.discard(child)
+    if child.returncode:
+        tail = err.decode(errors="replace").splitlines()[-TAIL_LINES:]
+        raise CommandFailed(argv, child.returncode, "\n".join(tail))
+    return out.decode(errors="replace")
+
+
+def in_threads(function: Callable[[T], R], items: Iterable[T], jobs: int) -> list[R]:
+    """`function` of each item, `jobs` at a time; the results in the items' order.
+
+    One item's `Problem` does not stop the others; when all are done the problems are raised as
+    one. Anything else (Ctrl-C, a kill, a bug) ends the programs that run and starts no more.
+    """
+    with ThreadPoolExecutor(max_workers=max(jobs, 1)) as pool:
+        futures = [pool.submit(function, item) for item in items]
+        try:
+            problems = [future.exception() for future in futures]
+            for problem in problems:
+                if problem is not None and not isinstance(problem, Problem):
+                    raise problem
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            end_all()
+            raise
+    told = [problem for problem in problems if problem is not None]
+    if len(told) == 1:
+        raise told[0]
+    if told:
+        raise Problem("\n".join([f"{len(told)} of {len(problems)} failed", *map(str, told)]))
+    return [future.result() for future in futures]
+
+
+def end_all() -> None:
+    """End every program that runs, with its group, and let no thread start another."""
+    global _ending
+    _ending = True
+    _end(list(_running))
+
+
+_running: set[subprocess.Popen[bytes]] = set()
+_ending = False
+_starting = threading.Lock()
+
+
+def _start(argv: Sequence[Argument], **settings: object) -> subprocess.Popen[bytes]:
+    """Start it in a group of its own, which dies with this process whatever ends that."""
+    with _starting:
+        if _ending:
+            raise KeyboardInterrupt
+        try:
+            child: subprocess.Popen[bytes] = subprocess.Popen(
+                [str(argument) for argument in argv],
+                start_new_session=True,
+                **settings,  # type: ignore[call-overload]
+            )
+        except FileNotFoundError as error:
+            raise Problem(f"{argv[0]} cannot be run: {error.strerror}: {error.filename}") from error
+        except PermissionError as error:
+            raise Problem(f"{argv[0]} cannot be run: {error.strerror}") from error
+        _running.add(child)
+        return child
+
+
+def _end(children: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Ask each group to end, wait a little, kill what is left."""
+    for child in children:
+        _signal(child, signal.SIGTERM)
+    for child in children:
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(GRACE)
+    for child in children:
+        _signal(child, getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
+def _signal(child: subprocess.Popen[bytes], signum: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        # The group's number is the child's: it leads its own session.
+        os.killpg(child.pid, signum)
+
+
+def _short(argv: Sequence[Argument]) -> str:
+    """The command as a person would type it, cut where it gets long."""
+    text = shlex.join([Path(argv[0]).name, *map(str, argv[1:])]).replace("\n", " ")
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def _tail(log: Path, start: int) -> str:
+    with log.open("rb") as output:
+        output.seek(max(start, output.seek(0, os.SEEK_END) - 16384))
+        lines = output.read().decode(errors="replace").splitlines()
+    return "\n".join(lines[-TAIL_LINES:])

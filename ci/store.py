@@ -1,0 +1,205 @@
+"""Content-addressed folders in the user's cache: what was built is found again by its key.
+
+Given a name, a key and a function that makes a folder's contents, `Store.get` gives the folder:
+looked up when it is there and whole, else made next door and renamed into place. Killed at any
+moment it leaves nothing half done; two processes at once share one making.
+
+    KIND/NAME-KEY/            an entry, with `.seal.json`: the size of each of its files
+    KIND/.locks/NAME-KEY      held while the entry is made or mended
+    KIND/.making/NAME-KEY.PID what is being made; with no lock held, what a dead process left
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ci.problem import Problem
+from ci.process import CommandFailed
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+SEAL = ".seal.json"
+# EFBIG is what a limit on file sizes (ulimit -f) answers with.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def cache_root() -> Path:
+    """Where everything built is kept: M2CRYPTO_CACHE, else `m2crypto` in the user's cache."""
+    named = os.environ.get("M2CRYPTO_CACHE")
+    if named:
+        return Path(named).expanduser().absolute()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("m2crypto", appauthor=False)
+
+
+def key(**facts: object) -> str:
+    """Sixteen hexadecimal digits of the sha256 over the facts, as canonical JSON."""
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The entries of one kind under `root`."""
+
+    root: Path
+    kind: str
+
+    @property
+    def folder(self) -> Path:
+        """Where this kind's entries are."""
+        return self.root / self.kind
+
+    def find(self, name: str, key: str) -> Path | None:
+        """The entry's folder if it is there and whole, else None. Takes no lock, makes nothing."""
+        entry = self.folder / f"{name}-{key}"
+        return entry if _damage(entry) is None else None
+
+    def get(self, name: str, key: str, make: Callable[[Path], None]) -> Path:
+        """The entry's folder, made by `make(an empty folder)` if it is not there or damaged.
+
+        `make` may run in a folder other than the one returned, so nothing in it may name it.
+        Raises a `Problem` when the cache cannot be read or written or the disk is full.
+        """
+        with clear_errors(self.folder):
+            return self.find(name, key) or self._made(f"{name}-{key}", name, make)
+
+    def _made(self, label: str, name: str, make: Callable[[Path], None]) -> Path:
+        making = self.folder / ".making"
+        making.mkdir(parents=True, exist_ok=True)
+        with self._locked(label, name):
+            entry = self.folder / label
+            damage = _damage(entry)
+            if damage is None:
+                return entry
+            self._clear_leftovers(label)
+            if entry.exists():
+                print(f"{name}: {entry} is damaged ({damage}): making it again", file=sys.stderr)
+                entry.rename(making / f"{label}.damaged")
+                shutil.rmtree(making / f"{label}.damaged")
+            fresh = making / f"{label}.{os.getpid()}"
+            fresh.mkdir()
+            try:
+                make(fresh)
+                _seal(fresh)
+                fresh.rename(entry)
+            except BaseException:
+                shutil.rmtree(fresh, ignore_errors=True)
+                raise
+            return entry
+
+    @contextmanager
+    def _locked(self, label: str, name: str) -> Iterator[None]:
+        lock = self._lock(label)
+        # Imported here, as a look-up that finds its entry has no use for it and it is slow to load.
+        from filelock import Timeout
+
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            print(f"{name}: waiting for {self._maker(label)}, which makes it too", file=sys.stderr)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _lock(self, label: str) -> BaseFileLock:
+        from filelock import FileLock
+
+        locks = self.folder / ".locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        return FileLock(locks / label)
+
+    def _maker(self, label: str) -> str:
+        pids = [path.name.rpartition(".")[2] for path in self._leftovers(label)]
+        return f"process {pids[0]}" if pids else "another process"
+
+    def _leftovers(self, label: str) -> list[Path]:
+        return [
+            path
+            for path in (self.folder / ".making").glob("*.*")
+            if path.name.rpartition(".")[0] == label
+        ]
+
+    def _clear_leftovers(self, mine: str) -> None:
+        """Remove what dead processes left: whatever is being made with nobody holding its lock."""
+        from filelock import Timeout
+
+        for path in (self.folder / ".making").glob("*.*"):
+            label = path.name.rpartition(".")[0]
+            try:
+                if label == mine:
+                    shutil.rmtree(path, ignore_errors=True)
+                    continue
+                with self._lock(label).acquire(timeout=0):
+                    shutil.rmtree(path, ignore_errors=True)
+            except Timeout:
+                continue
+
+
+@contextmanager
+def clear_errors(folder: Path) -> Iterator[None]:
+    """Turn what the file system refuses, under `folder`, into a `Problem` of one clear line."""
+    try:
+        yield
+    except CommandFailed as failure:
+        # A compiler on a full disk fails with any exit code; only its words tell.
+        if os.strerror(errno.ENOSPC) in failure.tail:
+            raise _full(folder) from failure
+        raise
+    except OSError as error:
+        if error.errno in FULL:
+            raise _full(folder) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+            raise Problem(
+                f"the cache cannot be used: {error.strerror}: {error.filename or folder}; "
+                "make it yours to read and write, or set M2CRYPTO_CACHE to another folder"
+            ) from error
+        raise
+
+
+def _full(folder: Path) -> Problem:
+    return Problem(
+        f"the disk is full: no room left for {folder}; "
+        "free some, or set M2CRYPTO_CACHE to a folder on another disk"
+    )
+
+
+def _seal(entry: Path) -> None:
+    sizes = {
+        str(path.relative_to(entry)): path.lstat().st_size
+        for path in sorted(entry.rglob("*"))
+        if path.is_symlink() or not path.is_dir()
+    }
+    (entry / SEAL).write_text(json.dumps(sizes, indent=0), encoding="utf-8")
+
+
+def _damage(entry: Path) -> str | None:
+    """What is wrong with an entry, in words; None when every sealed file has its sealed size.
+
+    Sizes and not hashes: this runs at every look-up, and what damages a cache is a killed
+    process, a full disk or a person who removes files.
+    """
+    try:
+        sizes = json.loads((entry / SEAL).read_text(encoding="utf-8"))
+        for name, size in sizes.items():
+            if os.lstat(f"{entry}/{name}").st_size != size:
+                return f"{name} has changed its size"
+    except FileNotFoundError as error:
+        return f"{Path(error.filename).name} is missing"
+    except (ValueError, AttributeError):
+        return f"{SEAL} cannot be read"
+    return None
