@@ -1,0 +1,1 @@
+from M2Crypto._m2crypto import *

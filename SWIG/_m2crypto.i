@@ -1,0 +1,35 @@
+/*
+ * The extension M2Crypto._m2crypto: what Python may call of OpenSSL. One file an area; the C behind
+ * it, and the headers that SWIG reads with it, are in src/.
+ */
+%module(package="M2Crypto", threads="1") m2crypto
+/* SWIG's threads on everything would run its own helpers without the GIL: %thread is per function. */
+%nothread;
+
+%{
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include "m2.h"
+#include "handle.h"
+#include "raise.h"
+%}
+
+%ignore m2_buffer;
+%ignore m2_bytes;
+%include "src/m2.h"
+%include "typemaps.i"
+%include "handles.i"
+
+/* The constants and algorithms of the build at hand, listed from its headers by ci/extension.py. */
+%include "openssl_names.i"
+
+%include "err.i"
+%include "rand.i"
+%include "bn.i"
+%include "bio.i"
+%include "asn1.i"
+%include "evp.i"
+%include "rsa.i"
+%include "ec.i"
+%include "x509.i"
+%include "ssl.i"

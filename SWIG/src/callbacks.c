@@ -1,0 +1,119 @@
+/*
+ * Callbacks from OpenSSL into Python. They run with the GIL acquired, whether or not the call that
+ * they happen in released it, and they leave an exception where the caller finds it: in the thread's
+ * error indicator, which the wrapper looks at before it looks at OpenSSL's error queue.
+ */
+#include <Python.h>
+#include <string.h>
+
+#include "m2.h"
+
+/* Copy the passphrase; -1 with an exception set when it is of another type or too long. */
+static int copy_passphrase(PyObject *answer, char *buffer, int size)
+{
+    PyObject *encoded = NULL;
+    char *data;
+    Py_ssize_t length;
+    int result = -1;
+
+    if (PyUnicode_Check(answer)) {
+        encoded = PyUnicode_AsUTF8String(answer);
+        if (encoded == NULL)
+            goto done;
+        answer = encoded;
+    }
+    if (!PyBytes_Check(answer)) {
+        PyErr_SetString(PyExc_TypeError, "a passphrase callback returns str or bytes");
+        goto done;
+    }
+    if (PyBytes_AsStringAndSize(answer, &data, &length) < 0)
+        goto done;
+    if (length > size) {
+        PyErr_Format(PyExc_ValueError, "the passphrase is longer than %d bytes", size);
+        goto done;
+    }
+    memcpy(buffer, data, (size_t)length);
+    result = (int)length;
+done:
+    Py_XDECREF(encoded);
+    return result;
+}
+
+int m2_password(char *buffer, int size, int writing, void *callback)
+{
+    PyGILState_STATE state;
+    PyObject *answer = NULL;
+    int length = -1;
+
+    if (callback == NULL) {
+        m2_error("the key is encrypted and no passphrase callback was given");
+        return -1;
+    }
+    state = PyGILState_Ensure();
+    if (PyErr_Occurred())
+        goto done;
+    answer = PyObject_CallFunction((PyObject *)callback, "i", writing);
+    if (answer == NULL)
+        goto done;
+    length = copy_passphrase(answer, buffer, size);
+done:
+    Py_XDECREF(answer);
+    PyGILState_Release(state);
+    return length;
+}
+
+/* Call and drop both arguments and answer; the GIL is held. */
+static int call(PyObject *callback, PyObject *arguments)
+{
+    PyObject *answer;
+    int result = -1;
+
+    if (arguments == NULL)
+        return -1;
+    answer = PyObject_CallObject(callback, arguments);
+    Py_DECREF(arguments);
+    if (answer != NULL) {
+        result = PyObject_IsTrue(answer);
+        Py_DECREF(answer);
+    }
+    return result;
+}
+
+int m2_call_ints(m2_callback callback, int count, const int *arguments)
+{
+    PyGILState_STATE state = PyGILState_Ensure();
+    PyObject *tuple = NULL;
+    int result = -1;
+    int i;
+
+    if (!PyErr_Occurred())
+        tuple = PyTuple_New(count);
+    for (i = 0; tuple != NULL && i < count; i++) {
+        PyObject *number = PyLong_FromLong(arguments[i]);
+
+        if (number == NULL || PyTuple_SetItem(tuple, i, number) < 0) {
+            Py_DECREF(tuple);
+            tuple = NULL;
+        }
+    }
+    if (tuple != NULL)
+        result = call(callback, tuple);
+    PyGILState_Release(state);
+    return result;
+}
+
+void m2_callback_keep(m2_callback callback)
+{
+    PyGILState_STATE state = PyGILState_Ensure();
+
+    Py_XINCREF(callback);
+    PyGILState_Release(state);
+}
+
+void m2_callback_drop(m2_callback callback)
+{
+    PyGILState_STATE state = PyGILState_Ensure();
+
+    Py_XDECREF(callback);
+    PyGILState_Release(state);
+}

@@ -1,0 +1,66 @@
+/*
+ * From OpenSSL's error queue to a Python exception. Only the queue is read here; which class it
+ * becomes, and its text, is decided by M2Crypto.Err, so that there is no state of the process.
+ */
+#include <Python.h>
+
+#include "m2.h"
+#include "raise.h"
+
+#if OPENSSL_VERSION_NUMBER < 0x30000000L
+static unsigned long next_error(const char **data, int *flags)
+{
+    return ERR_get_error_line_data(NULL, NULL, data, flags);
+}
+#else
+static unsigned long next_error(const char **data, int *flags)
+{
+    return ERR_get_error_all(NULL, NULL, NULL, data, flags);
+}
+#endif
+
+/* The queue, oldest first, as a list of (code, data); the queue is empty afterwards. */
+static PyObject *drain(void)
+{
+    PyObject *errors = PyList_New(0);
+    const char *data;
+    int flags;
+    unsigned long code;
+
+    while (errors != NULL && (code = next_error(&data, &flags)) != 0) {
+        PyObject *error = Py_BuildValue("(ks)", code, flags & ERR_TXT_STRING ? data : "");
+
+        if (error == NULL || PyList_Append(errors, error) < 0) {
+            Py_DECREF(errors);
+            errors = NULL;
+        }
+        Py_XDECREF(error);
+    }
+    ERR_clear_error();
+    return errors;
+}
+
+void m2_raise(const char *function)
+{
+    PyObject *errors = NULL;
+    PyObject *module = NULL;
+    PyObject *exception = NULL;
+
+    if (PyErr_Occurred()) {
+        ERR_clear_error();
+        return;
+    }
+    errors = drain();
+    if (errors == NULL)
+        goto done;
+    module = PyImport_ImportModule("M2Crypto.Err");
+    if (module == NULL)
+        goto done;
+    exception = PyObject_CallMethod(module, "_exception", "sO", function, errors);
+    if (exception != NULL)
+        PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+done:
+    Py_XDECREF(exception);
+    Py_XDECREF(module);
+    Py_XDECREF(errors);
+}

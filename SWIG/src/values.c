@@ -1,0 +1,72 @@
+/*
+ * The values that cross between Python and C (m2.h), as far as they need no Python.
+ */
+#include <limits.h>
+#include <string.h>
+
+#include "m2.h"
+
+#if OPENSSL_VERSION_NUMBER < 0x30000000L
+#define ERR_raise(library, reason) ERR_put_error(library, 0, reason, OPENSSL_FILE, OPENSSL_LINE)
+#endif
+
+void m2_error(const char *message)
+{
+    ERR_raise(ERR_LIB_USER, ERR_R_OPERATION_FAIL);
+    ERR_add_error_data(1, message);
+}
+
+int m2_fits_int(size_t length)
+{
+    if (length <= INT_MAX)
+        return 1;
+    m2_error("the data are longer than 2 GiB");
+    return 0;
+}
+
+m2_bytes m2_bytes_new(size_t length)
+{
+    m2_bytes bytes = {NULL, length};
+
+    /* Never NULL for an empty result: NULL says that the function failed. */
+    bytes.data = OPENSSL_malloc(length == 0 ? 1 : length);
+    if (bytes.data == NULL)
+        m2_error("out of memory");
+    return bytes;
+}
+
+void m2_bytes_free(m2_bytes *bytes)
+{
+    OPENSSL_clear_free(bytes->data, bytes->length);
+    bytes->data = NULL;
+    bytes->length = 0;
+}
+
+m2_bytes m2_bytes_from_bio(BIO *bio)
+{
+    m2_bytes bytes = {NULL, 0};
+    char *data = NULL;
+    long length;
+
+    if (bio == NULL)
+        return bytes;
+    length = BIO_get_mem_data(bio, &data);
+    bytes = m2_bytes_new((size_t)length);
+    if (bytes.data != NULL && length > 0)
+        memcpy(bytes.data, data, (size_t)length);
+    BIO_free(bio);
+    return bytes;
+}
+
+m2_bytes m2_bytes_from_i2d(int (*i2d)(const void *, unsigned char **), const void *object)
+{
+    m2_bytes bytes = {NULL, 0};
+    unsigned char *data = NULL;
+    int length = i2d(object, &data);
+
+    if (length >= 0) {
+        bytes.data = data;
+        bytes.length = (size_t)length;
+    }
+    return bytes;
+}

@@ -1,0 +1,158 @@
+/*
+ * How values cross between Python and C: the types of src/m2.h, and handles (src/handle.h).
+ */
+
+/* ---- names ---------------------------------------------------------------------------------- */
+
+/* Our own functions lose their prefix, OpenSSL's are offered in lower case: m2_rsa_sign is rsa_sign,
+ * X509_NAME_new is x509_name_new. */
+%rename("%(strip:[m2_])s", %$isfunction, regextarget=1) "^m2_";
+%rename("%(lower)s", %$isfunction, regextarget=1) "^[A-Z]";
+
+/* ---- results -------------------------------------------------------------------------------- */
+
+%typemap(out, noblock=1) m2_status {
+    if ($1 <= 0) {
+        m2_raise("$symname");
+        SWIG_fail;
+    }
+    $result = PyLong_FromLong($1);
+}
+
+%typemap(out, noblock=1) m2_verdict {
+    if ($1 < 0 || PyErr_Occurred()) {
+        m2_raise("$symname");
+        SWIG_fail;
+    }
+    ERR_clear_error();
+    $result = PyLong_FromLong($1);
+}
+
+%typemap(out, noblock=1) m2_number {
+    if ($1 < 0) {
+        m2_raise("$symname");
+        SWIG_fail;
+    }
+    $result = PyLong_FromLongLong($1);
+}
+
+%typemap(out, noblock=1) m2_bytes {
+    if ($1.data == NULL) {
+        m2_raise("$symname");
+        SWIG_fail;
+    }
+    $result = PyBytes_FromStringAndSize((const char *)$1.data, (Py_ssize_t)$1.length);
+    m2_bytes_free(&$1);
+}
+
+/* ---- arguments ------------------------------------------------------------------------------ */
+
+%typemap(in) m2_buffer (Py_buffer view = {0}) {
+    if (PyObject_GetBuffer($input, &view, PyBUF_SIMPLE) < 0)
+        SWIG_fail;
+    $1.data = view.buf;
+    $1.length = (size_t)view.len;
+}
+
+%typemap(in) m2_buffer OPTIONAL (Py_buffer view = {0}) {
+    $1.data = NULL;
+    $1.length = 0;
+    if ($input != Py_None) {
+        if (PyObject_GetBuffer($input, &view, PyBUF_SIMPLE) < 0)
+            SWIG_fail;
+        $1.data = view.buf;
+        $1.length = (size_t)view.len;
+    }
+}
+
+%typemap(freearg, noblock=1) m2_buffer, m2_buffer OPTIONAL {
+    if (view$argnum.obj != NULL)
+        PyBuffer_Release(&view$argnum);
+}
+
+/* Text may not be NULL: OpenSSL reads strings without looking. */
+%typemap(check, noblock=1) const char * {
+    if ($1 == NULL) {
+        PyErr_SetString(PyExc_TypeError, "$symname: argument $argnum is text, not None");
+        SWIG_fail;
+    }
+}
+%typemap(check) const char *OPTIONAL "";
+
+%typemap(in) m2_callback {
+    if ($input != Py_None && !PyCallable_Check($input)) {
+        PyErr_SetString(PyExc_TypeError, "$symname: argument $argnum is a callable or None");
+        SWIG_fail;
+    }
+    $1 = $input == Py_None ? NULL : $input;
+}
+
+/* ---- handles -------------------------------------------------------------------------------- */
+
+%define %handle(TYPE, RELEASE)
+%{
+static void release_##TYPE(void *object)
+{
+    RELEASE((TYPE *)object);
+}
+static const m2_handle_type handle_##TYPE = {#TYPE, release_##TYPE};
+%}
+
+%typemap(in, noblock=1) TYPE *, const TYPE * {
+    $1 = m2_handle_get($input, &handle_##TYPE);
+    if ($1 == NULL)
+        SWIG_fail;
+}
+/* None is NULL, where a parameter is called OPTIONAL. */
+%typemap(in, noblock=1) TYPE *OPTIONAL, const TYPE *OPTIONAL {
+    $1 = NULL;
+    if ($input != Py_None) {
+        $1 = m2_handle_get($input, &handle_##TYPE);
+        if ($1 == NULL)
+            SWIG_fail;
+    }
+}
+/* The function frees what it gets: the handle is spent. */
+%typemap(in, noblock=1) TYPE *RELEASE {
+    $1 = m2_handle_take($input, &handle_##TYPE);
+    if ($1 == NULL)
+        SWIG_fail;
+}
+/* A handle owns what it holds, so every function that returns one returns a reference of its own. */
+%typemap(out, noblock=1) TYPE *, const TYPE * {
+    if ($1 == NULL) {
+        m2_raise("$symname");
+        SWIG_fail;
+    }
+    $result = m2_handle_new((void *)$1, &handle_##TYPE);
+}
+%enddef
+
+/* A function that answers None where OpenSSL has nothing to give and no error is queued. */
+%define %none_for_null(TYPE, FUNCTION)
+%typemap(out, noblock=1) TYPE *FUNCTION {
+    if ($1 == NULL) {
+        if (ERR_peek_error() != 0 || PyErr_Occurred()) {
+            m2_raise("$symname");
+            SWIG_fail;
+        }
+        $result = Py_None;
+        Py_INCREF(Py_None);
+    } else {
+        $result = m2_handle_new((void *)$1, &handle_##TYPE);
+    }
+}
+%enddef
+
+/* ---- the GIL -------------------------------------------------------------------------------- */
+
+/* %thread FUNCTION; (SWIG's own) runs it without the GIL. %thread_large does so only when its
+ * argument number ARGUMENT, an m2_buffer, is large enough to be worth the 44 ns. */
+%define %thread_large(FUNCTION, ARGUMENT)
+%exception FUNCTION {
+    PyThreadState *waiting = ARGUMENT.length > M2_GIL_THRESHOLD ? PyEval_SaveThread() : NULL;
+    $action
+    if (waiting != NULL)
+        PyEval_RestoreThread(waiting);
+}
+%enddef

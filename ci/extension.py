@@ -1,0 +1,366 @@
+"""How the extension is made: from an OpenSSL prefix to what SWIG, the compiler and the linker are told.
+
+Given the environment's variables it finds OpenSSL, asks the compiler what that OpenSSL's headers
+define, and gives the names that Python shall see and the flags of each step. setup.py runs the
+steps. This module needs only the standard library and Python 3.9, because it runs wherever the
+package is built.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+ROOT = Path(__file__).resolve().parent.parent
+SWIG_DIR = ROOT / "SWIG"
+INTERFACE = SWIG_DIR / "_m2crypto.i"
+EXPORTS = SWIG_DIR / "exports.map"
+OLDEST_SWIG = (4, 4)
+OLDEST_OPENSSL = 0x10101000
+# From this OpenSSL on nothing deprecated is called: what is, is not even declared.
+WITHOUT_DEPRECATED = 0x30000000
+# The buffer protocol is in the limited API from 3.11 on.
+LIMITED_API = (3, 11)
+
+HEADERS = (
+    "asn1", "bio", "bn", "crypto", "ec", "err", "evp", "objects", "opensslv", "pem", "pkcs7",
+    "rand", "rsa", "ssl", "x509", "x509_vfy", "x509v3",
+)  # fmt: skip
+
+# The integer macros that Python sees under their own names, each where the build at hand has it.
+CONSTANTS = re.compile(
+    r"""
+    NID_\w+ | OPENSSL_VERSION_NUMBER | OPENSSL_NO_\w+
+    | ASN1_STRFLGS_\w+ | V_ASN1_\w+ | MBSTRING_\w+ | B_ASN1_\w+
+    | BIO_FLAGS_\w+ | ERR_LIB_\w+
+    | EVP_MAX_\w+ | EVP_PKEY_(RSA|RSA_PSS|DSA|DH|EC|X25519|X448|ED25519|ED448)
+    | GEN_\w+
+    | OPENSSL_EC_\w+ | PKCS5_SALT_LEN | PKCS7_[A-Z]+
+    | RSA_(F4|3|\w+_PADDING|PSS_SALTLEN_\w+)
+    | SSL_(OP|MODE|VERIFY|SESS_CACHE|ERROR|CB|ST|FILETYPE|SENT|RECEIVED)_\w+
+    | (SSL3|TLS1|TLS1_[123]|DTLS1|DTLS1_2)_VERSION
+    | TLSEXT_(NAMETYPE|STATUSTYPE)_\w+
+    | X509_(V|PURPOSE|CHECK_FLAG|TRUST|L|LU|R)_\w+ | X509v3_KU_\w+ | X509V3_(EXT|ADD)_\w+
+    | XN_FLAG_\w+ | XKU_\w+ | KU_\w+ | CRL_REASON_\w+
+    """,
+    re.VERBOSE,
+)
+MACRO = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)(?!\w|\()", re.MULTILINE)
+LINE_MARKER = re.compile(r'^#(?:line)?\s+\d+\s+"([^"]+)"', re.MULTILINE)
+ALGORITHM = re.compile(r"\bconst\s+(EVP_MD|EVP_CIPHER)\s*\*\s*(EVP_\w+)\s*\(\s*void\s*\)")
+# What the value of an integer macro expands to. Some stand for names that the build has not.
+INTEGER = re.compile(r"(?:0[xX][0-9a-fA-F]+[lLuU]*|\d+[lLuU]*|u?int\d+_t|unsigned|long|int|[-+~|&<()\s])+")
+PROBE = "m2_probe"
+
+
+class BuildError(Exception):
+    """Why the extension cannot be built, in one line that says the way out."""
+
+
+@dataclass(frozen=True)
+class OpenSSL:
+    """Where an OpenSSL is, and how the extension is linked to it."""
+
+    include_dirs: tuple[str, ...]
+    link_args: tuple[str, ...]
+    static: bool
+    origin: str
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the headers of one OpenSSL offer: macros that are integers, and algorithms by type."""
+
+    version: int
+    constants: tuple[str, ...]
+    algorithms: tuple[tuple[str, str], ...]
+
+    @property
+    def told(self) -> dict[str, str]:
+        """The macros that SWIG is told, so that its #ifdefs say what the compiler's say."""
+        missing = [name for name in self.constants if name.startswith("OPENSSL_NO_")]
+        return {"OPENSSL_VERSION_NUMBER": f"{self.version:#x}", **dict.fromkeys(missing, "1")}
+
+
+def find_openssl(environ: Mapping[str, str]) -> OpenSSL:
+    """Find OpenSSL: OPENSSL_DIR, else pkg-config.
+
+    Raises:
+        BuildError: neither leads to headers and libraries.
+    """
+    folder = environ.get("OPENSSL_DIR")
+    return from_prefix(Path(folder)) if folder else from_pkg_config(environ)
+
+
+def from_prefix(prefix: Path) -> OpenSSL:
+    """Take the OpenSSL installed in `prefix`, statically when it has static libraries."""
+    prefix = prefix.resolve()
+    if not (prefix / "include" / "openssl" / "opensslv.h").is_file():
+        raise BuildError(
+            f"OPENSSL_DIR: {prefix} has no include/openssl/opensslv.h; "
+            "set it to the folder that OpenSSL was installed in"
+        )
+    include_dirs = (str(prefix / "include"),)
+    for name in ("lib64", "lib"):
+        folder = prefix / name
+        archives = [folder / f"{stem}{suffix}" for stem, suffix in _static_names()]
+        if all(archive.is_file() for archive in archives):
+            system = _static_system_libraries()
+            return OpenSSL(include_dirs, (*map(str, archives), *system), True, str(prefix))
+        if any(folder.glob("libcrypto.so*")) or any(folder.glob("libcrypto*.dylib")):
+            args = (f"-L{folder}", f"-Wl,-rpath,{folder}", "-lssl", "-lcrypto")
+            return OpenSSL(include_dirs, args, False, str(prefix))
+    raise BuildError(
+        f"OPENSSL_DIR: {prefix} has no libssl and libcrypto in lib or lib64; "
+        "install OpenSSL there whole, not only its headers"
+    )
+
+
+def _static_names() -> tuple[tuple[str, str], ...]:
+    if sys.platform == "win32":
+        return (("libssl", ".lib"), ("libcrypto", ".lib"))
+    return (("libssl", ".a"), ("libcrypto", ".a"))
+
+
+def _static_system_libraries() -> tuple[str, ...]:
+    """What a static libcrypto itself is linked to."""
+    if sys.platform == "win32":
+        return tuple(f"{name}.lib" for name in ("ws2_32", "gdi32", "advapi32", "crypt32", "user32"))
+    return ("-lpthread", "-ldl") if sys.platform.startswith("linux") else ()
+
+
+def from_pkg_config(environ: Mapping[str, str]) -> OpenSSL:
+    """Take the OpenSSL that pkg-config knows: on most machines the distribution's, shared."""
+    program = environ.get("PKG_CONFIG") or shutil.which("pkg-config")
+    way_out = (
+        "set OPENSSL_DIR to an OpenSSL prefix (`nox -s openssl -- 3.5` makes one), or install the "
+        "headers: apt-get install libssl-dev pkg-config; dnf install openssl-devel; "
+        "apk add openssl-dev pkgconf; brew install openssl@3 pkgconf"
+    )
+    if program is None:
+        raise BuildError(f"no OpenSSL: OPENSSL_DIR is not set and there is no pkg-config; {way_out}")
+    answers = []
+    for question in ("--cflags-only-I", "--libs"):
+        answer = subprocess.run(  # noqa: S603
+            [program, question, "openssl"], capture_output=True, text=True, check=False
+        )
+        if answer.returncode != 0:
+            raise BuildError(
+                f"no OpenSSL: OPENSSL_DIR is not set and pkg-config knows no openssl; {way_out}"
+            )
+        answers.append(shlex.split(answer.stdout))
+    include_dirs = tuple(flag[2:] for flag in answers[0] if flag.startswith("-I"))
+    return OpenSSL(include_dirs, tuple(answers[1]), False, "pkg-config")
+
+
+def preprocess(compiler: Sequence[str], source: str, include_dirs: Iterable[str], at: Path) -> str:
+    """Run the compiler's preprocessor over `source`, written into the folder `at`."""
+    path = at / "probe.c"
+    path.write_text(source, encoding="ascii")
+    flag = "/E" if Path(compiler[0]).stem.lower() == "cl" else "-E"
+    command = [*compiler, flag, *(f"-I{folder}" for folder in include_dirs), str(path)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    except FileNotFoundError:
+        raise BuildError(f"no C compiler: {compiler[0]} is not there; install gcc or clang") from None
+    if done.returncode != 0:
+        line = next((li for li in done.stderr.splitlines() if "error" in li), done.stderr.strip())
+        raise BuildError(f"OpenSSL's headers do not go through {compiler[0]}: {line}")
+    return done.stdout
+
+
+def read_names(compiler: Sequence[str], openssl: OpenSSL, at: Path) -> Names:
+    """Ask the compiler what the headers of `openssl` define.
+
+    The candidates are found in the text of the headers that were read; whether each is defined in
+    this build is then the preprocessor's answer, on any compiler.
+    """
+    version = _read_version(compiler, openssl, at)
+    includes = "#define OPENSSL_NO_DEPRECATED\n" if version >= WITHOUT_DEPRECATED else ""
+    includes += "".join(f"#include <openssl/{name}.h>\n" for name in HEADERS)
+    text = preprocess(compiler, includes, openssl.include_dirs, at)
+    headers = {Path(name) for name in LINE_MARKER.findall(text)}
+    candidates = sorted(
+        {
+            name
+            for header in headers
+            if header.parent.name == "openssl"
+            for name in MACRO.findall(header.read_text(encoding="utf-8", errors="replace"))
+            if CONSTANTS.fullmatch(name)
+        }
+    )
+    questions = "".join(f'#ifdef {name}\n{PROBE} "{name}" {name}\n#endif\n' for name in candidates)
+    answers = preprocess(compiler, includes + questions, openssl.include_dirs, at)
+    values = dict(re.findall(rf'^{PROBE} "(\w+)" ?(.*)$', answers, re.MULTILINE))
+    constants = (
+        name
+        for name, value in values.items()
+        if name.startswith("OPENSSL_NO_") or INTEGER.fullmatch(value)
+    )
+    return Names(version, tuple(constants), tuple(dict.fromkeys(ALGORITHM.findall(text))))
+
+
+def _read_version(compiler: Sequence[str], openssl: OpenSSL, at: Path) -> int:
+    """OPENSSL_VERSION_NUMBER, which the preprocessor leaves as shifts and ors of literals."""
+    source = f"#include <openssl/opensslv.h>\n{PROBE} OPENSSL_VERSION_NUMBER\n"
+    answer = preprocess(compiler, source, openssl.include_dirs, at)
+    expression = answer.rpartition(PROBE)[2].strip()
+    if not re.fullmatch(r"[0-9a-fA-FxXlLuU()|<\s]+", expression):
+        raise BuildError(f"OPENSSL_VERSION_NUMBER in {openssl.origin} is no number: {expression}")
+    plain = re.sub(r"\b(0[xX][0-9a-fA-F]+|\d+)[lLuU]*", r"\1", expression)
+    version = int(eval(plain, {"__builtins__": {}}))  # noqa: S307  (digits and operators, see above)
+    if version < OLDEST_OPENSSL:
+        raise BuildError(f"OpenSSL in {openssl.origin} is older than 1.1.1; install a newer one")
+    return version
+
+
+def interface_of(names: Names) -> str:
+    """The SWIG file that offers a build's constants and algorithms."""
+    lines = ["/* Made by ci/extension.py from the headers of the OpenSSL at hand. */", "%{"]
+    lines += [f"#include <openssl/{name}.h>" for name in HEADERS]
+    lines.append("%}")
+    for name in names.constants:
+        if name in names.told:
+            # SWIG is told this macro and expands it, except in quotes.
+            lines.append(f'%rename("{name}") m2_{name};')
+            lines.append(f"%constant long long m2_{name} = {names.told[name]};")
+        else:
+            lines.append(f"%constant long long {name} = {name};")
+    lines.append("%constant const char *OPENSSL_VERSION_TEXT = OPENSSL_VERSION_TEXT;")
+    for kind, function in names.algorithms:
+        # They are constants of OpenSSL: nobody frees them.
+        lines.append(f"%rename({function[4:].lower()}) {function};")
+        lines.append(f"const {kind} *{function}(void);")
+    return "\n".join(lines) + "\n"
+
+
+def swig_command(swig: str, names: Names, generated: Path) -> list[str]:
+    """The SWIG run that writes `generated`/_m2crypto_wrap.c.
+
+    SWIG's own proxy module is not used: M2Crypto.m2 imports the extension itself.
+    """
+    return [
+        swig,
+        "-python",
+        *(f"-D{name}={value}" for name, value in names.told.items()),
+        f"-I{SWIG_DIR}",
+        f"-I{generated}",
+        "-outdir",
+        str(generated),
+        "-o",
+        str(generated / "_m2crypto_wrap.c"),
+        str(INTERFACE),
+    ]
+
+
+def find_swig(environ: Mapping[str, str]) -> tuple[str, str]:
+    """Find SWIG: the program's path, and its version.
+
+    Raises:
+        BuildError: there is none, or one older than 4.4.
+    """
+    path = environ.get("SWIG") or shutil.which("swig", path=sysconfig.get_path("scripts"))
+    path = path or shutil.which("swig")
+    if path is None:
+        raise BuildError("no SWIG: run `pip install 'swig>=4.4'`")
+    text = subprocess.run([path, "-version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
+    found = re.search(r"SWIG Version (\d+)\.(\d+)\.(\d+)", text)
+    if found is None:
+        raise BuildError(f"SWIG: {path} does not say its version; run `pip install 'swig>=4.4'`")
+    if (int(found[1]), int(found[2])) < OLDEST_SWIG:
+        raise BuildError(f"SWIG {'.'.join(found.groups())} is too old; run `pip install 'swig>=4.4'`")
+    return path, ".".join(found.groups())
+
+
+def uses_limited_api() -> bool:
+    """One extension for every Python from 3.11 on; free-threaded ones have no stable ABI yet."""
+    return sys.version_info >= LIMITED_API and not sysconfig.get_config_var("Py_GIL_DISABLED")
+
+
+def defines(names: Names) -> list[tuple[str, str | None]]:
+    """The macros of every compilation."""
+    macros: list[tuple[str, str | None]] = []
+    if names.version >= WITHOUT_DEPRECATED:
+        macros.append(("OPENSSL_NO_DEPRECATED", None))
+    if uses_limited_api():
+        macros.append(("Py_LIMITED_API", f"0x{LIMITED_API[0]:02x}{LIMITED_API[1]:02x}0000"))
+    return macros
+
+
+def compile_args(*, coverage: bool) -> list[str]:
+    """The compiler's flags beside Python's own."""
+    if sys.platform == "win32":
+        return ["/we4013"]
+    flags = ["-fvisibility=hidden", "-Werror=implicit-function-declaration"]
+    if coverage:
+        flags += ["-O0", "--coverage", "-fprofile-update=atomic"]
+    return flags
+
+
+def link_args(openssl: OpenSSL, *, coverage: bool) -> list[str]:
+    """The linker's flags: nothing but the module's init function is visible.
+
+    Python's own `_ssl` brings the system's libcrypto into the process; without this either library
+    would resolve the other's symbols.
+    """
+    flags = list(openssl.link_args)
+    if coverage:
+        flags.append("--coverage")
+    if sys.platform == "darwin":
+        flags.append("-Wl,-exported_symbol,_PyInit__m2crypto")
+    elif sys.platform != "win32":
+        flags += ["-Wl,-Bsymbolic", f"-Wl,--version-script={EXPORTS}"]
+    return flags
+
+
+# Run with every symbol bound at once: `gcc -shared` does not report undefined ones.
+CHECK = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("_m2crypto", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+print(f"{module.OPENSSL_VERSION_NUMBER:#x} {module.openssl_version_num():#x}")
+"""
+
+
+def check_extension(path: Path, environ: Mapping[str, str]) -> None:
+    """Import the linked extension and compare its headers' version with its library's.
+
+    Raises:
+        BuildError: a symbol is undefined, or the two disagree.
+    """
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", CHECK, str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**environ, "LD_BIND_NOW": "1", "GCOV_PREFIX": str(path.parent / "check")},
+    )
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise BuildError(f"the extension was linked but does not import: {last}")
+    header, library = (int(number, 16) for number in done.stdout.split())
+    if header != library:
+        raise BuildError(
+            f"OpenSSL's headers are {version_text(header)} but its library is "
+            f"{version_text(library)}; set OPENSSL_DIR to a prefix whose include and lib agree"
+        )
+
+
+def version_text(number: int) -> str:
+    """The version that an OPENSSL_VERSION_NUMBER stands for, such as 3.5.7 or 1.1.1w."""
+    major, minor = number >> 28, number >> 20 & 0xFF
+    if major >= 3:
+        return f"{major}.{minor}.{number >> 4 & 0xFFFF}"
+    letter = number >> 4 & 0xFF
+    return f"{major}.{minor}.{number >> 12 & 0xFF}" + (chr(ord("a") + letter - 1) if letter else "")
