@@ -1,0 +1,223 @@
+"""C lines have three states, found by the compiler and its gcov."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ci import c_lines
+from ci.c_lines import CFile, CLines
+from ci.problem import Problem
+
+CURVE_H = """\
+#define TWICE(a, b) ((a) + (b))
+static inline int tiny(int x) {
+    return x;
+}
+"""
+
+CURVE_C = """\
+/* int not_code(void);
+ */
+#include "curve.h"
+
+#ifndef NO_EC
+static int points(int x) /* a comment */
+{
+    return x * 2;
+}
+
+int curve(int x)
+{
+    if (x > 100)
+        return -1;
+    return points(x);
+}
+#else
+int curve(int x)
+{
+    return x - 3;
+}
+#endif
+
+#ifdef NOBODY_DEFINES_THIS
+int never(void)
+{
+    return 0;
+}
+#endif
+
+int main(int argc, char **argv)
+{
+    (void)argv;
+    return TWICE(curve(argc),
+                 tiny(argc)) == 77;
+}
+"""
+
+
+def line_of(text: str, nth: int = 1) -> int:
+    """The number of the nth line of curve.c that has `text`."""
+    found = [n for n, line in enumerate(CURVE_C.splitlines(), 1) if text in line]
+    return found[nth - 1]
+
+
+class Project:
+    """A project of one program, built as an instrumented extension is."""
+
+    def __init__(self, root: Path, *flags: str, compiler: str = "gcc") -> None:
+        self.root = root
+        self.notes = root / "notes"
+        self.notes.mkdir(parents=True)
+        source = root / c_lines.SOURCES
+        source.mkdir(parents=True)
+        (source / "curve.h").write_text(CURVE_H)
+        (source / "curve.c").write_text(CURVE_C)
+        output = "notes/curve.o"
+        argv = [compiler, "-O0", "--coverage", *flags, "-c", "SWIG/src/curve.c", "-o", output]
+        subprocess.run(argv, cwd=root, check=True)
+        self.program = root / "curve"
+        link = [compiler, "--coverage", output, "-o", str(self.program)]
+        subprocess.run(link, cwd=root, check=True)
+        entry = {
+            "directory": str(root),
+            "file": "SWIG/src/curve.c",
+            "arguments": argv,
+            "output": output,
+        }
+        (self.notes / c_lines.COMMANDS).write_text(json.dumps([entry]))
+        c_lines.save_compiled_out(root, self.notes)
+
+    def run(self, counts: Path) -> dict[str, CLines]:
+        environment = {**os.environ, "GCOV_PREFIX": str(counts), "GCOV_PREFIX_STRIP": "999"}
+        subprocess.run([str(self.program)], env=environment, check=False)
+        return c_lines.measure(self.notes, counts)
+
+
+COMPILERS = [
+    pytest.param(name, marks=pytest.mark.skipif(not shutil.which(name), reason=f"needs {name}"))
+    for name in ("gcc", "clang-14", "clang")
+]
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_a_line_is_run_missed_or_compiled_out(tmp_path: Path, compiler: str) -> None:
+    lines = Project(tmp_path, compiler=compiler).run(tmp_path / "counts")["SWIG/src/curve.c"]
+
+    assert line_of("return points(x);") in lines.run
+    assert line_of("return -1;") in lines.missed
+    assert line_of("return x - 3;") in lines.compiled_out
+    assert line_of("return 0;") in lines.compiled_out
+    assert not lines.run & lines.missed
+    assert not (lines.run | lines.missed) & lines.compiled_out
+
+
+def test_the_same_line_has_another_state_in_a_build_without_it(tmp_path: Path) -> None:
+    project = Project(tmp_path, "-DNO_EC")
+    lines = project.run(tmp_path / "counts")["SWIG/src/curve.c"]
+
+    assert line_of("return x - 3;") in lines.run
+    assert lines.missed == frozenset()
+    first, last = line_of("static int points"), line_of("#else")
+    blank = {n for n, line in enumerate(CURVE_C.splitlines(), 1) if not line}
+    assert set(range(first, last)) - blank <= lines.compiled_out
+
+
+def test_comments_blank_lines_and_directives_are_never_compiled_out(tmp_path: Path) -> None:
+    lines = Project(tmp_path, "-DNO_EC").run(tmp_path / "counts")["SWIG/src/curve.c"]
+
+    words = [CURVE_C.splitlines()[n - 1].strip() for n in lines.compiled_out]
+    assert words
+    assert not [word for word in words if not word or word[0] in "#/*"]
+
+
+def test_a_macro_call_over_two_lines_is_not_taken_for_compiled_out(tmp_path: Path) -> None:
+    lines = Project(tmp_path).run(tmp_path / "counts")["SWIG/src/curve.c"]
+
+    assert line_of("tiny(argc)") not in lines.compiled_out
+
+
+def test_a_file_nothing_of_which_ran_is_missed(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    lines = c_lines.measure(project.notes, tmp_path / "counts")["SWIG/src/curve.c"]
+
+    assert lines.run == frozenset()
+    assert line_of("return points(x);") in lines.missed
+
+
+def test_headers_count_and_functions_know_their_lines(tmp_path: Path) -> None:
+    lines = Project(tmp_path).run(tmp_path / "counts")
+
+    assert 3 in lines["SWIG/src/curve.h"].run
+    functions = {each.name: each for each in lines["SWIG/src/curve.c"].functions}
+    assert functions["curve"].first == line_of("int curve")
+    assert functions["curve"].last == line_of("}", 2)
+
+
+def test_two_runs_of_one_build_keep_their_counts_apart(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.run(tmp_path / "one")
+    lines = c_lines.measure(project.notes, tmp_path / "two")["SWIG/src/curve.c"]
+
+    assert lines.run == frozenset()
+    assert not list(project.notes.glob("*.gcda"))
+
+
+def test_lines_are_read_back_as_they_were_written(tmp_path: Path) -> None:
+    lines = Project(tmp_path).run(tmp_path / "counts")
+    c_lines.dump(lines, tmp_path / "c_lines.json")
+
+    assert c_lines.load(tmp_path / "c_lines.json") == lines
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"SWIG/src/a.c": {"run": []}}'])
+def test_a_broken_file_of_lines_is_one_clear_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "c_lines.json"
+    path.write_text(text)
+    with pytest.raises(Problem, match="c_lines.json: not the C lines of a cell") as caught:
+        c_lines.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_notes_without_compile_commands_are_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="compile_commands.json: missing"):
+        c_lines.commands(tmp_path)
+
+
+def test_a_line_compiled_out_in_every_cell_is_excluded_and_otherwise_counts() -> None:
+    full = CLines(run=frozenset({1}), missed=frozenset({2}), compiled_out=frozenset({3, 9}))
+    none = CLines(run=frozenset({3}), compiled_out=frozenset({1, 2, 9}))
+
+    both = CFile.over("SWIG/src/ec.c", [full, none])
+    assert (both.statements, both.run, both.excluded) == ({1, 2, 3}, {1, 3}, {9})
+
+    alone = CFile.over("SWIG/src/ec.c", [none])
+    assert (alone.statements, alone.run, alone.excluded) == ({3}, {3}, {1, 2, 9})
+
+
+def test_tokens_know_their_line_and_give_the_text_back() -> None:
+    cut = list(c_lines.tokens(CURVE_C))
+    lines: dict[int, str] = {}
+    for token in cut:
+        if token.kind != "nl":
+            lines[token.line] = lines.get(token.line, "") + token.text
+    assert {n: text for n, text in enumerate(CURVE_C.splitlines(), 1) if text} == lines
+    assert [t.text for t in cut if t.kind == "com"][:2] == ["/* int not_code(void);", " */"]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("SWIG/src/ec.c", "SWIG/src/ec.c"),
+        ("/a/SWIG/src/b/SWIG/src/ec.c", "SWIG/src/ec.c"),
+        ("build/_m2crypto_wrap.c", None),
+        ("/usr/include/stdio.h", None),
+    ],
+)
+def test_only_the_hand_written_sources_count(path: str, name: str | None) -> None:
+    assert c_lines.source_name(path) == name
