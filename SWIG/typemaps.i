@@ -89,11 +89,11 @@
 
 /* ---- handles -------------------------------------------------------------------------------- */
 
-%define %handle(TYPE, RELEASE)
+%define %handle(TYPE, FREE)
 %{
 static void release_##TYPE(void *object)
 {
-    RELEASE((TYPE *)object);
+    FREE((TYPE *)object);
 }
 static const m2_handle_type handle_##TYPE = {#TYPE, release_##TYPE};
 %}

@@ -1,4 +1,4 @@
-/* Parts of an error code, which are macros in OpenSSL. */
+/* Parts of an error code, which are macros in OpenSSL or gone from newer ones. */
 #include <string.h>
 
 #include "m2.h"
@@ -14,6 +14,18 @@ int m2_err_get_reason(unsigned long code)
     return ERR_GET_REASON(code);
 }
 
+const char *m2_err_func_error_string(unsigned long code)
+{
+#if OPENSSL_VERSION_NUMBER < 0x30000000L
+    const char *name = ERR_func_error_string(code);
+
+    return name == NULL ? "" : name;
+#else
+    (void)code;
+    return "";
+#endif
+}
+
 m2_bytes m2_err_error_string(unsigned long code)
 {
     m2_bytes text = m2_bytes_new(256);
@@ -23,4 +35,9 @@ m2_bytes m2_err_error_string(unsigned long code)
         text.length = strlen((char *)text.data);
     }
     return text;
+}
+
+const char *m2_x509_get_verify_error(long code)
+{
+    return X509_verify_cert_error_string(code);
 }

@@ -1,0 +1,37 @@
+"""Random big numbers (BN_rand(3))."""
+
+from __future__ import annotations
+
+import warnings
+
+from M2Crypto import m2
+
+__all__ = ["rand", "rand_range", "randfname"]
+
+
+def rand(bits: int, top: int = -1, bottom: int = 0) -> int:
+    """A random number of at most `bits` bits (BN_rand).
+
+    Args:
+        bits: how many bits; 0 or more.
+        top: -1, any high bit; 0, the highest bit is 1; 1, the two highest are.
+        bottom: 1 makes the number odd.
+    """
+    return int(m2.bn_to_hex(m2.bn_rand(bits, top, bottom)), 16)
+
+
+def rand_range(range: int) -> int:  # noqa: A002  (the name is the API's)
+    """A random number from 0 up to, and not including, `range` (BN_rand_range).
+
+    Raises:
+        M2CryptoError: `range` is not positive.
+    """
+    bound = m2.hex_to_bn(f"{range:x}".encode())
+    return int(m2.bn_to_hex(m2.bn_rand_range(bound)), 16)
+
+
+def randfname(length: int) -> str:
+    """A random file name of `length` letters and digits. Deprecated: use `tempfile`."""
+    warnings.warn("randfname is deprecated: use the tempfile module", DeprecationWarning, stacklevel=2)
+    letters = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    return "".join(letters[rand_range(len(letters))] for _ in range(length))
