@@ -6,9 +6,17 @@ Given a verb and its arguments it runs the function that does it. A `Problem` be
 
 from __future__ import annotations
 
+import sys
+
+if sys.hexversion < 0x030B0000:
+    # The package itself runs on 3.9; the machine reads TOML with the standard library.
+    raise SystemExit(
+        f"error: the sessions need Python 3.11 or newer to run them, not {sys.version.split()[0]}: "
+        "install nox with a newer one (the tests still run on every Python that is installed)"
+    )
+
 import importlib
 import signal
-import sys
 from types import FrameType
 
 from ci import process
