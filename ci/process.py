@@ -10,7 +10,6 @@ import os
 import shlex
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ci.problem import Problem
+from ci.progress import say
 
 # What a failure shows of the log: enough for a compiler's message, not a screenful.
 TAIL_LINES = 12
@@ -64,7 +64,7 @@ def run(
     its end. Raises `CommandFailed`, or a `Problem` when the program is not there.
     """
     if not quiet:
-        print(f"$ {_short(argv)}", file=sys.stderr, flush=True)
+        say(f"$ {_short(argv)}")
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:
         sink.write(f"$ {shlex.join(map(str, argv))}\n".encode())

@@ -16,15 +16,15 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci.problem import Problem
 from ci.process import CommandFailed
+from ci.progress import say
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -76,6 +76,12 @@ class Store:
         with clear_errors(self.folder):
             return self.find(name, key) or self._made(f"{name}-{key}", name, make)
 
+    def discard(self, name: str, key: str) -> None:
+        """Remove an entry, so that the next `get` makes it anew."""
+        label = f"{name}-{key}"
+        with clear_errors(self.folder), self._locked(label, name):
+            self._remove(label)
+
     def _made(self, label: str, name: str, make: Callable[[Path], None]) -> Path:
         making = self.folder / ".making"
         making.mkdir(parents=True, exist_ok=True)
@@ -86,9 +92,8 @@ class Store:
                 return entry
             self._clear_leftovers(label)
             if entry.exists():
-                print(f"{name}: {entry} is damaged ({damage}): making it again", file=sys.stderr)
-                entry.rename(making / f"{label}.damaged")
-                shutil.rmtree(making / f"{label}.damaged")
+                say(f"{name}: {entry} is damaged ({damage}): making it again")
+                self._remove(label)
             fresh = making / f"{label}.{os.getpid()}"
             fresh.mkdir()
             try:
@@ -100,6 +105,13 @@ class Store:
                 raise
             return entry
 
+    def _remove(self, label: str) -> None:
+        # Renamed first, so that a kill in between leaves no half of an entry.
+        away = self.folder / ".making" / f"{label}.removed"
+        with suppress(FileNotFoundError):
+            (self.folder / label).rename(away)
+            shutil.rmtree(away)
+
     @contextmanager
     def _locked(self, label: str, name: str) -> Iterator[None]:
         lock = self._lock(label)
@@ -109,7 +121,7 @@ class Store:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            print(f"{name}: waiting for {self._maker(label)}, which makes it too", file=sys.stderr)
+            say(f"{name}: waiting for {self._maker(label)}, which makes it too")
             lock.acquire()
         try:
             yield

@@ -1,0 +1,256 @@
+"""A build becomes an installed prefix: OpenSSL, linked statically, in the cache.
+
+Given a `Build` it gives a folder laid out as OpenSSL's own `make install_dev` does: the headers in
+`include/openssl`, `libcrypto.a`, `libssl.a` and pkg-config's files in `lib`. What was built once is
+found again by a key over everything that went into it.
+
+    M2CRYPTO_CACHE/prefixes/3.5-no-ec-KEY/    the prefix
+    M2CRYPTO_CACHE/logs/3.5-no-ec-KEY.log     all that building it wrote
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shlex
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from ci import doctor, manifest, plan, sources
+from ci.manifest import Build
+from ci.problem import Problem
+from ci.process import capture, in_threads, run
+from ci.progress import Line, minutes, say
+from ci.store import Store, cache_root, clear_errors, key
+
+# Raised when the way of building changes, so that what the old one built is not taken for it.
+RECIPE = 1
+
+# Nothing is ever there. It is compiled in, and the same for every build so that ccache can serve
+# one build's objects to the next; the finished prefix can be moved.
+COMPILED_IN = Path("/opt/m2crypto-openssl")
+
+# OPENSSLDIR, where `set_default_verify_paths` looks: /etc/ssl holds the system's trust on Debian,
+# Fedora, Alpine and macOS (certs/, cert.pem), and openssl.cnf with what the administrator decided.
+# With a folder of our own a wheel would trust nobody until told where the system's trust is.
+OPENSSLDIR = Path("/etc/ssl")
+
+# -O0 makes generating an RSA key four times slower, -O2 the build a third slower than -O1.
+FLAGS = ("-O1",)
+
+# An object that `make` is about to compile, in the line it prints.
+OBJECT = re.compile(r"\s-c\s.*?-o\s+(\S+\.o)\b|-o\s+(\S+\.o)\s.*?-c\b")
+
+
+@dataclass(frozen=True, slots=True)
+class _Toolchain:
+    """What compiles, and the facts about it that a prefix depends on."""
+
+    command: tuple[str, ...]
+    version: str
+    target: str
+    flags: tuple[str, ...]
+
+
+def ensure(builds: Iterable[Build]) -> dict[str, Path]:
+    """The prefix of each build by its name, built where the cache has none.
+
+    Raises a `Problem`: tools are missing (before anything is downloaded), no source gives the
+    tarball, the disk is full, a build fails (`CommandFailed`, with the log's last lines).
+    """
+    chosen = list(builds)
+    prefixes = {build.name: find(build) for build in chosen}
+    absent = [build for build in chosen if prefixes[build.name] is None]
+    if absent:
+        doctor.require()
+        at_once, jobs = _schedule(len(absent), os.cpu_count() or 1)
+        made = in_threads(lambda build: _get(build, jobs), absent, at_once)
+        prefixes.update(zip([build.name for build in absent], made, strict=True))
+    return {name: prefix for name, prefix in prefixes.items() if prefix is not None}
+
+
+def find(build: Build) -> Path | None:
+    """The prefix of a build if the cache has it whole; builds nothing."""
+    with clear_errors(cache_root()):
+        return _store().find(build.name, _key(build))
+
+
+def main(arguments: list[str]) -> None:
+    """Build the builds named, or all of them; print a line `NAME PREFIX` for each on stdout."""
+    all_there_is = manifest.load()
+    named = [plan.find_build(all_there_is, name) for name in dict.fromkeys(arguments)]
+    for name, prefix in ensure(named or all_there_is.builds).items():
+        print(name, prefix)
+
+
+def _schedule(builds: int, cores: int) -> tuple[int, int]:
+    """How many builds at once, and the jobs of each.
+
+    Side by side, as Configure and the archiver leave all cores but one idle; one job too many each,
+    so that the last build to end does not end alone on one core.
+    """
+    at_once = min(builds, 2 if cores < 8 else 4)
+    return at_once, min(cores, cores // at_once + 1)
+
+
+def _store() -> Store:
+    return Store(cache_root(), "prefixes")
+
+
+def _key(build: Build) -> str:
+    tools = _toolchain()
+    return key(
+        source=build.release.sha256,
+        options=_options(build),
+        recipe=RECIPE,
+        compiler=tools.version,
+        target=tools.target,
+        flags=tools.flags,
+    )
+
+
+@cache
+def _toolchain() -> _Toolchain:
+    command = doctor.compiler()
+    return _Toolchain(
+        command,
+        capture([*command, "--version"]).partition("\n")[0],
+        f"{platform.system()} {capture([*command, '-dumpmachine']).strip()}",
+        (*FLAGS, *shlex.split(os.environ.get("CFLAGS", ""))),
+    )
+
+
+def _options(build: Build) -> list[str]:
+    """What Configure is told: all that a static libcrypto and libssl do without, then the variant.
+
+    A series refuses options younger than itself.
+    """
+    options = ["no-shared", "no-tests"]
+    if build.release.series != "1.1.1":
+        options += ["no-module"]
+        if build.release.series != "3.0":
+            options += ["no-apps", "no-docs"]
+    return [*options, *build.variant.options]
+
+
+def _get(build: Build, jobs: int) -> Path:
+    store, key = _store(), _key(build)
+    log = cache_root() / "logs" / f"{build.name}-{key}.log"
+
+    def make(folder: Path) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.unlink(missing_ok=True)
+        _Making(build, folder, log, jobs).make()
+
+    return store.get(build.name, key, make)
+
+
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """One build on its way into the folder `prefix`; its `tree` lies in there until the end."""
+
+    build: Build
+    prefix: Path
+    log: Path
+    jobs: int
+
+    @property
+    def tree(self) -> Path:
+        return self.prefix / "source"
+
+    def make(self) -> None:
+        archive = sources.tarball(self.build.release)
+        with Line(self.build.name) as line:
+            line.show("unpacking")
+            sources.unpack(archive, self.tree)
+            line.show("configuring")
+            self.configure()
+            line.show("writing headers and assembler")
+            self.run("make", f"-j{self.jobs}", "build_generated")
+            self.compile(line)
+            line.show("installing")
+            self.install()
+            self.validate()
+            shutil.rmtree(self.tree)
+            say(f"{self.build.name}: built in {minutes(line.elapsed)}")
+
+    def configure(self) -> None:
+        self.run(
+            "sh",
+            "./config",
+            *_options(self.build),
+            *_toolchain().flags,
+            f"--prefix={COMPILED_IN}",
+            f"--openssldir={OPENSSLDIR}",
+            "--libdir=lib",
+        )
+
+    def compile(self, line: Line) -> None:
+        planned = capture(["make", "-n", "build_libs"], cwd=self.tree, env=_environment())
+        objects = _objects(planned)
+        compiled: set[str] = set()
+
+        def on_line(text: str) -> None:
+            compiled.update(_objects(text))
+            line.show(f"{len(compiled)} of {len(objects)} objects")
+
+        line.show(f"0 of {len(objects)} objects")
+        self.run("make", f"-j{self.jobs}", "build_libs", on_line=on_line)
+
+    def install(self) -> None:
+        staged = self.prefix / "staged"
+        self.run("make", "install_dev", f"DESTDIR={staged}")
+        for part in (staged / COMPILED_IN.relative_to("/")).iterdir():
+            part.rename(self.prefix / part.name)
+        shutil.rmtree(staged)
+        for described in self.prefix.glob("lib/pkgconfig/*.pc"):
+            text = described.read_text(encoding="utf-8")
+            text = re.sub(r"(?m)^prefix=.*$", "prefix=${pcfiledir}/../..", text)
+            described.write_text(text, encoding="utf-8")
+        (license_text,) = (*self.tree.glob("LICENSE"), *self.tree.glob("LICENSE.txt"))
+        shutil.copy(license_text, self.prefix)
+
+    def validate(self) -> None:
+        """Refuse what was built when it is not what was asked for."""
+        include = self.prefix / "include" / "openssl"
+        headers = "".join(
+            (include / name).read_text(encoding="utf-8")
+            for name in ("opensslv.h", "opensslconf.h", "configuration.h")
+            if (include / name).is_file()
+        )
+        if not re.search(rf'"(OpenSSL )?{re.escape(self.build.version)}[" ]', headers):
+            raise self.wrong(f"the headers are not those of OpenSSL {self.build.version}")
+        for option in self.build.variant.options:
+            macro = "OPENSSL_NO_" + option.removeprefix("no-").replace("-", "_").upper()
+            if option.startswith("no-") and not re.search(rf"define\s+{macro}\b", headers):
+                raise self.wrong(f"the headers do not define {macro}, which {option} should")
+        for library in ("libcrypto.a", "libssl.a"):
+            path = self.prefix / "lib" / library
+            if not path.is_file() or not path.read_bytes().startswith(b"!<arch>\n"):
+                raise self.wrong(f"there is no archive lib/{library}")
+
+    def wrong(self, what: str) -> Problem:
+        return Problem(f"OpenSSL build {self.build.name}: {what}; the whole log is {self.log}")
+
+    def run(self, *argv: str, on_line: Callable[[str], None] | None = None) -> None:
+        run(argv, log=self.log, cwd=self.tree, env=_environment(), on_line=on_line, quiet=True)
+
+
+def _objects(text: str) -> set[str]:
+    return {first or second for first, second in OBJECT.findall(text)}
+
+
+def _environment() -> dict[str, str]:
+    """The environment without what would change a build unseen, and with ccache where it is."""
+    strange = re.compile(
+        r"(C|CPP|CXX|LD|AR|AS|RC|MAKE|MFLAGS|GNUMAKE)FLAGS|MFLAGS|LDLIBS|OPENSSL_.*|CROSS_COMPILE|PERL5LIB"
+    )
+    clean = {name: value for name, value in os.environ.items() if not strange.fullmatch(name)}
+    command = _toolchain().command
+    if shutil.which("ccache") and Path(command[0]).name != "ccache":
+        command = ("ccache", *command)
+    return {**clean, "CC": shlex.join(command), "LC_ALL": "C"}
