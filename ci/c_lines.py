@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -185,9 +186,20 @@ def compiled_out(project: Path, calls: Iterable[Command]) -> dict[str, list[int]
     return out
 
 
-def save_compiled_out(project: Path, notes: Path) -> None:
-    """Write what was compiled out beside the notes, once for every cell that uses this build."""
-    found = compiled_out(project, commands(notes))
+def keep_notes(project: Path, objects: Path, notes: Path) -> None:
+    """Move what cells need of an instrumented build from its objects' folder into `notes`.
+
+    That is gcov's notes, the compile commands, and what was compiled out, found here once for
+    every cell that uses this build, while the sources it was made of are at hand.
+    """
+    notes.mkdir(parents=True, exist_ok=True)
+    calls = commands(objects)
+    for call in calls:
+        if call.hand_written:
+            note = (call.directory / call.output).with_suffix(".gcno")
+            shutil.copy2(note, notes / note.name)
+    shutil.copy2(objects / COMMANDS, notes / COMMANDS)
+    found = compiled_out(project, calls)
     (notes / COMPILED_OUT).write_text(json.dumps(found), encoding="utf-8")
 
 
@@ -401,34 +413,36 @@ def add_to(
     counting as run. Contexts are the one thing coverage.py's pages show on any line, run, missed
     or excluded, and a reporter needs nothing of coverage.py that is not documented for plugins.
     """
-    shown = {name: file.statements | file.excluded for name, file in plugin.files.items()}
+    paths = {file.name: path for path, file in plugin.files.items()}
+    shown = {file.name: file.statements | file.excluded for file in plugin.files.values()}
     for cell, lines in cells.items():
         data.set_context(cell)
-        data.add_lines({name: each.run for name, each in lines.items()})
+        data.add_lines({paths[name]: each.run for name, each in lines.items()})
         data.set_context(COMPILED_OUT_IN + cell)
-        data.add_lines({name: each.compiled_out & shown[name] for name, each in lines.items()})
-    for name in plugin.files:
+        data.add_lines(
+            {paths[name]: each.compiled_out & shown[name] for name, each in lines.items()}
+        )
+    for path in plugin.files:
         # The name under which coverage.py found the plugin; it has no public spelling.
-        data.touch_file(name, plugin._coverage_plugin_name)  # noqa: SLF001
+        data.touch_file(path, plugin._coverage_plugin_name)  # noqa: SLF001
 
 
 class CPlugin(CoveragePlugin):
     """Gives coverage.py a reporter for each C file. It measures nothing."""
 
     def __init__(self, project: Path, files: Iterable[CFile]) -> None:
-        self.project = project
-        self.files = {file.name: file for file in files}
+        self.files = {str(project / file.name): file for file in files}
 
     def file_reporter(self, filename: str) -> CReporter:
         """Find the reporter of a file that `add_to` added."""
-        return CReporter(self.project, self.files[filename])
+        return CReporter(filename, self.files[filename])
 
 
 class CReporter(FileReporter):
     """What coverage.py asks about a C file: its lines, their colours, its functions."""
 
-    def __init__(self, project: Path, file: CFile) -> None:
-        super().__init__(str(project / file.name))
+    def __init__(self, filename: str, file: CFile) -> None:
+        super().__init__(filename)
         self._file = file
 
     def relative_filename(self) -> str:

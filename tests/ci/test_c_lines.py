@@ -73,12 +73,13 @@ class Project:
     def __init__(self, root: Path, *flags: str, compiler: str = "gcc") -> None:
         self.root = root
         self.notes = root / "notes"
-        self.notes.mkdir(parents=True)
+        objects = root / "objects"
+        objects.mkdir(parents=True)
         source = root / c_lines.SOURCES
         source.mkdir(parents=True)
         (source / "curve.h").write_text(CURVE_H)
         (source / "curve.c").write_text(CURVE_C)
-        output = "notes/curve.o"
+        output = "objects/curve.o"
         argv = [compiler, "-O0", "--coverage", *flags, "-c", "SWIG/src/curve.c", "-o", output]
         subprocess.run(argv, cwd=root, check=True)
         self.program = root / "curve"
@@ -90,8 +91,8 @@ class Project:
             "arguments": argv,
             "output": output,
         }
-        (self.notes / c_lines.COMMANDS).write_text(json.dumps([entry]))
-        c_lines.save_compiled_out(root, self.notes)
+        (objects / c_lines.COMMANDS).write_text(json.dumps([entry]))
+        c_lines.keep_notes(root, objects, self.notes)
 
     def run(self, counts: Path) -> dict[str, CLines]:
         environment = {**os.environ, "GCOV_PREFIX": str(counts), "GCOV_PREFIX_STRIP": "999"}

@@ -1,0 +1,289 @@
+"""Wheels of the extension, unpacked: OpenSSL prefix × interpreter → a folder for PYTHONPATH.
+
+Given an installed OpenSSL and a Python it gives the wheel setup.py makes of them, plain or
+instrumented for coverage, built once per ABI and found again in the cache. The extension and the
+Python files are kept apart there, so that an edit of a Python file compiles nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tomllib
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from ci import c_lines, environments, extension, process, progress, store
+from ci.interpreters import Interpreter
+from ci.problem import Problem
+
+PROJECT = Path(__file__).resolve().parent.parent
+PACKAGE = "M2Crypto"
+
+# What decides the compiled extension, beside pyproject.toml's tables of the same purpose.
+EXTENSION_SOURCES = ("SWIG", "setup.py", "ci/__init__.py", "ci/extension.py")
+BUILD_TABLES = ("build-system", "project")
+# What a build of the wheel reads.
+WHEEL_SOURCES = (*EXTENSION_SOURCES, PACKAGE, "pyproject.toml", "MANIFEST.in", "LICENSE")
+PYTHON_FILES = ("*.py", "*.pyi", "py.typed")
+
+# Every interpreter has it, and it is what `pip wheel` calls without its several seconds.
+BUILD_WHEEL = "import sys, setuptools.build_meta as backend; backend.build_wheel(sys.argv[1])"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A wheel that is wanted: of the build `name`, installed in `prefix`, made by an interpreter."""
+
+    name: str
+    prefix: Path
+    interpreter: Interpreter
+
+    @property
+    def abi(self) -> str:
+        """`abi3` where one extension serves every later Python too, else such as `cp39`."""
+        return abi(self.interpreter)
+
+    @property
+    def label(self) -> str:
+        """`3.5-no-ec-abi3`: the wheel's name in the cache and in messages."""
+        return f"{self.name}-{self.abi}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wheel:
+    """An unpacked wheel: `site` goes on PYTHONPATH; `notes` is gcov's half of an instrumented one."""
+
+    site: Path
+    notes: Path | None
+
+
+def abi(interpreter: Interpreter) -> str:
+    """The ABI an extension for this interpreter is built for."""
+    series = tuple(int(part) for part in interpreter.version.rstrip("t").split("."))
+    if series >= extension.LIMITED_API and not interpreter.free_threaded:
+        return "abi3"
+    return "cp" + interpreter.version.replace(".", "")
+
+
+def builders(installed: Iterable[Interpreter]) -> dict[str, Interpreter]:
+    """Which interpreter builds for each ABI: the oldest, as its headers hold for later ones."""
+    newest_first = sorted(installed, key=lambda each: each.hexversion, reverse=True)
+    return {abi(each): each for each in newest_first}
+
+
+def ensure(
+    requests: Iterable[Request], swig: str, *, instrumented: bool, project: Path = PROJECT
+) -> dict[str, Wheel | Problem]:
+    """The wheel of each request by its label, several built at a time.
+
+    Of one that cannot be built the `Problem`, which has the build's last lines and its log.
+    """
+    root = store.cache_root()
+    wanted = {request.label: request for request in requests}
+    needed = {each.interpreter.version: each.interpreter for each in wanted.values()}
+    requirements = build_requirements(project, swig)
+    made = process.in_threads(
+        lambda each: environments.ensure(root, "build", each, requirements),
+        needed.values(),
+        os.cpu_count() or 1,
+    )
+    pythons = dict(zip(needed, made, strict=True))
+    shared = sources_key(project, swig, instrumented=instrumented)
+
+    def build(request: Request) -> Wheel | Problem:
+        recipe = _Recipe(project, root, pythons[request.interpreter.version], shared, instrumented)
+        try:
+            return recipe.wheel(request)
+        except Problem as problem:
+            return problem
+
+    wheels = process.in_threads(build, wanted.values(), os.cpu_count() or 1)
+    return dict(zip(wanted, wheels, strict=True))
+
+
+def build_requirements(project: Path, swig: str) -> tuple[str, ...]:
+    """What pyproject.toml says a build needs, with SWIG at the manifest's version."""
+    requires = _pyproject(project)["build-system"]["requires"]
+    others = [each for each in requires if not re.match(r"swig\b", each)]
+    return (*others, f"swig=={swig}")
+
+
+def sources_key(project: Path, swig: str, *, instrumented: bool) -> str:
+    """The key of everything that decides an extension but its prefix and interpreter."""
+    tables = _pyproject(project)
+    return store.key(
+        files=digest(project, EXTENSION_SOURCES),
+        pyproject={name: tables.get(name) for name in BUILD_TABLES},
+        packages=tables.get("tool", {}).get("setuptools"),
+        swig=swig,
+        compiler=process.capture([*_compiler(), "--version"]).partition("\n")[0],
+        flags={name: os.environ.get(name, "") for name in ("CFLAGS", "CPPFLAGS", "LDFLAGS")},
+        instrumented=instrumented,
+    )
+
+
+def digest(project: Path, names: Iterable[str]) -> str:
+    """The sha256, in hexadecimal, over the named files and folders: their names and contents."""
+    total = hashlib.sha256()
+    for name in names:
+        path = project / name
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file() and "__pycache__" not in file.parts and file.suffix != ".so":
+                contents = hashlib.sha256(file.read_bytes()).hexdigest()
+                total.update(f"{file.relative_to(project).as_posix()}\0{contents}\n".encode())
+    return total.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Recipe:
+    """How the wheels of one interpreter are made; `shared` is the key of the sources."""
+
+    project: Path
+    root: Path
+    python: Path
+    shared: str
+    instrumented: bool
+
+    def wheel(self, request: Request) -> Wheel:
+        """The extension from the cache or the compiler, with the Python files as they are now."""
+        key = store.key(
+            sources=self.shared,
+            # A prefix's folder is named after everything that went into it.
+            prefix=str(request.prefix),
+            python=request.interpreter.full_version,
+            abi=request.abi,
+        )
+        kind = "extensions-instrumented" if self.instrumented else "extensions"
+        built = store.Store(self.root, kind).get(
+            request.label, key, lambda folder: self._build(request, kind, folder)
+        )
+        python_files = digest(self.project, [PACKAGE])
+        whole = store.Store(self.root, "wheels").get(
+            request.label,
+            store.key(extension=key, python_files=python_files),
+            lambda folder: _assemble(built / "site", self.project, folder / "site"),
+        )
+        return Wheel(whole / "site", built / "notes" if self.instrumented else None)
+
+    def _build(self, request: Request, kind: str, folder: Path) -> None:
+        log = self.root / "logs" / f"{kind}-{request.label}.txt"
+        log.unlink(missing_ok=True)
+        progress.say(f"extension {request.label}: building with Python {request.interpreter.full_version}")
+        # Always the same place: the compiler writes it into objects, so ccache looks at it.
+        with _workplace(self.root / kind / ".building" / request.label) as work:
+            _copy_sources(self.project, work / "sources")
+            objects = work / "objects"
+            process.run(
+                [self.python, "-c", BUILD_WHEEL, work / "dist"],
+                log=log,
+                cwd=work / "sources",
+                env=self._environment(request, objects),
+                quiet=True,
+            )
+            with zipfile.ZipFile(next((work / "dist").glob("*.whl"))) as archive:
+                # A trial import while it was built may have left counts; they are no run's.
+                wanted = [name for name in archive.namelist() if not name.endswith(".gcda")]
+                archive.extractall(folder / "site", wanted)
+            _remove_copies(folder / "site", work / "sources")
+            if self.instrumented:
+                c_lines.keep_notes(work / "sources", objects, folder / "notes")
+
+    def _environment(self, request: Request, objects: Path) -> dict[str, str]:
+        environment = {
+            **os.environ,
+            **_swig(self.python),
+            "OPENSSL_DIR": str(request.prefix),
+            "CC": " ".join(_ccache() + _compiler()),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        for name in ("PYTHONPATH", "PYTHONHOME", "M2CRYPTO_COVERAGE"):
+            environment.pop(name, None)
+        if self.instrumented:
+            environment["M2CRYPTO_COVERAGE"] = str(objects)
+        return environment
+
+
+def _pyproject(project: Path) -> dict[str, dict[str, object]]:
+    path = project / "pyproject.toml"
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise Problem(f"{path}: cannot be read: {error}") from None
+
+
+def _compiler() -> list[str]:
+    return os.environ.get("CC", "").split() or ["gcc" if shutil.which("gcc") else "cc"]
+
+
+def _ccache() -> list[str]:
+    return ["ccache"] if shutil.which("ccache") and "ccache" not in _compiler() else []
+
+
+def _swig(python: Path) -> Mapping[str, str]:
+    """The SWIG of an environment, past its script, which names the folder it was made in."""
+    found = process.capture([python, "-c", "import swig; print(swig.BIN_DIR, swig.SWIG_SHARE_DIR, sep='\\n')"])
+    programs, share = (Path(line) for line in found.splitlines())
+    library = next(path for path in share.iterdir() if path.is_dir())
+    return {"SWIG": str(programs / "swig"), "SWIG_LIB": str(library)}
+
+
+@contextmanager
+def _workplace(folder: Path) -> Iterator[Path]:
+    """An empty folder of that very path, for one process at a time; gone afterwards."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _copy_sources(project: Path, target: Path) -> None:
+    """A copy to build in: setuptools writes into the tree, and several builds run at once."""
+    ignore = shutil.ignore_patterns("__pycache__", "*.so", "*.pyd")
+    for name in WHEEL_SOURCES:
+        source = project / name
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target / name, ignore=ignore)
+        elif source.exists():
+            shutil.copy2(source, target / name)
+    # Only the wheel's description: an edit of it is no other wheel.
+    (target / "README.md").write_text("", encoding="utf-8")
+
+
+def _remove_copies(site: Path, sources: Path) -> None:
+    """Leave in an unpacked wheel what the build made, and the folders of its packages."""
+    for file in [path for path in site.rglob("*") if path.is_file()]:
+        if (sources / file.relative_to(site)).exists():
+            file.unlink()
+
+
+def _assemble(built: Path, project: Path, site: Path) -> None:
+    """Put a wheel together: what the build made, and the Python files as they are now.
+
+    A package that the wheel does not list stays out, as it would for whoever installs the wheel.
+    """
+    shutil.copytree(built, site, copy_function=_link)
+    for package in [site / PACKAGE, *(path for path in site.glob(f"{PACKAGE}/**/") if path.is_dir())]:
+        for pattern in PYTHON_FILES:
+            for file in (project / package.relative_to(site)).glob(pattern):
+                shutil.copy2(file, package / file.name)
+
+
+def _link(source: str, target: str) -> None:
+    """The same file under a second name where the file system can, else a copy."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

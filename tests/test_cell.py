@@ -1,0 +1,52 @@
+"""The library in the process is the build that the cell is about, whoever was imported first."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Optional
+
+import pytest
+from fix_cell import Expected, facts, version
+
+from M2Crypto import m2
+
+# The interpreter's own `_ssl` brings the system's libcrypto into the process.
+ASK = """
+import {first}
+import {second}
+import json, ssl
+from M2Crypto import m2
+print(json.dumps([m2.openssl_version_num(), m2.openssl_version(0), ssl.OPENSSL_VERSION]))
+"""
+
+
+def test_the_library_in_the_process_is_the_cells_build(cell: Optional[Expected]) -> None:
+    found = facts()
+    assert found["header"] == found["runtime"]
+    assert found["header_number"] == found["runtime_number"]
+    if cell is not None:
+        assert found["runtime"] == cell.openssl
+        assert found["ec"] == cell.ec
+        assert "{}.{}".format(*sys.version_info) == cell.python.rstrip("t")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("ssl", "M2Crypto.SSL"), ("M2Crypto.SSL", "ssl")], ids=["ssl-first", "ssl-last"]
+)
+def test_pythons_own_ssl_beside_it_changes_nothing(
+    cell: Optional[Expected], first: str, second: str
+) -> None:
+    command = [sys.executable, "-W", "error", "-X", "dev", "-c", ASK.format(first=first, second=second)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    number, text, beside = json.loads(done.stdout)
+    assert number == m2.OPENSSL_VERSION_NUMBER
+    assert version(text) == (cell.openssl if cell else version(m2.OPENSSL_VERSION_TEXT))
+    assert beside.startswith(("OpenSSL", "LibreSSL"))
+
+
+def test_without_ec_the_library_has_no_curve_and_with_it_some(cell: Optional[Expected]) -> None:
+    if cell is not None:
+        assert hasattr(m2, "OPENSSL_NO_EC") is not cell.ec
