@@ -7,3 +7,9 @@ such as `M2Crypto.X509.X509Error`.
 """
 
 from M2Crypto._m2crypto import *  # noqa: F403  (the names are the build's own)
+from M2Crypto._m2crypto import OPENSSL_VERSION_TEXT
+
+
+def __getattr__(name: str) -> int:
+    # For type checkers: the names that the stub does not list are constants.
+    raise AttributeError(f"M2Crypto.m2 has no {name}: it was built with {OPENSSL_VERSION_TEXT}")

@@ -30,6 +30,7 @@ VERBS = {
     "cell": "ci.cells:main_cell",
     "coverage": "ci.report:main_coverage",
     "doctor": "ci.doctor:main",
+    "stubs": "ci.stubs:main",
 }
 
 

@@ -1,0 +1,169 @@
+"""The type stub of the extension, M2Crypto/_m2crypto.pyi, made from what SWIG itself parsed.
+
+Given OpenSSL prefixes, it gives the text of the stub: every function that the extension has with
+any of them. The constants differ from build to build and are all integers, so they are one
+`__getattr__`.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sysconfig
+import tempfile
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ci import extension, manifest, plan, prefixes, process
+from ci.problem import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+STUB = extension.ROOT / "M2Crypto" / "_m2crypto.pyi"
+
+HEAD = '''\
+"""The extension: OpenSSL's functions and constants. Made by `nox -s stubs`; do not edit."""
+
+from collections.abc import Callable
+from typing import Union
+
+from typing_extensions import TypeAlias
+
+Buffer: TypeAlias = Union[bytes, bytearray, memoryview]
+
+OPENSSL_VERSION_TEXT: str
+# The other constants depend on the build, and are integers.
+def __getattr__(name: str) -> int: ...
+'''
+
+# What a C type is in Python; a pointer to any other type is a handle.
+PYTHON_TYPES = {
+    **dict.fromkeys(
+        ("int", "long", "long long", "unsigned int", "unsigned long", "unsigned long long",
+         "size_t", "uint64_t", "m2_status", "m2_verdict", "m2_number"),
+        "int",
+    ),
+    "double": "float",
+    "void": "None",
+    "m2_buffer": "Buffer",
+    "m2_bytes": "bytes",
+    "m2_callback": "Callable[..., object] | None",
+    "p.q(const).char": "str",
+    "p.char": "str",
+    "p.PyObject": "object",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of the extension: its Python name, and the stub's line for it."""
+
+    name: str
+    line: str
+    handles: tuple[str, ...]
+
+
+def _attributes(element: ET.Element) -> dict[str, str]:
+    return {
+        item.get("name", ""): item.get("value", "")
+        for item in element.findall("attributelist/attribute")
+    }
+
+
+def _handle(swig_type: str) -> str | None:
+    """The name of the handle that a SWIG type such as `p.q(const).X509` is, None when it is none."""
+    if swig_type in PYTHON_TYPES or not swig_type.startswith("p."):
+        return None
+    return swig_type.removeprefix("p.").removeprefix("q(const).").removeprefix("struct ")
+
+
+def _python_type(swig_type: str) -> str:
+    swig_type = swig_type.removeprefix("q(const).")
+    handle = _handle(swig_type)
+    if handle is not None:
+        return handle
+    if swig_type not in PYTHON_TYPES:
+        raise Problem(f"ci/stubs.py: PYTHON_TYPES does not say what the C type {swig_type} is")
+    return PYTHON_TYPES[swig_type]
+
+
+def _result_type(attributes: dict[str, str]) -> str:
+    pointers = attributes["decl"].rpartition(").")[2]
+    return pointers + attributes["type"] if pointers else attributes["type"]
+
+
+def _function(element: ET.Element) -> Function | None:
+    """The function that a declaration of SWIG's parse tree makes; None when it makes none."""
+    attributes = _attributes(element)
+    if attributes.get("view") != "globalfunctionHandler":
+        return None
+    result = _result_type(attributes)
+    returned = _python_type(result)
+    if _handle(result) is not None and "Py_None" in attributes.get("tmap_out", ""):
+        returned += " | None"
+    parameters = []
+    handles = [_handle(result)]
+    for number, parameter in enumerate(element.findall("attributelist/parmlist/parm"), start=1):
+        facts = _attributes(parameter)
+        if facts["type"] == "void":
+            continue
+        kind = _python_type(facts["type"])
+        handles.append(_handle(facts["type"]))
+        name = facts.get("name") or f"argument{number}"
+        if name == "OPTIONAL":
+            kind += " | None"
+        parameters.append(f"{name if name.islower() else f'argument{number}'}: {kind}")
+    if parameters:
+        parameters.append("/")
+    name = attributes["sym_name"]
+    line = f"def {name}({', '.join(parameters)}) -> {returned}: ..."
+    return Function(name, line, tuple(handle for handle in handles if handle))
+
+
+def functions_of(tree: Path) -> list[Function]:
+    """The functions in SWIG's parse tree, an XML file."""
+    declarations = ET.parse(tree).getroot().iter("cdecl")  # noqa: S314  (SWIG wrote it just now)
+    return [found for element in declarations if (found := _function(element)) is not None]
+
+
+def parse(prefix: Path, at: Path) -> list[Function]:
+    """Run SWIG as the build with `prefix` does, in the folder `at`, and read what it parsed."""
+    openssl = extension.from_prefix(prefix)
+    compiler = shlex.split(sysconfig.get_config_var("CC") or "cc")
+    names = extension.read_names(compiler, openssl, at)
+    (at / "openssl_names.i").write_text(extension.interface_of(names), encoding="ascii")
+    swig, _ = extension.find_swig({})
+    tree = at / "tree.xml"
+    command = extension.swig_command(swig, names, at)
+    process.run([*command[:1], "-xmlout", str(tree), *command[1:]], log=at / "swig.log")
+    return functions_of(tree)
+
+
+def stub(functions: Iterable[Function]) -> str:
+    """The text of the stub that offers `functions`, the first of each name."""
+    by_name: dict[str, Function] = {}
+    for function in functions:
+        by_name.setdefault(function.name, function)
+    handles = sorted({handle for function in by_name.values() for handle in function.handles})
+    classes = [f'class {handle}:\n    """A handle that owns one reference."""' for handle in handles]
+    lines = [by_name[name].line for name in sorted(by_name)]
+    return "\n".join([HEAD, *classes, *lines, ""])
+
+
+def main(argv: list[str]) -> None:
+    """Write the stub from the default builds of all releases."""
+    facts = manifest.load()
+    names = argv or [build.name for build in facts.builds if not build.variant.options]
+    installed = prefixes.ensure([plan.find_build(facts, name) for name in names])
+    functions: list[Function] = []
+    # The newest first: its spelling of a function is the one that stays.
+    for name in reversed(names):
+        with tempfile.TemporaryDirectory() as folder:
+            functions += parse(installed[name], Path(folder))
+    text = stub(functions)
+    STUB.write_text(text, encoding="utf-8")
+    subprocess.run(["ruff", "format", "--quiet", str(STUB)], check=True)  # noqa: S603, S607
+    print(f"{STUB.relative_to(extension.ROOT)}: {len({f.name for f in functions})} functions")

@@ -1,0 +1,91 @@
+"""The flat layer: names are looked up by string, handles own what they hold, failures are exceptions."""
+
+import ast
+import gc
+from pathlib import Path
+
+import pytest
+
+import M2Crypto
+from M2Crypto import BIO, m2
+
+STUB = Path(M2Crypto.__file__).with_name("_m2crypto.pyi")
+
+
+def test_importing_the_package_alone_binds_m2():
+    assert M2Crypto.m2 is m2
+
+
+def test_the_package_says_its_version_in_every_form():
+    assert M2Crypto.version.startswith(M2Crypto.release)
+    assert tuple(M2Crypto.version_info[:3]) == M2Crypto.release_tuple
+    assert M2Crypto.strict_version == M2Crypto.release
+
+
+@pytest.mark.parametrize(
+    "name", ["sha256", "aes_128_cbc", "bn_to_bin", "hex_to_bn", "rand_status", "err_peek_error"]
+)
+def test_functions_are_found_by_name(name):
+    assert callable(getattr(m2, name))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("NID_commonName", 13),
+        ("SSL_VERIFY_PEER", 1),
+        ("X509_V_ERR_CERT_HAS_EXPIRED", 10),
+        ("X509_V_FLAG_CRL_CHECK", 4),
+        ("RSA_F4", 65537),
+        ("PKCS5_SALT_LEN", 8),
+        ("GEN_DNS", 2),
+        ("bio_noclose", 0),
+        ("bio_close", 1),
+    ],
+)
+def test_constants_have_openssls_values(name, value):
+    assert getattr(m2, name) == value
+
+
+def test_a_name_that_the_build_lacks_is_told_with_the_build():
+    with pytest.raises(AttributeError, match=r"no quantum_cbc: it was built with OpenSSL \d"):
+        m2.quantum_cbc
+
+
+def test_the_stub_lists_every_function_of_the_extension():
+    tree = ast.parse(STUB.read_text(encoding="utf-8"))
+    listed = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    offered = {name for name in dir(m2) if callable(getattr(m2, name)) and not name.startswith("_")}
+    assert sorted(offered - listed) == [], "run `nox -s stubs`"
+
+
+def test_a_handle_of_another_type_is_refused():
+    with pytest.raises(TypeError, match="expected a handle of type BIO, not one of type BIGNUM"):
+        m2.bio_read(m2.bn_new(), 1)
+
+
+def test_none_is_no_handle():
+    with pytest.raises(TypeError, match="expected a handle of type BIO, not <class 'NoneType'>"):
+        m2.bio_read(None, 1)
+
+
+def test_a_freed_handle_can_neither_be_used_nor_freed_again():
+    number = m2.bn_new()
+    m2.bn_free(number)
+    with pytest.raises(ValueError, match="the BIGNUM was freed already"):
+        m2.bn_num_bits(number)
+    with pytest.raises(ValueError, match="the BIGNUM was freed already"):
+        m2.bn_free(number)
+
+
+def test_a_handle_frees_what_it_holds_when_it_goes():
+    bio = BIO.MemoryBuffer(b"data")
+    handle = bio.bio_ptr()
+    del bio
+    gc.collect()
+    assert m2.bio_read(handle, 4) == b"data"
+
+
+def test_text_arguments_refuse_none():
+    with pytest.raises(TypeError, match="is text, not None"):
+        m2.rand_load_file(None, 1)
