@@ -199,9 +199,7 @@ def read_names(compiler: Sequence[str], openssl: OpenSSL, at: Path) -> Names:
             if CONSTANTS.fullmatch(name)
         }
     )
-    questions = "".join(f'#ifdef {name}\n{PROBE} "{name}" {name}\n#endif\n' for name in candidates)
-    answers = preprocess(compiler, includes + questions, openssl.include_dirs, at)
-    values = dict(re.findall(rf'^{PROBE} "(\w+)" ?(.*)$', answers, re.MULTILINE))
+    values = expand(compiler, includes, candidates, openssl, at)
     constants = (
         name
         for name, value in values.items()
@@ -210,14 +208,25 @@ def read_names(compiler: Sequence[str], openssl: OpenSSL, at: Path) -> Names:
     return Names(version, tuple(constants), tuple(dict.fromkeys(ALGORITHM.findall(text))))
 
 
+def expand(
+    compiler: Sequence[str], includes: str, names: Iterable[str], openssl: OpenSSL, at: Path
+) -> dict[str, str]:
+    """Ask the preprocessor for the values of those macros among `names` that are defined."""
+    questions = "".join(f'#ifdef {name}\n{PROBE} "{name}" {name}\n#endif\n' for name in names)
+    text = preprocess(compiler, includes + questions, openssl.include_dirs, at)
+    # A macro of a system header is expanded with line markers around it.
+    text = re.sub(r"^#.*$", "", text, flags=re.MULTILINE)
+    answers = re.findall(rf'{PROBE} "(\w+)"(.*?)(?={PROBE}|\Z)', text, re.DOTALL)
+    return {name: " ".join(value.split()) for name, value in answers}
+
+
 def _read_version(compiler: Sequence[str], openssl: OpenSSL, at: Path) -> int:
     """OPENSSL_VERSION_NUMBER, which the preprocessor leaves as shifts and ors of literals."""
-    source = f"#include <openssl/opensslv.h>\n{PROBE} OPENSSL_VERSION_NUMBER\n"
-    answer = preprocess(compiler, source, openssl.include_dirs, at)
-    expression = answer.rpartition(PROBE)[2].strip()
-    if not re.fullmatch(r"[0-9a-fA-FxXlLuU()|<\s]+", expression):
-        raise BuildError(f"OPENSSL_VERSION_NUMBER in {openssl.origin} is no number: {expression}")
-    plain = re.sub(r"\b(0[xX][0-9a-fA-F]+|\d+)[lLuU]*", r"\1", expression)
+    name = "OPENSSL_VERSION_NUMBER"
+    value = expand(compiler, "#include <openssl/opensslv.h>\n", [name], openssl, at).get(name, "")
+    if not re.fullmatch(r"[0-9a-fA-FxXlLuU()|<\s]+", value):
+        raise BuildError(f"{name} in {openssl.origin} is no number: {value or 'not defined'}")
+    plain = re.sub(r"\b(0[xX][0-9a-fA-F]+|\d+)[lLuU]*", r"\1", value)
     version = int(eval(plain, {"__builtins__": {}}))  # noqa: S307  (digits and operators, see above)
     if version < OLDEST_OPENSSL:
         raise BuildError(f"OpenSSL in {openssl.origin} is older than 1.1.1; install a newer one")
