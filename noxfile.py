@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ nox.options.reuse_venv = "yes"
 nox.options.sessions = ["tests"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-CELL = re.compile(r"py\d[\w.]*-openssl[\w.-]+")
+CELL = re.compile(r"\bpy\d[\w.]*-openssl[\w.-]+")
 
 
 def install(session: nox.Session, *groups: str) -> None:
@@ -91,6 +92,6 @@ def cell(session: nox.Session) -> None:
 
 
 # A cell's id is a session's name. Seventy of them would bury the others in `nox -l`, so only those
-# on the command line become sessions; a misspelt one too, for the machine to name the nearest.
-for name in dict.fromkeys(filter(CELL.fullmatch, sys.argv)):
-    nox.session(cell, name=name)
+# asked for become sessions; a misspelt one too, for the machine to name the nearest.
+for name in set(CELL.findall(" ".join([*sys.argv, os.environ.get("NOXSESSION", "")]))):
+    nox.session(name=name)(cell)

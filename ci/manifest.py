@@ -122,6 +122,9 @@ def _variants(table: _Table) -> tuple[Variant, ...]:
         Variant(name, table.strings(name, OPTION, "options of Configure such as 'no-ec'", few=0))
         for name in list(table.entries)
     )
+    for name in table.asked:
+        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+            raise table.problem(name, "must be a name of small letters, digits and single dashes")
     if "default" not in [variant.name for variant in variants]:
         raise table.problem("default", "is missing; it is the variant without a suffix")
     return variants

@@ -14,8 +14,9 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ci.problem import Problem
 from ci.progress import say
@@ -89,7 +90,7 @@ def run(
             _end([child])
             raise
         finally:
-            _running.discard(child)
+            _ended(child)
     if status:
         raise CommandFailed(argv, status, _tail(log, start), log)
 
@@ -123,7 +124,7 @@ def capture(
         _end([child])
         raise
     finally:
-        _running.discard(child)
+        _ended(child)
     if child.returncode:
         tail = err.decode(errors="replace").splitlines()[-TAIL_LINES:]
         raise CommandFailed(argv, child.returncode, "\n".join(tail))
@@ -162,16 +163,49 @@ def end_all() -> None:
     _end(list(_running))
 
 
+def go_on() -> None:
+    """Raise KeyboardInterrupt once everything is to end: for loops that run no program."""
+    if _ending:
+        raise KeyboardInterrupt
+
+
 _running: set[subprocess.Popen[bytes]] = set()
 _ending = False
 _starting = threading.Lock()
+
+# Reads `+ GROUP` and `- GROUP`; at the end of its input, which is this process's end, even by
+# SIGKILL, it ends the groups that are left.
+GUARD = """
+left=' '
+while read -r sign group; do
+  case $sign in
+    +) left="$left$group " ;;
+    -) left="${left%% $group *} ${left#* $group }" ;;
+  esac
+done
+for group in $left; do kill -s TERM -- "-$group"; done
+"""
+
+
+@cache
+def _guard() -> int:
+    """Where to write to the guard, a file descriptor that no child inherits."""
+    guard: Any = subprocess.Popen(
+        ["/bin/sh", "-c", GUARD],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    guard.returncode = 0  # It outlives this process: nobody waits for it.
+    with guard.stdin as pipe:
+        return os.dup(pipe.fileno())
 
 
 def _start(argv: Sequence[Argument], **settings: object) -> subprocess.Popen[bytes]:
     """Start it in a group of its own, which dies with this process whatever ends that."""
     with _starting:
-        if _ending:
-            raise KeyboardInterrupt
+        go_on()
+        guard = _guard()
         try:
             child: subprocess.Popen[bytes] = subprocess.Popen(
                 [str(argument) for argument in argv],
@@ -182,8 +216,17 @@ def _start(argv: Sequence[Argument], **settings: object) -> subprocess.Popen[byt
             raise Problem(f"{argv[0]} cannot be run: {error.strerror}: {error.filename}") from error
         except PermissionError as error:
             raise Problem(f"{argv[0]} cannot be run: {error.strerror}") from error
+        os.write(guard, f"+ {child.pid}\n".encode())
         _running.add(child)
         return child
+
+
+def _ended(child: subprocess.Popen[bytes]) -> None:
+    _running.discard(child)
+    for pipe in (child.stdout, child.stderr):
+        if pipe:
+            pipe.close()
+    os.write(_guard(), f"- {child.pid}\n".encode())
 
 
 def _end(children: Sequence[subprocess.Popen[bytes]]) -> None:

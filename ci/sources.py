@@ -24,7 +24,7 @@ from urllib.request import url2pathname
 
 from ci.manifest import Release
 from ci.problem import Problem
-from ci.process import capture
+from ci.process import capture, go_on
 from ci.progress import Line, say
 from ci.store import FULL, Store, cache_root
 
@@ -134,8 +134,10 @@ def _addresses(release: Release) -> Iterator[str]:
             yield f"{mirror.rstrip('/')}/{upstream}"
             yield f"{mirror.rstrip('/')}/{debian}"
         else:
-            folder = _folder(mirror)
-            yield (folder / (debian if (folder / debian).exists() else upstream)).as_uri()
+            found = [
+                path for name in (upstream, debian) if (path := _folder(mirror) / name).exists()
+            ]
+            yield (found or [_folder(mirror) / upstream])[0].as_uri()
     yield release.url
     if not _offline():
         for folder in _apt_folders():
@@ -254,6 +256,7 @@ def _request(address: str, part: Path, release: Release) -> None:
         whole = have + int(length) if length else None
         with part.open("ab" if resumes else "wb") as target, Line(release.version) as line:
             for chunk in iter(lambda: response.read(CHUNK), b""):
+                go_on()
                 target.write(chunk)
                 have += len(chunk)
                 line.show(_far(address, have, whole, line.elapsed))

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci.problem import Problem
-from ci.process import CommandFailed
+from ci.process import CommandFailed, go_on
 from ci.progress import say
 
 if TYPE_CHECKING:
@@ -122,7 +122,10 @@ class Store:
             lock.acquire(timeout=0)
         except Timeout:
             say(f"{name}: waiting for {self._maker(label)}, which makes it too")
-            lock.acquire()
+            while not lock.is_locked:
+                go_on()
+                with suppress(Timeout):
+                    lock.acquire(timeout=0.5)
         try:
             yield
         finally:

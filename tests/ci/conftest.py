@@ -1,0 +1,171 @@
+"""What the machine's tests share: a cache of their own, a tiny OpenSSL, a server on 127.0.0.1.
+
+No test here reaches a network, and none sees the user's own cache, mirrors or apt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from tiny_openssl import program, release_of, tiny_bytes, tiny_openssl
+
+from ci import doctor, prefixes, sources
+from ci.manifest import Build, Variant
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Server:
+    """Files served on 127.0.0.1; `cuts` are the bytes after which an answer breaks off."""
+
+    address: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
+    cuts: list[int] = field(default_factory=list)
+    resumes: bool = True
+    asked: list[tuple[str, str | None]] = field(default_factory=list)
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: _Listener
+
+    def do_GET(self) -> None:
+        served = self.server.served
+        wanted = self.headers["Range"]
+        served.asked.append((self.path, wanted))
+        if self.path not in served.files:
+            self.send_error(404)
+            return
+        data, start = served.files[self.path], 0
+        if wanted and served.resumes:
+            start = int(re.findall(r"\d+", wanted)[0])
+            if start >= len(data):
+                self.send_error(416)
+                return
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        else:
+            self.send_response(200)
+        self.send_header("Content-Length", str(len(data) - start))
+        self.end_headers()
+        rest = data[start:]
+        self.wfile.write(rest[: served.cuts.pop(0)] if served.cuts else rest)
+
+    def log_message(self, *_arguments: object) -> None:
+        pass
+
+
+class _Listener(ThreadingHTTPServer):
+    served: Server
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with _Listener(("127.0.0.1", 0), Handler) as listener:
+        listener.served = Server(f"http://127.0.0.1:{listener.server_port}")
+        thread = threading.Thread(target=listener.serve_forever, args=(0.01,))
+        thread.start()
+        yield listener.served
+        listener.shutdown()
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, with no mirrors and an apt that knows none; the cache's folder."""
+    folder = tmp_path / "cache"
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    program(programs / "apt-get", "exit 1")
+    for name in ("M2CRYPTO_MIRRORS", "M2CRYPTO_OFFLINE", "CFLAGS", "CC", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("M2CRYPTO_CACHE", str(folder))
+    monkeypatch.setenv("CCACHE_DISABLE", "1")
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    sources._unreachable.clear()
+    doctor.compiler.cache_clear()
+    prefixes._toolchain.cache_clear()
+    return folder
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder named in M2CRYPTO_MIRRORS that holds a tiny OpenSSL 9.9.1."""
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    (folder / "openssl-9.9.1.tar.gz").write_bytes(tiny_openssl("9.9.1"))
+    monkeypatch.setenv("M2CRYPTO_MIRRORS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def build(mirror: Path) -> Build:
+    """The build 9.9 of the tiny OpenSSL in the mirror."""
+    return Build(release_of(tiny_bytes(mirror)), Variant("default", ()))
+
+
+@pytest.fixture
+def matrix(mirror: Path, tmp_path: Path) -> Path:
+    """A manifest of the builds 9.9 and 9.9-no-ec."""
+    path = tmp_path / "matrix.toml"
+    path.write_text(
+        f"""
+pythons = ["3.11"]
+swig = "4.5.1"
+quick = ["9.9"]
+[openssl.releases."9.9"]
+version = "9.9.1"
+url = "https://127.0.0.1:9/openssl-9.9.1.tar.gz"
+sha256 = "{hashlib.sha256(tiny_bytes(mirror)).hexdigest()}"
+end_of_life = 2030-01-01
+[openssl.variants]
+default = []
+no-ec = ["no-ec"]
+"""
+    )
+    return path
+
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(matrix: Path) -> Iterator[Start]:
+    """Starts `python -m ci ARGUMENTS` on the tiny manifest, in a process of its own."""
+    started = []
+
+    def run(*arguments: str, limit: int = 0, **environment: str) -> subprocess.Popen[str]:
+        script = f"""
+import resource, sys
+from pathlib import Path
+from ci import __main__, manifest
+manifest.load.__defaults__ = (Path({str(matrix)!r}),)
+if {limit}:
+    resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+sys.exit(__main__.main({list(arguments)!r}))
+"""
+        child = subprocess.Popen(
+            [sys.executable, "-c", script],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(child)
+        return child
+
+    yield run
+    for child in started:
+        child.kill()
+        child.communicate()

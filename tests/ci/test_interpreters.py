@@ -1,0 +1,132 @@
+"""Each Python is found where it is installed, and answers for its own series only."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_openssl import program
+
+from ci import interpreters
+from ci.interpreters import Interpreter
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with no Python in it or on PATH, but for the one that a test puts there."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    for name in ("PYENV_ROOT", "UV_PYTHON_INSTALL_DIR", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def python(
+    path: Path, full_version: str, free: bool = False, implementation: str = "cpython"
+) -> Path:
+    """What answers as a Python of that version does; its headers lie next to it."""
+    major, minor, patch = map(int, full_version.split("."))
+    include = path.parent / f"include{full_version}"
+    include.mkdir(parents=True, exist_ok=True)
+    (include / "Python.h").touch()
+    answer = {
+        "version": f"{major}.{minor}" + ("t" if free else ""),
+        "executable": str(path),
+        "full_version": full_version,
+        "free_threaded": free,
+        "implementation": implementation,
+        "hexversion": major << 24 | minor << 16 | patch << 8 | 0xF0,
+        "include": str(include),
+        "ext_suffix": ".so",
+        "platform": "linux-x86_64",
+    }
+    return program(path, f"echo '{json.dumps(answer)}'")
+
+
+def found(*versions: str) -> dict[str, str]:
+    """The patch version found for each series."""
+    return {
+        version: each.full_version for version, each in interpreters.installed(versions).items()
+    }
+
+
+def test_the_one_that_runs_this_answers_for_itself() -> None:
+    answer = interpreters.ask(Path(sys.executable))
+    assert isinstance(answer, Interpreter)
+    assert answer.version.removesuffix("t") == f"{sys.version_info[0]}.{sys.version_info[1]}"
+    # A virtual environment's is not the one to build for: it goes when the environment does.
+    assert not answer.executable.is_relative_to(sys.prefix) or sys.prefix == sys.base_prefix
+
+
+def test_none_is_found_where_none_is(home: Path) -> None:
+    assert found("3.9", "3.13") == {}
+
+
+@pytest.mark.parametrize("name", ["python3.13", "python3", "python"])
+def test_found_on_path_by_any_of_its_names(home: Path, name: str) -> None:
+    python(home / "bin" / name, "3.13.1")
+    assert found("3.12", "3.13") == {"3.13": "3.13.1"}
+
+
+def test_found_among_pyenvs_whether_selected_or_not(home: Path) -> None:
+    python(home / ".pyenv" / "versions" / "3.10.13" / "bin" / "python3.10", "3.10.13")
+    assert found("3.10") == {"3.10": "3.10.13"}
+
+
+def test_pyenv_is_asked_for_its_root(home: Path) -> None:
+    program(home / "bin" / "pyenv", f'[ "$1" = root ] && echo {home}/elsewhere')
+    python(home / "elsewhere" / "versions" / "3.10.13" / "bin" / "python", "3.10.13")
+    assert found("3.10") == {"3.10": "3.10.13"}
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_found_among_uvs_own_with_uv_or_without(home: Path, installed: bool) -> None:
+    folder = home / ".local" / "share" / "uv" / "python"
+    if installed:
+        folder = home / "uvs"
+        program(home / "bin" / "uv", f"echo {folder}")
+    python(folder / "cpython-3.14.0-linux" / "bin" / "python3.14", "3.14.0")
+    assert found("3.14") == {"3.14": "3.14.0"}
+
+
+def test_a_shim_whose_version_is_not_selected_is_no_answer(home: Path) -> None:
+    shims = home / ".pyenv" / "shims"
+    program(shims / "python3.13", "echo 'pyenv: version not set' >&2; exit 127")
+    python(home / ".pyenv" / "versions" / "3.13.0" / "bin" / "python3.13", "3.13.0")
+    os.environ["PATH"] = f"{shims}{os.pathsep}{os.environ['PATH']}"
+    assert found("3.13") == {"3.13": "3.13.0"}
+
+
+def test_the_newest_patch_wins(home: Path) -> None:
+    python(home / "bin" / "python3.13", "3.13.2")
+    python(home / ".pyenv" / "versions" / "a" / "bin" / "python3.13", "3.13.10")
+    python(home / ".pyenv" / "versions" / "b" / "bin" / "python3.13", "3.13.9")
+    assert found("3.13") == {"3.13": "3.13.10"}
+
+
+def test_one_with_headers_wins_over_a_newer_one_without(home: Path) -> None:
+    newer = python(home / "bin" / "python3.13", "3.13.9")
+    (newer.parent / "include3.13.9" / "Python.h").unlink()
+    assert found("3.13") == {"3.13": "3.13.9"}
+    python(home / ".pyenv" / "versions" / "a" / "bin" / "python3.13", "3.13.2")
+    assert found("3.13") == {"3.13": "3.13.2"}
+
+
+def test_a_free_threaded_one_answers_only_for_its_own_version(home: Path) -> None:
+    python(home / "bin" / "python3.13", "3.13.5", free=True)
+    python(home / "bin" / "python3", "3.13.1")
+    assert found("3.13", "3.13t") == {"3.13": "3.13.1", "3.13t": "3.13.5"}
+
+
+def test_another_implementation_is_no_answer(home: Path) -> None:
+    python(home / "bin" / "python3.11", "3.11.5", implementation="pypy")
+    assert found("3.11") == {}
+
+
+@pytest.mark.parametrize("script", ["exit 1", "echo hello", "kill -9 $$"])
+def test_what_does_not_run_is_no_answer(home: Path, script: str) -> None:
+    program(home / "bin" / "python3.11", script)
+    assert found("3.11") == {}

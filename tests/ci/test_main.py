@@ -1,0 +1,44 @@
+"""`python -m ci VERB`: a problem is one line and a code that is not zero."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ci import __main__
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ci", *arguments], cwd=ROOT, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "unknown verb '': there are openssl, "),
+        (["opensl"], "unknown verb 'opensl': did you mean 'openssl'?"),
+        (["openssl", "3.5-noec"], "unknown OpenSSL build '3.5-noec': did you mean '3.5-no-ec'?"),
+        (["cell", "py3.13-openssl3.5-noec"], "did you mean 'py3.13-openssl3.5-no-ec'?"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments: list[str], line: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert line in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_each_verb_leads_to_a_function() -> None:
+    for place in __main__.VERBS.values():
+        module, _, function = place.partition(":")
+        source = ROOT.joinpath(*module.split(".")).with_suffix(".py")
+        assert f"def {function}(" in source.read_text()

@@ -1,0 +1,95 @@
+"""The manifest is read strictly: each mistake is one line with the file and the key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ci import manifest
+from ci.problem import Problem
+
+GOOD = """
+pythons = ["3.9", "3.13"]
+swig = "4.5.1"
+quick = ["3.5-no-ec"]
+
+[openssl.releases."3.5"]
+version = "3.5.7"
+url = "https://example.org/openssl-3.5.7.tar.gz"
+sha256 = "SHA"
+end_of_life = 2030-04-08
+
+[openssl.variants]
+default = []
+no-ec = ["no-ec"]
+""".replace("SHA", "a1" * 32)
+
+
+def read(tmp_path: Path, text: str) -> manifest.Manifest:
+    path = tmp_path / "matrix.toml"
+    path.write_text(text)
+    return manifest.load(path)
+
+
+def test_names_every_release_times_every_variant(tmp_path: Path) -> None:
+    read_ = read(tmp_path, GOOD)
+    assert [build.name for build in read_.builds] == ["3.5", "3.5-no-ec"]
+    assert [build.name for build in read_.quick] == ["3.5-no-ec"]
+    assert read_.builds[1].version == "3.5.7"
+    assert read_.builds[1].variant.options == ("no-ec",)
+
+
+def test_the_projects_own_has_five_series_with_and_without_ec() -> None:
+    own = manifest.load()
+    assert [release.series for release in own.releases] == ["1.1.1", "3.0", "3.5", "3.6", "4.0"]
+    assert len(own.builds) == 10
+    assert [build.name for build in own.quick] == ["3.5", "3.5-no-ec"]
+    assert own.pythons[0] == "3.9"
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "complaint"),
+    [
+        ('swig = "4', 'swag = 1\nswig = "4', "swag is an unknown key; did you mean 'swig'?"),
+        ("end_of_life", "endoflife", "3.5.end_of_life is missing; did you mean 'endoflife'?"),
+        ("version", "x = 1\nversion", "openssl.releases.3.5.x is an unknown key"),
+        ("[openssl.variants]", "[openssl.varants]", "openssl.variants is missing; did you mean"),
+        ('sha256 = "', '# "', "openssl.releases.3.5.sha256 is missing"),
+        ('sha256 = "a1', 'sha256 = "A1', "3.5.sha256 must be 64 lower-case hexadecimal digits"),
+        ('sha256 = "a1', 'sha256 = "', "3.5.sha256 must be 64 lower-case hexadecimal digits"),
+        ('"3.5.7"', '"3.6.1"', "3.5.version must be a version of series 3.5, not '3.6.1'"),
+        ('"3.5.7"', "3.5", "3.5.version must be a version of series 3.5, not 3.5"),
+        ("2030-04-08", '"2030"', "3.5.end_of_life must be a date such as 2030-04-08"),
+        ("https:", "ftp:", "3.5.url must be the https address of a .tar.gz"),
+        ('["3.5-no-ec"]', '["3.5-noec"]', "unknown build '3.5-noec'; did you mean '3.5-no-ec'?"),
+        ('"3.9", "3.13"', '"3.9", "3.9"', "pythons names '3.9' twice"),
+        ('"3.9", "3.13"', "", "pythons is empty"),
+        ('"3.9", "3.13"', '"py39"', "pythons must hold series such as '3.13', not 'py39'"),
+        ('["no-ec"]', '["--libdir=/"]', "openssl.variants.no-ec must hold options of Configure"),
+        ("no-ec =", '"No EC" =', "openssl.variants.No EC must be a name of"),
+        ("default = []", "", "openssl.variants.default is missing"),
+        ("no-ec =", "default =", "not TOML"),
+        ('swig = "4.5.1"', "swig = ", "not TOML"),
+    ],
+)
+def test_a_mistake_is_one_line_with_file_and_key(
+    tmp_path: Path, right: str, wrong: str, complaint: str
+) -> None:
+    assert right in GOOD
+    with pytest.raises(Problem) as refused:
+        read(tmp_path, GOOD.replace(right, wrong, 1))
+    assert str(refused.value).startswith(f"{tmp_path / 'matrix.toml'}: ")
+    assert complaint in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_version_in_two_series_is_refused(tmp_path: Path) -> None:
+    again = GOOD.split("[openssl.variants]")[0].split("\n\n")[1].replace('"3.5"]', '"3.5.7"]')
+    with pytest.raises(Problem, match=r"openssl\.releases\.\*\.version names '3\.5\.7' twice"):
+        read(tmp_path, GOOD + again)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match=r"none\.toml: cannot be read: No such file"):
+        manifest.load(tmp_path / "none.toml")

@@ -1,0 +1,42 @@
+"""Planning is pure: a manifest in, cells out, and the nearest name for one that is unknown."""
+
+from __future__ import annotations
+
+import pytest
+
+from ci import manifest, plan
+from ci.problem import Problem
+
+MANIFEST = manifest.load()
+
+
+def test_a_cell_is_spelt_by_its_python_and_its_build() -> None:
+    cell = plan.Cell("3.13", plan.find_build(MANIFEST, "3.5-no-ec"))
+    assert cell.id == "py3.13-openssl3.5-no-ec"
+
+
+def test_every_python_meets_every_build_once() -> None:
+    ids = [cell.id for cell in plan.cells(MANIFEST)]
+    assert len(ids) == len(MANIFEST.pythons) * len(MANIFEST.builds) == len(set(ids))
+
+
+def test_cells_can_be_those_of_some_builds() -> None:
+    cells = plan.cells(MANIFEST, MANIFEST.quick)
+    assert {cell.build.name for cell in cells} == {"3.5", "3.5-no-ec"}
+
+
+def test_a_cell_is_found_by_its_id() -> None:
+    for cell in plan.cells(MANIFEST):
+        assert plan.find_cell(MANIFEST, cell.id) == cell
+
+
+def test_an_unknown_cell_is_told_the_nearest() -> None:
+    with pytest.raises(Problem, match=r"'py3\.13-openssl3\.5-noec': did you mean 'py3\.13-op"):
+        plan.find_cell(MANIFEST, "py3.13-openssl3.5-noec")
+
+
+def test_an_unknown_build_is_told_the_nearest_or_all() -> None:
+    with pytest.raises(Problem, match=r"unknown OpenSSL build '3\.5noec': did you mean '3\.5-no-"):
+        plan.find_build(MANIFEST, "3.5noec")
+    with pytest.raises(Problem, match=r"unknown OpenSSL build 'zzz': there are 1\.1\.1, "):
+        plan.find_build(MANIFEST, "zzz")

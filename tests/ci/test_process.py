@@ -1,0 +1,132 @@
+"""Programs run in groups of their own, log everything, and end when they are told to."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+from tiny_openssl import wait_for
+
+from ci import process
+from ci.problem import Problem
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_log_holds_the_command_and_all_its_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "logs" / "it.log"
+    process.run(["sh", "-c", "echo out; echo err >&2"], log=log)
+    process.run(["echo", "again"], log=log, quiet=True)
+    assert log.read_text() == "$ sh -c 'echo out; echo err >&2'\nout\nerr\n$ echo again\nagain\n"
+    assert capsys.readouterr().err == "$ sh -c 'echo out; echo err >&2'\n"
+
+
+def test_each_line_is_handed_on(tmp_path: Path) -> None:
+    lines: list[str] = []
+    process.run(["printf", "one\\ntwo"], log=tmp_path / "log", on_line=lines.append, quiet=True)
+    assert lines == ["one", "two"]
+    assert (tmp_path / "log").read_text().endswith("one\ntwo")
+
+
+def test_a_failure_is_one_line_then_the_last_lines_and_the_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with pytest.raises(process.CommandFailed) as failed:
+        process.run(["sh", "-c", "seq 100; exit 3"], log=log, quiet=True)
+    first, *tail = str(failed.value).splitlines()
+    assert first == f"sh -c 'seq 100; exit 3' failed with exit code 3; the whole log is {log}"
+    assert tail == [f"  | {n}" for n in range(89, 101)]
+    assert failed.value.status == 3
+
+
+def test_a_signal_is_named(tmp_path: Path) -> None:
+    with pytest.raises(process.CommandFailed, match="failed with signal SIGKILL"):
+        process.run(["sh", "-c", "kill -9 $$"], log=tmp_path / "log", quiet=True)
+
+
+def test_a_program_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="no-such-program cannot be run: No such file"):
+        process.run(["no-such-program"], log=tmp_path / "log", quiet=True)
+    with pytest.raises(Problem, match="no-such-program cannot be run: No such file"):
+        process.capture(["no-such-program"])
+
+
+def test_capture_gives_the_output_or_the_errors() -> None:
+    assert process.capture(["sh", "-c", "echo out; echo err >&2"]) == "out\n"
+    with pytest.raises(process.CommandFailed, match=r"exit code 1\n  \| err"):
+        process.capture(["sh", "-c", "echo out; echo err >&2; exit 1"])
+    with pytest.raises(Problem, match=r"gave no answer within 0\.1 s"):
+        process.capture(["sleep", "60"], timeout=0.1)
+
+
+def test_results_come_in_the_items_order() -> None:
+    assert process.in_threads(lambda n: n * n, [3, 1, 2], jobs=2) == [9, 1, 4]
+
+
+def test_one_problem_does_not_stop_the_others() -> None:
+    done = []
+
+    def work(n: int) -> None:
+        done.append(n)
+        if n % 2:
+            raise Problem(f"{n} is odd")
+
+    with pytest.raises(Problem, match="1 is odd"):
+        process.in_threads(work, [1, 2, 4], jobs=1)
+    assert done == [1, 2, 4]
+    with pytest.raises(Problem, match="2 of 3 failed\n1 is odd\n3 is odd"):
+        process.in_threads(work, [1, 2, 3], jobs=2)
+
+
+RUN = """
+import signal, sys
+from pathlib import Path
+from ci import __main__, process
+def work(arguments):
+    def one(n):
+        ready = f"touch {arguments[0]}/ready{n}"
+        process.run(["sh", "-c", f"echo $$ > {arguments[0]}/group{n}; sleep 600 & {ready}; wait"],
+                    log=Path(arguments[0]) / f"log{n}", quiet=True)
+    process.in_threads(one, [1, 2], jobs=2)
+sys.modules["work"] = type(sys)("work")
+sys.modules["work"].main = work
+__main__.VERBS["work"] = "work:main"
+sys.exit(__main__.main(["work", sys.argv[1]]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("signum", "code", "line"),
+    [
+        (signal.SIGINT, 130, "error: interrupted; what was finished is kept for the next run\n"),
+        (signal.SIGTERM, 143, "error: ended by SIGTERM; what was finished is kept for the next"),
+        (signal.SIGKILL, -9, ""),
+    ],
+)
+def test_the_groups_end_with_the_process_that_started_them(
+    tmp_path: Path, signum: signal.Signals, code: int, line: str
+) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", RUN, str(tmp_path)], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: all((tmp_path / f"ready{n}").exists() for n in (1, 2)))
+    child.send_signal(signum)
+    assert child.communicate()[1].startswith(line)
+    assert child.returncode == code
+    for n in (1, 2):
+        group = int((tmp_path / f"group{n}").read_text())
+        wait_for(partial(has_ended, group))
+
+
+def has_ended(group: int) -> bool:
+    """Whether no process of the group runs; one that only waits to be reaped does not."""
+    listed = process.capture(["ps", "-e", "-o", "pgid=,stat="]).splitlines()
+    return not any(
+        int(number) == group and not state.startswith("Z")
+        for number, state in map(str.split, listed)
+    )

@@ -1,0 +1,229 @@
+"""Only the sha256 decides: whatever a source gives wrongly, the next is asked, and told why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tiny_openssl import program, release_of, tarred, tiny_bytes, tiny_openssl
+
+from ci import sources
+from ci.problem import Problem
+
+if TYPE_CHECKING:
+    from conftest import Server
+
+DATA = tiny_openssl("9.9.1")
+NAME = "/openssl-9.9.1.tar.gz"
+
+
+def test_a_mirror_is_asked_before_upstream(mirror: Path, server: Server) -> None:
+    release = release_of(tiny_bytes(mirror), server.address + NAME)
+    assert sources.tarball(release).read_bytes() == tiny_bytes(mirror)
+    assert server.asked == []
+
+
+def test_upstream_is_asked_once_and_then_the_cache(server: Server) -> None:
+    server.files[NAME] = DATA
+    release = release_of(DATA, server.address + NAME)
+    first = sources.tarball(release)
+    assert sources.tarball(release) == first
+    assert [path for path, _ in server.asked] == [NAME]
+
+
+def test_a_mirror_may_be_a_file_address_with_debians_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "openssl_9.9.1.orig.tar.gz").write_bytes(DATA)
+    monkeypatch.setenv("M2CRYPTO_MIRRORS", f"{tmp_path / 'none'} {tmp_path.as_uri()}")
+    assert sources.tarball(release_of(DATA)).read_bytes() == DATA
+
+
+def test_a_wrong_sha256_drops_the_source_and_the_next_is_asked(
+    mirror: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (mirror / NAME[1:]).write_bytes(DATA[:-1] + b"!")
+    server.files[NAME] = DATA
+    found = sources.tarball(release_of(DATA, server.address + NAME))
+    assert found.read_bytes() == DATA
+    told = capsys.readouterr().err
+    assert f"not from {mirror.as_uri()}{NAME}: wrong sha256 " in told
+    assert f"({len(DATA)} bytes), the manifest says " in told
+
+
+def test_a_wrong_sha256_everywhere_is_a_problem_and_leaves_nothing(
+    mirror: Path, cache: Path
+) -> None:
+    (mirror / NAME[1:]).write_bytes(b"something else")
+    with pytest.raises(Problem, match=r"OpenSSL 9\.9\.1 is nowhere to be had") as refused:
+        sources.tarball(release_of(DATA))
+    assert "wrong sha256 " in str(refused.value)
+    assert [
+        path for path in cache.rglob("*") if path.is_file() and ".locks" not in path.parts
+    ] == []
+
+
+def test_a_truncated_tarball_drops_the_source(
+    mirror: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (mirror / NAME[1:]).write_bytes(DATA[: len(DATA) // 2])
+    server.files[NAME] = DATA
+    assert sources.tarball(release_of(DATA, server.address + NAME)).read_bytes() == DATA
+    assert f"({len(DATA) // 2} bytes)" in capsys.readouterr().err
+
+
+def test_a_download_that_breaks_off_is_resumed(server: Server) -> None:
+    server.files[NAME] = DATA
+    server.cuts = [1000, 500]
+    assert sources.tarball(release_of(DATA, server.address + NAME)).read_bytes() == DATA
+    assert [wanted for _, wanted in server.asked] == [None, "bytes=1000-", "bytes=1500-"]
+
+
+def test_a_download_that_was_killed_is_resumed_by_the_next_run(server: Server, cache: Path) -> None:
+    release = release_of(DATA, server.address + NAME)
+    part = cache / "sources" / ".parts" / f"openssl-9.9.1-{release.sha256[:16]}"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(DATA[:700])
+    server.files[NAME] = DATA
+    assert sources.tarball(release).read_bytes() == DATA
+    assert server.asked == [(NAME, "bytes=700-")]
+
+
+@pytest.mark.parametrize("size", [700, len(DATA) + 5])
+def test_a_part_that_is_not_its_beginning_is_fetched_anew(
+    server: Server, cache: Path, size: int
+) -> None:
+    release = release_of(DATA, server.address + NAME)
+    part = cache / "sources" / ".parts" / f"openssl-9.9.1-{release.sha256[:16]}"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"?" * size)
+    server.files[NAME] = DATA
+    assert sources.tarball(release).read_bytes() == DATA
+    assert server.asked == [(NAME, f"bytes={size}-"), (NAME, None)]
+
+
+def test_a_server_that_cannot_resume_is_asked_for_all(server: Server) -> None:
+    server.files[NAME] = DATA
+    server.resumes = False
+    server.cuts = [1000]
+    assert sources.tarball(release_of(DATA, server.address + NAME)).read_bytes() == DATA
+
+
+def test_a_server_that_always_breaks_off_is_dropped(server: Server) -> None:
+    server.files[NAME] = DATA
+    server.resumes = False
+    server.cuts = [1000, 1000, 1000, 1000]
+    with pytest.raises(Problem, match=rf"ended after 1000 of {len(DATA)} bytes"):
+        sources.tarball(release_of(DATA, server.address + NAME))
+
+
+def test_apts_mirrors_are_asked_last(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.files["/debian/pool/main/o/openssl/openssl_9.9.1.orig.tar.gz"] = DATA
+    program(
+        tmp_path / "programs" / "apt-get",
+        f'echo "{server.address}/security/ any-security"; echo "{server.address}/debian/ any"',
+    )
+    release = release_of(DATA, server.address + NAME)
+    assert sources.tarball(release).read_bytes() == DATA
+    assert [path for path, _ in server.asked] == [
+        NAME,
+        "/security/pool/updates/main/o/openssl/openssl_9.9.1.orig.tar.gz",
+        "/security/pool/main/o/openssl/openssl_9.9.1.orig.tar.gz",
+        "/debian/pool/main/o/openssl/openssl_9.9.1.orig.tar.gz",
+    ]
+
+
+def test_an_apt_without_its_lists_is_asked_what_it_would_update(
+    server: Server, tmp_path: Path
+) -> None:
+    server.files["/debian/pool/main/o/openssl/openssl_9.9.1.orig.tar.gz"] = DATA
+    program(
+        tmp_path / "programs" / "apt-get",
+        f"""if [ "$1" = update ]; then
+        echo "'{server.address}/debian/dists/any/InRelease' any 0"; fi""",
+    )
+    assert sources.tarball(release_of(DATA)).read_bytes() == DATA
+
+
+def test_a_pinned_file_that_has_vanished_is_said_with_the_way_out(server: Server) -> None:
+    release = release_of(DATA, server.address + NAME)
+    with pytest.raises(Problem) as refused:
+        sources.tarball(release)
+    text = str(refused.value)
+    assert f"{server.address}{NAME}: 404 Not Found" in text
+    assert "pin that one in ci/matrix.toml, openssl.releases.9.9" in text
+    assert f"openssl-9.9.1.tar.gz (sha256 {release.sha256}) in M2CRYPTO_MIRRORS" in text
+
+
+def test_no_network_is_one_problem_that_lists_each_source() -> None:
+    with pytest.raises(Problem) as refused:
+        sources.tarball(release_of(DATA))
+    first, *reasons = str(refused.value).splitlines()
+    assert "see to the network" in first
+    assert reasons == ["  http://127.0.0.1:9/openssl-9.9.1.tar.gz: Connection refused"]
+
+
+def test_offline_asks_nobody_but_folders(
+    server: Server, mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("M2CRYPTO_OFFLINE", "1")
+    monkeypatch.setenv("M2CRYPTO_MIRRORS", f"{server.address}/a {mirror}")
+    data = tiny_bytes(mirror)
+    assert sources.tarball(release_of(data)).read_bytes() == data
+    monkeypatch.delenv("M2CRYPTO_MIRRORS")
+    with pytest.raises(Problem, match="unset M2CRYPTO_OFFLINE"):
+        sources.tarball(release_of(b"other", server.address + NAME))
+    assert server.asked == []
+
+
+def test_a_cached_tarball_with_another_byte_is_fetched_again(mirror: Path) -> None:
+    release = release_of(tiny_bytes(mirror))
+    found = sources.tarball(release)
+    found.write_bytes(b"!" * found.stat().st_size)
+    assert sources.tarball(release).read_bytes() == tiny_bytes(mirror)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"top/../../out": "escaped"},
+        {"../out": "escaped"},
+        {"top/in": "here", "top/../../out": "escaped"},
+        {"/tmp/out": "escaped"},
+        {"top/link": "-> ../../out"},
+        {"top/link": "-> /etc/passwd"},
+        {"top/link": "-> ../..", "top/link/out": "escaped"},
+    ],
+    ids=["dots", "first dots", "later dots", "absolute", "link", "absolute link", "through link"],
+)
+def test_a_tarball_that_leads_out_is_refused_and_leaves_nothing(
+    tmp_path: Path, files: dict[str, str]
+) -> None:
+    folder = tmp_path / "deep" / "er"
+    folder.mkdir(parents=True)
+    archive = folder / "bad.tar.gz"
+    archive.write_bytes(tarred(files))
+    with pytest.raises(Problem, match=r"bad\.tar\.gz: refused, nothing was unpacked: ") as refused:
+        sources.unpack(archive, folder / "tree")
+    assert "\n" not in str(refused.value)
+    assert list((tmp_path / "deep").rglob("*")) == [folder, archive]
+
+
+@pytest.mark.parametrize("data", [DATA[:900], b"", b"no tarball", tarred({"a/b": "", "c": ""})])
+def test_a_broken_tarball_is_refused_and_leaves_nothing(tmp_path: Path, data: bytes) -> None:
+    archive = tmp_path / "bad.tar.gz"
+    archive.write_bytes(data)
+    with pytest.raises(Problem, match=r"bad\.tar\.gz: not a whole tarball of one folder"):
+        sources.unpack(archive, tmp_path / "tree")
+    assert not (tmp_path / "tree").exists()
+    assert not (tmp_path / "tree.unpacking").exists()
+
+
+def test_links_inside_are_unpacked(tmp_path: Path) -> None:
+    archive = tmp_path / "good.tar.gz"
+    archive.write_bytes(tarred({"top/a/file": "here", "top/b/link": "-> ../a/file"}))
+    sources.unpack(archive, tmp_path / "tree")
+    assert (tmp_path / "tree" / "b" / "link").read_text() == "here"

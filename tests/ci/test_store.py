@@ -1,0 +1,201 @@
+"""What was built is found again if it is whole, and made again if it is not."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ci import store
+from ci.problem import Problem
+from ci.process import CommandFailed
+from ci.store import Store
+
+
+@pytest.fixture
+def things(cache: Path) -> Store:
+    return Store(cache, "things")
+
+
+class Maker:
+    """Makes an entry of two files, and counts how often."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, folder: Path) -> None:
+        self.count += 1
+        (folder / "sub").mkdir()
+        (folder / "sub" / "file").write_text("contents")
+        (folder / "link").symlink_to("sub/file")
+
+
+def left_being_made(things: Store) -> list[Path]:
+    return list((things.folder / ".making").iterdir())
+
+
+def test_a_key_depends_on_every_fact_but_not_on_their_order() -> None:
+    assert store.key(a=1, b=["x"]) == store.key(b=["x"], a=1)
+    assert store.key(a=1, b=["x"]) != store.key(a=1, b=["y"])
+    assert len(store.key(a=1)) == 16
+
+
+def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    assert store.cache_root() == cache
+    monkeypatch.delenv("M2CRYPTO_CACHE")
+    assert store.cache_root().name == "m2crypto"
+
+
+def test_an_entry_is_made_once(things: Store) -> None:
+    make = Maker()
+    first = things.get("name", "key", make)
+    assert first == things.get("name", "key", make) == things.find("name", "key")
+    assert first == things.folder / "name-key"
+    assert (first / "link").read_text() == "contents"
+    assert make.count == 1
+    assert left_being_made(things) == []
+
+
+def test_entries_of_other_keys_are_apart(things: Store) -> None:
+    make = Maker()
+    assert things.get("name", "one", make) != things.get("name", "two", make)
+    assert make.count == 2
+
+
+def remove_a_file(entry: Path) -> None:
+    (entry / "sub" / "file").unlink()
+
+
+def cut_a_file(entry: Path) -> None:
+    (entry / "sub" / "file").write_text("cont")
+
+
+def remove_a_link(entry: Path) -> None:
+    (entry / "link").unlink()
+
+
+def remove_the_seal(entry: Path) -> None:
+    (entry / store.SEAL).unlink()
+
+
+def cut_the_seal(entry: Path) -> None:
+    (entry / store.SEAL).write_text("{")
+
+
+def put_a_list_in_the_seal(entry: Path) -> None:
+    (entry / store.SEAL).write_text("[]")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (remove_a_file, "file is missing"),
+        (cut_a_file, "sub/file has changed its size"),
+        (remove_a_link, "link is missing"),
+        (remove_the_seal, ".seal.json is missing"),
+        (cut_the_seal, ".seal.json cannot be read"),
+        (put_a_list_in_the_seal, ".seal.json cannot be read"),
+    ],
+)
+def test_a_damaged_entry_is_noticed_and_made_again(
+    things: Store,
+    damage: Callable[[Path], None],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make = Maker()
+    entry = things.get("name", "key", make)
+    damage(entry)
+    assert things.find("name", "key") is None
+    assert things.get("name", "key", make) == entry
+    assert make.count == 2
+    assert (entry / "link").read_text() == "contents"
+    told = capsys.readouterr().err
+    assert told == f"name: {entry} is damaged ({said}): making it again\n"
+
+
+def test_an_entry_that_could_not_be_made_leaves_nothing(things: Store) -> None:
+    def fail(folder: Path) -> None:
+        (folder / "half").write_text("made")
+        raise Problem("no luck")
+
+    with pytest.raises(Problem, match="no luck"):
+        things.get("name", "key", fail)
+    assert things.find("name", "key") is None
+    assert left_being_made(things) == []
+
+
+def test_what_dead_processes_left_is_cleared(things: Store) -> None:
+    for label in ("name-key.1", "other-key.2"):
+        (things.folder / ".making" / label / "half").mkdir(parents=True)
+    things.get("name", "key", Maker())
+    assert left_being_made(things) == []
+
+
+def test_what_a_live_process_makes_is_left_alone(things: Store) -> None:
+    def make(folder: Path) -> None:
+        things.get("other", "key", Maker())
+        assert folder.is_dir()
+        (folder / "file").touch()
+
+    assert (things.get("name", "key", make) / "file").exists()
+
+
+def test_a_discarded_entry_is_made_anew(things: Store) -> None:
+    make = Maker()
+    things.get("name", "key", make)
+    things.discard("name", "key")
+    things.discard("name", "key")
+    assert things.find("name", "key") is None
+    things.get("name", "key", make)
+    assert make.count == 2
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_one_line_and_leaves_nothing(things: Store, number: int) -> None:
+    def fill(folder: Path) -> None:
+        (folder / "half").write_text("made")
+        raise OSError(number, os.strerror(number))
+
+    with pytest.raises(Problem, match=r"^the disk is full: no room left for .*M2CRYPTO_CACHE.*$"):
+        things.get("name", "key", fill)
+    assert left_being_made(things) == []
+
+
+def test_a_compiler_that_meets_a_full_disk_is_said_to(things: Store) -> None:
+    def fill(_folder: Path) -> None:
+        raise CommandFailed(["cc"], 1, "cc: error: x.o: No space left on device")
+
+    with pytest.raises(Problem, match=r"^the disk is full"):
+        things.get("name", "key", fill)
+
+
+def test_a_cache_that_is_no_folder_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Problem, match=r"the cache cannot be used: Not a directory: .*file/things"):
+        Store(tmp_path / "file", "things").get("name", "key", Maker())
+
+
+@pytest.fixture(params=[0o000, 0o555], ids=["unreadable", "unwritable"])
+def closed(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A folder closed to the user; root, whom permissions do not bind, is nobody meanwhile."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(request.param)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        yield Path(folder)
+        os.seteuid(user)
+        Path(folder).chmod(0o755)
+
+
+def test_a_cache_closed_to_the_user_is_one_line(closed: Path) -> None:
+    with pytest.raises(Problem) as refused:
+        Store(closed, "things").get("name", "key", Maker())
+    assert str(refused.value).startswith("the cache cannot be used: Permission denied: ")
+    assert str(refused.value).endswith("or set M2CRYPTO_CACHE to another folder")
+    assert "\n" not in str(refused.value)
