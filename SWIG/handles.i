@@ -13,3 +13,24 @@ static void release_nothing(const void *object)
 %handle(BIGNUM, BN_clear_free)
 %handle(EVP_MD, release_nothing)
 %handle(EVP_CIPHER, release_nothing)
+
+%{
+#include "x509_stack.h"
+#include "x509_store.h"
+%}
+%handle(ASN1_INTEGER, ASN1_INTEGER_free)
+%handle(ASN1_OBJECT, ASN1_OBJECT_free)
+%handle(ASN1_STRING, ASN1_STRING_free)
+%handle(ASN1_TIME, ASN1_TIME_free)
+%handle(X509, X509_free)
+%handle(X509_CRL, X509_CRL_free)
+%handle(X509_EXTENSION, X509_EXTENSION_free)
+%handle(X509_NAME, X509_NAME_free)
+%handle(X509_NAME_ENTRY, X509_NAME_ENTRY_free)
+%handle(X509_REQ, X509_REQ_free)
+%handle(X509_STORE, X509_STORE_free)
+%handle(GENERAL_NAMES, GENERAL_NAMES_free)
+%handle(m2_x509_stack, m2_sk_x509_free)
+%handle(m2_x509_crl_stack, m2_sk_x509_crl_free)
+%handle(m2_x509_ext_stack, m2_sk_x509_ext_free)
+%handle(m2_x509_store_ctx, m2_x509_store_ctx_free)

@@ -95,7 +95,9 @@ static void release_##TYPE(void *object)
 {
     FREE((TYPE *)object);
 }
-static const m2_handle_type handle_##TYPE = {#TYPE, release_##TYPE};
+/* Not static: a callback (src/x509_callbacks.c) hands out handles too. */
+extern const m2_handle_type handle_##TYPE;
+const m2_handle_type handle_##TYPE = {#TYPE, release_##TYPE};
 %}
 
 %typemap(in, noblock=1) TYPE *, const TYPE * {

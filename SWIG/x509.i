@@ -1,1 +1,99 @@
-/* x509 */
+/* X.509: certificates, names, extensions, requests, revocation lists, stores and verification. */
+%{
+#include "x509_name.h"
+#include "x509_ext.h"
+#include "x509.h"
+%}
+
+%constant long long VERIFY_CRL_CHECK_LEAF = X509_V_FLAG_CRL_CHECK;
+%constant long long VERIFY_CRL_CHECK_CHAIN = X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL;
+
+/* Names. */
+X509_NAME *X509_NAME_new(void);
+X509_NAME *X509_NAME_dup(X509_NAME *name);
+void X509_NAME_free(X509_NAME *RELEASE);
+int X509_NAME_entry_count(const X509_NAME *name);
+/* Where the next entry of a kind is; -1 when there is none. */
+int X509_NAME_get_index_by_NID(X509_NAME *name, int nid, int after);
+m2_number X509_NAME_print_ex(BIO *bio, const X509_NAME *name, int indent, unsigned long flags);
+X509_NAME_ENTRY *X509_NAME_ENTRY_new(void);
+void X509_NAME_ENTRY_free(X509_NAME_ENTRY *RELEASE);
+m2_status X509_NAME_ENTRY_set_object(X509_NAME_ENTRY *entry, const ASN1_OBJECT *object);
+%include "src/x509_name.h"
+
+/* Extensions. */
+X509_EXTENSION *X509_EXTENSION_new(void);
+void X509_EXTENSION_free(X509_EXTENSION *RELEASE);
+int X509_EXTENSION_get_critical(const X509_EXTENSION *extension);
+m2_status X509_EXTENSION_set_critical(X509_EXTENSION *extension, int critical);
+%include "src/x509_ext.h"
+
+%none_for_null(X509, m2_sk_x509_pop)
+%none_for_null(X509_CRL, m2_sk_x509_crl_pop)
+%none_for_null(X509_EXTENSION, m2_sk_x509_ext_pop)
+%include "src/x509_stack.h"
+
+/* Certificates. */
+%thread X509_sign;
+%thread X509_verify;
+X509 *X509_new(void);
+X509 *X509_dup(X509 *certificate);
+void X509_free(X509 *RELEASE);
+m2_status X509_print(BIO *bio, X509 *certificate);
+%rename(x509_write_pem) PEM_write_bio_X509;
+m2_status PEM_write_bio_X509(BIO *bio, X509 *certificate);
+long X509_get_version(const X509 *certificate);
+m2_status X509_set_version(X509 *certificate, long version);
+%rename(x509_set_serial_number) X509_set_serialNumber;
+m2_status X509_set_serialNumber(X509 *certificate, ASN1_INTEGER *serial);
+%rename(x509_set_not_before) X509_set1_notBefore;
+m2_status X509_set1_notBefore(X509 *certificate, const ASN1_TIME *time);
+%rename(x509_set_not_after) X509_set1_notAfter;
+m2_status X509_set1_notAfter(X509 *certificate, const ASN1_TIME *time);
+m2_status X509_set_subject_name(X509 *certificate, X509_NAME *name);
+m2_status X509_set_issuer_name(X509 *certificate, X509_NAME *name);
+EVP_PKEY *X509_get_pubkey(X509 *certificate);
+m2_status X509_set_pubkey(X509 *certificate, EVP_PKEY *key);
+int X509_get_ext_count(const X509 *certificate);
+m2_status X509_add_ext(X509 *certificate, X509_EXTENSION *extension, int index);
+m2_status X509_sign(X509 *certificate, EVP_PKEY *key, const EVP_MD *OPTIONAL);
+m2_verdict X509_verify(X509 *certificate, EVP_PKEY *key);
+m2_verdict X509_check_ca(X509 *certificate);
+m2_verdict X509_check_purpose(X509 *certificate, int purpose, int ca);
+%none_for_null(GENERAL_NAMES, m2_x509_get_subject_alt_names)
+
+/* Requests. */
+%thread X509_REQ_sign;
+%thread X509_REQ_verify;
+X509_REQ *X509_REQ_new(void);
+void X509_REQ_free(X509_REQ *RELEASE);
+m2_status X509_REQ_print(BIO *bio, X509_REQ *request);
+%rename(x509_req_write_pem) PEM_write_bio_X509_REQ;
+m2_status PEM_write_bio_X509_REQ(BIO *bio, X509_REQ *request);
+long X509_REQ_get_version(const X509_REQ *request);
+m2_status X509_REQ_set_version(X509_REQ *request, long version);
+m2_status X509_REQ_set_subject_name(X509_REQ *request, X509_NAME *name);
+EVP_PKEY *X509_REQ_get_pubkey(X509_REQ *request);
+m2_status X509_REQ_set_pubkey(X509_REQ *request, EVP_PKEY *key);
+m2_status X509_REQ_sign(X509_REQ *request, EVP_PKEY *key, const EVP_MD *OPTIONAL);
+m2_verdict X509_REQ_verify(X509_REQ *request, EVP_PKEY *key);
+
+/* Revocation lists. */
+%thread X509_CRL_verify;
+X509_CRL *X509_CRL_new(void);
+void X509_CRL_free(X509_CRL *RELEASE);
+m2_status X509_CRL_print(BIO *bio, X509_CRL *crl);
+m2_verdict X509_CRL_verify(X509_CRL *crl, EVP_PKEY *key);
+%none_for_null(ASN1_TIME, m2_x509_crl_get_next_update)
+%include "src/x509.h"
+
+/* Stores and verification. */
+%thread m2_x509_store_load_locations;
+%thread m2_x509_verify_cert;
+X509_STORE *X509_STORE_new(void);
+void X509_STORE_free(X509_STORE *RELEASE);
+m2_status X509_STORE_add_cert(X509_STORE *store, X509 *certificate);
+m2_status X509_STORE_add_crl(X509_STORE *store, X509_CRL *crl);
+m2_status X509_STORE_set_flags(X509_STORE *store, unsigned long flags);
+%none_for_null(X509, m2_x509_store_ctx_get_current_cert)
+%include "src/x509_store.h"

@@ -1,0 +1,144 @@
+/* ASN.1's integers, strings, times and object identifiers, as Python's values (ASN1_TIME_set(3),
+ * ASN1_STRING_new(3), OBJ_nid2obj(3)). */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <openssl/asn1.h>
+#include <openssl/objects.h>
+
+#include "m2.h"
+#include "asn1.h"
+
+m2_bytes m2_asn1_integer_to_hex(const ASN1_INTEGER *number)
+{
+    m2_bytes text = {NULL, 0};
+    BIGNUM *value = ASN1_INTEGER_to_BN(number, NULL);
+
+    if (value != NULL)
+        text.data = (unsigned char *)BN_bn2hex(value);
+    if (text.data != NULL)
+        text.length = strlen((char *)text.data);
+    BN_free(value);
+    return text;
+}
+
+ASN1_INTEGER *m2_asn1_integer_from_hex(const char *digits)
+{
+    BIGNUM *value = NULL;
+    ASN1_INTEGER *number = NULL;
+
+    if (digits[0] != '\0' && (size_t)BN_hex2bn(&value, digits) == strlen(digits))
+        number = BN_to_ASN1_INTEGER(value, NULL);
+    else
+        m2_error("the text is not a hexadecimal number");
+    BN_free(value);
+    return number;
+}
+
+m2_status m2_asn1_string_set(ASN1_STRING *string, m2_buffer content)
+{
+    if (!m2_fits_int(content.length))
+        return 0;
+    return ASN1_STRING_set(string, content.data, (int)content.length);
+}
+
+m2_bytes m2_asn1_string_data(const ASN1_STRING *string)
+{
+    m2_bytes bytes = m2_bytes_new((size_t)ASN1_STRING_length(string));
+
+    if (bytes.data != NULL && bytes.length > 0)
+        memcpy(bytes.data, ASN1_STRING_get0_data(string), bytes.length);
+    return bytes;
+}
+
+m2_bytes m2_asn1_string_to_utf8(const ASN1_STRING *string)
+{
+    m2_bytes text = {NULL, 0};
+    int length = ASN1_STRING_to_UTF8(&text.data, string);
+
+    if (length >= 0)
+        text.length = (size_t)length;
+    else if (ERR_peek_error() == 0)
+        m2_error("the ASN.1 value is not a string of characters");
+    return text;
+}
+
+m2_status m2_asn1_time_set(ASN1_TIME *time, long long seconds)
+{
+    time_t value = (time_t)seconds;
+
+    if ((long long)value == seconds && ASN1_TIME_set(time, value) != NULL)
+        return 1;
+    m2_error("the time is not between the years 0 and 9999");
+    return 0;
+}
+
+m2_status m2_asn1_time_set_string(ASN1_TIME *time, const char *text)
+{
+    if (ASN1_TIME_set_string(time, text) == 1)
+        return 1;
+    m2_error("the text is not a time such as 20260131235959Z");
+    return 0;
+}
+
+m2_bytes m2_asn1_time_digits(const ASN1_TIME *time)
+{
+    m2_bytes text = {NULL, 0};
+    struct tm parts;
+
+    /* An empty time is "now" to ASN1_TIME_to_tm. */
+    if (ASN1_STRING_length(time) == 0 || ASN1_TIME_to_tm(time, &parts) != 1) {
+        m2_error("the time is empty or malformed");
+        return text;
+    }
+    text = m2_bytes_new(64);
+    if (text.data != NULL) {
+        snprintf((char *)text.data, text.length, "%04d%02d%02d%02d%02d%02d", parts.tm_year + 1900,
+                 parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
+        text.length = strlen((char *)text.data);
+    }
+    return text;
+}
+
+ASN1_TIME *m2_asn1_time_dup(const ASN1_TIME *time)
+{
+    return time == NULL ? NULL : (ASN1_TIME *)ASN1_STRING_dup(time);
+}
+
+ASN1_OBJECT *m2_obj_nid2obj(int nid)
+{
+    const ASN1_OBJECT *object = OBJ_nid2obj(nid);
+
+    return object == NULL ? NULL : OBJ_dup(object);
+}
+
+const char *m2_obj_nid2sn(int nid)
+{
+    const char *name = OBJ_nid2sn(nid);
+
+    ERR_clear_error();
+    return name;
+}
+
+const char *m2_obj_nid2ln(int nid)
+{
+    const char *name = OBJ_nid2ln(nid);
+
+    ERR_clear_error();
+    return name;
+}
+
+m2_bytes m2_obj_obj2txt(const ASN1_OBJECT *object, int no_name)
+{
+    m2_bytes text = {NULL, 0};
+    int length = OBJ_obj2txt(NULL, 0, object, no_name);
+
+    if (length >= 0)
+        text = m2_bytes_new((size_t)length + 1);
+    if (text.data != NULL) {
+        OBJ_obj2txt((char *)text.data, length + 1, object, no_name);
+        text.length = (size_t)length;
+    }
+    return text;
+}

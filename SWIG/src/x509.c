@@ -1,0 +1,142 @@
+/* Certificates, certificate requests and revocation lists (X509_new(3), X509_sign(3)). */
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+
+#include "m2.h"
+#include "asn1.h"
+#include "x509_stack.h"
+#include "x509.h"
+
+static X509_NAME *copy_name(const X509_NAME *name)
+{
+    return name == NULL ? NULL : X509_NAME_dup((X509_NAME *)name);
+}
+
+/* ---- certificates --------------------------------------------------------------------------- */
+
+X509 *m2_x509_read_pem(BIO *bio)
+{
+    return PEM_read_bio_X509(bio, NULL, m2_password, NULL);
+}
+
+X509 *m2_d2i_x509(BIO *bio)
+{
+    return d2i_X509_bio(bio, NULL);
+}
+
+m2_bytes m2_i2d_x509(X509 *certificate)
+{
+    return M2_DER(X509, certificate);
+}
+
+X509_NAME *m2_x509_get_subject_name(X509 *certificate)
+{
+    return copy_name(X509_get_subject_name(certificate));
+}
+
+X509_NAME *m2_x509_get_issuer_name(X509 *certificate)
+{
+    return copy_name(X509_get_issuer_name(certificate));
+}
+
+ASN1_INTEGER *m2_x509_get_serial_number(X509 *certificate)
+{
+    return ASN1_INTEGER_dup(X509_get0_serialNumber(certificate));
+}
+
+ASN1_TIME *m2_x509_get_not_before(X509 *certificate)
+{
+    return m2_asn1_time_dup(X509_get0_notBefore(certificate));
+}
+
+ASN1_TIME *m2_x509_get_not_after(X509 *certificate)
+{
+    return m2_asn1_time_dup(X509_get0_notAfter(certificate));
+}
+
+X509_EXTENSION *m2_x509_get_ext(X509 *certificate, int index)
+{
+    const X509_EXTENSION *extension = X509_get_ext(certificate, index);
+
+    if (extension == NULL) {
+        m2_error("the certificate has no such extension");
+        return NULL;
+    }
+    return X509_EXTENSION_dup((X509_EXTENSION *)extension);
+}
+
+m2_bytes m2_x509_digest(X509 *certificate, const EVP_MD *algorithm)
+{
+    m2_bytes digest = m2_bytes_new(EVP_MAX_MD_SIZE);
+    unsigned int length = 0;
+
+    if (digest.data == NULL)
+        return digest;
+    if (X509_digest(certificate, algorithm, digest.data, &length) != 1)
+        m2_bytes_free(&digest);
+    else
+        digest.length = length;
+    return digest;
+}
+
+GENERAL_NAMES *m2_x509_get_subject_alt_names(X509 *certificate)
+{
+    int critical = -1;
+    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, &critical, NULL);
+
+    /* Not having one (-1) is told from having two (-2) or one that cannot be read. */
+    if (names == NULL && critical == -2)
+        m2_error("the certificate has more than one subjectAltName");
+    else if (names == NULL && critical >= 0)
+        m2_error("the certificate's subjectAltName is malformed");
+    return names;
+}
+
+/* ---- requests ------------------------------------------------------------------------------- */
+
+X509_REQ *m2_x509_req_read_pem(BIO *bio)
+{
+    return PEM_read_bio_X509_REQ(bio, NULL, m2_password, NULL);
+}
+
+X509_REQ *m2_d2i_x509_req(BIO *bio)
+{
+    return d2i_X509_REQ_bio(bio, NULL);
+}
+
+m2_bytes m2_i2d_x509_req(X509_REQ *request)
+{
+    return M2_DER(X509_REQ, request);
+}
+
+X509_NAME *m2_x509_req_get_subject_name(X509_REQ *request)
+{
+    return copy_name(X509_REQ_get_subject_name(request));
+}
+
+m2_status m2_x509_req_add_extensions(X509_REQ *request, m2_x509_ext_stack *extensions)
+{
+    return X509_REQ_add_extensions(request, extensions);
+}
+
+/* ---- revocation lists ----------------------------------------------------------------------- */
+
+X509_CRL *m2_x509_crl_read_pem(BIO *bio)
+{
+    return PEM_read_bio_X509_CRL(bio, NULL, m2_password, NULL);
+}
+
+X509_NAME *m2_x509_crl_get_issuer(X509_CRL *crl)
+{
+    return copy_name(X509_CRL_get_issuer(crl));
+}
+
+ASN1_TIME *m2_x509_crl_get_last_update(X509_CRL *crl)
+{
+    return m2_asn1_time_dup(X509_CRL_get0_lastUpdate(crl));
+}
+
+ASN1_TIME *m2_x509_crl_get_next_update(X509_CRL *crl)
+{
+    return m2_asn1_time_dup(X509_CRL_get0_nextUpdate(crl));
+}

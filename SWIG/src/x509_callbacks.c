@@ -1,0 +1,113 @@
+/*
+ * Verification callbacks in Python. OpenSSL's context lives no longer than the verification, so the
+ * handle that the callable gets is spent when it returns: a program that kept it gets an exception.
+ */
+#include <Python.h>
+
+#include <openssl/crypto.h>
+#include <openssl/x509_vfy.h>
+
+#include "m2.h"
+#include "handle.h"
+#include "x509_store.h"
+#include "x509_callbacks.h"
+
+extern const m2_handle_type handle_m2_x509_store_ctx;
+
+static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
+static int callback_index = -1;
+
+static void drop(void *parent, void *callback, CRYPTO_EX_DATA *data, int index, long argl,
+                 void *argp)
+{
+    (void)parent;
+    (void)data;
+    (void)index;
+    (void)argl;
+    (void)argp;
+    if (callback != NULL)
+        m2_callback_drop(callback);
+}
+
+static void get_index(void)
+{
+    callback_index = X509_STORE_get_ex_new_index(0, NULL, NULL, NULL, drop);
+}
+
+int m2_verify_callback_set(X509_STORE *store, m2_callback callback)
+{
+    m2_callback before;
+
+    if (CRYPTO_THREAD_run_once(&once, get_index) != 1 || callback_index < 0) {
+        m2_error("OpenSSL has no room for a callback");
+        return 0;
+    }
+    before = X509_STORE_get_ex_data(store, callback_index);
+    if (X509_STORE_set_ex_data(store, callback_index, callback) != 1)
+        return 0;
+    if (callback != NULL)
+        m2_callback_keep(callback);
+    if (before != NULL)
+        m2_callback_drop(before);
+    return 1;
+}
+
+/* Spend the handle, whatever the callback did with it, and keep an exception that it left. */
+static void spend(PyObject *handle)
+{
+    PyObject *type, *value, *traceback;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    if (m2_handle_take(handle, &handle_m2_x509_store_ctx) == NULL)
+        PyErr_Clear();
+    PyErr_Restore(type, value, traceback);
+    Py_DECREF(handle);
+}
+
+/* The GIL is held. */
+static int call(m2_callback callback, int ok, X509_STORE_CTX *context)
+{
+    m2_x509_store_ctx lent = {0};
+    PyObject *handle;
+    PyObject *answer;
+    int result = 0;
+
+    if (PyErr_Occurred())
+        return 0;
+    lent.context = context;
+    lent.lent = 1;
+    handle = m2_handle_new(&lent, &handle_m2_x509_store_ctx);
+    if (handle == NULL)
+        return 0;
+    answer = PyObject_CallFunction((PyObject *)callback, "iO", ok, handle);
+    if (answer != NULL) {
+        result = PyObject_IsTrue(answer) > 0;
+        Py_DECREF(answer);
+    }
+    spend(handle);
+    return result;
+}
+
+int m2_call_verify(m2_callback callback, int ok, X509_STORE_CTX *context)
+{
+    PyGILState_STATE state = PyGILState_Ensure();
+    int result = call(callback, ok, context);
+
+    PyGILState_Release(state);
+    return result;
+}
+
+int m2_verify_callback(int ok, X509_STORE_CTX *context)
+{
+    PyGILState_STATE state = PyGILState_Ensure();
+    /* Read with the GIL held: another thread may set another callback. */
+    PyObject *callback = X509_STORE_get_ex_data(X509_STORE_CTX_get0_store(context), callback_index);
+
+    if (callback != NULL) {
+        Py_INCREF(callback);
+        ok = call(callback, ok, context);
+        Py_DECREF(callback);
+    }
+    PyGILState_Release(state);
+    return ok;
+}

@@ -1,0 +1,134 @@
+/* Extensions, and the names in a subjectAltName (X509V3_EXT_print(3), x509v3_config(5)). */
+#include <string.h>
+
+#include <openssl/x509v3.h>
+
+#include "m2.h"
+#include "asn1.h"
+#include "x509_ext.h"
+
+m2_bytes m2_x509_extension_get_name(X509_EXTENSION *extension)
+{
+    const ASN1_OBJECT *object = X509_EXTENSION_get_object(extension);
+    int nid = OBJ_obj2nid(object);
+    m2_bytes text;
+
+    if (nid == NID_undef)
+        return m2_obj_obj2txt(object, 1);
+    text = m2_bytes_new(strlen(OBJ_nid2sn(nid)));
+    if (text.data != NULL)
+        memcpy(text.data, OBJ_nid2sn(nid), text.length);
+    return text;
+}
+
+m2_status m2_x509_ext_print(BIO *bio, X509_EXTENSION *extension, unsigned long flag, int indent)
+{
+    if (X509V3_EXT_print(bio, extension, flag, indent) == 1)
+        return 1;
+    if (flag != 0)
+        return 0;
+    ERR_clear_error();
+    return X509V3_EXT_print(bio, extension, X509V3_EXT_DUMP_UNKNOWN, indent);
+}
+
+X509_EXTENSION *m2_x509_new_extension(const char *name, const char *value, int critical,
+                                      EVP_PKEY *key)
+{
+    X509_EXTENSION *extension = NULL;
+    X509 *subject = NULL;
+    X509V3_CTX context;
+
+    if (key != NULL) {
+        subject = X509_new();
+        if (subject == NULL || X509_set_pubkey(subject, key) != 1)
+            goto done;
+    }
+    X509V3_set_ctx(&context, subject, subject, NULL, NULL, 0);
+    X509V3_set_ctx_nodb(&context);
+    extension = X509V3_EXT_nconf(NULL, &context, name, value);
+    if (extension != NULL && critical && X509_EXTENSION_set_critical(extension, 1) != 1) {
+        X509_EXTENSION_free(extension);
+        extension = NULL;
+    }
+done:
+    X509_free(subject);
+    return extension;
+}
+
+X509_EXTENSION *m2_x509_new_authority_key_identifier(m2_buffer identifier, int critical)
+{
+    X509_EXTENSION *extension = NULL;
+    AUTHORITY_KEYID *authority = AUTHORITY_KEYID_new();
+
+    if (authority == NULL || !m2_fits_int(identifier.length))
+        goto done;
+    authority->keyid = ASN1_OCTET_STRING_new();
+    if (authority->keyid == NULL)
+        goto done;
+    if (ASN1_OCTET_STRING_set(authority->keyid, identifier.data, (int)identifier.length) != 1)
+        goto done;
+    extension = X509V3_EXT_i2d(NID_authority_key_identifier, critical != 0, authority);
+done:
+    AUTHORITY_KEYID_free(authority);
+    return extension;
+}
+
+int m2_general_names_num(const GENERAL_NAMES *names)
+{
+    return sk_GENERAL_NAME_num(names);
+}
+
+static const GENERAL_NAME *get_name(const GENERAL_NAMES *names, int index)
+{
+    const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, index);
+
+    if (name == NULL)
+        m2_error("there is no such name");
+    return name;
+}
+
+m2_number m2_general_names_type(const GENERAL_NAMES *names, int index)
+{
+    const GENERAL_NAME *name = get_name(names, index);
+    int type = -1;
+
+    if (name != NULL)
+        GENERAL_NAME_get0_value(name, &type);
+    return type;
+}
+
+static m2_bytes directory_name(const X509_NAME *name)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+
+    if (bio != NULL && X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253) < 0) {
+        BIO_free(bio);
+        bio = NULL;
+    }
+    return m2_bytes_from_bio(bio);
+}
+
+m2_bytes m2_general_names_value(const GENERAL_NAMES *names, int index)
+{
+    const m2_bytes failed = {NULL, 0};
+    const GENERAL_NAME *name = get_name(names, index);
+    const void *value;
+    int type;
+
+    if (name == NULL)
+        return failed;
+    value = GENERAL_NAME_get0_value(name, &type);
+    switch (type) {
+    case GEN_EMAIL:
+    case GEN_DNS:
+    case GEN_URI:
+    case GEN_IPADD:
+        return m2_asn1_string_data(value);
+    case GEN_DIRNAME:
+        return directory_name(value);
+    case GEN_RID:
+        return m2_obj_obj2txt(value, 1);
+    default:
+        return M2_DER(GENERAL_NAME, name);
+    }
+}

@@ -1,0 +1,25 @@
+/* Distinguished names and their entries (X509_NAME_get_index_by_NID(3), X509_NAME_print_ex(3)). */
+#ifndef M2_X509_NAME_H
+#define M2_X509_NAME_H
+
+/* "/C=US/CN=..." */
+m2_bytes m2_x509_name_oneline(const X509_NAME *name);
+m2_bytes m2_x509_name_get_der(const X509_NAME *name);
+unsigned long m2_x509_name_hash(const X509_NAME *name);
+
+/* `index` is where the entry goes (-1: the end), and `set` is 0 for an RDN of its own, -1 or 1 for
+ * the one before or after it (X509_NAME_add_entry(3)). */
+m2_status m2_x509_name_add_entry_by_txt(X509_NAME *name, const char *field, int type,
+                                        m2_buffer value, int index, int set);
+m2_status m2_x509_name_add_entry_by_nid(X509_NAME *name, int nid, int type, m2_buffer value,
+                                        int index, int set);
+X509_NAME_ENTRY *m2_x509_name_get_entry(const X509_NAME *name, int index);
+/* Put `entry` in the place of the entry at `index`, in the same RDN. */
+m2_status m2_x509_name_set_entry(X509_NAME *name, int index, const X509_NAME_ENTRY *entry);
+
+X509_NAME_ENTRY *m2_x509_name_entry_create_by_txt(const char *field, int type, m2_buffer value);
+ASN1_OBJECT *m2_x509_name_entry_get_object(const X509_NAME_ENTRY *entry);
+ASN1_STRING *m2_x509_name_entry_get_data(const X509_NAME_ENTRY *entry);
+m2_status m2_x509_name_entry_set_data(X509_NAME_ENTRY *entry, int type, m2_buffer value);
+
+#endif

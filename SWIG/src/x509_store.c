@@ -1,0 +1,165 @@
+/* Stores of trusted certificates, and the verification of a chain (X509_STORE_CTX_new(3),
+ * X509_STORE_set_verify_cb_func(3), X509_verify_cert(3)). */
+#include <openssl/x509_vfy.h>
+
+#include "m2.h"
+#include "compat.h"
+#include "x509_stack.h"
+#include "x509_store.h"
+#include "x509_callbacks.h"
+
+m2_status m2_x509_store_load_locations(X509_STORE *store, const char *file)
+{
+    return m2_store_load_file(store, file);
+}
+
+m2_status m2_x509_store_set_verify_cb(X509_STORE *store, m2_callback callback)
+{
+    if (!m2_verify_callback_set(store, callback))
+        return 0;
+    X509_STORE_set_verify_cb(store, callback == NULL ? NULL : m2_verify_callback);
+    return 1;
+}
+
+m2_x509_store_ctx *m2_x509_store_ctx_new(void)
+{
+    m2_x509_store_ctx *context = OPENSSL_zalloc(sizeof(*context));
+
+    if (context == NULL)
+        return NULL;
+    context->context = X509_STORE_CTX_new();
+    if (context->context == NULL) {
+        OPENSSL_free(context);
+        context = NULL;
+    }
+    return context;
+}
+
+/* The X509_STORE_CTX goes first: it has pointers into the others. */
+static void release_parts(m2_x509_store_ctx *context)
+{
+    X509_STORE_CTX_free(context->context);
+    X509_STORE_free(context->store);
+    X509_free(context->certificate);
+    sk_X509_pop_free(context->untrusted, X509_free);
+    sk_X509_CRL_pop_free(context->crls, X509_CRL_free);
+}
+
+void m2_x509_store_ctx_free(m2_x509_store_ctx *context)
+{
+    if (context->lent)
+        return;
+    if (context->verifying) {
+        context->freed = 1;
+        return;
+    }
+    release_parts(context);
+    OPENSSL_free(context);
+}
+
+static int is_idle(const m2_x509_store_ctx *context)
+{
+    if (!context->lent && !context->verifying)
+        return 1;
+    m2_error("a verification that is running cannot be started or changed");
+    return 0;
+}
+
+m2_status m2_x509_store_ctx_init(m2_x509_store_ctx *context, X509_STORE *store, X509 *certificate,
+                                 m2_x509_stack *untrusted)
+{
+    m2_x509_store_ctx parts = {0};
+
+    if (!is_idle(context))
+        return 0;
+    parts.context = X509_STORE_CTX_new();
+    if (parts.context == NULL)
+        goto failed;
+    if (X509_STORE_up_ref(store) != 1)
+        goto failed;
+    parts.store = store;
+    if (X509_up_ref(certificate) != 1)
+        goto failed;
+    parts.certificate = certificate;
+    if (untrusted != NULL && (parts.untrusted = X509_chain_up_ref(untrusted)) == NULL)
+        goto failed;
+    if ((parts.crls = sk_X509_CRL_new_null()) == NULL)
+        goto failed;
+    if (X509_STORE_CTX_init(parts.context, store, certificate, parts.untrusted) != 1)
+        goto failed;
+    release_parts(context);
+    *context = parts;
+    return 1;
+failed:
+    release_parts(&parts);
+    return 0;
+}
+
+m2_status m2_x509_store_ctx_add_crls(m2_x509_store_ctx *context, m2_x509_crl_stack *crls)
+{
+    int i;
+
+    if (!is_idle(context))
+        return 0;
+    if (context->crls == NULL) {
+        m2_error("init comes before add_crls");
+        return 0;
+    }
+    for (i = 0; i < sk_X509_CRL_num(crls); i++) {
+        if (m2_sk_x509_crl_push(context->crls, sk_X509_CRL_value(crls, i)) <= 0)
+            return 0;
+    }
+    X509_STORE_CTX_set0_crls(context->context, context->crls);
+    return 1;
+}
+
+m2_verdict m2_x509_verify_cert(m2_x509_store_ctx *context)
+{
+    int verdict;
+
+    if (!is_idle(context))
+        return -1;
+    if (context->certificate == NULL) {
+        m2_error("init comes before verify_cert");
+        return -1;
+    }
+    context->verifying = 1;
+    verdict = X509_verify_cert(context->context);
+    context->verifying = 0;
+    if (verdict < 0 && ERR_peek_error() == 0)
+        m2_error("the context has verified already; init makes it ready again");
+    if (context->freed)
+        m2_x509_store_ctx_free(context);
+    return verdict;
+}
+
+int m2_x509_store_ctx_get_error(m2_x509_store_ctx *context)
+{
+    return X509_STORE_CTX_get_error(context->context);
+}
+
+void m2_x509_store_ctx_set_error(m2_x509_store_ctx *context, int error)
+{
+    X509_STORE_CTX_set_error(context->context, error);
+}
+
+int m2_x509_store_ctx_get_error_depth(m2_x509_store_ctx *context)
+{
+    return X509_STORE_CTX_get_error_depth(context->context);
+}
+
+X509 *m2_x509_store_ctx_get_current_cert(m2_x509_store_ctx *context)
+{
+    X509 *certificate = X509_STORE_CTX_get_current_cert(context->context);
+
+    if (certificate == NULL || X509_up_ref(certificate) != 1)
+        return NULL;
+    return certificate;
+}
+
+m2_x509_stack *m2_x509_store_ctx_get1_chain(m2_x509_store_ctx *context)
+{
+    m2_x509_stack *chain = X509_STORE_CTX_get1_chain(context->context);
+
+    return chain != NULL ? chain : sk_X509_new_null();
+}

@@ -1,0 +1,49 @@
+/* Stores of trusted certificates, and the verification of a chain (X509_STORE_CTX_new(3),
+ * X509_STORE_set_verify_cb_func(3), X509_verify_cert(3)). */
+#ifndef M2_X509_STORE_H
+#define M2_X509_STORE_H
+
+#ifndef SWIG
+#include "m2.h"
+#include "x509_stack.h"
+#endif
+
+#ifdef SWIG
+typedef struct m2_x509_store_ctx m2_x509_store_ctx;
+#else
+/* A verification, and what it needs: X509_STORE_CTX_init borrows its arguments. */
+typedef struct m2_x509_store_ctx {
+    X509_STORE_CTX *context;
+    X509_STORE *store;
+    X509 *certificate;
+    m2_x509_stack *untrusted;
+    m2_x509_crl_stack *crls;
+    /* It is OpenSSL's own, lent to a callback until that returns; only `context` is set. */
+    int lent;
+    /* A callback may free or start anew the context that calls it. */
+    int verifying;
+    int freed;
+} m2_x509_store_ctx;
+#endif
+
+/* PEM files of certificates and CRLs. */
+m2_status m2_x509_store_load_locations(X509_STORE *store, const char *file);
+/* callback(ok, context), which says whether to go on; NULL takes it away. */
+m2_status m2_x509_store_set_verify_cb(X509_STORE *store, m2_callback callback);
+
+m2_x509_store_ctx *m2_x509_store_ctx_new(void);
+void m2_x509_store_ctx_free(m2_x509_store_ctx *RELEASE);
+m2_status m2_x509_store_ctx_init(m2_x509_store_ctx *context, X509_STORE *store, X509 *certificate,
+                                 m2_x509_stack *OPTIONAL);
+m2_status m2_x509_store_ctx_add_crls(m2_x509_store_ctx *context, m2_x509_crl_stack *crls);
+/* 1: the chain is good. */
+m2_verdict m2_x509_verify_cert(m2_x509_store_ctx *context);
+int m2_x509_store_ctx_get_error(m2_x509_store_ctx *context);
+void m2_x509_store_ctx_set_error(m2_x509_store_ctx *context, int error);
+int m2_x509_store_ctx_get_error_depth(m2_x509_store_ctx *context);
+/* NULL when no certificate is at fault. */
+X509 *m2_x509_store_ctx_get_current_cert(m2_x509_store_ctx *context);
+/* The chain that was built, leaf first; empty before the verification. */
+m2_x509_stack *m2_x509_store_ctx_get1_chain(m2_x509_store_ctx *context);
+
+#endif
