@@ -395,12 +395,16 @@ class CFile:
 
 
 def files_over(cells: Mapping[str, Mapping[str, CLines]]) -> list[CFile]:
-    """Join the C lines of all cells (by their ids), file by file."""
+    """Join the C lines of all cells (by their ids), file by file.
+
+    A header that only declares has nothing to show and is not among them.
+    """
     names = sorted({name for lines in cells.values() for name in lines})
-    return [
+    files = (
         CFile.over(name, [lines[name] for lines in cells.values() if name in lines])
         for name in names
-    ]
+    )
+    return [file for file in files if file.statements or file.excluded]
 
 
 def add_to(
@@ -414,14 +418,14 @@ def add_to(
     or excluded, and a reporter needs nothing of coverage.py that is not documented for plugins.
     """
     paths = {file.name: path for path, file in plugin.files.items()}
-    shown = {file.name: file.statements | file.excluded for file in plugin.files.values()}
+    shown = {path: file.statements | file.excluded for path, file in plugin.files.items()}
     for cell, lines in cells.items():
         data.set_context(cell)
-        data.add_lines({paths[name]: each.run for name, each in lines.items()})
+        files = [(path, lines[name]) for name, path in paths.items() if name in lines]
+        data.set_context(cell)
+        data.add_lines({path: each.run for path, each in files})
         data.set_context(COMPILED_OUT_IN + cell)
-        data.add_lines(
-            {paths[name]: each.compiled_out & shown[name] for name, each in lines.items()}
-        )
+        data.add_lines({path: each.compiled_out & shown[path] for path, each in files})
     for path in plugin.files:
         # The name under which coverage.py found the plugin; it has no public spelling.
         data.touch_file(path, plugin._coverage_plugin_name)  # noqa: SLF001

@@ -34,15 +34,12 @@ from ci.interpreters import Interpreter
 from ci.manifest import Manifest
 from ci.plan import Cell
 from ci.problem import Problem
-from ci.wheels import PACKAGE, PROJECT, Wheel
+from ci.results import NotRun
+from ci.wheels import PROJECT, TESTED, Wheel
 
-RESULTS = PROJECT / "coverage" / "results"
 SETTINGS = PROJECT / "coverage" / "coveragerc"
 # The tests of the machine itself say nothing about a cell.
 TESTS = [PROJECT / "tests", f"--ignore={PROJECT / 'tests' / 'ci'}"]
-
-# From the sources that a result tells about; another digest, another result.
-TESTED = ("SWIG", PACKAGE)
 
 # Variables that would change what a cell does from one person's shell to another's.
 PERSONAL = re.compile(r"(PYTHON|PYTEST_|COVERAGE_|COV_|GCOV_|OPENSSL_|SSL_CERT_|M2CRYPTO_).*")
@@ -61,14 +58,6 @@ class Outcome:
     id: str
     summary: str
     why: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class NotRun:
-    """A cell that could not run, and why."""
-
-    id: str
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +87,18 @@ def main_cell(argv: list[str]) -> None:
     known = manifest.load()
     if not argv:
         raise Problem("which cell? Name it by its id, such as " + plan.cells(known)[0].id)
-    outcomes, missing = run([plan.find_cell(known, argv[0])], known, argv[1:])
+    cell = plan.find_cell(known, argv[0])
+    outcomes, missing = run([cell], known, argv[1:], interpreters.installed(known.pythons))
     _demand(outcomes, missing, [])
 
 
 def _run_and_report(cells: Sequence[Cell], known: Manifest, arguments: Sequence[str]) -> None:
     from ci import report
 
-    outcomes, missing = run(cells, known, arguments)
-    complaints = report.make(known, missing) if outcomes else []
+    # All of them, whatever is asked for: which one builds for an ABI must not change with it.
+    found = interpreters.installed(known.pythons)
+    outcomes, missing = run(cells, known, arguments, found)
+    complaints = report.make(known, found) if outcomes else []
     _demand(outcomes, missing, complaints)
 
 
@@ -126,12 +118,13 @@ def _demand(
 
 
 def run(
-    cells: Sequence[Cell], known: Manifest, arguments: Sequence[str]
+    cells: Sequence[Cell],
+    known: Manifest,
+    arguments: Sequence[str],
+    found: Mapping[str, Interpreter],
 ) -> tuple[list[Outcome], list[NotRun]]:
-    """Run the cells whose Python is installed; the other ones are given back with the reason."""
+    """Run the cells whose Python was found; the other ones are given back with the reason."""
     started = time.monotonic()
-    # All of them, whatever is asked for: which one builds for an ABI must not change with it.
-    found = interpreters.installed(known.pythons)
     missing = [
         NotRun(cell.id, f"Python {cell.python} is not installed")
         for cell in cells
@@ -240,7 +233,7 @@ def run_cell(cell: Cell, bench: Bench) -> Outcome:
         partial=bool(bench.arguments),
     )
     refused: Problem | None = None
-    with results.in_place(RESULTS, cell.id) as folder:
+    with results.in_place(results.ROOT, cell.id) as folder:
         results.write(expected, folder)
         try:
             failure = _test(cell, bench, wheel, folder)

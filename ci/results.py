@@ -29,6 +29,8 @@ from filelock import FileLock
 from ci.manifest import Build
 from ci.problem import Problem
 
+ROOT = Path(__file__).resolve().parent.parent / "coverage" / "results"
+
 CELL = "cell.json"
 STAMP = "stamp.json"
 JUNIT = "junit.xml"
@@ -113,6 +115,14 @@ class Result:
     stamp: Stamp
     tests: Tests
     timings: Timings
+
+
+@dataclass(frozen=True, slots=True)
+class NotRun:
+    """A cell that has no result fit for use, and why."""
+
+    id: str
+    why: str
 
 
 def expectation(

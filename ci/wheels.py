@@ -32,6 +32,8 @@ EXTENSION_SOURCES = ("SWIG", "setup.py", "ci/__init__.py", "ci/extension.py")
 BUILD_TABLES = ("build-system", "project")
 # What a build of the wheel reads.
 WHEEL_SOURCES = (*EXTENSION_SOURCES, PACKAGE, "pyproject.toml", "MANIFEST.in", "LICENSE")
+# What a result tells about: of another digest it tells nothing any more.
+TESTED = ("SWIG", PACKAGE)
 PYTHON_FILES = ("*.py", "*.pyi", "py.typed")
 
 # Every interpreter has it, and it is what `pip wheel` calls without its several seconds.
