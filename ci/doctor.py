@@ -35,8 +35,6 @@ PERL_MODULES = (
     "Time::Piece",
 )
 
-NO_COMPILER = "there is no C compiler"
-
 # A macOS tool that brew does not bring comes with Xcode's own.
 XCODE = "xcode-select --install"
 INSTALL = {
@@ -66,13 +64,12 @@ class Tool:
 def compiler() -> tuple[str, ...]:
     """The C compiler's command: CC, else the first there is of cc, gcc and clang.
 
-    Raises a `Problem` when there is none.
+    Raises a `Problem` when there is none, which says what else is missing too.
     """
-    named = shlex.split(os.environ.get("CC", ""))
-    found = named or [name for name in ("cc", "gcc", "clang") if shutil.which(name)][:1]
-    if not found:
-        raise Problem(_how_to_install([COMPILER], NO_COMPILER))
-    return tuple(found)
+    command = _compiler_command()
+    if not command:
+        require()
+    return command
 
 
 def require() -> None:
@@ -137,11 +134,15 @@ def _how_to_install(tools: list[Tool], why: str) -> str:
     return "\n  ".join(lines)
 
 
+def _compiler_command() -> tuple[str, ...]:
+    named = shlex.split(os.environ.get("CC", ""))
+    return tuple(named or [name for name in ("cc", "gcc", "clang") if shutil.which(name)][:1])
+
+
 def _compiler_version() -> str:
-    try:
-        command = compiler()
-    except Problem as problem:
-        raise Problem(NO_COMPILER) from problem
+    command = _compiler_command()
+    if not command:
+        raise Problem("there is no C compiler")
     try:
         # Debian's gcc comes without libc's headers: that it runs is not enough.
         capture([*command, "-fsyntax-only", "-include", "stdlib.h", "-x", "c", os.devnull])

@@ -47,7 +47,7 @@ OBJECT = re.compile(r"\s-c\s.*?-o\s+(\S+\.o)\b|-o\s+(\S+\.o)\s.*?-c\b")
 
 
 @dataclass(frozen=True, slots=True)
-class _Toolchain:
+class Toolchain:
     """What compiles, and the facts about it that a prefix depends on."""
 
     command: tuple[str, ...]
@@ -102,21 +102,22 @@ def _store() -> Store:
 
 
 def _key(build: Build) -> str:
-    tools = _toolchain()
+    tools = toolchain()
     return key(
         source=build.release.sha256,
         options=_options(build),
         recipe=RECIPE,
-        compiler=tools.version,
+        compiler=[tools.command, tools.version],
         target=tools.target,
         flags=tools.flags,
     )
 
 
 @cache
-def _toolchain() -> _Toolchain:
+def toolchain() -> Toolchain:
+    """The compiler and its flags, CFLAGS' last; asked once in a process."""
     command = doctor.compiler()
-    return _Toolchain(
+    return Toolchain(
         command,
         capture([*command, "--version"]).partition("\n")[0],
         f"{platform.system()} {capture([*command, '-dumpmachine']).strip()}",
@@ -183,7 +184,7 @@ class _Making:
             "sh",
             "./config",
             *_options(self.build),
-            *_toolchain().flags,
+            *toolchain().flags,
             f"--prefix={COMPILED_IN}",
             f"--openssldir={OPENSSLDIR}",
             "--libdir=lib",
@@ -250,7 +251,7 @@ def _environment() -> dict[str, str]:
         r"(C|CPP|CXX|LD|AR|AS|RC|MAKE|MFLAGS|GNUMAKE)FLAGS|MFLAGS|LDLIBS|OPENSSL_.*|CROSS_COMPILE|PERL5LIB"
     )
     clean = {name: value for name, value in os.environ.items() if not strange.fullmatch(name)}
-    command = _toolchain().command
+    command = toolchain().command
     if shutil.which("ccache") and Path(command[0]).name != "ccache":
         command = ("ccache", *command)
     return {**clean, "CC": shlex.join(command), "LC_ALL": "C"}

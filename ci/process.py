@@ -26,9 +26,26 @@ TAIL_LINES = 12
 # How long a group may take to end by itself before it is killed, in seconds.
 GRACE = 3.0
 
+# Reads `+ GROUP` and `- GROUP`; at the end of its input, which is this process's end, even by
+# SIGKILL, it ends the groups that are left.
+GUARD = """
+left=' '
+while read -r sign group; do
+  case $sign in
+    +) left="$left$group " ;;
+    -) left="${left%% $group *} ${left#* $group }" ;;
+  esac
+done
+for group in $left; do kill -s TERM -- "-$group"; done
+"""
+
 Argument = str | Path
 T = TypeVar("T")
 R = TypeVar("R")
+
+_running: set[subprocess.Popen[bytes]] = set()
+_ending = False
+_starting = threading.Lock()
 
 
 class CommandFailed(Problem):
@@ -134,25 +151,21 @@ def capture(
 def in_threads(function: Callable[[T], R], items: Iterable[T], jobs: int) -> list[R]:
     """`function` of each item, `jobs` at a time; the results in the items' order.
 
-    One item's `Problem` does not stop the others; when all are done the problems are raised as
-    one. Anything else (Ctrl-C, a kill, a bug) ends the programs that run and starts no more.
+    One item's failure does not stop the others; when all are done the problems are raised as one.
+    Ctrl-C or a kill ends the programs that run and starts no more.
     """
     with ThreadPoolExecutor(max_workers=max(jobs, 1)) as pool:
         futures = [pool.submit(function, item) for item in items]
         try:
-            problems = [future.exception() for future in futures]
-            for problem in problems:
-                if problem is not None and not isinstance(problem, Problem):
-                    raise problem
+            failures = [future.exception() for future in futures]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             end_all()
             raise
-    told = [problem for problem in problems if problem is not None]
-    if len(told) == 1:
-        raise told[0]
-    if told:
-        raise Problem("\n".join([f"{len(told)} of {len(problems)} failed", *map(str, told)]))
+    problems = [failure for failure in failures if isinstance(failure, Problem)]
+    if len(problems) > 1:
+        told = [f"{len(problems)} of {len(failures)} failed", *map(str, problems)]
+        raise Problem("\n".join(told))
     return [future.result() for future in futures]
 
 
@@ -167,24 +180,6 @@ def go_on() -> None:
     """Raise KeyboardInterrupt once everything is to end: for loops that run no program."""
     if _ending:
         raise KeyboardInterrupt
-
-
-_running: set[subprocess.Popen[bytes]] = set()
-_ending = False
-_starting = threading.Lock()
-
-# Reads `+ GROUP` and `- GROUP`; at the end of its input, which is this process's end, even by
-# SIGKILL, it ends the groups that are left.
-GUARD = """
-left=' '
-while read -r sign group; do
-  case $sign in
-    +) left="$left$group " ;;
-    -) left="${left%% $group *} ${left#* $group }" ;;
-  esac
-done
-for group in $left; do kill -s TERM -- "-$group"; done
-"""
 
 
 @cache
@@ -212,10 +207,9 @@ def _start(argv: Sequence[Argument], **settings: object) -> subprocess.Popen[byt
                 start_new_session=True,
                 **settings,  # type: ignore[call-overload]
             )
-        except FileNotFoundError as error:
-            raise Problem(f"{argv[0]} cannot be run: {error.strerror}: {error.filename}") from error
-        except PermissionError as error:
-            raise Problem(f"{argv[0]} cannot be run: {error.strerror}") from error
+        except OSError as error:
+            why = f"{error.strerror}: {error.filename}"
+            raise Problem(f"{argv[0]} cannot be run: {why}") from error
         os.write(guard, f"+ {child.pid}\n".encode())
         _running.add(child)
         return child

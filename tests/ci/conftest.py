@@ -94,7 +94,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
     sources._unreachable.clear()
     doctor.compiler.cache_clear()
-    prefixes._toolchain.cache_clear()
+    prefixes.toolchain.cache_clear()
     return folder
 
 

@@ -61,6 +61,13 @@ def test_what_is_missing_is_said_with_each_systems_line(
         assert line.endswith(f" {packages}")
 
 
+def test_without_a_compiler_all_that_is_missing_is_said_at_once(tools: Path) -> None:
+    for name in ("cc", "perl", "make"):
+        (tools / name).unlink()
+    with pytest.raises(Problem, match="there is no C compiler, there is no perl, there is no make"):
+        doctor.compiler()
+
+
 def test_a_perl_without_its_modules_is_said(tools: Path) -> None:
     program(tools / "perl", 'case $2 in print*) echo v5;; *) echo "FindBin IPC::Cmd ";; esac')
     with pytest.raises(Problem, match="perl lacks FindBin, IPC::Cmd: install with"):

@@ -85,7 +85,7 @@ def test_the_key_depends_on_what_goes_into_a_build(
     monkeypatch.setattr(prefixes, "RECIPE", prefixes.RECIPE + 1)
     keys.add(prefixes._key(build))
     monkeypatch.setenv("CFLAGS", "-g")
-    prefixes._toolchain.cache_clear()
+    prefixes.toolchain.cache_clear()
     keys.add(prefixes._key(build))
     assert len(keys) == 5
 
@@ -264,7 +264,7 @@ def test_the_users_flags_reach_configure_and_nothing_else_does(
     monkeypatch.setenv("CFLAGS", "-g -Wall")
     monkeypatch.setenv("MAKEFLAGS", "-j9")
     monkeypatch.setenv("OPENSSL_LOCAL_CONFIG_DIR", "/somewhere")
-    assert prefixes._toolchain().flags == ("-O1", "-g", "-Wall")
+    assert prefixes.toolchain().flags == ("-O1", "-g", "-Wall")
     environment = prefixes._environment()
     assert not {"CFLAGS", "MAKEFLAGS", "OPENSSL_LOCAL_CONFIG_DIR"} & set(environment)
     assert environment["PATH"] == os.environ["PATH"]

@@ -130,3 +130,17 @@ def has_ended(group: int) -> bool:
         int(number) == group and not state.startswith("Z")
         for number, state in map(str.split, listed)
     )
+
+
+def test_a_bug_in_one_item_is_raised_and_programs_still_run(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        process.in_threads(lambda n: 1 // n, [1, 0], jobs=2)
+    process.run(["true"], log=tmp_path / "log", quiet=True)
+    assert (tmp_path / "log").read_text() == "$ true\n"
+
+
+def test_what_cannot_be_executed_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "python3").write_bytes(b"\x7fNOT")
+    (tmp_path / "python3").chmod(0o755)
+    with pytest.raises(Problem, match="python3 cannot be run: Exec format error"):
+        process.capture([tmp_path / "python3"])
