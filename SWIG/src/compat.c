@@ -1,0 +1,356 @@
+/*
+ * What OpenSSL 1.1.1 and 3.x do in different ways: a body for either.
+ */
+#include "compat.h"
+
+#include <openssl/rsa.h>
+#ifndef OPENSSL_NO_DSA
+#include <openssl/dsa.h>
+#endif
+
+#if OPENSSL_VERSION_NUMBER < 0x30000000L
+
+/* ---- OpenSSL 1.1.1 ---------------------------------------------------------------------------- */
+
+const EVP_MD *m2_context_digest(const EVP_MD_CTX *context)
+{
+    return EVP_MD_CTX_md(context);
+}
+
+const EVP_CIPHER *m2_context_cipher(const EVP_CIPHER_CTX *context)
+{
+    return EVP_CIPHER_CTX_cipher(context);
+}
+
+m2_hmac *m2_hmac_context_new(void)
+{
+    return HMAC_CTX_new();
+}
+
+void m2_hmac_context_free(m2_hmac *context)
+{
+    HMAC_CTX_free(context);
+}
+
+int m2_hmac_context_init(m2_hmac *context, const unsigned char *key, int length, const EVP_MD *md)
+{
+    return HMAC_Init_ex(context, key, length, md, NULL);
+}
+
+int m2_hmac_context_update(m2_hmac *context, const unsigned char *data, size_t length)
+{
+    return HMAC_Update(context, data, length);
+}
+
+int m2_hmac_context_final(m2_hmac *context, unsigned char *mac, size_t *length)
+{
+    unsigned int written = 0;
+    int status = HMAC_Final(context, mac, &written);
+
+    *length = written;
+    return status;
+}
+
+static const BIGNUM *borrowed_number(EVP_PKEY *pkey, m2_key_number which)
+{
+    int type = EVP_PKEY_base_id(pkey);
+    const BIGNUM *number = NULL;
+
+    if (type == EVP_PKEY_RSA || type == EVP_PKEY_RSA_PSS) {
+        const RSA *rsa = EVP_PKEY_get0_RSA(pkey);
+
+        if (which == M2_RSA_MODULUS)
+            number = RSA_get0_n(rsa);
+        else if (which == M2_RSA_EXPONENT)
+            number = RSA_get0_e(rsa);
+        else if (which == M2_RSA_PRIVATE)
+            number = RSA_get0_d(rsa);
+    }
+#ifndef OPENSSL_NO_DSA
+    if (type == EVP_PKEY_DSA && which == M2_DSA_PUBLIC)
+        number = DSA_get0_pub_key(EVP_PKEY_get0_DSA(pkey));
+#endif
+#ifndef OPENSSL_NO_EC
+    if (type == EVP_PKEY_EC && which == M2_EC_PRIVATE)
+        number = EC_KEY_get0_private_key(EVP_PKEY_get0_EC_KEY(pkey));
+#endif
+    return number;
+}
+
+BIGNUM *m2_pkey_number(const EVP_PKEY *pkey, m2_key_number which)
+{
+    const BIGNUM *number = borrowed_number((EVP_PKEY *)pkey, which);
+
+    return number == NULL ? NULL : BN_dup(number);
+}
+
+EVP_PKEY *m2_rsa_from_numbers(const BIGNUM *modulus, const BIGNUM *exponent)
+{
+    EVP_PKEY *pkey = EVP_PKEY_new();
+    RSA *rsa = RSA_new();
+    BIGNUM *n = BN_dup(modulus);
+    BIGNUM *e = BN_dup(exponent);
+    int done = 0;
+
+    if (pkey == NULL || rsa == NULL || n == NULL || e == NULL || !RSA_set0_key(rsa, n, e, NULL))
+        goto done;
+    n = e = NULL;
+    if (!EVP_PKEY_assign_RSA(pkey, rsa))
+        goto done;
+    rsa = NULL;
+    done = 1;
+done:
+    BN_free(n);
+    BN_free(e);
+    RSA_free(rsa);
+    if (!done) {
+        EVP_PKEY_free(pkey);
+        pkey = NULL;
+    }
+    return pkey;
+}
+
+int m2_rsa_generate_exponent(EVP_PKEY_CTX *context, const BIGNUM *exponent)
+{
+    BIGNUM *owned = BN_dup(exponent);
+    int status = owned == NULL ? 0 : EVP_PKEY_CTX_set_rsa_keygen_pubexp(context, owned);
+
+    if (status <= 0)
+        BN_free(owned);
+    return status;
+}
+
+#ifndef OPENSSL_NO_EC
+EC_GROUP *m2_ec_group(const EVP_PKEY *pkey)
+{
+    const EC_KEY *key = EVP_PKEY_get0_EC_KEY((EVP_PKEY *)pkey);
+    const EC_GROUP *group = key == NULL ? NULL : EC_KEY_get0_group(key);
+
+    return group == NULL ? NULL : EC_GROUP_dup(group);
+}
+#endif
+
+unsigned long m2_name_hash(const X509_NAME *name)
+{
+    return X509_NAME_hash((X509_NAME *)name);
+}
+
+int m2_store_load_file(X509_STORE *store, const char *file)
+{
+    return X509_STORE_load_locations(store, file, NULL);
+}
+
+#else
+
+/* ---- OpenSSL 3.0 and later -------------------------------------------------------------------- */
+
+#include <openssl/core_names.h>
+#include <openssl/param_build.h>
+#include <openssl/params.h>
+
+const EVP_MD *m2_context_digest(const EVP_MD_CTX *context)
+{
+    return EVP_MD_CTX_get0_md(context);
+}
+
+const EVP_CIPHER *m2_context_cipher(const EVP_CIPHER_CTX *context)
+{
+    return EVP_CIPHER_CTX_get0_cipher(context);
+}
+
+m2_hmac *m2_hmac_context_new(void)
+{
+    EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC_CTX *context = EVP_MAC_CTX_new(mac);
+
+    EVP_MAC_free(mac);
+    return context;
+}
+
+void m2_hmac_context_free(m2_hmac *context)
+{
+    EVP_MAC_CTX_free(context);
+}
+
+int m2_hmac_context_init(m2_hmac *context, const unsigned char *key, int length, const EVP_MD *md)
+{
+    OSSL_PARAM params[2];
+
+    params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST,
+                                                 (char *)EVP_MD_get0_name(md), 0);
+    params[1] = OSSL_PARAM_construct_end();
+    return EVP_MAC_init(context, key, (size_t)length, params);
+}
+
+int m2_hmac_context_update(m2_hmac *context, const unsigned char *data, size_t length)
+{
+    return EVP_MAC_update(context, data, length);
+}
+
+int m2_hmac_context_final(m2_hmac *context, unsigned char *mac, size_t *length)
+{
+    return EVP_MAC_final(context, mac, length, EVP_MAX_MD_SIZE);
+}
+
+BIGNUM *m2_pkey_number(const EVP_PKEY *pkey, m2_key_number which)
+{
+    static const struct {
+        const char *type;
+        const char *name;
+    } NUMBERS[] = {{"RSA", OSSL_PKEY_PARAM_RSA_N},
+                   {"RSA", OSSL_PKEY_PARAM_RSA_E},
+                   {"RSA", OSSL_PKEY_PARAM_RSA_D},
+                   {"DSA", OSSL_PKEY_PARAM_PUB_KEY},
+                   {"EC", OSSL_PKEY_PARAM_PRIV_KEY}};
+    BIGNUM *number = NULL;
+
+    /* RSA-PSS keys have the numbers of RSA keys under a type of their own. */
+    if (!EVP_PKEY_is_a(pkey, NUMBERS[which].type)
+        && !(which <= M2_RSA_PRIVATE && EVP_PKEY_is_a(pkey, "RSA-PSS")))
+        return NULL;
+    ERR_set_mark();
+    EVP_PKEY_get_bn_param(pkey, NUMBERS[which].name, &number);
+    ERR_pop_to_mark();
+    return number;
+}
+
+EVP_PKEY *m2_rsa_from_numbers(const BIGNUM *modulus, const BIGNUM *exponent)
+{
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
+    OSSL_PARAM *params = NULL;
+    EVP_PKEY *pkey = NULL;
+
+    if (context == NULL || builder == NULL
+        || !OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, modulus)
+        || !OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, exponent))
+        goto done;
+    params = OSSL_PARAM_BLD_to_param(builder);
+    if (params == NULL || EVP_PKEY_fromdata_init(context) <= 0
+        || EVP_PKEY_fromdata(context, &pkey, EVP_PKEY_PUBLIC_KEY, params) <= 0)
+        pkey = NULL;
+done:
+    OSSL_PARAM_free(params);
+    OSSL_PARAM_BLD_free(builder);
+    EVP_PKEY_CTX_free(context);
+    return pkey;
+}
+
+int m2_rsa_generate_exponent(EVP_PKEY_CTX *context, const BIGNUM *exponent)
+{
+    return EVP_PKEY_CTX_set1_rsa_keygen_pubexp(context, (BIGNUM *)exponent);
+}
+
+#ifndef OPENSSL_NO_EC
+EC_GROUP *m2_ec_group(const EVP_PKEY *pkey)
+{
+    OSSL_PARAM *params = NULL;
+    EC_GROUP *group = NULL;
+
+    if (EVP_PKEY_todata(pkey, EVP_PKEY_KEY_PARAMETERS, &params) == 1)
+        group = EC_GROUP_new_from_params(params, NULL, NULL);
+    OSSL_PARAM_free(params);
+    return group;
+}
+#endif
+
+unsigned long m2_name_hash(const X509_NAME *name)
+{
+    return X509_NAME_hash_ex(name, NULL, NULL, NULL);
+}
+
+int m2_store_load_file(X509_STORE *store, const char *file)
+{
+    return X509_STORE_load_file(store, file);
+}
+
+#endif
+
+/* ---- TLS -------------------------------------------------------------------------------------- */
+
+#include <openssl/pem.h>
+
+#if OPENSSL_VERSION_NUMBER < 0x30000000L
+
+void m2_compat_system_error(int number)
+{
+    ERR_put_error(ERR_LIB_SYS, 0, number, OPENSSL_FILE, OPENSSL_LINE);
+}
+
+X509 *m2_compat_ssl_get1_peer_certificate(SSL *connection)
+{
+    return SSL_get_peer_certificate(connection);
+}
+
+int m2_compat_ssl_ctx_set_tmp_dh(SSL_CTX *context, BIO *parameters)
+{
+#ifdef OPENSSL_NO_DH
+    m2_error("this OpenSSL was built without DH");
+    return 0;
+#else
+    DH *dh = PEM_read_bio_DHparams(parameters, NULL, NULL, NULL);
+    int result = 0;
+
+    if (dh != NULL)
+        result = (int)SSL_CTX_set_tmp_dh(context, dh);
+    DH_free(dh);
+    return result;
+#endif
+}
+
+#else
+
+void m2_compat_system_error(int number)
+{
+    ERR_raise(ERR_LIB_SYS, number);
+}
+
+X509 *m2_compat_ssl_get1_peer_certificate(SSL *connection)
+{
+    return SSL_get1_peer_certificate(connection);
+}
+
+int m2_compat_ssl_ctx_set_tmp_dh(SSL_CTX *context, BIO *parameters)
+{
+    EVP_PKEY *pkey = PEM_read_bio_Parameters(parameters, NULL);
+    int result = 0;
+
+    if (pkey == NULL)
+        return 0;
+    if (EVP_PKEY_is_a(pkey, "DH") || EVP_PKEY_is_a(pkey, "DHX"))
+        result = SSL_CTX_set0_tmp_dh_pkey(context, pkey);
+    else
+        m2_error("these are not DH parameters");
+    if (result <= 0)
+        EVP_PKEY_free(pkey);
+    return result;
+}
+
+#endif
+
+/* A time_t since OpenSSL 3.3; before, a long. */
+#if OPENSSL_VERSION_NUMBER < 0x30300000L
+
+long long m2_compat_ssl_session_get_time(const SSL_SESSION *session)
+{
+    return SSL_SESSION_get_time(session);
+}
+
+void m2_compat_ssl_session_set_time(SSL_SESSION *session, long long seconds)
+{
+    (void)SSL_SESSION_set_time(session, (long)seconds);
+}
+
+#else
+
+long long m2_compat_ssl_session_get_time(const SSL_SESSION *session)
+{
+    return (long long)SSL_SESSION_get_time_ex(session);
+}
+
+void m2_compat_ssl_session_set_time(SSL_SESSION *session, long long seconds)
+{
+    (void)SSL_SESSION_set_time_ex(session, (time_t)seconds);
+}
+
+#endif

@@ -1,0 +1,83 @@
+/*
+ * What OpenSSL 1.1.1 and 3.x do in different ways, under one name each. compat.c holds both bodies, and
+ * no other file asks for the version.
+ */
+#ifndef M2_COMPAT_H
+#define M2_COMPAT_H
+
+#include "m2.h"
+
+#include <openssl/hmac.h>
+#include <openssl/ssl.h>
+#ifndef OPENSSL_NO_EC
+#include <openssl/ec.h>
+#endif
+
+/* ---- what a context was initialised with; NULL when it was not -------------------------------- */
+
+const EVP_MD *m2_context_digest(const EVP_MD_CTX *context);
+const EVP_CIPHER *m2_context_cipher(const EVP_CIPHER_CTX *context);
+
+/* ---- HMAC ------------------------------------------------------------------------------------- */
+
+#if OPENSSL_VERSION_NUMBER < 0x30000000L
+typedef HMAC_CTX m2_hmac;
+#else
+typedef EVP_MAC_CTX m2_hmac;
+#endif
+
+m2_hmac *m2_hmac_context_new(void);
+void m2_hmac_context_free(m2_hmac *context);
+/* 1, or less with an error queued. */
+int m2_hmac_context_init(m2_hmac *context, const unsigned char *key, int length, const EVP_MD *md);
+int m2_hmac_context_update(m2_hmac *context, const unsigned char *data, size_t length);
+/* Writes at most EVP_MAX_MD_SIZE bytes. */
+int m2_hmac_context_final(m2_hmac *context, unsigned char *mac, size_t *length);
+
+/* ---- the numbers of a key --------------------------------------------------------------------- */
+
+typedef enum {
+    M2_RSA_MODULUS,
+    M2_RSA_EXPONENT,
+    M2_RSA_PRIVATE,
+    M2_DSA_PUBLIC,
+    M2_EC_PRIVATE
+} m2_key_number;
+
+/* A copy, for BN_clear_free; NULL, with no error queued, when the key has no such number. */
+BIGNUM *m2_pkey_number(const EVP_PKEY *pkey, m2_key_number which);
+
+/* A public RSA key. */
+EVP_PKEY *m2_rsa_from_numbers(const BIGNUM *modulus, const BIGNUM *exponent);
+/* The public exponent of the key to be generated. */
+int m2_rsa_generate_exponent(EVP_PKEY_CTX *context, const BIGNUM *exponent);
+
+#ifndef OPENSSL_NO_EC
+/* A copy of the key's group, for EC_GROUP_free; NULL with an error queued. */
+EC_GROUP *m2_ec_group(const EVP_PKEY *pkey);
+#endif
+
+/* ---- X.509 ------------------------------------------------------------------------------------ */
+
+unsigned long m2_name_hash(const X509_NAME *name);
+/* Add the certificates and CRLs of a PEM file to the store. */
+int m2_store_load_file(X509_STORE *store, const char *file);
+
+/* ---- TLS -------------------------------------------------------------------------------------- */
+
+#if OPENSSL_VERSION_NUMBER < 0x30000000L
+typedef unsigned long m2_ssl_options;
+#else
+typedef uint64_t m2_ssl_options;
+#endif
+
+/* Queue an error of the operating system. */
+void m2_compat_system_error(int number);
+/* A reference to the peer's certificate; NULL when there is none. */
+X509 *m2_compat_ssl_get1_peer_certificate(SSL *connection);
+/* DH parameters from PEM. */
+int m2_compat_ssl_ctx_set_tmp_dh(SSL_CTX *context, BIO *parameters);
+long long m2_compat_ssl_session_get_time(const SSL_SESSION *session);
+void m2_compat_ssl_session_set_time(SSL_SESSION *session, long long seconds);
+
+#endif
