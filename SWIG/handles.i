@@ -15,6 +15,16 @@ static void release_nothing(const void *object)
 %handle(EVP_CIPHER, release_nothing)
 
 %{
+#include "evp.h"
+#include "rsa.h"
+%}
+%handle(EVP_MD_CTX, EVP_MD_CTX_free)
+%handle(EVP_CIPHER_CTX, EVP_CIPHER_CTX_free)
+%handle(EVP_PKEY, EVP_PKEY_free)
+%handle(m2_hmac, m2_hmac_context_free)
+%handle(m2_rsa, m2_rsa_free)
+
+%{
 #include "x509_stack.h"
 #include "x509_store.h"
 %}
@@ -34,3 +44,13 @@ static void release_nothing(const void *object)
 %handle(m2_x509_crl_stack, m2_sk_x509_crl_free)
 %handle(m2_x509_ext_stack, m2_sk_x509_ext_free)
 %handle(m2_x509_store_ctx, m2_x509_store_ctx_free)
+
+%{
+#include "ssl_connection.h"
+%}
+%handle(SSL, SSL_free)
+%handle(SSL_CIPHER, release_nothing)
+%handle(SSL_CTX, SSL_CTX_free)
+%handle(SSL_METHOD, release_nothing)
+%handle(SSL_SESSION, SSL_SESSION_free)
+%handle(m2_ssl_ciphers, m2_sk_ssl_cipher_free)

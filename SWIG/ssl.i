@@ -1,1 +1,117 @@
-/* ssl */
+/* TLS: contexts, connections, their ciphers and sessions. */
+%{
+#include "ssl_context.h"
+#include "ssl_connection.h"
+#include "ssl_session.h"
+%}
+
+/* ---- values ------------------------------------------------------------------------------------ */
+
+%ignore m2_target;
+
+%typemap(in) m2_target (Py_buffer view = {0}) {
+    if (PyObject_GetBuffer($input, &view, PyBUF_WRITABLE) < 0)
+        SWIG_fail;
+    $1.data = view.buf;
+    $1.length = (size_t)view.len;
+}
+%typemap(freearg, noblock=1) m2_target {
+    if (view$argnum.obj != NULL)
+        PyBuffer_Release(&view$argnum);
+}
+
+/* A callback may have raised although the operation went well. */
+%typemap(out, noblock=1) m2_ssl_progress {
+    if ($1 == -SSL_ERROR_SSL || PyErr_Occurred()) {
+        m2_raise("$symname");
+        SWIG_fail;
+    }
+    $result = PyLong_FromLongLong($1);
+}
+
+/* Either may be None. */
+%apply const char *OPTIONAL { const char *cafile, const char *capath };
+
+/* Under these names programs look them up. */
+%constant int ssl_sent_shutdown = SSL_SENT_SHUTDOWN;
+%constant int ssl_received_shutdown = SSL_RECEIVED_SHUTDOWN;
+
+/* ---- contexts ---------------------------------------------------------------------------------- */
+
+const SSL_METHOD *TLS_method(void);
+const SSL_METHOD *TLS_client_method(void);
+const SSL_METHOD *TLS_server_method(void);
+
+SSL_CTX *SSL_CTX_new(const SSL_METHOD *method);
+void SSL_CTX_free(SSL_CTX *RELEASE);
+m2_status SSL_CTX_check_private_key(const SSL_CTX *context);
+m2_status SSL_CTX_load_verify_locations(SSL_CTX *context, const char *cafile, const char *capath);
+m2_status SSL_CTX_set_default_verify_paths(SSL_CTX *context);
+int SSL_CTX_get_verify_mode(const SSL_CTX *context);
+int SSL_CTX_get_verify_depth(const SSL_CTX *context);
+void SSL_CTX_set_verify_depth(SSL_CTX *context, int depth);
+m2_status SSL_CTX_set_cipher_list(SSL_CTX *context, const char *ciphers);
+int SSL_CTX_get_security_level(const SSL_CTX *context);
+void SSL_CTX_set_security_level(SSL_CTX *context, int level);
+m2_verdict SSL_CTX_add_session(SSL_CTX *context, SSL_SESSION *session);
+m2_verdict SSL_CTX_remove_session(SSL_CTX *context, SSL_SESSION *session);
+/* In seconds; setting it gives the one that held before. */
+long SSL_CTX_get_timeout(const SSL_CTX *context);
+long SSL_CTX_set_timeout(SSL_CTX *context, long seconds);
+%include "src/ssl_context.h"
+
+/* ---- connections ------------------------------------------------------------------------------- */
+
+%none_for_null(X509, m2_ssl_get_peer_cert)
+%none_for_null(m2_x509_stack, m2_ssl_get_peer_cert_chain)
+%none_for_null(SSL_SESSION, m2_ssl_get_session)
+%none_for_null(SSL_CIPHER, m2_ssl_get_current_cipher)
+
+%thread m2_ssl_do_handshake;
+%thread m2_ssl_read;
+%thread m2_ssl_write;
+%thread m2_ssl_shutdown;
+
+void SSL_free(SSL *RELEASE);
+m2_status SSL_clear(SSL *connection);
+void SSL_set_accept_state(SSL *connection);
+void SSL_set_connect_state(SSL *connection);
+int SSL_pending(const SSL *connection);
+int SSL_get_error(const SSL *connection, int result);
+int SSL_get_shutdown(const SSL *connection);
+void SSL_set_shutdown(SSL *connection, int mode);
+m2_status SSL_renegotiate(SSL *connection);
+m2_status SSL_set_cipher_list(SSL *connection, const char *ciphers);
+/* None behind the last one. */
+const char *SSL_get_cipher_list(const SSL *connection, int priority);
+const char *SSL_get_version(const SSL *connection);
+int SSL_version(const SSL *connection);
+long SSL_get_verify_result(const SSL *connection);
+int SSL_get_verify_mode(const SSL *connection);
+int SSL_get_verify_depth(const SSL *connection);
+m2_status SSL_set_session(SSL *connection, SSL_SESSION *session);
+long SSL_get_default_timeout(const SSL *connection);
+/* A few letters, and in words. */
+%rename(ssl_get_state) SSL_state_string;
+const char *SSL_state_string(const SSL *connection);
+%rename(ssl_get_state_v) SSL_state_string_long;
+const char *SSL_state_string_long(const SSL *connection);
+%rename(ssl_get_alert_type) SSL_alert_type_string;
+const char *SSL_alert_type_string(int value);
+%rename(ssl_get_alert_type_v) SSL_alert_type_string_long;
+const char *SSL_alert_type_string_long(int value);
+%rename(ssl_get_alert_desc) SSL_alert_desc_string;
+const char *SSL_alert_desc_string(int value);
+%rename(ssl_get_alert_desc_v) SSL_alert_desc_string_long;
+const char *SSL_alert_desc_string_long(int value);
+
+const char *SSL_CIPHER_get_name(const SSL_CIPHER *cipher);
+const char *SSL_CIPHER_get_version(const SSL_CIPHER *cipher);
+%include "src/ssl_connection.h"
+
+/* ---- sessions ---------------------------------------------------------------------------------- */
+
+void SSL_SESSION_free(SSL_SESSION *RELEASE);
+long SSL_SESSION_get_timeout(const SSL_SESSION *session);
+long SSL_SESSION_set_timeout(SSL_SESSION *session, long seconds);
+%include "src/ssl_session.h"

@@ -1,0 +1,13 @@
+/* What a connection tells Python while it works (SSL_CTX_set_info_callback(3)). */
+#ifndef M2_SSL_CALLBACKS_H
+#define M2_SSL_CALLBACKS_H
+
+#include <openssl/ssl.h>
+
+#include "m2.h"
+
+/* callback(where, ret, connection). An exception that it raises is left for the caller, as
+ * m2_call_ints in m2.h says. */
+void m2_call_info(m2_callback callback, int where, int ret, SSL *connection);
+
+#endif

@@ -1,0 +1,273 @@
+/* Connections (SSL_new(3)), and the ciphers that they use (SSL_CIPHER_get_name(3)). */
+#include <errno.h>
+#include <limits.h>
+
+#ifdef _WIN32
+#include <winsock2.h>
+#endif
+
+#include <openssl/x509v3.h>
+
+#include "compat.h"
+#include "ssl_connection.h"
+#include "ssl_context.h"
+
+SSL *m2_ssl_new(SSL_CTX *context)
+{
+    SSL *connection = SSL_new(context);
+
+    if (connection != NULL && !m2_ssl_inherit_callbacks(connection, context)) {
+        SSL_free(connection);
+        connection = NULL;
+    }
+    return connection;
+}
+
+m2_status m2_ssl_set_fd(SSL *connection, long long fd)
+{
+    if (fd < 0 || fd > INT_MAX) {
+        m2_error("the socket is closed");
+        return 0;
+    }
+    return SSL_set_fd(connection, (int)fd);
+}
+
+m2_status m2_ssl_set_bio(SSL *connection, BIO *readbio, BIO *writebio)
+{
+    if (!BIO_up_ref(readbio))
+        return 0;
+    if (!BIO_up_ref(writebio)) {
+        BIO_free(readbio);
+        return 0;
+    }
+    SSL_set0_rbio(connection, readbio);
+    SSL_set0_wbio(connection, writebio);
+    return 1;
+}
+
+/* ---- input and output -------------------------------------------------------------------------- */
+
+/* The operating system's error of this thread. */
+static int system_error(void)
+{
+#ifdef _WIN32
+    return WSAGetLastError();
+#else
+    return errno;
+#endif
+}
+
+static void forget_errors(void)
+{
+    ERR_clear_error();
+#ifdef _WIN32
+    WSASetLastError(0);
+#else
+    errno = 0;
+#endif
+}
+
+static m2_ssl_progress progress(const SSL *connection, int result, size_t done)
+{
+    int system = system_error();
+    int error = result > 0 ? SSL_ERROR_NONE : SSL_get_error(connection, result);
+
+    switch (error) {
+    case SSL_ERROR_NONE:
+        return (m2_ssl_progress)done;
+    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_WRITE:
+    case SSL_ERROR_ZERO_RETURN:
+        return -error;
+    case SSL_ERROR_SYSCALL:
+        if (ERR_peek_error() == 0 && system != 0)
+            m2_compat_system_error(system);
+        /* OpenSSL 1.1.1 has no error of its own for this, so it gets the later versions' text. */
+        if (ERR_peek_error() == 0)
+            m2_error("unexpected eof while reading");
+        return -SSL_ERROR_SSL;
+    default:
+        return -SSL_ERROR_SSL;
+    }
+}
+
+m2_ssl_progress m2_ssl_do_handshake(SSL *connection)
+{
+    forget_errors();
+    return progress(connection, SSL_do_handshake(connection), 1);
+}
+
+m2_ssl_progress m2_ssl_read(SSL *connection, m2_target target)
+{
+    size_t got = 0;
+    int result;
+
+    forget_errors();
+    result = SSL_read_ex(connection, target.data, target.length, &got);
+    return progress(connection, result, got);
+}
+
+m2_ssl_progress m2_ssl_write(SSL *connection, m2_buffer data)
+{
+    size_t written = 0;
+    int result;
+
+    forget_errors();
+    result = SSL_write_ex(connection, data.data, data.length, &written);
+    return progress(connection, result, written);
+}
+
+m2_ssl_progress m2_ssl_shutdown(SSL *connection)
+{
+    int result;
+
+    forget_errors();
+    result = SSL_shutdown(connection);
+    return result < 0 ? progress(connection, result, 0) : result;
+}
+
+/* ---- what a connection is told ----------------------------------------------------------------- */
+
+m2_status m2_ssl_set_session_id_context(SSL *connection, m2_buffer id)
+{
+    if (id.length > SSL_MAX_SID_CTX_LENGTH) {
+        m2_error("a session id context is at most 32 bytes long");
+        return 0;
+    }
+    return SSL_set_session_id_context(connection, id.data, (unsigned int)id.length);
+}
+
+m2_status m2_ssl_set_client_ca_list_from_file(SSL *connection, const char *file)
+{
+    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(file);
+
+    if (names == NULL)
+        return 0;
+    SSL_set_client_CA_list(connection, names);
+    return 1;
+}
+
+m2_status m2_ssl_set_client_ca_list_from_context(SSL *connection)
+{
+    const STACK_OF(X509_NAME) *names =
+        SSL_CTX_get_client_CA_list(SSL_get_SSL_CTX(connection));
+    STACK_OF(X509_NAME) *copy = names == NULL ? NULL : SSL_dup_CA_list(names);
+
+    if (names != NULL && copy == NULL)
+        return 0;
+    SSL_set_client_CA_list(connection, copy);
+    return 1;
+}
+
+int m2_ssl_client_ca_num(const SSL *connection)
+{
+    int count = sk_X509_NAME_num(SSL_get_client_CA_list(connection));
+
+    return count < 0 ? 0 : count;
+}
+
+X509_NAME *m2_ssl_client_ca_value(const SSL *connection, int index)
+{
+    const X509_NAME *name = sk_X509_NAME_value(SSL_get_client_CA_list(connection), index);
+
+    if (name == NULL) {
+        m2_error("the list of CA names has no such entry");
+        return NULL;
+    }
+    return X509_NAME_dup((X509_NAME *)name);
+}
+
+m2_status m2_ssl_set_tlsext_host_name(SSL *connection, const char *name)
+{
+    return (m2_status)SSL_set_tlsext_host_name(connection, name);
+}
+
+m2_status m2_ssl_set1_host(SSL *connection, const char *name)
+{
+    SSL_set_hostflags(connection,
+                      X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+    return X509_VERIFY_PARAM_set1_host(SSL_get0_param(connection), name, 0);
+}
+
+m2_status m2_ssl_set1_ip(SSL *connection, const char *address)
+{
+    return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(connection), address);
+}
+
+/* ---- what a connection tells ------------------------------------------------------------------- */
+
+X509 *m2_ssl_get_peer_cert(SSL *connection)
+{
+    return m2_compat_ssl_get1_peer_certificate(connection);
+}
+
+m2_x509_stack *m2_ssl_get_peer_cert_chain(SSL *connection)
+{
+    STACK_OF(X509) *chain = SSL_get_peer_cert_chain(connection);
+
+    return chain == NULL ? NULL : X509_chain_up_ref(chain);
+}
+
+SSL_SESSION *m2_ssl_get_session(SSL *connection)
+{
+    return SSL_get1_session(connection);
+}
+
+SSL_CIPHER *m2_ssl_get_current_cipher(SSL *connection)
+{
+    return (SSL_CIPHER *)SSL_get_current_cipher(connection);
+}
+
+SSL_CTX *m2_ssl_get_ssl_ctx(SSL *connection)
+{
+    SSL_CTX *context = SSL_get_SSL_CTX(connection);
+
+    SSL_CTX_up_ref(context);
+    return context;
+}
+
+int m2_ssl_is_init_finished(SSL *connection)
+{
+    return SSL_is_init_finished(connection) != 0;
+}
+
+int m2_ssl_session_reused(SSL *connection)
+{
+    return SSL_session_reused(connection) != 0;
+}
+
+int m2_ssl_is_server(SSL *connection)
+{
+    return SSL_is_server(connection) != 0;
+}
+
+/* ---- ciphers ----------------------------------------------------------------------------------- */
+
+m2_ssl_ciphers *m2_ssl_get_ciphers(SSL *connection)
+{
+    return sk_SSL_CIPHER_dup(SSL_get_ciphers(connection));
+}
+
+void m2_sk_ssl_cipher_free(m2_ssl_ciphers *ciphers)
+{
+    sk_SSL_CIPHER_free(ciphers);
+}
+
+int m2_sk_ssl_cipher_num(const m2_ssl_ciphers *ciphers)
+{
+    return sk_SSL_CIPHER_num(ciphers);
+}
+
+SSL_CIPHER *m2_sk_ssl_cipher_value(const m2_ssl_ciphers *ciphers, int index)
+{
+    const SSL_CIPHER *cipher = sk_SSL_CIPHER_value(ciphers, index);
+
+    if (cipher == NULL)
+        m2_error("the stack of ciphers has no such element");
+    return (SSL_CIPHER *)cipher;
+}
+
+int m2_ssl_cipher_get_bits(const SSL_CIPHER *cipher)
+{
+    return SSL_CIPHER_get_bits(cipher, NULL);
+}

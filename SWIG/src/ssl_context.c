@@ -1,0 +1,249 @@
+/* Contexts: what connections are made from (SSL_CTX_new(3)). */
+#include "compat.h"
+#include "ssl_callbacks.h"
+#include "ssl_context.h"
+#include "x509_callbacks.h"
+
+const SSL_METHOD *m2_sslv23_method(void)
+{
+    return TLS_method();
+}
+
+/* ---- certificates and keys --------------------------------------------------------------------- */
+
+/* SSL_CTX_use_* ask the context for passphrases; outside of a call it has no callable to ask, since
+ * whoever gave one may be gone by then. */
+static m2_status use_file(SSL_CTX *context, const char *file, m2_callback passphrase,
+                          int (*use)(SSL_CTX *, const char *))
+{
+    int result;
+
+    SSL_CTX_set_default_passwd_cb(context, m2_password);
+    SSL_CTX_set_default_passwd_cb_userdata(context, passphrase);
+    result = use(context, file);
+    SSL_CTX_set_default_passwd_cb_userdata(context, NULL);
+    return result;
+}
+
+static int use_certificate_pem(SSL_CTX *context, const char *file)
+{
+    return SSL_CTX_use_certificate_file(context, file, SSL_FILETYPE_PEM);
+}
+
+static int use_key_pem(SSL_CTX *context, const char *file)
+{
+    return SSL_CTX_use_PrivateKey_file(context, file, SSL_FILETYPE_PEM);
+}
+
+m2_status m2_ssl_ctx_use_cert(SSL_CTX *context, const char *file, m2_callback passphrase)
+{
+    return use_file(context, file, passphrase, use_certificate_pem);
+}
+
+m2_status m2_ssl_ctx_use_cert_chain(SSL_CTX *context, const char *file, m2_callback passphrase)
+{
+    return use_file(context, file, passphrase, SSL_CTX_use_certificate_chain_file);
+}
+
+m2_status m2_ssl_ctx_use_privkey(SSL_CTX *context, const char *file, m2_callback passphrase)
+{
+    return use_file(context, file, passphrase, use_key_pem);
+}
+
+/* ---- whom to believe --------------------------------------------------------------------------- */
+
+m2_status m2_ssl_ctx_set_client_ca_list_from_file(SSL_CTX *context, const char *file)
+{
+    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(file);
+
+    if (names == NULL)
+        return 0;
+    SSL_CTX_set_client_CA_list(context, names);
+    return 1;
+}
+
+X509_STORE *m2_ssl_ctx_get_cert_store(SSL_CTX *context)
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(context);
+
+    X509_STORE_up_ref(store);
+    return store;
+}
+
+/* ---- callbacks --------------------------------------------------------------------------------- */
+
+/* Where contexts and connections keep their callables. */
+typedef struct {
+    int verify;
+    int info;
+} callback_indices;
+
+static callback_indices context_index = {-1, -1};
+static callback_indices connection_index = {-1, -1};
+static CRYPTO_ONCE indices_once = CRYPTO_ONCE_STATIC_INIT;
+
+static void drop(void *parent, void *callback, CRYPTO_EX_DATA *data, int index, long argl,
+                 void *argp)
+{
+    (void)parent;
+    (void)data;
+    (void)index;
+    (void)argl;
+    (void)argp;
+    if (callback != NULL)
+        m2_callback_drop(callback);
+}
+
+static void make_indices(void)
+{
+    context_index.verify = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, drop);
+    context_index.info = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, drop);
+    connection_index.verify = SSL_get_ex_new_index(0, NULL, NULL, NULL, drop);
+    connection_index.info = SSL_get_ex_new_index(0, NULL, NULL, NULL, drop);
+}
+
+static int have_indices(void)
+{
+    return CRYPTO_THREAD_run_once(&indices_once, make_indices) && context_index.verify >= 0 &&
+           context_index.info >= 0 && connection_index.verify >= 0 && connection_index.info >= 0;
+}
+
+static int verify(int ok, X509_STORE_CTX *store_context)
+{
+    const SSL *connection =
+        X509_STORE_CTX_get_ex_data(store_context, SSL_get_ex_data_X509_STORE_CTX_idx());
+    m2_callback callback = SSL_get_ex_data(connection, connection_index.verify);
+
+    if (callback == NULL)
+        return ok;
+    return m2_call_verify(callback, ok, store_context);
+}
+
+static void info(const SSL *connection, int where, int ret)
+{
+    m2_callback callback = SSL_get_ex_data(connection, connection_index.info);
+
+    if (callback != NULL)
+        m2_call_info(callback, where, ret, (SSL *)connection);
+}
+
+static int keep_in_context(SSL_CTX *context, int index, m2_callback callback)
+{
+    m2_callback before = SSL_CTX_get_ex_data(context, index);
+
+    if (!SSL_CTX_set_ex_data(context, index, callback))
+        return 0;
+    m2_callback_keep(callback);
+    m2_callback_drop(before);
+    return 1;
+}
+
+static int keep_in_connection(SSL *connection, int index, m2_callback callback)
+{
+    if (callback == NULL)
+        return 1;
+    if (!SSL_set_ex_data(connection, index, callback))
+        return 0;
+    m2_callback_keep(callback);
+    return 1;
+}
+
+m2_status m2_ssl_ctx_set_verify(SSL_CTX *context, int mode, m2_callback callback)
+{
+    if (!have_indices() || !keep_in_context(context, context_index.verify, callback))
+        return 0;
+    SSL_CTX_set_verify(context, mode, callback == NULL ? NULL : verify);
+    return 1;
+}
+
+m2_status m2_ssl_ctx_set_info_callback(SSL_CTX *context, m2_callback callback)
+{
+    if (!have_indices() || !keep_in_context(context, context_index.info, callback))
+        return 0;
+    SSL_CTX_set_info_callback(context, callback == NULL ? NULL : info);
+    return 1;
+}
+
+int m2_ssl_inherit_callbacks(SSL *connection, const SSL_CTX *context)
+{
+    return have_indices() &&
+           keep_in_connection(connection, connection_index.verify,
+                              SSL_CTX_get_ex_data(context, context_index.verify)) &&
+           keep_in_connection(connection, connection_index.info,
+                              SSL_CTX_get_ex_data(context, context_index.info));
+}
+
+/* ---- versions and options ---------------------------------------------------------------------- */
+
+m2_status m2_ssl_ctx_set_min_proto_version(SSL_CTX *context, int version)
+{
+    return SSL_CTX_set_min_proto_version(context, version);
+}
+
+m2_status m2_ssl_ctx_set_max_proto_version(SSL_CTX *context, int version)
+{
+    return SSL_CTX_set_max_proto_version(context, version);
+}
+
+int m2_ssl_ctx_get_min_proto_version(SSL_CTX *context)
+{
+    return (int)SSL_CTX_get_min_proto_version(context);
+}
+
+int m2_ssl_ctx_get_max_proto_version(SSL_CTX *context)
+{
+    return (int)SSL_CTX_get_max_proto_version(context);
+}
+
+unsigned long long m2_ssl_ctx_set_options(SSL_CTX *context, unsigned long long options)
+{
+    return SSL_CTX_set_options(context, (m2_ssl_options)options);
+}
+
+unsigned long long m2_ssl_ctx_clear_options(SSL_CTX *context, unsigned long long options)
+{
+    return SSL_CTX_clear_options(context, (m2_ssl_options)options);
+}
+
+unsigned long long m2_ssl_ctx_get_options(const SSL_CTX *context)
+{
+    return SSL_CTX_get_options(context);
+}
+
+long m2_ssl_ctx_set_mode(SSL_CTX *context, long mode)
+{
+    return SSL_CTX_set_mode(context, mode);
+}
+
+/* ---- key exchange ------------------------------------------------------------------------------ */
+
+m2_status m2_ssl_ctx_set_tmp_dh(SSL_CTX *context, BIO *parameters)
+{
+    return m2_compat_ssl_ctx_set_tmp_dh(context, parameters);
+}
+
+m2_status m2_ssl_ctx_set_dh_auto(SSL_CTX *context, int on)
+{
+    return (m2_status)SSL_CTX_set_dh_auto(context, on);
+}
+
+/* ---- sessions ---------------------------------------------------------------------------------- */
+
+m2_status m2_ssl_ctx_set_session_id_context(SSL_CTX *context, m2_buffer id)
+{
+    if (id.length > SSL_MAX_SID_CTX_LENGTH) {
+        m2_error("a session id context is at most 32 bytes long");
+        return 0;
+    }
+    return SSL_CTX_set_session_id_context(context, id.data, (unsigned int)id.length);
+}
+
+long m2_ssl_ctx_set_session_cache_mode(SSL_CTX *context, long mode)
+{
+    return SSL_CTX_set_session_cache_mode(context, mode);
+}
+
+long m2_ssl_ctx_get_session_cache_mode(SSL_CTX *context)
+{
+    return SSL_CTX_get_session_cache_mode(context);
+}

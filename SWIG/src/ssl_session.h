@@ -1,0 +1,20 @@
+/* Sessions: what lets a later connection begin where an earlier one agreed (SSL_get1_session(3)). */
+#ifndef M2_SSL_SESSION_H
+#define M2_SSL_SESSION_H
+
+#ifndef SWIG
+#include <openssl/ssl.h>
+
+#include "m2.h"
+#endif
+
+SSL_SESSION *m2_ssl_session_read_bio(BIO *bio);
+m2_status m2_ssl_session_write_bio(BIO *bio, SSL_SESSION *session);
+m2_status m2_ssl_session_print(BIO *bio, const SSL_SESSION *session);
+m2_bytes m2_i2d_ssl_session(const SSL_SESSION *session);
+
+/* When it was made, in seconds since 1970. */
+long long m2_ssl_session_get_time(const SSL_SESSION *session);
+m2_status m2_ssl_session_set_time(SSL_SESSION *session, long long seconds);
+
+#endif
