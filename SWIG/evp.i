@@ -1,1 +1,62 @@
-/* evp */
+/* Digests, HMAC, ciphers and keys. */
+%{
+#include "evp.h"
+%}
+
+/* Anything that can hash, encrypt, derive or sign for longer than the GIL's hand-over takes. */
+%thread_large(m2_digest_update, arg2)
+%thread_large(m2_digest_sign_update, arg2)
+%thread_large(m2_digest_verify_update, arg2)
+%thread_large(m2_hmac_update, arg2)
+%thread_large(m2_hmac_once, arg2)
+%thread_large(m2_cipher_update, arg2)
+%thread_large(m2_cipher_update_aad, arg2)
+%thread_large(m2_cipher_ccm, arg6)
+%thread m2_pkcs5_pbkdf2_hmac_sha1;
+%thread m2_bytes_to_key;
+%thread m2_pkey_read_pem;
+%thread m2_pkey_read_pem_pubkey;
+%thread m2_pkey_write_pem;
+%thread m2_sign_final;
+%thread m2_verify_final;
+%thread m2_digest_sign_final;
+%thread m2_digest_sign;
+%thread m2_digest_verify_final;
+%thread m2_digest_verify;
+
+%constant int encrypt = 1;
+%constant int decrypt = 0;
+
+%none_for_null(EVP_MD, m2_get_digestbyname)
+%none_for_null(EVP_CIPHER, m2_get_cipherbyname)
+%rename(hmac) m2_hmac_once;
+
+%rename(md_ctx_new) EVP_MD_CTX_new;
+EVP_MD_CTX *EVP_MD_CTX_new(void);
+%rename(md_ctx_free) EVP_MD_CTX_free;
+void EVP_MD_CTX_free(EVP_MD_CTX *RELEASE);
+%rename(md_size) EVP_MD_size;
+int EVP_MD_size(const EVP_MD *md);
+
+%rename(hmac_ctx_free) m2_hmac_context_free;
+void m2_hmac_context_free(m2_hmac *RELEASE);
+
+%rename(cipher_ctx_new) EVP_CIPHER_CTX_new;
+EVP_CIPHER_CTX *EVP_CIPHER_CTX_new(void);
+%rename(cipher_ctx_free) EVP_CIPHER_CTX_free;
+void EVP_CIPHER_CTX_free(EVP_CIPHER_CTX *RELEASE);
+%rename(cipher_get_key_length) EVP_CIPHER_key_length;
+int EVP_CIPHER_key_length(const EVP_CIPHER *cipher);
+%rename(cipher_get_iv_length) EVP_CIPHER_iv_length;
+int EVP_CIPHER_iv_length(const EVP_CIPHER *cipher);
+
+%rename(pkey_new) EVP_PKEY_new;
+EVP_PKEY *EVP_PKEY_new(void);
+%rename(pkey_free) EVP_PKEY_free;
+void EVP_PKEY_free(EVP_PKEY *RELEASE);
+%rename(pkey_bits) EVP_PKEY_bits;
+int EVP_PKEY_bits(const EVP_PKEY *pkey);
+%rename(pkey_base_id) EVP_PKEY_base_id;
+int EVP_PKEY_base_id(const EVP_PKEY *pkey);
+
+%include "src/evp.h"

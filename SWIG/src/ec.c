@@ -1,0 +1,318 @@
+/*
+ * Elliptic curve keys, ECDSA and ECDH; all work is done through EVP_PKEY_CTX.
+ */
+#include "m2.h"
+#include "bn.h"
+#include "ec.h"
+#include "evp.h"
+
+#ifndef OPENSSL_NO_EC
+
+#include <openssl/ec.h>
+#include <openssl/objects.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+/* ---- making keys ------------------------------------------------------------------------------- */
+
+/* The key, which may be NULL (failed), when it is an EC key; else it is freed. */
+static EVP_PKEY *only_ec(EVP_PKEY *key)
+{
+    if (key == NULL || EVP_PKEY_base_id(key) == EVP_PKEY_EC || EVP_PKEY_base_id(key) == EVP_PKEY_SM2)
+        return key;
+    m2_error("the key is not an EC key");
+    EVP_PKEY_free(key);
+    return NULL;
+}
+
+EVP_PKEY *m2_ec_key_new_by_curve_name(int nid)
+{
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_id(EVP_PKEY_EC, NULL);
+    EVP_PKEY *parameters = NULL;
+
+    if (context == NULL || EVP_PKEY_paramgen_init(context) <= 0)
+        goto done;
+    if (EVP_PKEY_CTX_set_ec_paramgen_curve_nid(context, nid) <= 0
+        || EVP_PKEY_paramgen(context, &parameters) <= 0) {
+        parameters = NULL;
+        if (ERR_peek_error() == 0)
+            m2_error("the number is not the NID of a curve that this OpenSSL has");
+    }
+done:
+    EVP_PKEY_CTX_free(context);
+    return parameters;
+}
+
+EVP_PKEY *m2_ec_key_gen_key(EVP_PKEY *parameters)
+{
+    EVP_PKEY_CTX *context = m2_pkey_begin(parameters, EVP_PKEY_keygen_init);
+    EVP_PKEY *key = NULL;
+
+    if (context != NULL && EVP_PKEY_keygen(context, &key) <= 0)
+        key = NULL;
+    EVP_PKEY_CTX_free(context);
+    return key;
+}
+
+EVP_PKEY *m2_ec_key_from_pubkey_der(m2_buffer der)
+{
+    const unsigned char *at = der.data;
+    EVP_PKEY *key = NULL;
+
+    if (!m2_fits_int(der.length))
+        return NULL;
+    key = d2i_PUBKEY(NULL, &at, (long)der.length);
+    if (key != NULL && at != der.data + der.length) {
+        m2_error("there is something behind the key");
+        EVP_PKEY_free(key);
+        key = NULL;
+    }
+    return only_ec(key);
+}
+
+/* An own copy of the point, which X509_PUBKEY_set0_param takes. */
+static int set_point(X509_PUBKEY *info, int nid, m2_buffer point)
+{
+    unsigned char *copy = OPENSSL_memdup(point.data, point.length);
+
+    if (copy == NULL)
+        return 0;
+    if (X509_PUBKEY_set0_param(info, OBJ_nid2obj(EVP_PKEY_EC), V_ASN1_OBJECT, OBJ_nid2obj(nid), copy,
+                               (int)point.length)
+        == 1)
+        return 1;
+    OPENSSL_free(copy);
+    return 0;
+}
+
+/* By way of DER, which every OpenSSL reads alike. */
+EVP_PKEY *m2_ec_key_from_pubkey_params(int nid, m2_buffer point)
+{
+    X509_PUBKEY *info = NULL;
+    EVP_PKEY *key = NULL;
+    m2_bytes der = {NULL, 0};
+    m2_buffer whole;
+
+    if (point.length == 0 || OBJ_nid2obj(nid) == NULL) {
+        m2_error("a public EC key is the NID of a curve and a point on it");
+        goto done;
+    }
+    if (!m2_fits_int(point.length))
+        goto done;
+    info = X509_PUBKEY_new();
+    if (info == NULL || !set_point(info, nid, point))
+        goto done;
+    der = M2_DER(X509_PUBKEY, info);
+    if (der.data == NULL)
+        goto done;
+    whole.data = der.data;
+    whole.length = der.length;
+    key = m2_ec_key_from_pubkey_der(whole);
+done:
+    m2_bytes_free(&der);
+    X509_PUBKEY_free(info);
+    return key;
+}
+
+EVP_PKEY *m2_pkey_get1_ec(EVP_PKEY *pkey)
+{
+    EVP_PKEY_up_ref(pkey);
+    return only_ec(pkey);
+}
+
+/* ---- to and from files ------------------------------------------------------------------------- */
+
+EVP_PKEY *m2_ec_key_read_bio(BIO *bio, m2_callback passphrase)
+{
+    return only_ec(PEM_read_bio_PrivateKey(bio, NULL, m2_password, passphrase));
+}
+
+EVP_PKEY *m2_ec_key_read_pubkey(BIO *bio)
+{
+    return only_ec(PEM_read_bio_PUBKEY(bio, NULL, m2_password, NULL));
+}
+
+static int is_private(const EVP_PKEY *key)
+{
+    BIGNUM *number = m2_pkey_number(key, M2_EC_PRIVATE);
+    int found = number != NULL;
+
+    BN_clear_free(number);
+    return found;
+}
+
+m2_status m2_ec_key_write_bio(EVP_PKEY *key, BIO *bio, const EVP_CIPHER *cipher,
+                              m2_callback passphrase)
+{
+    if (!is_private(key)) {
+        m2_error("the EC key has no private part");
+        return 0;
+    }
+    return PEM_write_bio_PrivateKey_traditional(bio, key, cipher, NULL, 0, m2_password, passphrase);
+}
+
+m2_status m2_ec_key_write_pubkey(EVP_PKEY *key, BIO *bio)
+{
+    return PEM_write_bio_PUBKEY(bio, key);
+}
+
+m2_bytes m2_ec_key_get_public_der(EVP_PKEY *key)
+{
+    return M2_DER(PUBKEY, key);
+}
+
+m2_bytes m2_ec_key_get_public_key(EVP_PKEY *key)
+{
+    return M2_DER(PublicKey, key);
+}
+
+/* ---- what a key is ----------------------------------------------------------------------------- */
+
+m2_number m2_ec_key_keylen(EVP_PKEY *key)
+{
+    EC_GROUP *group = m2_ec_group(key);
+    int bits = group == NULL ? -1 : EC_GROUP_get_degree(group);
+
+    EC_GROUP_free(group);
+    return bits;
+}
+
+m2_verdict m2_ec_key_check_key(EVP_PKEY *key)
+{
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(key, NULL);
+    int agree = -1;
+
+    if (context != NULL)
+        agree = (is_private(key) ? EVP_PKEY_check(context) : EVP_PKEY_public_check(context)) == 1;
+    EVP_PKEY_CTX_free(context);
+    return agree;
+}
+
+/* ---- ECDSA ------------------------------------------------------------------------------------- */
+
+static ECDSA_SIG *decode(m2_buffer signature)
+{
+    const unsigned char *at = signature.data;
+    ECDSA_SIG *numbers = NULL;
+
+    if (m2_fits_int(signature.length))
+        numbers = d2i_ECDSA_SIG(NULL, &at, (long)signature.length);
+    if (numbers != NULL && at != signature.data + signature.length) {
+        ECDSA_SIG_free(numbers);
+        numbers = NULL;
+    }
+    if (numbers == NULL)
+        m2_error("the signature is not the DER of two numbers");
+    return numbers;
+}
+
+m2_bytes m2_ecdsa_sign_asn1(EVP_PKEY *key, m2_buffer digest)
+{
+    return m2_pkey_operate(m2_pkey_begin(key, EVP_PKEY_sign_init), EVP_PKEY_sign, digest);
+}
+
+m2_verdict m2_ecdsa_verify_asn1(EVP_PKEY *key, m2_buffer digest, m2_buffer signature)
+{
+    ECDSA_SIG *numbers = decode(signature);
+    EVP_PKEY_CTX *context = numbers == NULL ? NULL : m2_pkey_begin(key, EVP_PKEY_verify_init);
+    int verdict = -1;
+
+    if (context != NULL)
+        verdict = EVP_PKEY_verify(context, signature.data, signature.length, digest.data,
+                                  digest.length)
+                  == 1;
+    EVP_PKEY_CTX_free(context);
+    ECDSA_SIG_free(numbers);
+    return verdict;
+}
+
+static m2_bytes number_of(m2_buffer signature, const BIGNUM *(*which)(const ECDSA_SIG *))
+{
+    m2_bytes bytes = {NULL, 0};
+    ECDSA_SIG *numbers = decode(signature);
+
+    if (numbers != NULL)
+        bytes = m2_bn_to_mpi(which(numbers));
+    ECDSA_SIG_free(numbers);
+    return bytes;
+}
+
+m2_bytes m2_ecdsa_sig_get_r(m2_buffer signature)
+{
+    return number_of(signature, ECDSA_SIG_get0_r);
+}
+
+m2_bytes m2_ecdsa_sig_get_s(m2_buffer signature)
+{
+    return number_of(signature, ECDSA_SIG_get0_s);
+}
+
+m2_bytes m2_ecdsa_sig_new(m2_buffer r, m2_buffer s)
+{
+    m2_bytes der = {NULL, 0};
+    ECDSA_SIG *numbers = ECDSA_SIG_new();
+    BIGNUM *first = m2_mpi_to_bn(r);
+    BIGNUM *second = m2_mpi_to_bn(s);
+
+    if (numbers == NULL || first == NULL || second == NULL
+        || ECDSA_SIG_set0(numbers, first, second) != 1)
+        goto done;
+    first = second = NULL;
+    der = M2_DER(ECDSA_SIG, numbers);
+done:
+    BN_free(first);
+    BN_free(second);
+    ECDSA_SIG_free(numbers);
+    return der;
+}
+
+/* ---- ECDH -------------------------------------------------------------------------------------- */
+
+static int derive(EVP_PKEY_CTX *context, unsigned char *out, size_t *length, const unsigned char *in,
+                  size_t in_length)
+{
+    (void)in;
+    (void)in_length;
+    return EVP_PKEY_derive(context, out, length);
+}
+
+m2_bytes m2_ecdh_compute_key(EVP_PKEY *key, EVP_PKEY *peer)
+{
+    const m2_buffer nothing = {NULL, 0};
+    EVP_PKEY_CTX *context = m2_pkey_begin(key, EVP_PKEY_derive_init);
+
+    if (context != NULL && EVP_PKEY_derive_set_peer(context, peer) <= 0) {
+        EVP_PKEY_CTX_free(context);
+        context = NULL;
+    }
+    return m2_pkey_operate(context, derive, nothing);
+}
+
+/* ---- curves ------------------------------------------------------------------------------------ */
+
+/* The curve at a place; its NID is 0 where there is none. */
+static EC_builtin_curve builtin_curve(int place)
+{
+    EC_builtin_curve found = {0, NULL};
+    size_t count = EC_get_builtin_curves(NULL, 0);
+    EC_builtin_curve *curves = OPENSSL_zalloc(count * sizeof(*curves));
+
+    if (curves != NULL && place >= 0 && (size_t)place < count) {
+        EC_get_builtin_curves(curves, count);
+        found = curves[place];
+    }
+    OPENSSL_free(curves);
+    return found;
+}
+
+int m2_ec_builtin_curve_nid(int place)
+{
+    return builtin_curve(place).nid;
+}
+
+const char *m2_ec_builtin_curve_comment(int place)
+{
+    return builtin_curve(place).comment;
+}
+
+#endif

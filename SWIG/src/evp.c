@@ -1,0 +1,613 @@
+/*
+ * Digests, HMAC, ciphers, and keys with what signs and verifies by them (evp(7)).
+ *
+ * OpenSSL 1.1.1 follows NULL in a context that was never initialised, hence the questions before.
+ */
+#include <string.h>
+
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include "m2.h"
+#include "evp.h"
+
+/* ---- algorithms by name ------------------------------------------------------------------------ */
+
+/* Copy the name as OpenSSL spells it: "-" for "_", and CFB without its block length. */
+static int openssl_spelling(const char *name, char *spelt, size_t size)
+{
+    static const char CFB[] = "cfb128";
+    size_t length = strlen(name);
+    size_t i;
+
+    if (length >= size)
+        return 0;
+    for (i = 0; i <= length; i++)
+        spelt[i] = name[i] == '_' ? '-' : name[i];
+    if (length >= sizeof(CFB) && strcmp(spelt + length - strlen(CFB), CFB) == 0)
+        spelt[length - 3] = '\0';
+    return 1;
+}
+
+const EVP_MD *m2_get_digestbyname(const char *name)
+{
+    char spelt[64];
+    const EVP_MD *md = EVP_get_digestbyname(name);
+
+    if (md == NULL && openssl_spelling(name, spelt, sizeof(spelt)))
+        md = EVP_get_digestbyname(spelt);
+    return md;
+}
+
+const EVP_CIPHER *m2_get_cipherbyname(const char *name)
+{
+    char spelt[64];
+    const EVP_CIPHER *cipher = EVP_get_cipherbyname(name);
+
+    if (cipher == NULL && openssl_spelling(name, spelt, sizeof(spelt)))
+        cipher = EVP_get_cipherbyname(spelt);
+    return cipher;
+}
+
+/* ---- digests ----------------------------------------------------------------------------------- */
+
+static int has_digest(const EVP_MD_CTX *context)
+{
+    if (m2_context_digest(context) != NULL)
+        return 1;
+    m2_error("the context was not initialised with a digest");
+    return 0;
+}
+
+m2_status m2_digest_init(EVP_MD_CTX *context, const EVP_MD *md)
+{
+    return EVP_DigestInit_ex(context, md, NULL);
+}
+
+m2_status m2_digest_update(EVP_MD_CTX *context, m2_buffer data)
+{
+    return has_digest(context) ? EVP_DigestUpdate(context, data.data, data.length) : 0;
+}
+
+m2_bytes m2_digest_final(EVP_MD_CTX *context)
+{
+    m2_bytes digest = m2_bytes_new(EVP_MAX_MD_SIZE);
+    unsigned int length = 0;
+
+    if (digest.data == NULL)
+        return digest;
+    if (has_digest(context) && EVP_DigestFinal_ex(context, digest.data, &length) == 1)
+        digest.length = length;
+    else
+        m2_bytes_free(&digest);
+    return digest;
+}
+
+/* ---- HMAC and key derivation ------------------------------------------------------------------- */
+
+/* OpenSSL takes NULL for "the key of before", also where it is empty. */
+static const unsigned char *never_null(m2_buffer buffer)
+{
+    return buffer.data == NULL ? (const unsigned char *)"" : buffer.data;
+}
+
+m2_hmac *m2_hmac_ctx_new(void)
+{
+    return m2_hmac_context_new();
+}
+
+m2_status m2_hmac_init(m2_hmac *context, m2_buffer key, const EVP_MD *md)
+{
+    if (!m2_fits_int(key.length))
+        return 0;
+    return m2_hmac_context_init(context, never_null(key), (int)key.length, md);
+}
+
+m2_status m2_hmac_update(m2_hmac *context, m2_buffer data)
+{
+    return m2_hmac_context_update(context, data.data, data.length);
+}
+
+m2_bytes m2_hmac_final(m2_hmac *context)
+{
+    m2_bytes mac = m2_bytes_new(EVP_MAX_MD_SIZE);
+    size_t length = 0;
+
+    if (mac.data == NULL)
+        return mac;
+    if (m2_hmac_context_final(context, mac.data, &length) == 1)
+        mac.length = length;
+    else
+        m2_bytes_free(&mac);
+    return mac;
+}
+
+m2_bytes m2_hmac_once(m2_buffer key, m2_buffer data, const EVP_MD *md)
+{
+    m2_bytes mac = {NULL, 0};
+    unsigned int length = 0;
+
+    if (!m2_fits_int(key.length))
+        return mac;
+    mac = m2_bytes_new(EVP_MAX_MD_SIZE);
+    if (mac.data == NULL)
+        return mac;
+    if (HMAC(md, never_null(key), (int)key.length, never_null(data), data.length, mac.data, &length))
+        mac.length = length;
+    else
+        m2_bytes_free(&mac);
+    return mac;
+}
+
+m2_bytes m2_pkcs5_pbkdf2_hmac_sha1(m2_buffer password, m2_buffer salt, int iterations, int length)
+{
+    m2_bytes key = {NULL, 0};
+
+    if (iterations < 1 || length < 0) {
+        m2_error("PBKDF2 needs at least one iteration and a length that is not negative");
+        return key;
+    }
+    if (!m2_fits_int(password.length) || !m2_fits_int(salt.length))
+        return key;
+    key = m2_bytes_new((size_t)length);
+    /* 1.1.1 makes no bytes without a word, 3.x refuses to. */
+    if (key.data == NULL || length == 0)
+        return key;
+    if (PKCS5_PBKDF2_HMAC_SHA1((const char *)never_null(password), (int)password.length,
+                               never_null(salt), (int)salt.length, iterations, length, key.data)
+        != 1)
+        m2_bytes_free(&key);
+    return key;
+}
+
+m2_bytes m2_bytes_to_key(const EVP_CIPHER *cipher, const EVP_MD *md, m2_buffer data, m2_buffer salt,
+                         int iterations)
+{
+    m2_bytes key = {NULL, 0};
+    int length;
+
+    if (salt.length != 0 && salt.length != PKCS5_SALT_LEN) {
+        m2_error("the salt is 8 bytes, or empty");
+        return key;
+    }
+    if (!m2_fits_int(data.length))
+        return key;
+    key = m2_bytes_new(EVP_MAX_KEY_LENGTH);
+    if (key.data == NULL)
+        return key;
+    length = EVP_BytesToKey(cipher, md, salt.length == 0 ? NULL : salt.data, never_null(data),
+                            (int)data.length, iterations, key.data, NULL);
+    if (length > 0)
+        key.length = (size_t)length;
+    else
+        m2_bytes_free(&key);
+    return key;
+}
+
+/* ---- ciphers ----------------------------------------------------------------------------------- */
+
+int m2_cipher_is_aead(const EVP_CIPHER *cipher)
+{
+    return (EVP_CIPHER_flags(cipher) & EVP_CIPH_FLAG_AEAD_CIPHER) != 0;
+}
+
+int m2_cipher_is_ccm(const EVP_CIPHER *cipher)
+{
+    return EVP_CIPHER_mode(cipher) == EVP_CIPH_CCM_MODE;
+}
+
+static int has_cipher(const EVP_CIPHER_CTX *context)
+{
+    if (m2_context_cipher(context) != NULL)
+        return 1;
+    m2_error("the context was not initialised with a cipher");
+    return 0;
+}
+
+static int has_aead_cipher(const EVP_CIPHER_CTX *context)
+{
+    if (!has_cipher(context))
+        return 0;
+    if (m2_cipher_is_aead(m2_context_cipher(context)))
+        return 1;
+    m2_error("the cipher authenticates nothing: it is not an AEAD cipher");
+    return 0;
+}
+
+static int long_enough(const char *what, const EVP_CIPHER *cipher, size_t length, int needed)
+{
+    char message[128];
+
+    if (length >= (size_t)needed)
+        return 1;
+    BIO_snprintf(message, sizeof(message), "the %s is %d bytes and %s needs %d", what, (int)length,
+                 OBJ_nid2ln(EVP_CIPHER_nid(cipher)), needed);
+    m2_error(message);
+    return 0;
+}
+
+/* Blowfish and its like work with short keys too, once they know. */
+static int set_key_length(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, size_t length)
+{
+    int needed = EVP_CIPHER_key_length(cipher);
+    int shorter = length > 0 && length < (size_t)needed;
+
+    if (shorter && EVP_CIPHER_flags(cipher) & EVP_CIPH_VARIABLE_LENGTH)
+        return EVP_CIPHER_CTX_set_key_length(context, (int)length);
+    return long_enough("key", cipher, length, needed);
+}
+
+static int set_iv_length(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, size_t length)
+{
+    if (!m2_cipher_is_aead(cipher))
+        return long_enough("IV", cipher, length, EVP_CIPHER_iv_length(cipher));
+    if (!m2_fits_int(length))
+        return 0;
+    if (EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_IVLEN, (int)length, NULL) == 1)
+        return 1;
+    m2_error("the cipher takes no IV of this length");
+    return 0;
+}
+
+/* Everything but the key and the IV themselves; `tag` is for CCM. */
+static int prepare(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_buffer key, m2_buffer iv,
+                   const m2_buffer *tag, int encrypt)
+{
+    if (EVP_CIPHER_CTX_reset(context) != 1)
+        return 0;
+    EVP_CIPHER_CTX_set_flags(context, EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
+    if (EVP_CipherInit_ex(context, cipher, NULL, NULL, NULL, encrypt != 0) != 1)
+        return 0;
+    if (tag != NULL
+        && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, (int)tag->length,
+                               encrypt ? NULL : (void *)tag->data)
+               != 1) {
+        m2_error("the cipher makes no tag of this length");
+        return 0;
+    }
+    return set_key_length(context, cipher, key.length) && set_iv_length(context, cipher, iv.length);
+}
+
+m2_status m2_cipher_init(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_buffer key,
+                         m2_buffer iv, int encrypt)
+{
+    if (!prepare(context, cipher, key, iv, NULL, encrypt))
+        return 0;
+    return EVP_CipherInit_ex(context, NULL, NULL, key.data, iv.data, -1);
+}
+
+/* `data` through the cipher; `data` is not NULL, which would mean that it is only authenticated. */
+static m2_bytes update(EVP_CIPHER_CTX *context, m2_buffer data)
+{
+    m2_bytes out = {NULL, 0};
+    int length = 0;
+
+    if (!m2_fits_int(data.length + EVP_MAX_BLOCK_LENGTH))
+        return out;
+    out = m2_bytes_new(data.length + EVP_MAX_BLOCK_LENGTH);
+    if (out.data == NULL)
+        return out;
+    if (EVP_CipherUpdate(context, out.data, &length, never_null(data), (int)data.length) == 1)
+        out.length = (size_t)length;
+    else
+        m2_bytes_free(&out);
+    return out;
+}
+
+m2_bytes m2_cipher_update(EVP_CIPHER_CTX *context, m2_buffer data)
+{
+    const m2_bytes failed = {NULL, 0};
+
+    return has_cipher(context) ? update(context, data) : failed;
+}
+
+m2_bytes m2_cipher_final(EVP_CIPHER_CTX *context)
+{
+    m2_bytes out = {NULL, 0};
+    int length = 0;
+
+    if (!has_cipher(context))
+        return out;
+    out = m2_bytes_new(EVP_MAX_BLOCK_LENGTH);
+    if (out.data == NULL)
+        return out;
+    if (EVP_CipherFinal_ex(context, out.data, &length) == 1) {
+        out.length = (size_t)length;
+        return out;
+    }
+    m2_bytes_free(&out);
+    if (ERR_peek_error() == 0 && m2_cipher_is_aead(m2_context_cipher(context)))
+        m2_error("the tag does not match, or none was set");
+    return out;
+}
+
+m2_status m2_cipher_set_padding(EVP_CIPHER_CTX *context, int padding)
+{
+    return has_cipher(context) ? EVP_CIPHER_CTX_set_padding(context, padding) : 0;
+}
+
+m2_status m2_cipher_update_aad(EVP_CIPHER_CTX *context, m2_buffer data)
+{
+    int length = 0;
+
+    if (!has_aead_cipher(context) || !m2_fits_int(data.length))
+        return 0;
+    return EVP_CipherUpdate(context, NULL, &length, never_null(data), (int)data.length);
+}
+
+m2_status m2_cipher_set_iv(EVP_CIPHER_CTX *context, m2_buffer iv)
+{
+    if (!has_aead_cipher(context) || !set_iv_length(context, m2_context_cipher(context), iv.length))
+        return 0;
+    return EVP_CipherInit_ex(context, NULL, NULL, NULL, iv.data, -1);
+}
+
+m2_status m2_cipher_set_tag(EVP_CIPHER_CTX *context, m2_buffer tag)
+{
+    if (!has_aead_cipher(context) || !m2_fits_int(tag.length))
+        return 0;
+    if (EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, (int)tag.length, (void *)tag.data) == 1)
+        return 1;
+    if (ERR_peek_error() == 0)
+        m2_error("a tag is set before decrypting, and is at most 16 bytes");
+    return 0;
+}
+
+m2_bytes m2_cipher_get_tag(EVP_CIPHER_CTX *context, int length)
+{
+    m2_bytes tag = {NULL, 0};
+
+    if (!has_aead_cipher(context))
+        return tag;
+    if (length > 0 && length <= EVP_MAX_BLOCK_LENGTH)
+        tag = m2_bytes_new((size_t)length);
+    if (tag.data != NULL
+        && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, length, tag.data) != 1)
+        m2_bytes_free(&tag);
+    if (tag.data == NULL && ERR_peek_error() == 0)
+        m2_error("there is no tag of this length, or not yet: it is there after final, when encrypting");
+    return tag;
+}
+
+m2_bytes m2_cipher_ccm(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_buffer key, m2_buffer iv,
+                       m2_buffer aad, m2_buffer data, m2_buffer tag, int encrypt)
+{
+    m2_bytes out = {NULL, 0};
+    int length = 0;
+
+    if (!m2_fits_int(aad.length) || !m2_fits_int(data.length) || !m2_fits_int(tag.length)
+        || !prepare(context, cipher, key, iv, &tag, encrypt)
+        || EVP_CipherInit_ex(context, NULL, NULL, key.data, iv.data, -1) != 1
+        || EVP_CipherUpdate(context, NULL, &length, NULL, (int)data.length) != 1)
+        return out;
+    if (aad.length > 0
+        && EVP_CipherUpdate(context, NULL, &length, aad.data, (int)aad.length) != 1)
+        return out;
+    out = update(context, data);
+    if (out.data == NULL && !encrypt && ERR_peek_error() == 0)
+        m2_error("the tag does not match");
+    return out;
+}
+
+/* ---- keys -------------------------------------------------------------------------------------- */
+
+EVP_PKEY *m2_pkey_read_pem(BIO *bio, m2_callback passphrase)
+{
+    return PEM_read_bio_PrivateKey(bio, NULL, m2_password, passphrase);
+}
+
+EVP_PKEY *m2_pkey_read_pem_pubkey(BIO *bio, m2_callback passphrase)
+{
+    return PEM_read_bio_PUBKEY(bio, NULL, m2_password, passphrase);
+}
+
+m2_status m2_pkey_write_pem(EVP_PKEY *pkey, BIO *bio, const EVP_CIPHER *cipher,
+                            m2_callback passphrase)
+{
+    return PEM_write_bio_PKCS8PrivateKey(bio, pkey, cipher, NULL, 0, m2_password, passphrase);
+}
+
+m2_bytes m2_pkey_as_der(EVP_PKEY *pkey)
+{
+    return M2_DER(PUBKEY, pkey);
+}
+
+m2_bytes m2_pkey_get_key_identifier(EVP_PKEY *pkey)
+{
+    m2_bytes identifier = {NULL, 0};
+    X509_PUBKEY *info = NULL;
+    const unsigned char *key;
+    int length;
+    unsigned int written = 0;
+
+    if (X509_PUBKEY_set(&info, pkey) != 1
+        || X509_PUBKEY_get0_param(NULL, &key, &length, NULL, info) != 1)
+        goto done;
+    identifier = m2_bytes_new(EVP_MAX_MD_SIZE);
+    if (identifier.data == NULL)
+        goto done;
+    if (EVP_Digest(key, (size_t)length, identifier.data, &written, EVP_sha1(), NULL) == 1)
+        identifier.length = written;
+    else
+        m2_bytes_free(&identifier);
+done:
+    X509_PUBKEY_free(info);
+    return identifier;
+}
+
+m2_bytes m2_pkey_get_modulus(EVP_PKEY *pkey)
+{
+    m2_bytes text = {NULL, 0};
+    BIGNUM *number = m2_pkey_number(pkey, M2_RSA_MODULUS);
+
+    if (number == NULL)
+        number = m2_pkey_number(pkey, M2_DSA_PUBLIC);
+    if (number == NULL) {
+        m2_error("the key has no modulus: it is neither an RSA nor a DSA key");
+        return text;
+    }
+    text.data = (unsigned char *)BN_bn2hex(number);
+    if (text.data != NULL)
+        text.length = strlen((char *)text.data);
+    BN_free(number);
+    return text;
+}
+
+m2_number m2_pkey_size(EVP_PKEY *pkey)
+{
+    int size = EVP_PKEY_size(pkey);
+
+    if (size > 0)
+        return size;
+    m2_error("there is no key in the PKey");
+    return -1;
+}
+
+EVP_PKEY_CTX *m2_pkey_begin(EVP_PKEY *pkey, int (*init)(EVP_PKEY_CTX *context))
+{
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(pkey, NULL);
+
+    if (context != NULL && init(context) <= 0) {
+        EVP_PKEY_CTX_free(context);
+        context = NULL;
+    }
+    return context;
+}
+
+m2_bytes m2_pkey_operate(EVP_PKEY_CTX *context, m2_pkey_operation operation, m2_buffer input)
+{
+    m2_bytes out = {NULL, 0};
+    size_t length = 0;
+
+    if (context == NULL || operation(context, NULL, &length, input.data, input.length) <= 0)
+        goto done;
+    out = m2_bytes_new(length);
+    if (out.data == NULL)
+        goto done;
+    if (operation(context, out.data, &length, input.data, input.length) > 0)
+        out.length = length;
+    else
+        m2_bytes_free(&out);
+done:
+    EVP_PKEY_CTX_free(context);
+    return out;
+}
+
+/* ---- signatures -------------------------------------------------------------------------------- */
+
+m2_bytes m2_sign_final(EVP_MD_CTX *context, EVP_PKEY *pkey)
+{
+    m2_bytes signature = {NULL, 0};
+    m2_number size = m2_pkey_size(pkey);
+    unsigned int length = 0;
+
+    if (size < 0 || !has_digest(context))
+        return signature;
+    signature = m2_bytes_new((size_t)size);
+    if (signature.data == NULL)
+        return signature;
+    if (EVP_SignFinal(context, signature.data, &length, pkey) == 1)
+        signature.length = length;
+    else
+        m2_bytes_free(&signature);
+    return signature;
+}
+
+m2_verdict m2_verify_final(EVP_MD_CTX *context, m2_buffer signature, EVP_PKEY *pkey)
+{
+    if (!has_digest(context) || m2_pkey_size(pkey) < 0 || !m2_fits_int(signature.length))
+        return -1;
+    /* A signature of another form is no error but a signature that does not match. */
+    return EVP_VerifyFinal(context, signature.data, (unsigned int)signature.length, pkey) == 1;
+}
+
+/* Does the key bring its own digest (EVP_PKEY_get_default_digest_nid(3))? */
+static int has_own_digest(EVP_PKEY *pkey)
+{
+    int nid = NID_undef;
+
+    return EVP_PKEY_get_default_digest_nid(pkey, &nid) == 2 && nid == NID_undef;
+}
+
+m2_status m2_digest_sign_init(EVP_MD_CTX *context, const EVP_MD *md, EVP_PKEY *pkey)
+{
+    if (m2_pkey_size(pkey) < 0 || EVP_MD_CTX_reset(context) != 1)
+        return 0;
+    return EVP_DigestSignInit(context, NULL, has_own_digest(pkey) ? NULL : md, NULL, pkey);
+}
+
+m2_status m2_digest_verify_init(EVP_MD_CTX *context, const EVP_MD *md, EVP_PKEY *pkey)
+{
+    if (m2_pkey_size(pkey) < 0 || EVP_MD_CTX_reset(context) != 1)
+        return 0;
+    return EVP_DigestVerifyInit(context, NULL, has_own_digest(pkey) ? NULL : md, NULL, pkey);
+}
+
+static int has_key(EVP_MD_CTX *context)
+{
+    if (EVP_MD_CTX_pkey_ctx(context) != NULL)
+        return 1;
+    m2_error("the context was not initialised with a key");
+    return 0;
+}
+
+m2_status m2_digest_sign_update(EVP_MD_CTX *context, m2_buffer data)
+{
+    return has_key(context) ? EVP_DigestSignUpdate(context, data.data, data.length) : 0;
+}
+
+m2_status m2_digest_verify_update(EVP_MD_CTX *context, m2_buffer data)
+{
+    return has_key(context) ? EVP_DigestVerifyUpdate(context, data.data, data.length) : 0;
+}
+
+m2_bytes m2_digest_sign_final(EVP_MD_CTX *context)
+{
+    m2_bytes signature = {NULL, 0};
+    size_t length = 0;
+
+    if (!has_key(context) || EVP_DigestSignFinal(context, NULL, &length) != 1)
+        return signature;
+    signature = m2_bytes_new(length);
+    if (signature.data == NULL)
+        return signature;
+    if (EVP_DigestSignFinal(context, signature.data, &length) == 1)
+        signature.length = length;
+    else
+        m2_bytes_free(&signature);
+    return signature;
+}
+
+m2_bytes m2_digest_sign(EVP_MD_CTX *context, m2_buffer data)
+{
+    m2_bytes signature = {NULL, 0};
+    size_t length = 0;
+
+    if (!has_key(context)
+        || EVP_DigestSign(context, NULL, &length, never_null(data), data.length) != 1)
+        return signature;
+    signature = m2_bytes_new(length);
+    if (signature.data == NULL)
+        return signature;
+    if (EVP_DigestSign(context, signature.data, &length, never_null(data), data.length) == 1)
+        signature.length = length;
+    else
+        m2_bytes_free(&signature);
+    return signature;
+}
+
+m2_verdict m2_digest_verify_final(EVP_MD_CTX *context, m2_buffer signature)
+{
+    if (!has_key(context))
+        return -1;
+    return EVP_DigestVerifyFinal(context, signature.data, signature.length) == 1;
+}
+
+m2_verdict m2_digest_verify(EVP_MD_CTX *context, m2_buffer signature, m2_buffer data)
+{
+    if (!has_key(context))
+        return -1;
+    return EVP_DigestVerify(context, never_null(signature), signature.length, never_null(data),
+                            data.length)
+           == 1;
+}

@@ -1,0 +1,98 @@
+/*
+ * Digests, HMAC, ciphers, and keys with what signs and verifies by them (evp(7)). A context belongs
+ * to one thread at a time: M2Crypto.EVP keeps a lock beside each.
+ */
+#ifndef M2_EVP_H
+#define M2_EVP_H
+
+#ifndef SWIG
+#include "compat.h"
+#endif
+
+/* ---- algorithms by name ------------------------------------------------------------------------ */
+
+/* "sha3-256", or "sha3_256" as m2 calls it; NULL, with no error queued, when there is none. */
+const EVP_MD *m2_get_digestbyname(const char *name);
+const EVP_CIPHER *m2_get_cipherbyname(const char *name);
+
+/* ---- digests (EVP_DigestInit(3)) --------------------------------------------------------------- */
+
+m2_status m2_digest_init(EVP_MD_CTX *context, const EVP_MD *md);
+m2_status m2_digest_update(EVP_MD_CTX *context, m2_buffer data);
+m2_bytes m2_digest_final(EVP_MD_CTX *context);
+
+/* ---- HMAC and key derivation (EVP_MAC-HMAC(7), PKCS5_PBKDF2_HMAC(3), EVP_BytesToKey(3)) --------- */
+
+m2_hmac *m2_hmac_ctx_new(void);
+m2_status m2_hmac_init(m2_hmac *context, m2_buffer key, const EVP_MD *md);
+m2_status m2_hmac_update(m2_hmac *context, m2_buffer data);
+m2_bytes m2_hmac_final(m2_hmac *context);
+m2_bytes m2_hmac_once(m2_buffer key, m2_buffer data, const EVP_MD *md);
+
+m2_bytes m2_pkcs5_pbkdf2_hmac_sha1(m2_buffer password, m2_buffer salt, int iterations, int length);
+/* The key for `cipher`; the salt is 8 bytes, or empty for none. */
+m2_bytes m2_bytes_to_key(const EVP_CIPHER *cipher, const EVP_MD *md, m2_buffer data, m2_buffer salt,
+                         int iterations);
+
+/* ---- ciphers (EVP_EncryptInit(3)) -------------------------------------------------------------- */
+
+/* `encrypt` is 1 or 0. Of a key or an IV that is too long the beginning is used; one that is too
+ * short is refused. An AEAD cipher takes an IV whole, whatever its length. */
+m2_status m2_cipher_init(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_buffer key,
+                         m2_buffer iv, int encrypt);
+m2_bytes m2_cipher_update(EVP_CIPHER_CTX *context, m2_buffer data);
+m2_bytes m2_cipher_final(EVP_CIPHER_CTX *context);
+/* 1, or 0 for no padding. */
+m2_status m2_cipher_set_padding(EVP_CIPHER_CTX *context, int padding);
+
+/* For AEAD ciphers alone: the data that are only authenticated, another IV, and the tag. */
+m2_status m2_cipher_update_aad(EVP_CIPHER_CTX *context, m2_buffer data);
+m2_status m2_cipher_set_iv(EVP_CIPHER_CTX *context, m2_buffer iv);
+m2_status m2_cipher_set_tag(EVP_CIPHER_CTX *context, m2_buffer tag);
+m2_bytes m2_cipher_get_tag(EVP_CIPHER_CTX *context, int length);
+/* All of a message in CCM mode, which needs every length before it begins. When encrypting, only
+ * the length of `tag` counts. */
+m2_bytes m2_cipher_ccm(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_buffer key, m2_buffer iv,
+                       m2_buffer aad, m2_buffer data, m2_buffer tag, int encrypt);
+
+int m2_cipher_is_aead(const EVP_CIPHER *cipher);
+int m2_cipher_is_ccm(const EVP_CIPHER *cipher);
+
+/* ---- keys (EVP_PKEY_new(3), PEM_read_bio_PrivateKey(3)) ---------------------------------------- */
+
+EVP_PKEY *m2_pkey_read_pem(BIO *bio, m2_callback passphrase);
+EVP_PKEY *m2_pkey_read_pem_pubkey(BIO *bio, m2_callback passphrase);
+/* PKCS#8; not encrypted when the cipher is None. */
+m2_status m2_pkey_write_pem(EVP_PKEY *pkey, BIO *bio, const EVP_CIPHER *OPTIONAL,
+                            m2_callback passphrase);
+/* The subjectPublicKeyInfo, and its SHA-1 as RFC 5280, 4.2.1.2 (1) makes an identifier of it. */
+m2_bytes m2_pkey_as_der(EVP_PKEY *pkey);
+m2_bytes m2_pkey_get_key_identifier(EVP_PKEY *pkey);
+/* Hexadecimal: the modulus of an RSA key, the public number of a DSA key. */
+m2_bytes m2_pkey_get_modulus(EVP_PKEY *pkey);
+m2_number m2_pkey_size(EVP_PKEY *pkey);
+
+/* ---- signatures (EVP_SignInit(3), EVP_DigestSignInit(3)) --------------------------------------- */
+
+m2_bytes m2_sign_final(EVP_MD_CTX *context, EVP_PKEY *pkey);
+m2_verdict m2_verify_final(EVP_MD_CTX *context, m2_buffer signature, EVP_PKEY *pkey);
+
+/* A key that brings its own digest, such as Ed25519, is used without `md`. */
+m2_status m2_digest_sign_init(EVP_MD_CTX *context, const EVP_MD *OPTIONAL, EVP_PKEY *pkey);
+m2_status m2_digest_sign_update(EVP_MD_CTX *context, m2_buffer data);
+m2_bytes m2_digest_sign_final(EVP_MD_CTX *context);
+m2_bytes m2_digest_sign(EVP_MD_CTX *context, m2_buffer data);
+m2_status m2_digest_verify_init(EVP_MD_CTX *context, const EVP_MD *OPTIONAL, EVP_PKEY *pkey);
+m2_status m2_digest_verify_update(EVP_MD_CTX *context, m2_buffer data);
+m2_verdict m2_digest_verify_final(EVP_MD_CTX *context, m2_buffer signature);
+m2_verdict m2_digest_verify(EVP_MD_CTX *context, m2_buffer signature, m2_buffer data);
+
+#ifndef SWIG
+typedef int (*m2_pkey_operation)(EVP_PKEY_CTX *context, unsigned char *out, size_t *length,
+                                 const unsigned char *in, size_t in_length);
+/* Ask `operation` how much it gives, then let it; frees the context, which may be NULL (failed). */
+m2_bytes m2_pkey_operate(EVP_PKEY_CTX *context, m2_pkey_operation operation, m2_buffer input);
+/* A context for the key, begun by `init`; NULL with an error queued. */
+EVP_PKEY_CTX *m2_pkey_begin(EVP_PKEY *pkey, int (*init)(EVP_PKEY_CTX *context));
+#endif
+#endif

@@ -1,0 +1,381 @@
+/*
+ * RSA keys, in boxes as rsa.h explains them; all work is done through EVP_PKEY_CTX.
+ */
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+
+#include "m2.h"
+#include "bn.h"
+#include "evp.h"
+#include "rsa.h"
+
+struct m2_rsa_st {
+    EVP_PKEY *key;
+    /* What is known of a key that is not complete yet. */
+    BIGNUM *n;
+    BIGNUM *e;
+};
+
+/* ---- the box ----------------------------------------------------------------------------------- */
+
+m2_rsa *m2_rsa_new(void)
+{
+    return OPENSSL_zalloc(sizeof(m2_rsa));
+}
+
+void m2_rsa_free(m2_rsa *rsa)
+{
+    EVP_PKEY_free(rsa->key);
+    BN_free(rsa->n);
+    BN_free(rsa->e);
+    OPENSSL_free(rsa);
+}
+
+/* Put the key, which may be NULL (failed), into a box of its own. */
+static m2_rsa *boxed(EVP_PKEY *key)
+{
+    m2_rsa *rsa = NULL;
+
+    if (key == NULL)
+        return NULL;
+    if (EVP_PKEY_base_id(key) != EVP_PKEY_RSA && EVP_PKEY_base_id(key) != EVP_PKEY_RSA_PSS)
+        m2_error("the key is not an RSA key");
+    else
+        rsa = m2_rsa_new();
+    if (rsa == NULL)
+        EVP_PKEY_free(key);
+    else
+        rsa->key = key;
+    return rsa;
+}
+
+static EVP_PKEY *key_of(const m2_rsa *rsa)
+{
+    if (rsa->key == NULL)
+        m2_error("the RSA key has no modulus or no exponent yet");
+    return rsa->key;
+}
+
+static EVP_PKEY *private_key_of(const m2_rsa *rsa)
+{
+    EVP_PKEY *key = key_of(rsa);
+
+    if (key == NULL || m2_rsa_is_private(rsa) == 1)
+        return key;
+    m2_error("the RSA key has no private part");
+    return NULL;
+}
+
+/* ---- keys made of numbers ---------------------------------------------------------------------- */
+
+static int set_number(m2_rsa *rsa, BIGNUM **place, m2_buffer bytes)
+{
+    BIGNUM *number = NULL;
+
+    if (rsa->key != NULL) {
+        m2_error("the RSA key is complete: it cannot be changed");
+        return 0;
+    }
+    number = m2_mpi_to_bn(bytes);
+    if (number == NULL)
+        return 0;
+    BN_free(*place);
+    *place = number;
+    if (rsa->n == NULL || rsa->e == NULL)
+        return 1;
+    if (BN_is_zero(rsa->n) || BN_is_negative(rsa->n) || BN_is_zero(rsa->e) || BN_is_negative(rsa->e)) {
+        m2_error("the modulus and the exponent of an RSA key are positive");
+        return 0;
+    }
+    rsa->key = m2_rsa_from_numbers(rsa->n, rsa->e);
+    return rsa->key != NULL;
+}
+
+m2_status m2_rsa_set_e(m2_rsa *rsa, m2_buffer number)
+{
+    return set_number(rsa, &rsa->e, number);
+}
+
+m2_status m2_rsa_set_n(m2_rsa *rsa, m2_buffer number)
+{
+    return set_number(rsa, &rsa->n, number);
+}
+
+m2_status m2_rsa_set_en(m2_rsa *rsa, m2_buffer e, m2_buffer n)
+{
+    return set_number(rsa, &rsa->e, e) && set_number(rsa, &rsa->n, n);
+}
+
+/* A number of the key, or the one set so far, as MPI. */
+static m2_bytes get_number(const m2_rsa *rsa, const BIGNUM *so_far, m2_key_number which)
+{
+    m2_bytes bytes = {NULL, 0};
+    BIGNUM *number = rsa->key == NULL ? NULL : m2_pkey_number(rsa->key, which);
+
+    if (number != NULL || so_far != NULL)
+        bytes = m2_bn_to_mpi(number != NULL ? number : so_far);
+    else
+        m2_error("the RSA key does not have this number yet");
+    BN_free(number);
+    return bytes;
+}
+
+m2_bytes m2_rsa_get_e(const m2_rsa *rsa)
+{
+    return get_number(rsa, rsa->e, M2_RSA_EXPONENT);
+}
+
+m2_bytes m2_rsa_get_n(const m2_rsa *rsa)
+{
+    return get_number(rsa, rsa->n, M2_RSA_MODULUS);
+}
+
+/* ---- generating -------------------------------------------------------------------------------- */
+
+static int report_progress(EVP_PKEY_CTX *context)
+{
+    int arguments[2];
+
+    arguments[0] = EVP_PKEY_CTX_get_keygen_info(context, 0);
+    arguments[1] = EVP_PKEY_CTX_get_keygen_info(context, 1);
+    /* What it returns does not matter; that it raised ends the generation. */
+    return m2_call_ints(EVP_PKEY_CTX_get_app_data(context), 2, arguments) >= 0;
+}
+
+m2_rsa *m2_rsa_generate_key(int bits, unsigned long e, m2_callback progress)
+{
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_id(EVP_PKEY_RSA, NULL);
+    BIGNUM *exponent = BN_new();
+    EVP_PKEY *key = NULL;
+
+    if (context == NULL || exponent == NULL || !BN_set_word(exponent, e)
+        || EVP_PKEY_keygen_init(context) <= 0
+        || EVP_PKEY_CTX_set_rsa_keygen_bits(context, bits) <= 0
+        || m2_rsa_generate_exponent(context, exponent) <= 0)
+        goto done;
+    if (progress != NULL) {
+        EVP_PKEY_CTX_set_app_data(context, progress);
+        EVP_PKEY_CTX_set_cb(context, report_progress);
+    }
+    if (EVP_PKEY_keygen(context, &key) <= 0)
+        key = NULL;
+done:
+    BN_free(exponent);
+    EVP_PKEY_CTX_free(context);
+    return boxed(key);
+}
+
+/* ---- to and from PKeys and files --------------------------------------------------------------- */
+
+EVP_PKEY *m2_pkey_from_rsa(const m2_rsa *rsa)
+{
+    EVP_PKEY *key = key_of(rsa);
+
+    if (key != NULL)
+        EVP_PKEY_up_ref(key);
+    return key;
+}
+
+m2_rsa *m2_pkey_get1_rsa(EVP_PKEY *pkey)
+{
+    EVP_PKEY_up_ref(pkey);
+    return boxed(pkey);
+}
+
+m2_rsa *m2_rsa_read_key(BIO *bio, m2_callback passphrase)
+{
+    return boxed(PEM_read_bio_PrivateKey(bio, NULL, m2_password, passphrase));
+}
+
+m2_rsa *m2_rsa_read_pub_key(BIO *bio)
+{
+    return boxed(PEM_read_bio_PUBKEY(bio, NULL, m2_password, NULL));
+}
+
+m2_status m2_rsa_write_key(const m2_rsa *rsa, BIO *bio, const EVP_CIPHER *cipher,
+                           m2_callback passphrase)
+{
+    EVP_PKEY *key = private_key_of(rsa);
+
+    if (key == NULL)
+        return 0;
+    return PEM_write_bio_PrivateKey_traditional(bio, key, cipher, NULL, 0, m2_password, passphrase);
+}
+
+m2_status m2_rsa_write_key_der(const m2_rsa *rsa, BIO *bio)
+{
+    EVP_PKEY *key = private_key_of(rsa);
+
+    return key == NULL ? 0 : i2d_PrivateKey_bio(bio, key);
+}
+
+m2_status m2_rsa_write_pub_key(const m2_rsa *rsa, BIO *bio)
+{
+    EVP_PKEY *key = key_of(rsa);
+
+    return key == NULL ? 0 : PEM_write_bio_PUBKEY(bio, key);
+}
+
+/* ---- what a key is ----------------------------------------------------------------------------- */
+
+m2_number m2_rsa_size(const m2_rsa *rsa)
+{
+    EVP_PKEY *key = key_of(rsa);
+
+    return key == NULL ? -1 : EVP_PKEY_size(key);
+}
+
+m2_verdict m2_rsa_is_private(const m2_rsa *rsa)
+{
+    EVP_PKEY *key = key_of(rsa);
+    BIGNUM *number = key == NULL ? NULL : m2_pkey_number(key, M2_RSA_PRIVATE);
+    int found = number != NULL;
+
+    BN_clear_free(number);
+    return key == NULL ? -1 : found;
+}
+
+m2_verdict m2_rsa_check_key(const m2_rsa *rsa)
+{
+    EVP_PKEY *key = private_key_of(rsa);
+    EVP_PKEY_CTX *context = key == NULL ? NULL : EVP_PKEY_CTX_new(key, NULL);
+    int agree = context == NULL ? -1 : EVP_PKEY_check(context) == 1;
+
+    EVP_PKEY_CTX_free(context);
+    return agree;
+}
+
+m2_verdict m2_rsa_check_pub_key(const m2_rsa *rsa)
+{
+    EVP_PKEY *key = key_of(rsa);
+    BIGNUM *n = key == NULL ? NULL : m2_pkey_number(key, M2_RSA_MODULUS);
+    BIGNUM *e = key == NULL ? NULL : m2_pkey_number(key, M2_RSA_EXPONENT);
+    int agree = -1;
+
+    /* RFC 8017, 3.1: 3 <= e < n, and both are odd. */
+    if (n != NULL && e != NULL)
+        agree = BN_is_odd(n) && BN_is_odd(e) && !BN_is_one(e) && BN_cmp(e, n) < 0;
+    BN_free(n);
+    BN_free(e);
+    return agree;
+}
+
+/* ---- encrypting and decrypting ----------------------------------------------------------------- */
+
+#ifndef RSA_SSLV23_PADDING
+#define RSA_SSLV23_PADDING 2
+#define WITHOUT_SSLV23_PADDING
+#endif
+
+static int set_padding(EVP_PKEY_CTX *context, int padding)
+{
+#ifdef WITHOUT_SSLV23_PADDING
+    if (padding == RSA_SSLV23_PADDING) {
+        m2_error("this OpenSSL has no sslv23_padding: SSL 2.0 is gone, and its padding with it");
+        return 0;
+    }
+#endif
+    return EVP_PKEY_CTX_set_rsa_padding(context, padding) > 0;
+}
+
+/* A context for the key, which may be NULL (failed), with its padding set. */
+static EVP_PKEY_CTX *begin(EVP_PKEY *key, int (*init)(EVP_PKEY_CTX *), int padding)
+{
+    EVP_PKEY_CTX *context = key == NULL ? NULL : m2_pkey_begin(key, init);
+
+    if (context != NULL && !set_padding(context, padding)) {
+        EVP_PKEY_CTX_free(context);
+        context = NULL;
+    }
+    return context;
+}
+
+m2_bytes m2_rsa_public_encrypt(const m2_rsa *rsa, m2_buffer data, int padding)
+{
+    return m2_pkey_operate(begin(key_of(rsa), EVP_PKEY_encrypt_init, padding), EVP_PKEY_encrypt, data);
+}
+
+m2_bytes m2_rsa_private_decrypt(const m2_rsa *rsa, m2_buffer data, int padding)
+{
+    return m2_pkey_operate(begin(private_key_of(rsa), EVP_PKEY_decrypt_init, padding),
+                           EVP_PKEY_decrypt, data);
+}
+
+/* Without a digest set, signing is the bare private operation, and recovering its inverse. */
+m2_bytes m2_rsa_private_encrypt(const m2_rsa *rsa, m2_buffer data, int padding)
+{
+    return m2_pkey_operate(begin(private_key_of(rsa), EVP_PKEY_sign_init, padding), EVP_PKEY_sign,
+                           data);
+}
+
+m2_bytes m2_rsa_public_decrypt(const m2_rsa *rsa, m2_buffer data, int padding)
+{
+    return m2_pkey_operate(begin(key_of(rsa), EVP_PKEY_verify_recover_init, padding),
+                           EVP_PKEY_verify_recover, data);
+}
+
+/* ---- signing and verifying --------------------------------------------------------------------- */
+
+/* As `begin`; a salt length is set for PSS. */
+static EVP_PKEY_CTX *begin_with_digest(EVP_PKEY *key, int (*init)(EVP_PKEY_CTX *), int padding,
+                                       const EVP_MD *md, int salt_length)
+{
+    EVP_PKEY_CTX *context = begin(key, init, padding);
+
+    if (context == NULL)
+        return NULL;
+    if (EVP_PKEY_CTX_set_signature_md(context, md) > 0
+        && (padding != RSA_PKCS1_PSS_PADDING
+            || EVP_PKEY_CTX_set_rsa_pss_saltlen(context, salt_length) > 0))
+        return context;
+    EVP_PKEY_CTX_free(context);
+    return NULL;
+}
+
+/* 1, 0 when the signature is not the key's, less when it could not be asked; frees the context. */
+static int verify(EVP_PKEY_CTX *context, m2_buffer digest, m2_buffer signature)
+{
+    int verdict;
+
+    if (context == NULL)
+        return -1;
+    verdict = EVP_PKEY_verify(context, signature.data, signature.length, digest.data, digest.length);
+    EVP_PKEY_CTX_free(context);
+    return verdict == 1;
+}
+
+m2_bytes m2_rsa_sign(const m2_rsa *rsa, m2_buffer digest, const EVP_MD *md)
+{
+    EVP_PKEY *key = private_key_of(rsa);
+
+    return m2_pkey_operate(begin_with_digest(key, EVP_PKEY_sign_init, RSA_PKCS1_PADDING, md, 0),
+                           EVP_PKEY_sign, digest);
+}
+
+m2_status m2_rsa_verify(const m2_rsa *rsa, m2_buffer digest, m2_buffer signature, const EVP_MD *md)
+{
+    EVP_PKEY *key = key_of(rsa);
+    int verdict = verify(begin_with_digest(key, EVP_PKEY_verify_init, RSA_PKCS1_PADDING, md, 0),
+                         digest, signature);
+
+    if (verdict == 0 && ERR_peek_error() == 0)
+        m2_error("the signature is not the key's over this digest");
+    return verdict;
+}
+
+m2_bytes m2_rsa_sign_pss(const m2_rsa *rsa, m2_buffer digest, const EVP_MD *md, int salt_length)
+{
+    EVP_PKEY_CTX *context = begin_with_digest(private_key_of(rsa), EVP_PKEY_sign_init,
+                                              RSA_PKCS1_PSS_PADDING, md, salt_length);
+
+    return m2_pkey_operate(context, EVP_PKEY_sign, digest);
+}
+
+m2_verdict m2_rsa_verify_pss(const m2_rsa *rsa, m2_buffer digest, m2_buffer signature,
+                             const EVP_MD *md, int salt_length)
+{
+    EVP_PKEY_CTX *context = begin_with_digest(key_of(rsa), EVP_PKEY_verify_init,
+                                              RSA_PKCS1_PSS_PADDING, md, salt_length);
+
+    return verify(context, digest, signature);
+}

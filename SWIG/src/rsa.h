@@ -1,0 +1,56 @@
+/*
+ * RSA keys (EVP_PKEY-RSA(7)). What Python holds is a box around an EVP_PKEY, because programs make a
+ * public key number by number: `rsa_new`, `rsa_set_e`, `rsa_set_n`. Numbers cross in OpenSSL's MPI
+ * format (BN_bn2mpi(3)). Once both are there the key is complete and does not change any more, so
+ * that calls that run without the GIL may use it.
+ */
+#ifndef M2_RSA_H
+#define M2_RSA_H
+
+typedef struct m2_rsa_st m2_rsa;
+
+m2_rsa *m2_rsa_new(void);
+void m2_rsa_free(m2_rsa *RELEASE);
+m2_status m2_rsa_set_e(m2_rsa *rsa, m2_buffer number);
+m2_status m2_rsa_set_n(m2_rsa *rsa, m2_buffer number);
+m2_status m2_rsa_set_en(m2_rsa *rsa, m2_buffer e, m2_buffer n);
+m2_bytes m2_rsa_get_e(const m2_rsa *rsa);
+m2_bytes m2_rsa_get_n(const m2_rsa *rsa);
+
+/* The callable gets two ints, what is being done and how often it was (BN_generate_prime_ex(3)). */
+m2_rsa *m2_rsa_generate_key(int bits, unsigned long e, m2_callback progress);
+
+/* The EVP_PKEY in the box, and a box around one; either shares the key. */
+EVP_PKEY *m2_pkey_from_rsa(const m2_rsa *rsa);
+m2_rsa *m2_pkey_get1_rsa(EVP_PKEY *pkey);
+
+m2_rsa *m2_rsa_read_key(BIO *bio, m2_callback passphrase);
+m2_rsa *m2_rsa_read_pub_key(BIO *bio);
+/* PEM as PKCS#1 has it; not encrypted when the cipher is None. */
+m2_status m2_rsa_write_key(const m2_rsa *rsa, BIO *bio, const EVP_CIPHER *OPTIONAL,
+                           m2_callback passphrase);
+m2_status m2_rsa_write_key_der(const m2_rsa *rsa, BIO *bio);
+m2_status m2_rsa_write_pub_key(const m2_rsa *rsa, BIO *bio);
+
+/* Bytes of the modulus. */
+m2_number m2_rsa_size(const m2_rsa *rsa);
+m2_verdict m2_rsa_is_private(const m2_rsa *rsa);
+/* Do the numbers of a private key, or of a public one, agree? */
+m2_verdict m2_rsa_check_key(const m2_rsa *rsa);
+m2_verdict m2_rsa_check_pub_key(const m2_rsa *rsa);
+
+/* `padding` is an RSA_*_PADDING. */
+m2_bytes m2_rsa_public_encrypt(const m2_rsa *rsa, m2_buffer data, int padding);
+m2_bytes m2_rsa_public_decrypt(const m2_rsa *rsa, m2_buffer data, int padding);
+m2_bytes m2_rsa_private_encrypt(const m2_rsa *rsa, m2_buffer data, int padding);
+m2_bytes m2_rsa_private_decrypt(const m2_rsa *rsa, m2_buffer data, int padding);
+
+/* RSASSA-PKCS1-v1_5 and RSASSA-PSS of a digest (RFC 8017, 8.2 and 8.1). A salt's length may also be
+ * an RSA_PSS_SALTLEN_*. */
+m2_bytes m2_rsa_sign(const m2_rsa *rsa, m2_buffer digest, const EVP_MD *md);
+m2_status m2_rsa_verify(const m2_rsa *rsa, m2_buffer digest, m2_buffer signature, const EVP_MD *md);
+m2_bytes m2_rsa_sign_pss(const m2_rsa *rsa, m2_buffer digest, const EVP_MD *md, int salt_length);
+m2_verdict m2_rsa_verify_pss(const m2_rsa *rsa, m2_buffer digest, m2_buffer signature,
+                             const EVP_MD *md, int salt_length);
+
+#endif
