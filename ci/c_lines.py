@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import coverage
 from coverage.plugin import CodeRegion, CoveragePlugin, FileReporter
 
+import coverage
 from ci.problem import Problem
 
 SOURCES = "SWIG/src"
@@ -32,23 +32,24 @@ COMPILED_OUT = "compiled_out.json"
 
 # --- reading C ------------------------------------------------------------------------------------
 
-_KEYWORDS = """auto break case char const continue default do double else enum extern float for goto
-if inline int long register return short signed sizeof static struct switch typedef union unsigned
-void volatile while""".split()
+_KEYWORDS = (
+    "auto|break|case|char|const|continue|default|do|double|else|enum|extern|float|for|goto|if"
+    "|inline|int|long|register|return|short|signed|sizeof|static|struct|switch|typedef|union"
+    "|unsigned|void|volatile|while"
+)
 
 _TOKEN = re.compile(
-    r"""
+    rf"""
       (?P<com> /\*.*?\*/ | //(?:\\\n|[^\n])* )
     | (?P<str> "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*' )
     | (?P<pre> ^[ \t]*\#(?:\\\n|(?!/[*/])[^\n])* )
-    | (?P<key> \b(?:%s)\b )
+    | (?P<key> \b(?:{_KEYWORDS})\b )
     | (?P<num> \b\d[\w.]* )
     | (?P<nam> [A-Za-z_]\w* )
     | (?P<nl> \n )
     | (?P<ws> [ \t\f\v\r]+ )
     | (?P<op> . )
-    """
-    % "|".join(_KEYWORDS),
+    """,
     re.VERBOSE | re.MULTILINE | re.DOTALL,
 )
 
@@ -298,8 +299,9 @@ def _output(argv: list[str], cwd: Path | None) -> str:
     except FileNotFoundError:
         raise Problem(f"{argv[0]}: not found; install it, it comes with the compiler") from None
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        raise Problem(f"{argv[0]} failed in {cwd or Path.cwd()}: {last}")
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        why = next((line for line in said if "error" in line), said[-1])
+        raise Problem(f"{argv[0]} failed in {cwd or Path.cwd()}: {why}")
     return done.stdout
 
 
@@ -369,11 +371,8 @@ COMPILED_OUT_IN = "compiled out in "
 class CFile:
     """A C file over all the cells of a report.
 
-    Attributes:
-        statements: the lines gcov can count in at least one cell.
-        run: those of them that ran in at least one.
-        excluded: the lines of code compiled out in every cell; neither run nor missed.
-        functions: by name, the lines each spans.
+    `statements` are the lines gcov can count in at least one cell, `run` those of them that ran
+    in at least one; `excluded` are the lines of code compiled out in every cell.
     """
 
     name: str
@@ -428,7 +427,7 @@ def add_to(
         data.add_lines({path: each.compiled_out & shown[path] for path, each in files})
     for path in plugin.files:
         # The name under which coverage.py found the plugin; it has no public spelling.
-        data.touch_file(path, plugin._coverage_plugin_name)  # noqa: SLF001
+        data.touch_file(path, plugin._coverage_plugin_name)
 
 
 class CPlugin(CoveragePlugin):

@@ -1,8 +1,8 @@
 """Cells → results: the tests of every cell that was asked for, several at a time, under coverage.
 
 Given cells it takes the prefix, the instrumented wheel and the environment of each from the cache,
-runs pytest, and leaves a result per cell in `coverage/results`. A cell that cannot run is named with
-the reason; one that fails shows its last lines and where its log is.
+runs pytest, and leaves a result per cell in `coverage/results`. A cell that cannot run is named
+with the reason; one that fails shows its last lines and where its log is.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import coverage
-
 from ci import (
     c_lines,
     environments,
@@ -38,9 +37,6 @@ from ci.results import NotRun
 from ci.wheels import PROJECT, TESTED, Wheel
 
 SETTINGS = PROJECT / "coverage" / "coveragerc"
-# The tests of the machine itself say nothing about a cell.
-TESTS = [PROJECT / "tests", f"--ignore={PROJECT / 'tests' / 'ci'}"]
-
 # Variables that would change what a cell does from one person's shell to another's.
 PERSONAL = re.compile(r"(PYTHON|PYTEST_|COVERAGE_|COV_|GCOV_|OPENSSL_|SSL_CERT_|M2CRYPTO_).*")
 
@@ -111,7 +107,8 @@ def _demand(
     failed = [outcome.id for outcome in outcomes if outcome.why]
     if failed:
         complaints = [
-            f"{len(failed)} of {len(outcomes)} cells failed: {', '.join(failed)}", *complaints
+            f"{len(failed)} of {len(outcomes)} cells failed: {', '.join(failed)}",
+            *complaints,
         ]
     if complaints:
         raise Problem("\nerror: ".join(complaints))
@@ -248,7 +245,7 @@ def run_cell(cell: Cell, bench: Bench) -> Outcome:
 
 
 def _test(cell: Cell, bench: Bench, wheel: Wheel, folder: Path) -> str:
-    """Run pytest and collect what it measured; what it printed last if tests failed, else nothing."""
+    """Run pytest and collect what it measured; what it printed last if tests failed."""
     scratch = folder / "scratch"
     for name in ("python", "counts"):
         (scratch / name).mkdir(parents=True)
@@ -293,7 +290,8 @@ def _command(cell: Cell, bench: Bench, folder: Path) -> list[str | Path]:
         f"--cell={folder / results.CELL}",
         f"--stamp={folder / results.STAMP}",
         f"--junitxml={folder / results.JUNIT}",
-        *(() if named else TESTS),
+        # The tests of the machine itself say nothing about a cell.
+        *(() if named else (PROJECT / "tests", f"--ignore={PROJECT / 'tests' / 'ci'}")),
         *bench.arguments,
     ]
 
@@ -325,7 +323,10 @@ def _join_python_lines(cell: str, site: Path, parts: Path, target: Path) -> None
         part.read()
         for file in part.measured_files():
             # What the build generated has no lines that anybody wrote.
-            if Path(file).is_relative_to(site) and (PROJECT / Path(file).relative_to(site)).exists():
+            if (
+                Path(file).is_relative_to(site)
+                and (PROJECT / Path(file).relative_to(site)).exists()
+            ):
                 name = Path(file).relative_to(site).as_posix()
                 lines.setdefault(name, set()).update(part.lines(file) or ())
         part.close()
@@ -337,7 +338,7 @@ def _join_python_lines(cell: str, site: Path, parts: Path, target: Path) -> None
 
 
 def _relocated(text: str, folder: Path, id: str) -> str:  # noqa: A002
-    """The same text with the log's path as it is once the result is in place, and tests' as given."""
+    """The same text with the paths as they are once the result is in place."""
     from_scratch = os.path.relpath(PROJECT, folder / "scratch") + "/"
     return text.replace(str(folder), str(folder.parent / id)).replace(from_scratch, "")
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+
+import tomllib
 
 from ci import process, progress, store
 from ci.interpreters import Interpreter
@@ -54,9 +55,7 @@ def ensure(root: Path, kind: str, interpreter: Interpreter, requirements: Sequen
     return _python(folder)
 
 
-def _make(
-    folder: Path, interpreter: Interpreter, requirements: Sequence[str], log: Path
-) -> None:
+def _make(folder: Path, interpreter: Interpreter, requirements: Sequence[str], log: Path) -> None:
     log.unlink(missing_ok=True)
     python = _python(folder)
     uv = shutil.which("uv")
@@ -66,9 +65,7 @@ def _make(
             log=log,
             quiet=True,
         )
-        process.run(
-            [uv, "pip", "install", "--python", python, *requirements], log=log, quiet=True
-        )
+        process.run([uv, "pip", "install", "--python", python, *requirements], log=log, quiet=True)
     else:
         process.run([interpreter.executable, "-m", "venv", folder], log=log, quiet=True)
         process.run(

@@ -11,14 +11,14 @@ import contextlib
 import html
 import re
 import shutil
-import tomllib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import coverage
+import tomllib
 
+import coverage
 from ci import c_lines, interpreters, manifest, plan, progress, results, wheels
 from ci.c_lines import CPlugin
 from ci.manifest import Manifest
@@ -29,6 +29,7 @@ from ci.wheels import PACKAGE, PROJECT, TESTED
 FOLDER = PROJECT / "coverage"
 HTML = FOLDER / "html"
 POLICY = FOLDER / "policy.toml"
+_POLICY = f"{FOLDER.name}/{POLICY.name}"
 LANGUAGES = ("Python", "C")
 
 
@@ -63,6 +64,7 @@ class Total:
         return 100 * self.run / self.lines if self.lines else 100.0
 
     def __str__(self) -> str:
+        """Say it in the line that ends a session."""
         return f"{self.language:<7}{self.percent:6.2f} %  {self.run} of {self.lines} lines ran"
 
 
@@ -82,7 +84,9 @@ class Gathered:
 def main_coverage(argv: list[str]) -> None:
     """Join the results that are there into the report, and print the totals."""
     if argv:
-        raise Problem(f"coverage takes no arguments, not {argv[0]!r}; it joins every result there is")
+        raise Problem(
+            f"coverage takes no arguments, not {argv[0]!r}; it joins every result there is"
+        )
     known = manifest.load()
     complaints = make(known, interpreters.installed(known.pythons))
     if complaints:
@@ -240,8 +244,8 @@ def cells_table(gathered: Gathered, known: Manifest) -> str:
     head = "".join(f"<th>{python}</th>" for python in known.pythons)
     rows = []
     for build in known.builds:
-        ids = [id for id, cell in cells.items() if cell.build == build]
-        row = "".join(_table_cell(id, fit.get(id), absent.get(id, "")) for id in ids)
+        names = [name for name, cell in cells.items() if cell.build == build]
+        row = "".join(_table_cell(name, fit.get(name), absent.get(name, "")) for name in names)
         rows.append(f"<tr><th>OpenSSL {html.escape(build.name)}</th>{row}</tr>")
     count = f"{len(fit)} of {len(cells)} cells are in this report"
     return (
@@ -308,7 +312,7 @@ def below_floor(totals: Iterable[Total], policy: Policy) -> list[str]:
     floors = {floor.language: floor for floor in policy.floors}
     return [
         f"{total.language}: {total.percent:.2f} % of the lines ran, less than the floor of"
-        f" {floors[total.language].percent} % in {POLICY.relative_to(PROJECT)}"
+        f" {floors[total.language].percent} % in {_POLICY}"
         for total in totals
         if total.percent < floors[total.language].percent
     ]
@@ -328,7 +332,7 @@ def skip_complaints(fit: Iterable[Result], policy: Policy) -> list[str]:
         if test not in ran
     ]
     undeclared = [
-        f"{test} was skipped for a reason that {POLICY.relative_to(PROJECT)} does not declare: {why}"
+        f"{test} was skipped for a reason that {_POLICY} does not declare: {why}"
         for test, whys in sorted(reasons.items())
         for why in sorted(whys)
         if not any(pattern.fullmatch(why) for pattern in policy.skips)

@@ -47,13 +47,8 @@ T = TypeVar("T")
 class Expected:
     """What a cell must be.
 
-    Attributes:
-        id: the cell's.
-        python: the series, such as `3.13`.
-        openssl: the version, such as `3.5.7`.
-        ec: whether the build has elliptic curves.
-        sources: the digest of the project's sources that it tests.
-        partial: whether only some of the tests were asked for.
+    `python` is a series such as `3.13`, `openssl` a version such as `3.5.7`, `sources` the digest
+    of the sources that are tested; `partial` means that only some of the tests were asked for.
     """
 
     id: str
@@ -94,7 +89,7 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Tests:
-    """Each test's outcome: the ids of those that ran, those of them that failed, reasons of the rest."""
+    """The ids of the tests that ran, those of them that failed, and of the others why not."""
 
     ran: frozenset[str]
     failed: frozenset[str]
@@ -155,7 +150,9 @@ def read(folder: Path) -> Result:
     expected = _record(Expected, folder / CELL)
     stamp = _record(Stamp, folder / STAMP)
     refuse(expected, stamp)
-    return Result(folder, expected, stamp, _tests(folder / JUNIT), _record(Timings, folder / TIMINGS))
+    return Result(
+        folder, expected, stamp, _tests(folder / JUNIT), _record(Timings, folder / TIMINGS)
+    )
 
 
 def refuse(expected: Expected, stamp: Stamp) -> None:
@@ -179,7 +176,9 @@ def folders(root: Path) -> list[Path]:
     """The folders of results under `root`, whole or not; of a run that goes on, nothing."""
     if not root.is_dir():
         return []
-    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(
+        path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")
+    )
 
 
 @contextmanager
@@ -239,7 +238,9 @@ def _tests(path: Path) -> Tests:
             skipped[name] = skip.get("message") or ""
         else:
             ran.add(name)
-    return Tests(frozenset(ran), frozenset(failed), {k: v for k, v in skipped.items() if k not in ran})
+    return Tests(
+        frozenset(ran), frozenset(failed), {k: v for k, v in skipped.items() if k not in ran}
+    )
 
 
 def _yes(there: bool) -> str:

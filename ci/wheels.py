@@ -1,4 +1,4 @@
-"""Wheels of the extension, unpacked: OpenSSL prefix × interpreter → a folder for PYTHONPATH.
+"""Wheels of the extension, unpacked: an OpenSSL prefix and a Python → a folder for PYTHONPATH.
 
 Given an installed OpenSSL and a Python it gives the wheel setup.py makes of them, plain or
 instrumented for coverage, built once per ABI and found again in the cache. The extension and the
@@ -11,13 +11,14 @@ import hashlib
 import os
 import re
 import shutil
-import tomllib
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import tomllib
 from filelock import FileLock
 
 from ci import c_lines, environments, extension, process, progress, store
@@ -42,7 +43,7 @@ BUILD_WHEEL = "import sys, setuptools.build_meta as backend; backend.build_wheel
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A wheel that is wanted: of the build `name`, installed in `prefix`, made by an interpreter."""
+    """A wheel that is wanted: of the build `name`, in `prefix`, made by an interpreter."""
 
     name: str
     prefix: Path
@@ -61,7 +62,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Wheel:
-    """An unpacked wheel: `site` goes on PYTHONPATH; `notes` is gcov's half of an instrumented one."""
+    """An unpacked wheel: `site` goes on PYTHONPATH; `notes` are gcov's, of an instrumented one."""
 
     site: Path
     notes: Path | None
@@ -178,7 +179,9 @@ class _Recipe:
     def _build(self, request: Request, kind: str, folder: Path) -> None:
         log = self.root / "logs" / f"{kind}-{request.label}.txt"
         log.unlink(missing_ok=True)
-        progress.say(f"extension {request.label}: building with Python {request.interpreter.full_version}")
+        progress.say(
+            f"extension {request.label}: building with Python {request.interpreter.full_version}"
+        )
         # Always the same place: the compiler writes it into objects, so ccache looks at it.
         with _workplace(self.root / kind / ".building" / request.label) as work:
             _copy_sources(self.project, work / "sources")
@@ -213,7 +216,7 @@ class _Recipe:
         return environment
 
 
-def _pyproject(project: Path) -> dict[str, dict[str, object]]:
+def _pyproject(project: Path) -> dict[str, Any]:
     path = project / "pyproject.toml"
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -231,7 +234,9 @@ def _ccache() -> list[str]:
 
 def _swig(python: Path) -> Mapping[str, str]:
     """The SWIG of an environment, past its script, which names the folder it was made in."""
-    found = process.capture([python, "-c", "import swig; print(swig.BIN_DIR, swig.SWIG_SHARE_DIR, sep='\\n')"])
+    found = process.capture(
+        [python, "-c", "import swig; print(swig.BIN_DIR, swig.SWIG_SHARE_DIR, sep='\\n')"]
+    )
     programs, share = (Path(line) for line in found.splitlines())
     library = next(path for path in share.iterdir() if path.is_dir())
     return {"SWIG": str(programs / "swig"), "SWIG_LIB": str(library)}
@@ -277,7 +282,10 @@ def _assemble(built: Path, project: Path, site: Path) -> None:
     A package that the wheel does not list stays out, as it would for whoever installs the wheel.
     """
     shutil.copytree(built, site, copy_function=_link)
-    for package in [site / PACKAGE, *(path for path in site.glob(f"{PACKAGE}/**/") if path.is_dir())]:
+    for package in [
+        site / PACKAGE,
+        *(path for path in site.glob(f"{PACKAGE}/**/") if path.is_dir()),
+    ]:
         for pattern in PYTHON_FILES:
             for file in (project / package.relative_to(site)).glob(pattern):
                 shutil.copy2(file, package / file.name)

@@ -1,8 +1,8 @@
 """The cell a run is about: what is expected, and a stamp of what is really in the process.
 
-Given `--cell FILE` (JSON: `id`, `python`, `openssl`, `ec`) it offers that as the fixture `cell`; given
-`--stamp FILE` it writes there what the loaded extension says of itself. Either may be missing: then
-the tests run on whatever M2Crypto is there. pytest's header shows the same facts.
+Given `--cell FILE` (JSON: `id`, `python`, `openssl`, `ec`) it offers that as the fixture `cell`;
+given `--stamp FILE` it writes there what the loaded extension says of itself. Either may be
+missing: then the tests run on whatever M2Crypto is there. pytest's header shows the same facts.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import platform
 import re
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -91,7 +91,7 @@ def library(extension: Path, link: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def cell(request: pytest.FixtureRequest) -> Optional[Expected]:
+def cell(request: pytest.FixtureRequest) -> Expected | None:
     """What the cell expects; None when the run is about no cell."""
     path = request.config.getoption("--cell")
     if not path:

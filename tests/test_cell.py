@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import Optional
 
 import pytest
 from fix_cell import Expected, facts, version
@@ -22,7 +21,7 @@ print(json.dumps([m2.openssl_version_num(), m2.openssl_version(0), ssl.OPENSSL_V
 """
 
 
-def test_the_library_in_the_process_is_the_cells_build(cell: Optional[Expected]) -> None:
+def test_the_library_in_the_process_is_the_cells_build(cell: Expected | None) -> None:
     found = facts()
     assert found["header"] == found["runtime"]
     assert found["header_number"] == found["runtime_number"]
@@ -33,12 +32,22 @@ def test_the_library_in_the_process_is_the_cells_build(cell: Optional[Expected])
 
 
 @pytest.mark.parametrize(
-    ("first", "second"), [("ssl", "M2Crypto.SSL"), ("M2Crypto.SSL", "ssl")], ids=["ssl-first", "ssl-last"]
+    ("first", "second"),
+    [("ssl", "M2Crypto.SSL"), ("M2Crypto.SSL", "ssl")],
+    ids=["ssl-first", "ssl-last"],
 )
 def test_pythons_own_ssl_beside_it_changes_nothing(
-    cell: Optional[Expected], first: str, second: str
+    cell: Expected | None, first: str, second: str
 ) -> None:
-    command = [sys.executable, "-W", "error", "-X", "dev", "-c", ASK.format(first=first, second=second)]
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        "-X",
+        "dev",
+        "-c",
+        ASK.format(first=first, second=second),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stderr == ""
     number, text, beside = json.loads(done.stdout)
@@ -47,6 +56,6 @@ def test_pythons_own_ssl_beside_it_changes_nothing(
     assert beside.startswith(("OpenSSL", "LibreSSL"))
 
 
-def test_without_ec_the_library_has_no_curve_and_with_it_some(cell: Optional[Expected]) -> None:
+def test_without_ec_the_library_has_no_curve_and_with_it_some(cell: Expected | None) -> None:
     if cell is not None:
         assert hasattr(m2, "OPENSSL_NO_EC") is not cell.ec

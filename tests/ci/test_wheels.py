@@ -1,0 +1,173 @@
+"""A wheel is built once per ABI, and again only when what decides it has changed."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tiny_project import write_project
+
+from ci import c_lines, environments, interpreters, store, wheels
+from ci.interpreters import Interpreter
+from ci.problem import Problem
+from ci.wheels import Request, Wheel
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A tiny project; the Python of the tests has what a build needs."""
+    monkeypatch.setattr(environments, "ensure", lambda *_: Path(sys.executable))
+    monkeypatch.setattr(wheels, "_swig", lambda _: {})
+    return write_project(tmp_path / "project")
+
+
+@pytest.fixture(scope="module")
+def python() -> Interpreter:
+    """The interpreter that runs the tests."""
+    found = interpreters.ask(Path(sys.executable))
+    assert found
+    return found
+
+
+def make(project: Path, *requests: Request) -> list[Wheel | Problem]:
+    """The instrumented wheels of the requests."""
+    return list(wheels.ensure(requests, "4.5.1", instrumented=True, project=project).values())
+
+
+def wheel(project: Path, request: Request) -> Wheel:
+    """The instrumented wheel of one request."""
+    (made,) = make(project, request)
+    assert isinstance(made, Wheel), made
+    return made
+
+
+def extension(made: Wheel) -> Path:
+    """The file of the compiled extension."""
+    return next((made.site / "M2Crypto").glob("_m2crypto*.so"))
+
+
+def test_a_wheel_holds_what_was_built_and_the_python_files(
+    project: Path, python: Interpreter
+) -> None:
+    made = wheel(project, Request("3.5", Path("/p/3.5"), python))
+
+    names = {path.name for path in (made.site / "M2Crypto").iterdir()}
+    assert {"__init__.py", "EC.py", "_build_info.py", extension(made).name} <= names
+    assert made.notes
+    assert {path.name for path in made.notes.iterdir()} == {
+        "ec.gcno",
+        c_lines.COMMANDS,
+        c_lines.COMPILED_OUT,
+    }
+
+
+def test_it_is_built_once_and_builds_beside_each_other_leave_the_project_alone(
+    project: Path, python: Interpreter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(project.rglob("*"))
+    requests = [Request(name, Path("/p") / name, python) for name in ("3.5", "3.5-no-ec")]
+    first = make(project, *requests)
+    assert capsys.readouterr().err.count("building") == 2
+
+    assert make(project, *requests) == first
+    assert capsys.readouterr().err == ""
+    assert sorted(project.rglob("*")) == before
+
+
+def test_an_edit_of_a_python_file_compiles_nothing(
+    project: Path, python: Interpreter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = Request("3.5", Path("/p/3.5"), python)
+    old = wheel(project, request)
+    capsys.readouterr()
+    (project / "M2Crypto" / "EC.py").write_text("new = 1\n")
+    (project / "M2Crypto" / "child.py").unlink()
+    new = wheel(project, request)
+
+    assert capsys.readouterr().err == ""
+    assert extension(new).samefile(extension(old))
+    assert (new.site / "M2Crypto" / "EC.py").read_text() == "new = 1\n"
+    assert not (new.site / "M2Crypto" / "child.py").exists()
+    assert (old.site / "M2Crypto" / "EC.py").read_text() != "new = 1\n"
+
+
+@pytest.mark.parametrize("name", ["SWIG/src/ec.c", "setup.py", "pyproject.toml"])
+def test_an_edit_of_what_decides_the_extension_makes_another(
+    project: Path, python: Interpreter, name: str
+) -> None:
+    before = wheels.sources_key(project, "4.5.1", instrumented=True)
+    text = (project / name).read_text()
+    (project / name).write_text(text.replace('version = "1"', 'version = "2"') + "\n")
+    assert wheels.sources_key(project, "4.5.1", instrumented=True) != before
+
+
+def test_plain_and_instrumented_and_another_swig_are_other_extensions(project: Path) -> None:
+    keys = {
+        wheels.sources_key(project, swig, instrumented=instrumented)
+        for swig in ("4.4.0", "4.5.1")
+        for instrumented in (True, False)
+    }
+    assert len(keys) == 4
+
+
+def test_settings_of_other_tools_make_no_other_extension(project: Path) -> None:
+    before = wheels.sources_key(project, "4.5.1", instrumented=True)
+    with (project / "pyproject.toml").open("a") as file:
+        file.write("[tool.ruff]\nline-length = 80\n")
+    assert wheels.sources_key(project, "4.5.1", instrumented=True) == before
+
+
+def test_one_that_does_not_build_is_a_problem_with_the_log_and_the_others_are_built(
+    project: Path, python: Interpreter
+) -> None:
+    with (project / "SWIG" / "src" / "ec.c").open("a") as file:
+        file.write("#ifdef NO_EC\n#error no curve\n#endif\n")
+    good, bad = make(
+        project,
+        Request("3.5", Path("/p/3.5"), python),
+        Request("3.5-no-ec", Path("/p/3.5-no-ec"), python),
+    )
+    assert isinstance(good, Wheel)
+    assert isinstance(bad, Problem)
+    log = (
+        store.cache_root() / "logs" / f"extensions-instrumented-3.5-no-ec-{wheels.abi(python)}.txt"
+    )
+    assert str(log) in str(bad)
+    assert "no curve" in log.read_text()
+    kinds = store.cache_root() / "extensions-instrumented"
+    assert not list(kinds.glob("3.5-no-ec*"))
+
+
+@pytest.mark.parametrize(
+    ("version", "hexversion", "free", "expected"),
+    [
+        ("3.9", 0x03091200, False, "cp39"),
+        ("3.10", 0x030A0D00, False, "cp310"),
+        ("3.11", 0x030B0700, False, "abi3"),
+        ("3.15", 0x030F0000, False, "abi3"),
+        ("3.13t", 0x030D0000, True, "cp313t"),
+    ],
+)
+def test_one_abi_serves_every_python_from_3_11_on(
+    python: Interpreter, version: str, hexversion: int, free: bool, expected: str
+) -> None:
+    other = replace(python, version=version, hexversion=hexversion, free_threaded=free)
+    assert wheels.abi(other) == expected
+
+
+def test_the_oldest_python_of_an_abi_builds(python: Interpreter) -> None:
+    many = [
+        replace(python, version=f"3.{minor}", hexversion=0x03000000 + (minor << 16))
+        for minor in (13, 9, 11, 12)
+    ]
+    builders = wheels.builders(many)
+    assert {name: each.version for name, each in builders.items()} == {
+        "cp39": "3.9",
+        "abi3": "3.11",
+    }
+
+
+def test_a_build_takes_what_pyproject_says_with_the_manifests_swig(project: Path) -> None:
+    assert wheels.build_requirements(project, "4.5.1") == ("setuptools", "swig==4.5.1")

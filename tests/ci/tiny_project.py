@@ -1,0 +1,150 @@
+"""A project in small: an M2Crypto of one C file, built as setup.py builds the real one.
+
+What it offers of OpenSSL is made up from the prefix's name, so a wrong prefix shows in the stamp.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+SETUP = """
+import json, os, sys, sysconfig
+from pathlib import Path
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+class Build(build_ext):
+    def build_extension(self, ext):
+        notes = os.environ.get("M2CRYPTO_COVERAGE")
+        version = Path(os.environ["OPENSSL_DIR"]).name
+        ext.define_macros = [("VERSION", f'"{version.partition("-")[0]}"')]
+        if version.endswith("-no-ec"):
+            ext.define_macros.append(("NO_EC", "1"))
+        if notes:
+            self.build_temp = notes
+            ext.extra_compile_args = ["-O0", "--coverage"]
+            ext.extra_link_args = ["--coverage"]
+        super().build_extension(ext)
+        target = Path(self.get_ext_fullpath(ext.name))
+        (target.parent / "_build_info.py").write_text(
+            "SWIG_VERSION = COMPILER = FLAGS = ABI = ''\\nLINK = 'static'\\n"
+        )
+        if notes:
+            macros = [f"-D{name}={value}" for name, value in ext.define_macros]
+            include = "-I" + sysconfig.get_path("include")
+            source = ext.sources[0]
+            command = {
+                "directory": os.getcwd(),
+                "file": source,
+                "arguments": [*self.compiler.compiler, include, *macros, "-c", source],
+                "output": str(Path(notes, source).with_suffix(".o")),
+            }
+            Path(notes, "compile_commands.json").write_text(json.dumps([command]))
+
+setup(
+    ext_modules=[Extension("M2Crypto._m2crypto", ["SWIG/src/ec.c"])],
+    cmdclass={"build_ext": Build},
+)
+"""
+
+EC_C = """\
+#include <Python.h>
+
+static PyObject *text(PyObject *self, PyObject *args)
+{
+    return PyUnicode_FromString("OpenSSL " VERSION " 1 Jan 2030");
+}
+
+static PyObject *number(PyObject *self, PyObject *args)
+{
+    return PyLong_FromLong(0x30000000L);
+}
+
+#ifndef NO_EC
+static PyObject *curve(PyObject *self, PyObject *args)
+{
+    return PyLong_FromLong(25519);
+}
+#endif
+
+static PyMethodDef methods[] = {
+    {"openssl_version", text, METH_VARARGS, NULL},
+    {"openssl_version_num", number, METH_NOARGS, NULL},
+#ifndef NO_EC
+    {"curve", curve, METH_NOARGS, NULL},
+#endif
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_m2crypto", NULL, -1, methods};
+
+PyMODINIT_FUNC PyInit__m2crypto(void)
+{
+    PyObject *made = PyModule_Create(&module);
+
+    PyModule_AddStringConstant(made, "OPENSSL_VERSION_TEXT", "OpenSSL " VERSION " 1 Jan 2030");
+    PyModule_AddIntConstant(made, "OPENSSL_VERSION_NUMBER", 0x30000000L);
+#ifdef NO_EC
+    PyModule_AddIntConstant(made, "OPENSSL_NO_EC", 1);
+#endif
+    return made;
+}
+"""
+
+PYPROJECT = """
+[build-system]
+requires = ["setuptools", "swig>=4"]
+build-backend = "setuptools.build_meta"
+[project]
+name = "M2Crypto"
+version = "1"
+[dependency-groups]
+tests = ["pytest", "coverage"]
+[tool.setuptools]
+packages = ["M2Crypto"]
+"""
+
+EC_PY = """\
+from M2Crypto import m2
+
+
+def curve():
+    return m2.curve()
+"""
+
+TEST_EC = """\
+import subprocess, sys
+import pytest
+from M2Crypto import EC, m2
+
+@pytest.mark.skipif(hasattr(m2, "OPENSSL_NO_EC"), reason="needs EC")
+def test_curve():
+    assert EC.curve() == 25519
+
+def test_a_child_is_measured_too():
+    code = "import M2Crypto.child"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+"""
+
+FILES = {
+    "setup.py": SETUP,
+    "pyproject.toml": PYPROJECT,
+    "SWIG/src/ec.c": EC_C,
+    "M2Crypto/__init__.py": "",
+    "M2Crypto/m2.py": "from M2Crypto._m2crypto import *\n",
+    "M2Crypto/EC.py": EC_PY,
+    "M2Crypto/child.py": "ran = True\n",
+    "tests/test_ec.py": TEST_EC,
+}
+
+
+def write_project(root: Path) -> Path:
+    """Write the project; its tests load the real project's tests/fix_cell.py."""
+    for name, text in FILES.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    for name in ("conftest.py", "fix_cell.py"):
+        real = Path(__file__).parents[1] / name
+        (root / "tests" / name).write_text(real.read_text())
+    return root
