@@ -254,4 +254,6 @@ def _environment() -> dict[str, str]:
     command = toolchain().command
     if shutil.which("ccache") and Path(command[0]).name != "ccache":
         command = ("ccache", *command)
-    return {**clean, "CC": shlex.join(command), "LC_ALL": "C"}
+    # OpenSSL's Makefile has the compiler write dependencies; ccache can use those and save itself a
+    # preprocessor run for each object, a quarter of a first build.
+    return {"CCACHE_DEPEND": "1", **clean, "CC": shlex.join(command), "LC_ALL": "C"}

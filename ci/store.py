@@ -121,7 +121,10 @@ class Store:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            say(f"{name}: waiting for {self._maker(label)}, which makes it too")
+            maker = self._maker(label)
+            if maker != os.getpid():
+                who = f"process {maker}" if maker else "another process"
+                say(f"{name}: waiting for {who}, which makes it too")
             while not lock.is_locked:
                 go_on()
                 with suppress(Timeout):
@@ -138,9 +141,9 @@ class Store:
         locks.mkdir(parents=True, exist_ok=True)
         return FileLock(locks / label)
 
-    def _maker(self, label: str) -> str:
+    def _maker(self, label: str) -> int | None:
         pids = [path.name.rpartition(".")[2] for path in self._leftovers(label)]
-        return f"process {pids[0]}" if pids else "another process"
+        return int(pids[0]) if pids and pids[0].isdecimal() else None
 
     def _leftovers(self, label: str) -> list[Path]:
         return [

@@ -12,7 +12,7 @@ import pytest
 
 from ci import store
 from ci.problem import Problem
-from ci.process import CommandFailed
+from ci.process import CommandFailed, in_threads
 from ci.store import Store
 
 
@@ -143,6 +143,14 @@ def test_what_a_live_process_makes_is_left_alone(things: Store) -> None:
         (folder / "file").touch()
 
     assert (things.get("name", "key", make) / "file").exists()
+
+
+def test_threads_share_a_making_too(things: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    make = Maker()
+    paths = in_threads(lambda _: things.get("name", "key", make), range(4), jobs=4)
+    assert set(paths) == {things.folder / "name-key"}
+    assert make.count == 1
+    assert capsys.readouterr().err == ""
 
 
 def test_a_discarded_entry_is_made_anew(things: Store) -> None:
