@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 SEAL = ".seal.json"
 # EFBIG is what a limit on file sizes (ulimit -f) answers with.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+_threads: dict[Path, threading.Lock] = {}
 
 
 def cache_root() -> Path:
@@ -114,6 +117,13 @@ class Store:
 
     @contextmanager
     def _locked(self, label: str, name: str) -> Iterator[None]:
+        # Threads wait for each other first, and silently: only another process is worth a word.
+        mine = _threads.setdefault(self.folder / label, threading.Lock())
+        with mine, self._locked_from_processes(label, name):
+            yield
+
+    @contextmanager
+    def _locked_from_processes(self, label: str, name: str) -> Iterator[None]:
         lock = self._lock(label)
         # Imported here, as a look-up that finds its entry has no use for it and it is slow to load.
         from filelock import Timeout
@@ -121,10 +131,7 @@ class Store:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            maker = self._maker(label)
-            if maker != os.getpid():
-                who = f"process {maker}" if maker else "another process"
-                say(f"{name}: waiting for {who}, which makes it too")
+            say(f"{name}: waiting for {self._maker(label)}, which makes it too")
             while not lock.is_locked:
                 go_on()
                 with suppress(Timeout):
@@ -141,9 +148,9 @@ class Store:
         locks.mkdir(parents=True, exist_ok=True)
         return FileLock(locks / label)
 
-    def _maker(self, label: str) -> int | None:
+    def _maker(self, label: str) -> str:
         pids = [path.name.rpartition(".")[2] for path in self._leftovers(label)]
-        return int(pids[0]) if pids and pids[0].isdecimal() else None
+        return f"process {pids[0]}" if pids else "another process"
 
     def _leftovers(self, label: str) -> list[Path]:
         return [
