@@ -98,8 +98,6 @@ def program(path: Path, script: str) -> Path:
     return path
 
 
-
-
 def wait_for(condition: Callable[[], bool]) -> None:
     """Until it holds; the minute is for a busy machine, not a limit that is tested."""
     for _ in range(3000):
