@@ -82,6 +82,7 @@ def unpack(archive: Path, tree: Path) -> None:
 
 
 def _inside(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+    go_on()
     # `data` follows the paths; a `..` that comes back in has no place in a release either.
     for name in (member.name, member.linkname if member.issym() or member.islnk() else ""):
         if name.startswith("/"):
