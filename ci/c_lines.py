@@ -12,11 +12,13 @@ ten times the size of the hand-written C it would drown every real gap in the to
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -113,7 +115,8 @@ class Command:
 
     def preprocess(self) -> list[str]:
         """The same call, but to write preprocessed text instead of an object."""
-        argv = list(self.argv)
+        # ccache keeps no preprocessed text, it only costs time.
+        argv = [word for word in self.argv if Path(word).name != "ccache"]
         if "-o" in argv:
             at = argv.index("-o")
             del argv[at : at + 2]
@@ -146,23 +149,17 @@ def commands(notes: Path) -> list[Command]:
         raise Problem(f"{path}: not a list of compile commands ({error!r})") from None
 
 
-_LINEMARKER = re.compile(r'#(?:line)? (\d+) "((?:[^"\\]|\\.)*)"')
+_LINEMARKER = re.compile(r'^#(?:line)? (\d+) "((?:[^"\\]|\\.)*)".*\n', re.MULTILINE)
 
 
 def present_lines(preprocessed: str) -> dict[str, set[int]]:
     """The lines of each file of `SWIG/src` that left something behind in preprocessed text."""
     present: dict[str, set[int]] = {}
-    lines: set[int] = set()
-    number = 0
-    for line in preprocessed.splitlines():
-        if marker := _LINEMARKER.match(line):
-            name = source_name(marker[2])
-            lines = set() if name is None else present.setdefault(name, set())
-            number = int(marker[1])
-        else:
-            if line.strip():
-                lines.add(number)
-            number += 1
+    _, *pieces = _LINEMARKER.split(preprocessed)
+    for number, path, text in zip(pieces[::3], pieces[1::3], pieces[2::3], strict=True):
+        if name := source_name(path):
+            lines = enumerate(text.splitlines(), int(number))
+            present.setdefault(name, set()).update(at for at, line in lines if line.strip())
     return present
 
 
@@ -173,11 +170,13 @@ def compiled_out(project: Path, calls: Iterable[Command]) -> dict[str, list[int]
     conditional directives is out when nothing of it is left: judging by groups, a macro call over
     several lines, which the preprocessor joins into its first, is not mistaken for one.
     """
+    counted = [call for call in calls if call.hand_written]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        texts = list(pool.map(lambda call: _output(call.preprocess(), call.directory), counted))
     present: dict[str, set[int]] = {}
-    for call in calls:
-        if call.hand_written:
-            for name, lines in present_lines(_output(call.preprocess(), call.directory)).items():
-                present.setdefault(name, set()).update(lines)
+    for text in texts:
+        for name, lines in present_lines(text).items():
+            present.setdefault(name, set()).update(lines)
     out = {}
     for path in sorted((project / SOURCES).glob("*.[ch]")):
         name = f"{SOURCES}/{path.name}"
@@ -396,14 +395,14 @@ class CFile:
 def files_over(cells: Mapping[str, Mapping[str, CLines]]) -> list[CFile]:
     """Join the C lines of all cells (by their ids), file by file.
 
-    A header that only declares has nothing to show and is not among them.
+    A header without code has nothing to show and is not among them.
     """
     names = sorted({name for lines in cells.values() for name in lines})
     files = (
         CFile.over(name, [lines[name] for lines in cells.values() if name in lines])
         for name in names
     )
-    return [file for file in files if file.statements or file.excluded]
+    return [file for file in files if file.statements or not file.name.endswith(".h")]
 
 
 def add_to(
