@@ -204,7 +204,8 @@ class _Making:
 
     def install(self) -> None:
         staged = self.prefix / "staged"
-        self.run("make", "install_dev", f"DESTDIR={staged}")
+        # Relative, as not every recipe bears a cache whose path has a space.
+        self.run("make", "install_dev", f"DESTDIR=../{staged.name}")
         for part in (staged / COMPILED_IN.relative_to("/")).iterdir():
             part.rename(self.prefix / part.name)
         shutil.rmtree(staged)

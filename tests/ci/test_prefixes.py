@@ -268,3 +268,19 @@ def test_the_users_flags_reach_configure_and_nothing_else_does(
     environment = prefixes._environment()
     assert not {"CFLAGS", "MAKEFLAGS", "OPENSSL_LOCAL_CONFIG_DIR"} & set(environment)
     assert environment["PATH"] == os.environ["PATH"]
+
+
+def test_a_cache_that_cannot_be_used_is_one_line(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    child = start("openssl", "9.9", M2CRYPTO_CACHE=str(tmp_path / "file"))
+    out, err = child.communicate()
+    assert (child.returncode, out) == (1, "")
+    assert err.startswith("error: the cache cannot be used: Not a directory: ")
+    assert err.count("\n") == 1
+
+
+def test_a_cache_may_have_a_space_in_its_name(
+    build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("M2CRYPTO_CACHE", str(tmp_path / "a cache"))
+    assert prefixes.ensure([build])["9.9"].is_relative_to(tmp_path / "a cache")
