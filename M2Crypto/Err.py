@@ -57,14 +57,19 @@ class SSLError(Exception):
 
 # Which exception a failing m2 function raises, by the beginning of its name.
 _EXCEPTIONS = (
-    (("asn1_", "obj_", "x509v3_", "x509_", "sk_x509_", "crl_", "get_der_encoding_"), "X509", "X509Error"),
+    (
+        ("asn1_", "crl_", "d2i_x509", "general_names_", "get_der_encoding_", "i2d_x509", "make_stack_", "obj_",
+         "sk_x509_", "x509_", "x509v3_"),
+        "X509",
+        "X509Error",
+    ),
     (("bio_",), "BIO", "BIOError"),
     (("ec_", "ecdsa_", "ecdh_"), "EC", "ECError"),
     (("rand_",), "Rand", "RandError"),
     (("rsa_",), "RSA", "RSAError"),
     (("ssl_", "tls_"), "SSL.SSLError", "SSLError"),
     (
-        ("bytes_to_key", "cipher_", "digest_", "evp_", "hmac_", "md_", "pkcs5_", "pkey_", "sign_", "verify_"),
+        ("bytes_to_key", "cipher_", "digest_", "evp_", "hmac", "md_", "pkcs5_", "pkey_", "sign_", "verify_"),
         "EVP",
         "EVPError",
     ),

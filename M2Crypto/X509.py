@@ -111,10 +111,9 @@ def _digest(name: str | None) -> _m2crypto.EVP_MD | None:
     """The algorithm called `name`; None leaves it to the key, as Ed25519 and Ed448 need it."""
     if name is None:
         return None
-    function = getattr(m2, name, None)
-    if not callable(function):
-        raise ValueError(f"unknown digest {name!r}")
-    algorithm: _m2crypto.EVP_MD = function()
+    algorithm = m2.get_digestbyname(name)
+    if algorithm is None:
+        raise X509Error(f"unknown digest {name!r}")
     return algorithm
 
 
@@ -638,8 +637,7 @@ class X509:
             The size of the signature in bytes.
 
         Raises:
-            X509Error: the key cannot sign with that digest.
-            ValueError: there is no such digest.
+            X509Error: there is no such digest, or the key cannot sign with it.
         """
         with self._signing:
             return m2.x509_sign(self.x509, pkey._ptr(), _digest(md))
@@ -671,7 +669,7 @@ class X509:
         """The digest of its DER, in upper-case hexadecimal without colons."""
         algorithm = _digest(md)
         if algorithm is None:
-            raise ValueError("a fingerprint needs a digest")
+            raise X509Error("a fingerprint needs a digest")
         return m2.x509_digest(self.x509, algorithm).hex().upper()
 
     def add_subject_key_identifier(self) -> int:

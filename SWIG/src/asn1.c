@@ -10,6 +10,10 @@
 #include "m2.h"
 #include "asn1.h"
 
+/* Where these years begin, in seconds since 1970. */
+static const long long YEAR_0 = -62167219200;
+static const long long YEAR_10000 = 253402300800;
+
 m2_bytes m2_asn1_integer_to_hex(const ASN1_INTEGER *number)
 {
     m2_bytes text = {NULL, 0};
@@ -66,12 +70,12 @@ m2_bytes m2_asn1_string_to_utf8(const ASN1_STRING *string)
 
 m2_status m2_asn1_time_set(ASN1_TIME *time, long long seconds)
 {
-    time_t value = (time_t)seconds;
-
-    if ((long long)value == seconds && ASN1_TIME_set(time, value) != NULL)
-        return 1;
-    m2_error("the time is not between the years 0 and 9999");
-    return 0;
+    /* OpenSSL itself writes five digits for the year 10000. */
+    if (seconds < YEAR_0 || seconds >= YEAR_10000 || (time_t)seconds != seconds) {
+        m2_error("the time is not between the years 0 and 9999");
+        return 0;
+    }
+    return ASN1_TIME_set(time, (time_t)seconds) != NULL;
 }
 
 m2_status m2_asn1_time_set_string(ASN1_TIME *time, const char *text)
@@ -80,6 +84,11 @@ m2_status m2_asn1_time_set_string(ASN1_TIME *time, const char *text)
         return 1;
     m2_error("the text is not a time such as 20260131235959Z");
     return 0;
+}
+
+int m2_asn1_time_type(const ASN1_TIME *time)
+{
+    return ASN1_STRING_type(time);
 }
 
 m2_bytes m2_asn1_time_digits(const ASN1_TIME *time)

@@ -15,6 +15,8 @@ m2_bytes m2_asn1_string_to_utf8(const ASN1_STRING *string);
 m2_status m2_asn1_time_set(ASN1_TIME *time, long long seconds);
 /* "YYMMDDHHMMSSZ" or "YYYYMMDDHHMMSSZ". */
 m2_status m2_asn1_time_set_string(ASN1_TIME *time, const char *text);
+/* V_ASN1_UTCTIME or V_ASN1_GENERALIZEDTIME. */
+int m2_asn1_time_type(const ASN1_TIME *time);
 /* "YYYYMMDDHHMMSS" in UTC, of either type. */
 m2_bytes m2_asn1_time_digits(const ASN1_TIME *time);
 

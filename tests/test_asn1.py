@@ -1,0 +1,167 @@
+"""ASN.1 values become Python's values and back: integers, strings, identifiers, times."""
+
+from __future__ import annotations
+
+import datetime
+import time
+
+import pytest
+from M2Crypto import ASN1, m2
+from M2Crypto.X509 import X509Error
+
+UTC_TIME = m2.V_ASN1_UTCTIME
+GENERALIZED_TIME = m2.V_ASN1_GENERALIZEDTIME
+
+
+@pytest.mark.parametrize("number", [0, 1, 127, 128, 255, -1, -129, 2**64, 2**2000 - 1, -(2**200)])
+def test_integers_of_any_size_and_sign_survive(number):
+    assert int(ASN1.ASN1_Integer(m2.asn1_integer_from_hex(f"{number:x}"))) == number
+
+
+def test_equal_integers_are_equal():
+    one, other, two = (ASN1.ASN1_Integer(m2.asn1_integer_from_hex(text)) for text in ("a", "a", "b"))
+    assert one == other
+    assert hash(one) == hash(other)
+    assert one != two
+    assert repr(two) == "<ASN1_Integer 11>"
+
+
+@pytest.mark.parametrize("text", ["", "x", "12x", "-"])
+def test_what_is_no_number_is_refused(text):
+    with pytest.raises(X509Error, match="not a hexadecimal number"):
+        m2.asn1_integer_from_hex(text)
+
+
+def test_a_string_keeps_its_octets_whatever_they_are():
+    handle = m2.asn1_string_new()
+    m2.asn1_string_set(handle, b"a\0b\xff")
+    string = ASN1.ASN1_String(handle)
+    assert bytes(string) == b"a\0b\xff"
+    assert string.as_text(m2.ASN1_STRFLGS_ESC_CTRL | m2.ASN1_STRFLGS_ESC_MSB) == r"a\00b\FF"
+
+
+def test_octets_are_not_taken_for_characters():
+    handle = m2.asn1_string_new()
+    assert m2.asn1_string_type(handle) == m2.V_ASN1_OCTET_STRING
+    with pytest.raises(X509Error):
+        str(ASN1.ASN1_String(handle))
+    assert m2.err_peek_error() == 0
+
+
+def test_object_identifiers_have_names_and_digits():
+    name = ASN1.ASN1_Object(m2.obj_txt2obj("commonName", 0))
+    digits = ASN1.ASN1_Object(m2.obj_txt2obj("2.5.4.3", 1))
+    assert str(name) == "2.5.4.3"
+    assert name == digits
+    assert hash(name) == hash(digits)
+    assert m2.obj_obj2txt(name._ptr(), 0) == b"commonName"
+    assert m2.obj_obj2nid(name._ptr()) == m2.NID_commonName
+    assert name != ASN1.ASN1_Object(m2.obj_nid2obj(m2.NID_countryName))
+
+
+def test_names_and_numbers_of_identifiers_lead_to_each_other():
+    assert m2.obj_nid2sn(m2.NID_commonName) == "CN"
+    assert m2.obj_nid2ln(m2.NID_commonName) == "commonName"
+    assert m2.obj_sn2nid("CN") == m2.NID_commonName
+    assert m2.obj_ln2nid("commonName") == m2.NID_commonName
+    assert m2.obj_txt2nid("2.5.4.3") == m2.NID_commonName
+
+
+def test_unknown_identifiers_are_none_and_leave_no_error_behind():
+    assert m2.obj_nid2sn(10**6) is None
+    assert m2.obj_nid2ln(10**6) is None
+    assert m2.obj_txt2nid("no such name") == 0
+    assert m2.err_peek_error() == 0
+    with pytest.raises(X509Error):
+        m2.obj_txt2obj("no such name", 0)
+    with pytest.raises(X509Error):
+        m2.obj_nid2obj(10**6)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected", "kind"),
+    [
+        (0, "1970-01-01T00:00:00+00:00", UTC_TIME),
+        (2524607999, "2049-12-31T23:59:59+00:00", UTC_TIME),
+        # RFC 5280, 4.1.2.5: "dates in 2050 or later MUST be encoded as GeneralizedTime".
+        (2524608000, "2050-01-01T00:00:00+00:00", GENERALIZED_TIME),
+        (253402300799, "9999-12-31T23:59:59+00:00", GENERALIZED_TIME),
+        (-631152001, "1949-12-31T23:59:59+00:00", GENERALIZED_TIME),
+    ],
+)
+@pytest.mark.parametrize("make", [ASN1.ASN1_TIME, ASN1.ASN1_UTCTIME])
+def test_a_time_has_the_type_that_its_year_needs(make, seconds, expected, kind):
+    when = make()
+    assert when.set_time(seconds) == 1
+    assert when.get_datetime().isoformat() == expected
+    assert when.get_datetime().tzinfo is ASN1.UTC
+    assert m2.asn1_time_type(when._ptr()) == kind
+
+
+def test_a_time_is_set_from_its_encoding():
+    when = ASN1.ASN1_UTCTIME()
+    assert when.set_string("990228235959Z") == 1
+    assert str(when) == "Feb 28 23:59:59 1999 GMT"
+    assert when.set_string(b"20960229000000Z") == 1
+    assert when.get_datetime() == datetime.datetime(2096, 2, 29, tzinfo=ASN1.UTC)
+
+
+@pytest.mark.parametrize("text", ["", "today", "991301000000Z", "20250230000000Z"])
+def test_what_is_no_time_is_refused_and_changes_nothing(text):
+    when = ASN1.ASN1_TIME()
+    when.set_time(1)
+    with pytest.raises(X509Error):
+        when.set_string(text)
+    assert when.get_datetime().second == 1
+    assert m2.err_peek_error() == 0
+
+
+def test_a_time_beyond_the_year_9999_is_refused():
+    with pytest.raises(X509Error, match="between the years 0 and 9999"):
+        ASN1.ASN1_TIME().set_time(253402300800)
+
+
+def test_a_time_that_was_never_set_is_no_time():
+    with pytest.raises(X509Error, match="empty"):
+        ASN1.ASN1_TIME().get_datetime()
+
+
+def test_an_aware_datetime_is_the_same_moment():
+    ahead = datetime.timezone(datetime.timedelta(hours=5, minutes=30))
+    when = ASN1.ASN1_TIME()
+    when.set_datetime(datetime.datetime(2026, 1, 1, 2, 0, 0, 999999, ahead))
+    assert when.get_datetime() == datetime.datetime(2025, 12, 31, 20, 30, tzinfo=ASN1.UTC)
+
+
+@pytest.fixture
+def prague(monkeypatch):
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the time zone cannot be set here")
+def test_a_naive_datetime_is_local_time(prague):
+    when = ASN1.ASN1_TIME()
+    when.set_datetime(datetime.datetime(2026, 7, 1, 12))
+    assert when.get_datetime() == datetime.datetime(2026, 7, 1, 10, tzinfo=ASN1.UTC)
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the time zone cannot be set here")
+@pytest.mark.parametrize(
+    ("month", "ahead", "summer", "name"), [(1, 1, 0, "CET"), (7, 2, 1, "CEST")]
+)
+def test_the_local_time_zone_knows_summer(prague, month, ahead, summer, name):
+    when = datetime.datetime(2026, month, 1, tzinfo=ASN1.LocalTimezone())
+    assert when.utcoffset() == datetime.timedelta(hours=ahead)
+    assert when.dst() == datetime.timedelta(hours=summer)
+    assert when.tzname() == name
+
+
+def test_the_local_time_zone_says_nothing_without_a_date():
+    zone = ASN1.LocalTimezone()
+    assert zone.utcoffset(None) is None
+    assert zone.dst(None) is None
+    assert zone.tzname(None) is None
