@@ -15,6 +15,7 @@ static void release_nothing(const void *object)
 %handle(EVP_CIPHER, release_nothing)
 
 %{
+#include "ec.h"
 #include "evp.h"
 #include "rsa.h"
 %}
@@ -23,6 +24,9 @@ static void release_nothing(const void *object)
 %handle(EVP_PKEY, EVP_PKEY_free)
 %handle(m2_hmac, m2_hmac_context_free)
 %handle(m2_rsa, m2_rsa_free)
+#ifndef OPENSSL_NO_EC
+%handle(m2_ec, EVP_PKEY_free)
+#endif
 
 %{
 #include "x509_stack.h"

@@ -132,7 +132,7 @@ const m2_handle_type handle_##TYPE = {#TYPE, release_##TYPE};
 
 /* A function that answers None where OpenSSL has nothing to give and no error is queued. */
 %define %none_for_null(TYPE, FUNCTION)
-%typemap(out, noblock=1) TYPE *FUNCTION {
+%typemap(out, noblock=1) TYPE *FUNCTION, const TYPE *FUNCTION {
     if ($1 == NULL) {
         if (ERR_peek_error() != 0 || PyErr_Occurred()) {
             m2_raise("$symname");

@@ -58,6 +58,8 @@ CONSTANTS = re.compile(
 MACRO = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)(?!\w|\()", re.MULTILINE)
 LINE_MARKER = re.compile(r'^#(?:line)?\s+\d+\s+"([^"]+)"', re.MULTILINE)
 ALGORITHM = re.compile(r"\bconst\s+(EVP_MD|EVP_CIPHER)\s*\*\s*(EVP_\w+)\s*\(\s*void\s*\)")
+# The same under a shorter name: EVP_aes_128_cfb is a macro for EVP_aes_128_cfb128.
+ALIAS = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(EVP_\w+)[ \t]+(EVP_\w+)[ \t]*$", re.MULTILINE)
 # What the value of an integer macro expands to. Some stand for names that the build has not.
 INTEGER = re.compile(r"(?:0[xX][0-9a-fA-F]+[lLuU]*|\d+[lLuU]*|u?int\d+_t|unsigned|long|int|[-+~|&<()\s])+")
 PROBE = "m2_probe"
@@ -190,14 +192,13 @@ def read_names(compiler: Sequence[str], openssl: OpenSSL, at: Path) -> Names:
     includes += "".join(f"#include <openssl/{name}.h>\n" for name in HEADERS)
     text = preprocess(compiler, includes, openssl.include_dirs, at)
     headers = {Path(name) for name in LINE_MARKER.findall(text)}
+    sources = [
+        header.read_text(encoding="utf-8", errors="replace")
+        for header in sorted(headers)
+        if header.parent.name == "openssl"
+    ]
     candidates = sorted(
-        {
-            name
-            for header in headers
-            if header.parent.name == "openssl"
-            for name in MACRO.findall(header.read_text(encoding="utf-8", errors="replace"))
-            if CONSTANTS.fullmatch(name)
-        }
+        {name for source in sources for name in MACRO.findall(source) if CONSTANTS.fullmatch(name)}
     )
     values = expand(compiler, includes, candidates, openssl, at)
     constants = (
@@ -205,7 +206,13 @@ def read_names(compiler: Sequence[str], openssl: OpenSSL, at: Path) -> Names:
         for name, value in values.items()
         if name.startswith("OPENSSL_NO_") or INTEGER.fullmatch(value)
     )
-    return Names(version, tuple(constants), tuple(dict.fromkeys(ALGORITHM.findall(text))))
+    algorithms = dict.fromkeys(ALGORITHM.findall(text))
+    kinds = {function: kind for kind, function in algorithms}
+    for source in sources:
+        for alias, function in ALIAS.findall(source):
+            if function in kinds:
+                algorithms[kinds[function], alias] = None
+    return Names(version, tuple(constants), tuple(algorithms))
 
 
 def expand(

@@ -128,6 +128,13 @@ EC_GROUP *m2_ec_group(const EVP_PKEY *pkey)
 
     return group == NULL ? NULL : EC_GROUP_dup(group);
 }
+
+int m2_ec_has_point(const EVP_PKEY *pkey)
+{
+    const EC_KEY *key = EVP_PKEY_get0_EC_KEY((EVP_PKEY *)pkey);
+
+    return key != NULL && EC_KEY_get0_public_key(key) != NULL;
+}
 #endif
 
 unsigned long m2_name_hash(const X509_NAME *name)
@@ -251,6 +258,17 @@ EC_GROUP *m2_ec_group(const EVP_PKEY *pkey)
         group = EC_GROUP_new_from_params(params, NULL, NULL);
     OSSL_PARAM_free(params);
     return group;
+}
+
+int m2_ec_has_point(const EVP_PKEY *pkey)
+{
+    size_t length = 0;
+    int found;
+
+    ERR_set_mark();
+    found = EVP_PKEY_get_octet_string_param(pkey, OSSL_PKEY_PARAM_PUB_KEY, NULL, 0, &length) == 1;
+    ERR_pop_to_mark();
+    return found && length > 0;
 }
 #endif
 

@@ -55,6 +55,8 @@ int m2_rsa_generate_exponent(EVP_PKEY_CTX *context, const BIGNUM *exponent);
 #ifndef OPENSSL_NO_EC
 /* A copy of the key's group, for EC_GROUP_free; NULL with an error queued. */
 EC_GROUP *m2_ec_group(const EVP_PKEY *pkey);
+/* Has the EC key a public point, or parameters alone? */
+int m2_ec_has_point(const EVP_PKEY *pkey);
 #endif
 
 /* ---- X.509 ------------------------------------------------------------------------------------ */

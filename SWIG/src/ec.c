@@ -13,6 +13,26 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
+/* ---- what there is of a key -------------------------------------------------------------------- */
+
+/* OpenSSL 1.1.1 follows the NULL where there is no point yet. */
+static int is_public(const m2_ec *key)
+{
+    if (m2_ec_has_point(key))
+        return 1;
+    m2_error("the EC key has parameters alone: gen_key makes a key of them");
+    return 0;
+}
+
+static int is_private(const m2_ec *key)
+{
+    BIGNUM *number = m2_pkey_number(key, M2_EC_PRIVATE);
+    int found = number != NULL;
+
+    BN_clear_free(number);
+    return found;
+}
+
 /* ---- making keys ------------------------------------------------------------------------------- */
 
 /* The key, which may be NULL (failed), when it is an EC key; else it is freed. */
@@ -25,7 +45,7 @@ static EVP_PKEY *only_ec(EVP_PKEY *key)
     return NULL;
 }
 
-EVP_PKEY *m2_ec_key_new_by_curve_name(int nid)
+m2_ec *m2_ec_key_new_by_curve_name(int nid)
 {
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_id(EVP_PKEY_EC, NULL);
     EVP_PKEY *parameters = NULL;
@@ -43,7 +63,7 @@ done:
     return parameters;
 }
 
-EVP_PKEY *m2_ec_key_gen_key(EVP_PKEY *parameters)
+m2_ec *m2_ec_key_gen_key(m2_ec *parameters)
 {
     EVP_PKEY_CTX *context = m2_pkey_begin(parameters, EVP_PKEY_keygen_init);
     EVP_PKEY *key = NULL;
@@ -54,7 +74,7 @@ EVP_PKEY *m2_ec_key_gen_key(EVP_PKEY *parameters)
     return key;
 }
 
-EVP_PKEY *m2_ec_key_from_pubkey_der(m2_buffer der)
+m2_ec *m2_ec_key_from_pubkey_der(m2_buffer der)
 {
     const unsigned char *at = der.data;
     EVP_PKEY *key = NULL;
@@ -86,7 +106,7 @@ static int set_point(X509_PUBKEY *info, int nid, m2_buffer point)
 }
 
 /* By way of DER, which every OpenSSL reads alike. */
-EVP_PKEY *m2_ec_key_from_pubkey_params(int nid, m2_buffer point)
+m2_ec *m2_ec_key_from_pubkey_params(int nid, m2_buffer point)
 {
     X509_PUBKEY *info = NULL;
     EVP_PKEY *key = NULL;
@@ -114,7 +134,15 @@ done:
     return key;
 }
 
-EVP_PKEY *m2_pkey_get1_ec(EVP_PKEY *pkey)
+EVP_PKEY *m2_pkey_from_ec(m2_ec *key)
+{
+    if (!is_public(key))
+        return NULL;
+    EVP_PKEY_up_ref(key);
+    return key;
+}
+
+m2_ec *m2_pkey_get1_ec(EVP_PKEY *pkey)
 {
     EVP_PKEY_up_ref(pkey);
     return only_ec(pkey);
@@ -122,26 +150,17 @@ EVP_PKEY *m2_pkey_get1_ec(EVP_PKEY *pkey)
 
 /* ---- to and from files ------------------------------------------------------------------------- */
 
-EVP_PKEY *m2_ec_key_read_bio(BIO *bio, m2_callback passphrase)
+m2_ec *m2_ec_key_read_bio(BIO *bio, m2_callback passphrase)
 {
     return only_ec(PEM_read_bio_PrivateKey(bio, NULL, m2_password, passphrase));
 }
 
-EVP_PKEY *m2_ec_key_read_pubkey(BIO *bio)
+m2_ec *m2_ec_key_read_pubkey(BIO *bio)
 {
     return only_ec(PEM_read_bio_PUBKEY(bio, NULL, m2_password, NULL));
 }
 
-static int is_private(const EVP_PKEY *key)
-{
-    BIGNUM *number = m2_pkey_number(key, M2_EC_PRIVATE);
-    int found = number != NULL;
-
-    BN_clear_free(number);
-    return found;
-}
-
-m2_status m2_ec_key_write_bio(EVP_PKEY *key, BIO *bio, const EVP_CIPHER *cipher,
+m2_status m2_ec_key_write_bio(m2_ec *key, BIO *bio, const EVP_CIPHER *cipher,
                               m2_callback passphrase)
 {
     if (!is_private(key)) {
@@ -151,24 +170,28 @@ m2_status m2_ec_key_write_bio(EVP_PKEY *key, BIO *bio, const EVP_CIPHER *cipher,
     return PEM_write_bio_PrivateKey_traditional(bio, key, cipher, NULL, 0, m2_password, passphrase);
 }
 
-m2_status m2_ec_key_write_pubkey(EVP_PKEY *key, BIO *bio)
+m2_status m2_ec_key_write_pubkey(m2_ec *key, BIO *bio)
 {
-    return PEM_write_bio_PUBKEY(bio, key);
+    return is_public(key) ? PEM_write_bio_PUBKEY(bio, key) : 0;
 }
 
-m2_bytes m2_ec_key_get_public_der(EVP_PKEY *key)
+m2_bytes m2_ec_key_get_public_der(m2_ec *key)
 {
-    return M2_DER(PUBKEY, key);
+    const m2_bytes failed = {NULL, 0};
+
+    return is_public(key) ? M2_DER(PUBKEY, key) : failed;
 }
 
-m2_bytes m2_ec_key_get_public_key(EVP_PKEY *key)
+m2_bytes m2_ec_key_get_public_key(m2_ec *key)
 {
-    return M2_DER(PublicKey, key);
+    const m2_bytes failed = {NULL, 0};
+
+    return is_public(key) ? M2_DER(PublicKey, key) : failed;
 }
 
 /* ---- what a key is ----------------------------------------------------------------------------- */
 
-m2_number m2_ec_key_keylen(EVP_PKEY *key)
+m2_number m2_ec_key_keylen(m2_ec *key)
 {
     EC_GROUP *group = m2_ec_group(key);
     int bits = group == NULL ? -1 : EC_GROUP_get_degree(group);
@@ -177,11 +200,14 @@ m2_number m2_ec_key_keylen(EVP_PKEY *key)
     return bits;
 }
 
-m2_verdict m2_ec_key_check_key(EVP_PKEY *key)
+m2_verdict m2_ec_key_check_key(m2_ec *key)
 {
-    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(key, NULL);
+    EVP_PKEY_CTX *context = NULL;
     int agree = -1;
 
+    if (!m2_ec_has_point(key))
+        return 0;
+    context = EVP_PKEY_CTX_new(key, NULL);
     if (context != NULL)
         agree = (is_private(key) ? EVP_PKEY_check(context) : EVP_PKEY_public_check(context)) == 1;
     EVP_PKEY_CTX_free(context);
@@ -201,22 +227,27 @@ static ECDSA_SIG *decode(m2_buffer signature)
         ECDSA_SIG_free(numbers);
         numbers = NULL;
     }
-    if (numbers == NULL)
+    if (numbers == NULL) {
+        /* What the decoder stumbled on first differs between versions and says less. */
+        ERR_clear_error();
         m2_error("the signature is not the DER of two numbers");
+    }
     return numbers;
 }
 
-m2_bytes m2_ecdsa_sign_asn1(EVP_PKEY *key, m2_buffer digest)
+m2_bytes m2_ecdsa_sign_asn1(m2_ec *key, m2_buffer digest)
 {
     return m2_pkey_operate(m2_pkey_begin(key, EVP_PKEY_sign_init), EVP_PKEY_sign, digest);
 }
 
-m2_verdict m2_ecdsa_verify_asn1(EVP_PKEY *key, m2_buffer digest, m2_buffer signature)
+m2_verdict m2_ecdsa_verify_asn1(m2_ec *key, m2_buffer digest, m2_buffer signature)
 {
     ECDSA_SIG *numbers = decode(signature);
-    EVP_PKEY_CTX *context = numbers == NULL ? NULL : m2_pkey_begin(key, EVP_PKEY_verify_init);
+    EVP_PKEY_CTX *context = NULL;
     int verdict = -1;
 
+    if (numbers != NULL && is_public(key))
+        context = m2_pkey_begin(key, EVP_PKEY_verify_init);
     if (context != NULL)
         verdict = EVP_PKEY_verify(context, signature.data, signature.length, digest.data,
                                   digest.length)
@@ -276,12 +307,12 @@ static int derive(EVP_PKEY_CTX *context, unsigned char *out, size_t *length, con
     return EVP_PKEY_derive(context, out, length);
 }
 
-m2_bytes m2_ecdh_compute_key(EVP_PKEY *key, EVP_PKEY *peer)
+m2_bytes m2_ecdh_compute_key(m2_ec *key, m2_ec *peer)
 {
     const m2_buffer nothing = {NULL, 0};
     EVP_PKEY_CTX *context = m2_pkey_begin(key, EVP_PKEY_derive_init);
 
-    if (context != NULL && EVP_PKEY_derive_set_peer(context, peer) <= 0) {
+    if (context != NULL && (!is_public(peer) || EVP_PKEY_derive_set_peer(context, peer) <= 0)) {
         EVP_PKEY_CTX_free(context);
         context = NULL;
     }

@@ -1,44 +1,48 @@
 /*
- * Elliptic curve keys (EVP_PKEY-EC(7)), which Python holds as EVP_PKEY handles: with parameters alone,
- * with a public key, or with a private one. Signatures are of digests; the numbers in them cross in
- * OpenSSL's MPI format (BN_bn2mpi(3)).
+ * Elliptic curve keys (EVP_PKEY-EC(7)): parameters alone, with a public key, or with a private one.
+ * They are EVP_PKEYs under a handle type of their own, as OpenSSL 1.1.1 does not expect an EVP_PKEY
+ * of parameters alone everywhere. Signatures are of digests; the numbers in them cross in OpenSSL's
+ * MPI format (BN_bn2mpi(3)).
  */
 #ifndef M2_EC_H
 #define M2_EC_H
 
 #ifndef OPENSSL_NO_EC
 
-/* Parameters alone, for a curve's NID; and a new key for the parameters of a key. */
-EVP_PKEY *m2_ec_key_new_by_curve_name(int nid);
-EVP_PKEY *m2_ec_key_gen_key(EVP_PKEY *parameters);
+typedef EVP_PKEY m2_ec;
 
-EVP_PKEY *m2_ec_key_read_bio(BIO *bio, m2_callback passphrase);
-EVP_PKEY *m2_ec_key_read_pubkey(BIO *bio);
+/* Parameters alone, for a curve's NID; and a new key for the parameters of a key. */
+m2_ec *m2_ec_key_new_by_curve_name(int nid);
+m2_ec *m2_ec_key_gen_key(m2_ec *parameters);
+
+m2_ec *m2_ec_key_read_bio(BIO *bio, m2_callback passphrase);
+m2_ec *m2_ec_key_read_pubkey(BIO *bio);
 /* A subjectPublicKeyInfo; a curve and a point on it (SEC 1, 2.3.3). */
-EVP_PKEY *m2_ec_key_from_pubkey_der(m2_buffer der);
-EVP_PKEY *m2_ec_key_from_pubkey_params(int nid, m2_buffer point);
+m2_ec *m2_ec_key_from_pubkey_der(m2_buffer der);
+m2_ec *m2_ec_key_from_pubkey_params(int nid, m2_buffer point);
 /* PEM as SEC 1 has it; not encrypted when the cipher is None. */
-m2_status m2_ec_key_write_bio(EVP_PKEY *key, BIO *bio, const EVP_CIPHER *OPTIONAL,
+m2_status m2_ec_key_write_bio(m2_ec *key, BIO *bio, const EVP_CIPHER *OPTIONAL,
                               m2_callback passphrase);
-m2_status m2_ec_key_write_pubkey(EVP_PKEY *key, BIO *bio);
-m2_bytes m2_ec_key_get_public_der(EVP_PKEY *key);
-m2_bytes m2_ec_key_get_public_key(EVP_PKEY *key);
-/* The key itself when it is an EC key. */
-EVP_PKEY *m2_pkey_get1_ec(EVP_PKEY *pkey);
+m2_status m2_ec_key_write_pubkey(m2_ec *key, BIO *bio);
+m2_bytes m2_ec_key_get_public_der(m2_ec *key);
+m2_bytes m2_ec_key_get_public_key(m2_ec *key);
+/* The same key as the other type, shared; the first fails for parameters alone. */
+EVP_PKEY *m2_pkey_from_ec(m2_ec *key);
+m2_ec *m2_pkey_get1_ec(EVP_PKEY *pkey);
 
 /* Bits of the curve's field. */
-m2_number m2_ec_key_keylen(EVP_PKEY *key);
-m2_verdict m2_ec_key_check_key(EVP_PKEY *key);
+m2_number m2_ec_key_keylen(m2_ec *key);
+m2_verdict m2_ec_key_check_key(m2_ec *key);
 
 /* DER signatures (RFC 3279, 2.2.3). One that is not DER is an error, not just wrong. */
-m2_bytes m2_ecdsa_sign_asn1(EVP_PKEY *key, m2_buffer digest);
-m2_verdict m2_ecdsa_verify_asn1(EVP_PKEY *key, m2_buffer digest, m2_buffer signature);
+m2_bytes m2_ecdsa_sign_asn1(m2_ec *key, m2_buffer digest);
+m2_verdict m2_ecdsa_verify_asn1(m2_ec *key, m2_buffer digest, m2_buffer signature);
 m2_bytes m2_ecdsa_sig_get_r(m2_buffer signature);
 m2_bytes m2_ecdsa_sig_get_s(m2_buffer signature);
 m2_bytes m2_ecdsa_sig_new(m2_buffer r, m2_buffer s);
 
 /* The x coordinate of the common point (SEC 1, 3.3.1). */
-m2_bytes m2_ecdh_compute_key(EVP_PKEY *key, EVP_PKEY *peer);
+m2_bytes m2_ecdh_compute_key(m2_ec *key, m2_ec *peer);
 
 /* The curves of this OpenSSL, by their place: NID (0 after the last) and comment. */
 int m2_ec_builtin_curve_nid(int place);

@@ -13,19 +13,20 @@
 
 /* ---- algorithms by name ------------------------------------------------------------------------ */
 
-/* Copy the name as OpenSSL spells it: "-" for "_", and CFB without its block length. */
+/* Copy the name as OpenSSL spells it: "-" for "_", and CFB without the length of a whole block. */
 static int openssl_spelling(const char *name, char *spelt, size_t size)
 {
-    static const char CFB[] = "cfb128";
     size_t length = strlen(name);
+    char *cfb = NULL;
     size_t i;
 
     if (length >= size)
         return 0;
     for (i = 0; i <= length; i++)
         spelt[i] = name[i] == '_' ? '-' : name[i];
-    if (length >= sizeof(CFB) && strcmp(spelt + length - strlen(CFB), CFB) == 0)
-        spelt[length - 3] = '\0';
+    cfb = strstr(spelt, "-cfb");
+    if (cfb != NULL && (strcmp(cfb, "-cfb128") == 0 || strcmp(cfb, "-cfb64") == 0))
+        cfb[strlen("-cfb")] = '\0';
     return 1;
 }
 
@@ -188,7 +189,9 @@ m2_bytes m2_bytes_to_key(const EVP_CIPHER *cipher, const EVP_MD *md, m2_buffer d
 
 int m2_cipher_is_aead(const EVP_CIPHER *cipher)
 {
-    return (EVP_CIPHER_flags(cipher) & EVP_CIPH_FLAG_AEAD_CIPHER) != 0;
+    /* What is in CBC mode is for TLS records alone, and works otherwise. */
+    return (EVP_CIPHER_flags(cipher) & EVP_CIPH_FLAG_AEAD_CIPHER) != 0
+           && EVP_CIPHER_mode(cipher) != EVP_CIPH_CBC_MODE;
 }
 
 int m2_cipher_is_ccm(const EVP_CIPHER *cipher)
@@ -239,13 +242,16 @@ static int set_key_length(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, siz
 
 static int set_iv_length(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, size_t length)
 {
+    int usual = EVP_CIPHER_iv_length(cipher);
+
     if (!m2_cipher_is_aead(cipher))
-        return long_enough("IV", cipher, length, EVP_CIPHER_iv_length(cipher));
+        return long_enough("IV", cipher, length, usual);
     if (!m2_fits_int(length))
         return 0;
-    if (EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_IVLEN, (int)length, NULL) == 1)
+    if (length > 0 && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_IVLEN, (int)length, NULL) == 1)
         return 1;
-    m2_error("the cipher takes no IV of this length");
+    if (ERR_peek_error() == 0)
+        m2_error("the cipher takes no IV of this length");
     return 0;
 }
 
@@ -301,12 +307,25 @@ m2_bytes m2_cipher_update(EVP_CIPHER_CTX *context, m2_buffer data)
     return has_cipher(context) ? update(context, data) : failed;
 }
 
+/* OpenSSL lets ChaCha20-Poly1305 pass without a tag, so whether there is one is noted in the
+ * context's app_data: NULL is no tag. */
+static int may_finish(EVP_CIPHER_CTX *context)
+{
+    if (!has_cipher(context))
+        return 0;
+    if (!m2_cipher_is_aead(m2_context_cipher(context)) || EVP_CIPHER_CTX_encrypting(context)
+        || EVP_CIPHER_CTX_get_app_data(context) != NULL)
+        return 1;
+    m2_error("no tag was set: what was decrypted cannot be trusted");
+    return 0;
+}
+
 m2_bytes m2_cipher_final(EVP_CIPHER_CTX *context)
 {
     m2_bytes out = {NULL, 0};
     int length = 0;
 
-    if (!has_cipher(context))
+    if (!may_finish(context))
         return out;
     out = m2_bytes_new(EVP_MAX_BLOCK_LENGTH);
     if (out.data == NULL)
@@ -317,7 +336,7 @@ m2_bytes m2_cipher_final(EVP_CIPHER_CTX *context)
     }
     m2_bytes_free(&out);
     if (ERR_peek_error() == 0 && m2_cipher_is_aead(m2_context_cipher(context)))
-        m2_error("the tag does not match, or none was set");
+        m2_error("the tag does not match");
     return out;
 }
 
@@ -346,8 +365,11 @@ m2_status m2_cipher_set_tag(EVP_CIPHER_CTX *context, m2_buffer tag)
 {
     if (!has_aead_cipher(context) || !m2_fits_int(tag.length))
         return 0;
-    if (EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, (int)tag.length, (void *)tag.data) == 1)
+    if (tag.length > 0
+        && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, (int)tag.length, (void *)tag.data) == 1) {
+        EVP_CIPHER_CTX_set_app_data(context, context);
         return 1;
+    }
     if (ERR_peek_error() == 0)
         m2_error("a tag is set before decrypting, and is at most 16 bytes");
     return 0;

@@ -1,0 +1,415 @@
+"""Elliptic curve keys: ECDSA signatures and ECDH (SEC 1; EVP_PKEY-EC(7)).
+
+`EC` is parameters or a key pair, `EC_pub` a public key; signatures are of digests. With an OpenSSL that
+was built without EC this module imports, and whatever is asked of it raises `ECError` saying so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NewType, NoReturn
+
+from M2Crypto import BIO, Err, m2, util
+
+if TYPE_CHECKING:
+    from typing import TypedDict
+
+    from M2Crypto._m2crypto import EVP_CIPHER, Buffer, m2_ec
+
+    class Curve(TypedDict):
+        """A curve: its NID, short name, and what it is for."""
+
+        NID: int
+        sname: str
+        comment: str
+
+__all__ = [
+    "EC",
+    "ECError",
+    "EC_Key",
+    "EC_pub",
+    "ec_error",
+    "gen_params",
+    "get_builtin_curves",
+    "load_key",
+    "load_key_bio",
+    "load_key_string",
+    "load_key_string_pubkey",
+    "load_pub_key",
+    "load_pub_key_bio",
+    "pub_key_from_der",
+    "pub_key_from_params",
+]
+
+# What the handle of a key is to those who annotate with it.
+EC_Key = NewType("EC_Key", object)
+
+
+class ECError(Exception):
+    """An EC key could not be made, loaded, saved or used."""
+
+
+class _WithoutEC:
+    """Stands for `m2` where OpenSSL has no EC: every function of it is the reason why not."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise ECError(f"{name}: this OpenSSL was built without EC ({m2.OPENSSL_VERSION_TEXT})")
+
+
+ec_m2: Any = _WithoutEC() if hasattr(m2, "OPENSSL_NO_EC") else m2
+
+
+def ec_error() -> NoReturn:
+    """Raise what stands in the error queue as an ECError."""
+    raise ECError(Err.get_error_message())
+
+
+def _cipher(name: str | None) -> EVP_CIPHER | None:
+    if name is None:
+        return None
+    cipher = m2.get_cipherbyname(name)
+    if cipher is None:
+        raise ECError(f"no such cipher: {name}")
+    return cipher
+
+
+class EC:
+    """Parameters or a key pair on an `m2` handle.
+
+    `_pyfree` is for compatibility: the handle frees itself.
+    """
+
+    def __init__(self, ec: m2_ec, _pyfree: int = 0) -> None:
+        self.ec = ec
+        self._pyfree = 1
+
+    def _ptr(self) -> m2_ec:
+        return self.ec
+
+    def __len__(self) -> int:
+        """Count the bits of the curve's field."""
+        length: int = ec_m2.ec_key_keylen(self.ec)
+        return length
+
+    def gen_key(self) -> None:
+        """Generate a key pair on the curve of the parameters (EVP_PKEY_keygen(3))."""
+        self.ec = ec_m2.ec_key_gen_key(self.ec)
+
+    def pub(self) -> EC_pub:
+        """Give the public key.
+
+        Raises:
+            ECError: there are only parameters.
+        """
+        return EC_pub(ec_m2.ec_key_from_pubkey_der(ec_m2.ec_key_get_public_der(self.ec)), 1)
+
+    def sign_dsa(self, digest: Buffer) -> tuple[bytes, bytes]:
+        """Sign a digest by ECDSA: `r` and `s`, in OpenSSL's MPI format.
+
+        Raises:
+            ECError: there is no private key.
+        """
+        signature = self.sign_dsa_asn1(digest)
+        return ec_m2.ecdsa_sig_get_r(signature), ec_m2.ecdsa_sig_get_s(signature)
+
+    def verify_dsa(self, digest: Buffer, r: Buffer, s: Buffer) -> int:
+        """Are `r` and `s` the key's ECDSA signature of the digest? 1, or 0.
+
+        Raises:
+            ECError: there is no public key, or a number is not MPI.
+        """
+        return self.verify_dsa_asn1(digest, ec_m2.ecdsa_sig_new(r, s))
+
+    def sign_dsa_asn1(self, digest: Buffer) -> bytes:
+        """Sign a digest by ECDSA: DER (RFC 3279, 2.2.3).
+
+        Raises:
+            ECError: there is no private key.
+        """
+        signature: bytes = ec_m2.ecdsa_sign_asn1(self.ec, digest)
+        return signature
+
+    def verify_dsa_asn1(self, digest: Buffer, blob: Buffer) -> int:
+        """Is `blob` the key's ECDSA signature of the digest? 1, or 0.
+
+        Raises:
+            ECError: there is no public key, or the signature is not DER.
+        """
+        verdict: int = ec_m2.ecdsa_verify_asn1(self.ec, digest, blob)
+        return verdict
+
+    def compute_dh_key(self, pub_key: EC) -> bytes:
+        """Agree on a secret with the holder of `pub_key`: the common point's x (SEC 1, 3.3.1).
+
+        Raises:
+            ECError: there is no private key here, no public key there, or the curves differ.
+        """
+        secret: bytes = ec_m2.ecdh_compute_key(self.ec, pub_key.ec)
+        return secret
+
+    def save_key_bio(
+        self,
+        bio: BIO.BIO,
+        cipher: str | None = "aes_128_cbc",
+        callback: util.PassphraseCallback = util.passphrase_callback,
+    ) -> int:
+        """Save the private key as PEM (SEC 1) into a BIO: 1.
+
+        Args:
+            bio: what to write to.
+            cipher: what encrypts it, or None to save it as it is.
+            callback: what gives the passphrase.
+
+        Raises:
+            ECError: there is no private key, no such cipher or no passphrase.
+        """
+        status: int = ec_m2.ec_key_write_bio(self.ec, bio._ptr(), _cipher(cipher), callback)
+        return status
+
+    def save_key(
+        self,
+        file: str | bytes,
+        cipher: str | None = "aes_128_cbc",
+        callback: util.PassphraseCallback = util.passphrase_callback,
+    ) -> int:
+        """Save the private key as PEM into a file that only its owner may read: 1.
+
+        Raises:
+            BIOError: the file cannot be written.
+            ECError: see `save_key_bio`.
+        """
+        bio = BIO.MemoryBuffer()
+        self.save_key_bio(bio, cipher, callback)
+        return util.save_private(file, bio.read())
+
+    def save_pub_key_bio(self, bio: BIO.BIO) -> int:
+        """Save the public key as PEM (subjectPublicKeyInfo) into a BIO: 1."""
+        status: int = ec_m2.ec_key_write_pubkey(self.ec, bio._ptr())
+        return status
+
+    def save_pub_key(self, file: str | bytes) -> int:
+        """Save the public key as PEM into a file: 1."""
+        bio = BIO.MemoryBuffer()
+        self.save_pub_key_bio(bio)
+        with BIO.openfile(file, "wb") as out:
+            out.write(bio.read())
+        return 1
+
+    def as_pem(
+        self,
+        cipher: str | None = "aes_128_cbc",
+        callback: util.PassphraseCallback = util.passphrase_callback,
+    ) -> bytes:
+        """Give the private key as PEM; see `save_key_bio`."""
+        bio = BIO.MemoryBuffer()
+        self.save_key_bio(bio, cipher, callback)
+        return bio.read()
+
+    def check_key(self) -> int:
+        """Is it a key, and do its numbers agree (EVP_PKEY_check(3))? 1, or 0."""
+        verdict: int = ec_m2.ec_key_check_key(self.ec)
+        return verdict
+
+
+class EC_pub(EC):  # noqa: N801  (the name is the API's)
+    """A public key."""
+
+    def get_der(self) -> bytes:
+        """Give the key as DER: a subjectPublicKeyInfo (RFC 5480, 2)."""
+        der: bytes = ec_m2.ec_key_get_public_der(self.ec)
+        return der
+
+    def get_key(self) -> bytes:
+        """Give the key's point (SEC 1, 2.3.3)."""
+        point: bytes = ec_m2.ec_key_get_public_key(self.ec)
+        return point
+
+    def as_pem(self) -> bytes:  # type: ignore[override]  # the API has it so
+        """Give the key as PEM (subjectPublicKeyInfo)."""
+        bio = BIO.MemoryBuffer()
+        self.save_pub_key_bio(bio)
+        return bio.read()
+
+
+def gen_params(curve: int) -> EC:
+    """Give the parameters of a curve, for `gen_key` to make a key pair of.
+
+    Args:
+        curve: its NID, one of this module's.
+
+    Raises:
+        ECError: it is not a curve's, or this OpenSSL does not have that one.
+    """
+    return EC(ec_m2.ec_key_new_by_curve_name(curve), 1)
+
+
+def load_key(
+    file: str | bytes, callback: util.PassphraseCallback | None = util.passphrase_callback
+) -> EC:
+    """Load a key pair from a PEM file (SEC 1 or PKCS #8).
+
+    Raises:
+        BIOError: the file cannot be read.
+        ECError: it holds no private EC key, or the passphrase is wrong.
+    """
+    with BIO.openfile(file, "rb") as bio:
+        return load_key_bio(bio, callback)
+
+
+def load_key_string(
+    string: bytes | str, callback: util.PassphraseCallback | None = util.passphrase_callback
+) -> EC:
+    """Load a key pair in PEM from bytes; see `load_key`."""
+    return load_key_bio(_buffer(string), callback)
+
+
+def load_key_bio(
+    bio: BIO.BIO, callback: util.PassphraseCallback | None = util.passphrase_callback
+) -> EC:
+    """Load a key pair in PEM from a BIO; see `load_key`."""
+    return EC(ec_m2.ec_key_read_bio(bio._ptr(), callback), 1)
+
+
+def load_pub_key(file: str | bytes) -> EC_pub:
+    """Load a public key from a PEM file (subjectPublicKeyInfo).
+
+    Raises:
+        BIOError: the file cannot be read.
+        ECError: it holds no public EC key.
+    """
+    with BIO.openfile(file, "rb") as bio:
+        return load_pub_key_bio(bio)
+
+
+def load_key_string_pubkey(
+    string: bytes | str, callback: util.PassphraseCallback | None = util.passphrase_callback
+) -> EC_pub:
+    """Load a public key in PEM from bytes; nothing in it is encrypted. See `load_pub_key`."""
+    return load_pub_key_bio(_buffer(string))
+
+
+def load_pub_key_bio(bio: BIO.BIO) -> EC_pub:
+    """Load a public key in PEM from a BIO; see `load_pub_key`."""
+    return EC_pub(ec_m2.ec_key_read_pubkey(bio._ptr()), 1)
+
+
+def pub_key_from_der(der: Buffer) -> EC_pub:
+    """Make a public key of a subjectPublicKeyInfo.
+
+    Raises:
+        ECError: it is not one, or not of an EC key.
+    """
+    return EC_pub(ec_m2.ec_key_from_pubkey_der(der), 1)
+
+
+def pub_key_from_params(curve: int, bytes: Buffer) -> EC_pub:  # noqa: A002  (the name is the API's)
+    """Make a public key of a curve's NID and a point (SEC 1, 2.3.3).
+
+    Raises:
+        ECError: this OpenSSL does not have the curve, or the point is not on it.
+    """
+    return EC_pub(ec_m2.ec_key_from_pubkey_params(curve, bytes), 1)
+
+
+def get_builtin_curves() -> tuple[Curve, ...]:
+    """List the curves that this OpenSSL has, by `NID`, `sname` and `comment`."""
+    curves: list[Curve] = []
+    while nid := ec_m2.ec_builtin_curve_nid(len(curves)):
+        comment = ec_m2.ec_builtin_curve_comment(len(curves))
+        curves.append({"NID": nid, "sname": m2.obj_nid2sn(nid), "comment": comment})
+    return tuple(curves)
+
+
+def _buffer(string: bytes | str) -> BIO.MemoryBuffer:
+    return BIO.MemoryBuffer(string.encode() if isinstance(string, str) else string)
+
+
+# OpenSSL's numbers for curves. Which of them the OpenSSL at hand can use, get_builtin_curves says;
+# the onb ones none can, and X25519 and X448 are for EVP keys.
+NID_secp112r1: int = m2.NID_secp112r1
+NID_secp112r2: int = m2.NID_secp112r2
+NID_secp128r1: int = m2.NID_secp128r1
+NID_secp128r2: int = m2.NID_secp128r2
+NID_secp160k1: int = m2.NID_secp160k1
+NID_secp160r1: int = m2.NID_secp160r1
+NID_secp160r2: int = m2.NID_secp160r2
+NID_secp192k1: int = m2.NID_secp192k1
+NID_secp224k1: int = m2.NID_secp224k1
+NID_secp224r1: int = m2.NID_secp224r1
+NID_secp256k1: int = m2.NID_secp256k1
+NID_secp384r1: int = m2.NID_secp384r1
+NID_secp521r1: int = m2.NID_secp521r1
+NID_X9_62_prime192v1: int = m2.NID_X9_62_prime192v1
+NID_X9_62_prime192v2: int = m2.NID_X9_62_prime192v2
+NID_X9_62_prime192v3: int = m2.NID_X9_62_prime192v3
+NID_X9_62_prime239v1: int = m2.NID_X9_62_prime239v1
+NID_X9_62_prime239v2: int = m2.NID_X9_62_prime239v2
+NID_X9_62_prime239v3: int = m2.NID_X9_62_prime239v3
+NID_X9_62_prime256v1: int = m2.NID_X9_62_prime256v1
+NID_sect113r1: int = m2.NID_sect113r1
+NID_sect113r2: int = m2.NID_sect113r2
+NID_sect131r1: int = m2.NID_sect131r1
+NID_sect131r2: int = m2.NID_sect131r2
+NID_sect163k1: int = m2.NID_sect163k1
+NID_sect163r1: int = m2.NID_sect163r1
+NID_sect163r2: int = m2.NID_sect163r2
+NID_sect193r1: int = m2.NID_sect193r1
+NID_sect193r2: int = m2.NID_sect193r2
+NID_sect233k1: int = m2.NID_sect233k1
+NID_sect233r1: int = m2.NID_sect233r1
+NID_sect239k1: int = m2.NID_sect239k1
+NID_sect283k1: int = m2.NID_sect283k1
+NID_sect283r1: int = m2.NID_sect283r1
+NID_sect409k1: int = m2.NID_sect409k1
+NID_sect409r1: int = m2.NID_sect409r1
+NID_sect571k1: int = m2.NID_sect571k1
+NID_sect571r1: int = m2.NID_sect571r1
+NID_X9_62_c2pnb163v1: int = m2.NID_X9_62_c2pnb163v1
+NID_X9_62_c2pnb163v2: int = m2.NID_X9_62_c2pnb163v2
+NID_X9_62_c2pnb163v3: int = m2.NID_X9_62_c2pnb163v3
+NID_X9_62_c2pnb176v1: int = m2.NID_X9_62_c2pnb176v1
+NID_X9_62_c2tnb191v1: int = m2.NID_X9_62_c2tnb191v1
+NID_X9_62_c2tnb191v2: int = m2.NID_X9_62_c2tnb191v2
+NID_X9_62_c2tnb191v3: int = m2.NID_X9_62_c2tnb191v3
+NID_X9_62_c2pnb208w1: int = m2.NID_X9_62_c2pnb208w1
+NID_X9_62_c2tnb239v1: int = m2.NID_X9_62_c2tnb239v1
+NID_X9_62_c2tnb239v2: int = m2.NID_X9_62_c2tnb239v2
+NID_X9_62_c2tnb239v3: int = m2.NID_X9_62_c2tnb239v3
+NID_X9_62_c2pnb272w1: int = m2.NID_X9_62_c2pnb272w1
+NID_X9_62_c2pnb304w1: int = m2.NID_X9_62_c2pnb304w1
+NID_X9_62_c2tnb359v1: int = m2.NID_X9_62_c2tnb359v1
+NID_X9_62_c2pnb368w1: int = m2.NID_X9_62_c2pnb368w1
+NID_X9_62_c2tnb431r1: int = m2.NID_X9_62_c2tnb431r1
+NID_wap_wsg_idm_ecid_wtls1: int = m2.NID_wap_wsg_idm_ecid_wtls1
+NID_wap_wsg_idm_ecid_wtls3: int = m2.NID_wap_wsg_idm_ecid_wtls3
+NID_wap_wsg_idm_ecid_wtls4: int = m2.NID_wap_wsg_idm_ecid_wtls4
+NID_wap_wsg_idm_ecid_wtls5: int = m2.NID_wap_wsg_idm_ecid_wtls5
+NID_wap_wsg_idm_ecid_wtls6: int = m2.NID_wap_wsg_idm_ecid_wtls6
+NID_wap_wsg_idm_ecid_wtls7: int = m2.NID_wap_wsg_idm_ecid_wtls7
+NID_wap_wsg_idm_ecid_wtls8: int = m2.NID_wap_wsg_idm_ecid_wtls8
+NID_wap_wsg_idm_ecid_wtls9: int = m2.NID_wap_wsg_idm_ecid_wtls9
+NID_wap_wsg_idm_ecid_wtls10: int = m2.NID_wap_wsg_idm_ecid_wtls10
+NID_wap_wsg_idm_ecid_wtls11: int = m2.NID_wap_wsg_idm_ecid_wtls11
+NID_wap_wsg_idm_ecid_wtls12: int = m2.NID_wap_wsg_idm_ecid_wtls12
+NID_ipsec3: int = m2.NID_ipsec3
+NID_ipsec4: int = m2.NID_ipsec4
+NID_brainpoolP160r1: int = m2.NID_brainpoolP160r1
+NID_brainpoolP160t1: int = m2.NID_brainpoolP160t1
+NID_brainpoolP192r1: int = m2.NID_brainpoolP192r1
+NID_brainpoolP192t1: int = m2.NID_brainpoolP192t1
+NID_brainpoolP224r1: int = m2.NID_brainpoolP224r1
+NID_brainpoolP224t1: int = m2.NID_brainpoolP224t1
+NID_brainpoolP256r1: int = m2.NID_brainpoolP256r1
+NID_brainpoolP256t1: int = m2.NID_brainpoolP256t1
+NID_brainpoolP320r1: int = m2.NID_brainpoolP320r1
+NID_brainpoolP320t1: int = m2.NID_brainpoolP320t1
+NID_brainpoolP384r1: int = m2.NID_brainpoolP384r1
+NID_brainpoolP384t1: int = m2.NID_brainpoolP384t1
+NID_brainpoolP512r1: int = m2.NID_brainpoolP512r1
+NID_brainpoolP512t1: int = m2.NID_brainpoolP512t1
+NID_sm2: int = m2.NID_sm2
+NID_X9_62_c2onb191v4: int = m2.NID_X9_62_c2onb191v4
+NID_X9_62_c2onb191v5: int = m2.NID_X9_62_c2onb191v5
+NID_X9_62_c2onb239v4: int = m2.NID_X9_62_c2onb239v4
+NID_X9_62_c2onb239v5: int = m2.NID_X9_62_c2onb239v5
+NID_X25519: int = m2.NID_X25519
+NID_X448: int = m2.NID_X448
