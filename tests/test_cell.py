@@ -54,8 +54,3 @@ def test_pythons_own_ssl_beside_it_changes_nothing(
     assert number == m2.OPENSSL_VERSION_NUMBER
     assert version(text) == (cell.openssl if cell else version(m2.OPENSSL_VERSION_TEXT))
     assert beside.startswith(("OpenSSL", "LibreSSL"))
-
-
-def test_without_ec_the_library_has_no_curve_and_with_it_some(cell: Expected | None) -> None:
-    if cell is not None:
-        assert hasattr(m2, "OPENSSL_NO_EC") is not cell.ec
