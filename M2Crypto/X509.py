@@ -16,11 +16,13 @@ from __future__ import annotations
 
 import ipaddress
 import threading
-from typing import TYPE_CHECKING, Any, Callable, Generic, Iterator, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, Generic, Protocol, TypeVar
 
 from M2Crypto import ASN1, BIO, EVP, m2
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from M2Crypto import _m2crypto
 
     # The constants at the end of the module.
@@ -68,7 +70,7 @@ class X509Error(ValueError):
     """An X.509 or ASN.1 object could not be read, made or used as was asked."""
 
 
-# ---- what the classes share -----------------------------------------------------------------------
+# ---- what the classes share ----------------------------------------------------------------------
 
 Handle = TypeVar("Handle")
 Element = TypeVar("Element", bound="_HasHandle")
@@ -153,7 +155,7 @@ class _Stack(Generic[Element]):
         return None if handle is None else self._element(handle)
 
 
-# ---- extensions -----------------------------------------------------------------------------------
+# ---- extensions ----------------------------------------------------------------------------------
 
 
 class X509_Extension:
@@ -239,7 +241,7 @@ class X509_Extension_Stack(_Stack[X509_Extension]):
         return self._add(x509_ext)
 
 
-# ---- names ----------------------------------------------------------------------------------------
+# ---- names ---------------------------------------------------------------------------------------
 
 
 def _typed(value: str | bytes, type: int) -> tuple[int, bytes]:  # noqa: A002
@@ -300,7 +302,7 @@ class X509_Name:
     the first value, or None; assigning adds one more, as `add_entry_by_txt` does.
     """
 
-    nid = {
+    nid: ClassVar[dict[str, int]] = {
         "C": m2.NID_countryName,
         "countryName": m2.NID_countryName,
         "SP": m2.NID_stateOrProvinceName,
@@ -450,7 +452,7 @@ def _time(handle: _m2crypto.ASN1_TIME, write_back: Callable[[Any], object]) -> A
     return time
 
 
-# ---- certificates ---------------------------------------------------------------------------------
+# ---- certificates --------------------------------------------------------------------------------
 
 _GENERAL_NAME_KINDS = {
     m2.GEN_DNS: "DNS",
@@ -603,13 +605,14 @@ class X509:
         raise LookupError(f"the certificate has no extension {name}")
 
     def get_subject_alt_names(self) -> list[tuple[str, str]]:
-        """The names of the subjectAltName as pairs of kind and value, in its order (RFC 5280, 4.2.1.6).
+        """The names in the subjectAltName: pairs of kind and value, in its order.
 
         The kinds are those of `ssl.SSLSocket.getpeercert`: "DNS", "IP Address", "URI", "email",
         "DirName" (as RFC 2253 text), "Registered ID" (digits), "othername", and "X400Name" and
         "EdiPartyName"; the values of the last three are the whole name's DER, in hexadecimal. Each
         pair is one name of the certificate whatever is in it: commas and NULs do not part it, and
         an octet that is not ASCII is shown as "\\xNN". An address of no known size is "<invalid>".
+        RFC 5280, 4.2.1.6.
 
         Returns:
             The pairs; none when the certificate has no subjectAltName.
@@ -744,7 +747,7 @@ def new_stack_from_der(der_string: bytes) -> X509_Stack:
     return X509_Stack(m2.make_stack_from_der_sequence(der_string))
 
 
-# ---- revocation lists -----------------------------------------------------------------------------
+# ---- revocation lists ----------------------------------------------------------------------------
 
 
 class CRL:
@@ -812,7 +815,7 @@ class CRL_Stack(_Stack[CRL]):
         return self._add(crl)
 
 
-# ---- stores and verification ----------------------------------------------------------------------
+# ---- stores and verification ---------------------------------------------------------------------
 
 
 class X509_Store_Context:
@@ -941,7 +944,7 @@ class X509_Store:
         return m2.x509_store_set_flags(self.store, flags)
 
 
-# ---- requests -------------------------------------------------------------------------------------
+# ---- requests ------------------------------------------------------------------------------------
 
 
 class Request:
@@ -1039,7 +1042,7 @@ def load_request_der_string(cert_str: bytes) -> Request:
     return load_request_string(cert_str, FORMAT_DER)
 
 
-# ---- constants ------------------------------------------------------------------------------------
+# ---- constants -----------------------------------------------------------------------------------
 
 _OFFERED = ("X509_V_", "XN_FLAG_", "X509_PURPOSE_")
 _FLAG = "X509_V_FLAG_"

@@ -6,6 +6,7 @@ import datetime
 import time
 
 import pytest
+
 from M2Crypto import ASN1, m2
 from M2Crypto.X509 import X509Error
 
@@ -19,7 +20,9 @@ def test_integers_of_any_size_and_sign_survive(number):
 
 
 def test_equal_integers_are_equal():
-    one, other, two = (ASN1.ASN1_Integer(m2.asn1_integer_from_hex(text)) for text in ("a", "a", "b"))
+    one, other, two = (
+        ASN1.ASN1_Integer(m2.asn1_integer_from_hex(text)) for text in ("a", "a", "b")
+    )
     assert one == other
     assert hash(one) == hash(other)
     assert one != two

@@ -12,6 +12,7 @@ import ssl
 from pathlib import Path
 
 import pytest
+
 from M2Crypto import ASN1, BIO, EVP, X509, m2
 from M2Crypto.X509 import X509Error
 
@@ -80,7 +81,7 @@ def with_names(blank, *names):
     return blank
 
 
-# ---- loading and saving ---------------------------------------------------------------------------
+# ---- loading and saving --------------------------------------------------------------------------
 
 
 def test_every_way_of_loading_gives_the_same_certificate(tmp_path):
@@ -140,7 +141,7 @@ def test_a_file_that_is_not_there_is_an_oserror(load, tmp_path):
         load(str(tmp_path / "none.pem"))
 
 
-# ---- what a certificate says ----------------------------------------------------------------------
+# ---- what a certificate says ---------------------------------------------------------------------
 
 
 def test_the_numbers_are_those_that_openssl_says(leaf):
@@ -172,7 +173,7 @@ def test_an_unknown_digest_is_refused(leaf, key, md):
         leaf.sign(key, md)
 
 
-# ---- names ----------------------------------------------------------------------------------------
+# ---- names ---------------------------------------------------------------------------------------
 
 
 def test_a_name_has_openssls_text_forms(leaf):
@@ -280,7 +281,7 @@ def test_an_entry_of_its_own_is_made_and_changed():
     assert bytes(entry.get_data()) == b"else"
 
 
-# ---- extensions -----------------------------------------------------------------------------------
+# ---- extensions ----------------------------------------------------------------------------------
 
 
 def test_extensions_are_found_by_name_and_place(leaf):
@@ -391,7 +392,7 @@ def test_a_stack_of_extensions_keeps_copies():
     assert len(stack) == 0
 
 
-# ---- alternative names ----------------------------------------------------------------------------
+# ---- alternative names ---------------------------------------------------------------------------
 
 
 def test_alternative_names_are_pairs_of_kind_and_value(leaf):
@@ -430,7 +431,10 @@ def test_a_hostile_name_is_one_name(blank, encoded, value):
 
 def test_an_address_of_no_known_size_is_no_address(blank):
     names = with_names(blank, tlv(0x87, b"\x01\x02\x03"), tlv(0x87, b"\x7f\0\0\x01"))
-    assert names.get_subject_alt_names() == [("IP Address", "<invalid>"), ("IP Address", "127.0.0.1")]
+    assert names.get_subject_alt_names() == [
+        ("IP Address", "<invalid>"),
+        ("IP Address", "127.0.0.1"),
+    ]
 
 
 def test_a_malformed_subject_alt_name_is_not_taken_for_none(blank):
@@ -447,7 +451,7 @@ def test_two_subject_alt_names_are_not_taken_for_none(blank):
         blank.get_subject_alt_names()
 
 
-# ---- making and signing ---------------------------------------------------------------------------
+# ---- making and signing --------------------------------------------------------------------------
 
 
 def test_a_certificate_is_made_filled_in_and_signed(blank, key):
@@ -548,7 +552,7 @@ def test_the_certificate_of_rfc_8410_is_signed_by_its_key():
     assert certificate.verify(EVP.load_key_string(ED25519_KEY)) == 1
 
 
-# ---- requests -------------------------------------------------------------------------------------
+# ---- requests ------------------------------------------------------------------------------------
 
 
 def test_a_request_is_read(key):
@@ -590,7 +594,7 @@ def test_a_requests_subject_is_set_by_a_copy():
     assert str(request.get_subject()) == "/CN=before"
 
 
-# ---- revocation lists -----------------------------------------------------------------------------
+# ---- revocation lists ----------------------------------------------------------------------------
 
 
 def test_a_revocation_list_is_read():
@@ -607,7 +611,7 @@ def test_an_empty_revocation_list_has_no_next_update():
     assert X509.CRL().get_nextUpdate() is None
 
 
-# ---- stacks ---------------------------------------------------------------------------------------
+# ---- stacks --------------------------------------------------------------------------------------
 
 
 def test_a_stack_of_certificates_survives_der(leaf):
@@ -638,7 +642,7 @@ def test_a_stack_is_saved_as_degenerate_pkcs7(leaf, tmp_path):
     assert leaf.as_der() in content
 
 
-# ---- ownership ------------------------------------------------------------------------------------
+# ---- ownership -----------------------------------------------------------------------------------
 
 
 def test_what_a_certificate_handed_out_outlives_it(leaf):
@@ -690,7 +694,7 @@ def test_what_is_no_handle_is_refused(wrong):
         m2.x509_get_subject_name(X509.X509_Name().x509_name)
 
 
-# ---- names of the module --------------------------------------------------------------------------
+# ---- names of the module -------------------------------------------------------------------------
 
 
 def test_the_module_offers_the_constants_of_verification():

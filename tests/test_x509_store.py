@@ -8,6 +8,7 @@ import weakref
 from pathlib import Path
 
 import pytest
+
 from M2Crypto import X509, m2
 from M2Crypto.X509 import X509Error
 
@@ -39,7 +40,7 @@ def verification(store, name="leaf"):
     return context
 
 
-# ---- verdicts -------------------------------------------------------------------------------------
+# ---- verdicts ------------------------------------------------------------------------------------
 
 
 def test_a_chain_to_a_trusted_root_is_good(store):
@@ -109,7 +110,7 @@ def test_a_context_that_has_not_verified_has_nothing_to_tell(store):
     assert len(context.get1_chain()) == 0
 
 
-# ---- revocation -----------------------------------------------------------------------------------
+# ---- revocation ----------------------------------------------------------------------------------
 
 
 def test_a_certificate_is_revoked_by_a_list_in_the_store(store):
@@ -147,7 +148,7 @@ def test_a_stack_of_lists_shares_them():
     assert stack.pop() is None
 
 
-# ---- callbacks ------------------------------------------------------------------------------------
+# ---- callbacks -----------------------------------------------------------------------------------
 
 
 def test_a_callback_sees_every_certificate(store):
@@ -297,7 +298,7 @@ def test_two_threads_verify_with_one_store(store):
     assert set(seen) == {thread.ident for thread in threads}
 
 
-# ---- ownership ------------------------------------------------------------------------------------
+# ---- ownership -----------------------------------------------------------------------------------
 
 
 def test_a_context_outlives_what_it_was_made_of():
