@@ -1,0 +1,57 @@
+"""Ciphers that a connection uses or could use (SSL_CIPHER_get_name(3))."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from M2Crypto import m2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from M2Crypto import _m2crypto
+
+__all__ = ["Cipher", "Cipher_Stack"]
+
+
+class Cipher:
+    """One cipher suite. `_pyfree` is for compatibility: the handle frees itself."""
+
+    def __init__(self, cipher: _m2crypto.SSL_CIPHER, _pyfree: int = 0) -> None:
+        self.cipher = cipher
+
+    def __len__(self) -> int:
+        """The secret bits of its key (SSL_CIPHER_get_bits)."""
+        return m2.ssl_cipher_get_bits(self.cipher)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def version(self) -> str:
+        """The oldest protocol that has it, such as TLSv1.2 (SSL_CIPHER_get_version)."""
+        return m2.ssl_cipher_get_version(self.cipher)
+
+    def name(self) -> str:
+        """OpenSSL's name for it, such as TLS_AES_256_GCM_SHA384 (SSL_CIPHER_get_name)."""
+        return m2.ssl_cipher_get_name(self.cipher)
+
+    def __repr__(self) -> str:
+        return f"{self.name()}-{len(self)}"
+
+
+class Cipher_Stack:  # noqa: N801  (the name is the API's)
+    """Cipher suites, the preferred first. `_pyfree` is for compatibility."""
+
+    def __init__(self, stack: _m2crypto.m2_ssl_ciphers, _pyfree: int = 0) -> None:
+        self.stack = stack
+
+    def __len__(self) -> int:
+        return m2.sk_ssl_cipher_num(self.stack)
+
+    def __getitem__(self, idx: int) -> Cipher:
+        if not 0 <= idx < len(self):
+            raise IndexError(f"the stack has {len(self)} ciphers, and no number {idx}")
+        return Cipher(m2.sk_ssl_cipher_value(self.stack, idx))
+
+    def __iter__(self) -> Iterator[Cipher]:
+        return (self[index] for index in range(len(self)))

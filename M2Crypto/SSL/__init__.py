@@ -1,0 +1,80 @@
+"""TLS: contexts, connections, servers, and the check that a certificate is of the host (RFC 9525).
+
+A client::
+
+    ctx = SSL.Context()
+    ctx.load_verify_locations("ca.pem")
+    conn = SSL.Connection(ctx)
+    conn.connect(("localhost", 4433))
+
+A server::
+
+    ctx = SSL.Context()
+    ctx.load_cert("server.pem")
+    listener = SSL.Connection(ctx)
+    listener.bind(("", 4433))
+    listener.listen()
+    conn, addr = listener.accept()
+"""
+
+from __future__ import annotations
+
+from M2Crypto import m2
+from M2Crypto.SSL import cb
+from M2Crypto.SSL.Checker import Checker
+from M2Crypto.SSL.Cipher import Cipher, Cipher_Stack
+from M2Crypto.SSL.Connection import Connection
+from M2Crypto.SSL.Context import Context
+from M2Crypto.SSL.Session import Session
+from M2Crypto.SSL.SSLError import SSLError, SSLSystemError, SSLTimeoutError
+from M2Crypto.SSL.SSLServer import SSLServer, ThreadingSSLServer
+from M2Crypto.SSL.timeout import struct_size, struct_to_timeout, timeout
+
+try:
+    from M2Crypto.SSL.SSLServer import ForkingSSLServer
+except ImportError:
+    # Windows has no fork.
+    pass
+
+verify_none = m2.SSL_VERIFY_NONE
+verify_peer = m2.SSL_VERIFY_PEER
+verify_fail_if_no_peer_cert = m2.SSL_VERIFY_FAIL_IF_NO_PEER_CERT
+verify_client_once = m2.SSL_VERIFY_CLIENT_ONCE
+# For X509_Store.set_flags.
+verify_crl_check_chain = m2.VERIFY_CRL_CHECK_CHAIN
+verify_crl_check_leaf = m2.VERIFY_CRL_CHECK_LEAF
+
+SSL_SENT_SHUTDOWN = m2.SSL_SENT_SHUTDOWN
+SSL_RECEIVED_SHUTDOWN = m2.SSL_RECEIVED_SHUTDOWN
+
+op_all = m2.SSL_OP_ALL
+op_no_sslv2 = m2.SSL_OP_NO_SSLv2
+
+__all__ = [
+    "SSL_RECEIVED_SHUTDOWN",
+    "SSL_SENT_SHUTDOWN",
+    "Checker",
+    "Cipher",
+    "Cipher_Stack",
+    "Connection",
+    "Context",
+    "ForkingSSLServer",
+    "SSLError",
+    "SSLServer",
+    "SSLSystemError",
+    "SSLTimeoutError",
+    "Session",
+    "ThreadingSSLServer",
+    "cb",
+    "op_all",
+    "op_no_sslv2",
+    "struct_size",
+    "struct_to_timeout",
+    "timeout",
+    "verify_client_once",
+    "verify_crl_check_chain",
+    "verify_crl_check_leaf",
+    "verify_fail_if_no_peer_cert",
+    "verify_none",
+    "verify_peer",
+]

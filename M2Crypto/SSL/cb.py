@@ -1,0 +1,85 @@
+"""Callbacks ready to be given to a Context, for verification and for watching a connection.
+
+A verification callback is called for each certificate of the peer's chain, and for each fault in it,
+and answers whether to go on; its two styles are told in `Context.set_verify`. An info callback is
+told of each step of a handshake (SSL_CTX_set_info_callback(3)).
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from M2Crypto import m2
+
+if TYPE_CHECKING:
+    from M2Crypto import _m2crypto
+    from M2Crypto.X509 import X509_Store_Context
+
+__all__ = [
+    "ssl_info_callback",
+    "ssl_verify_callback",
+    "ssl_verify_callback_allow_unknown_ca",
+    "ssl_verify_callback_stub",
+    "unknown_issuer",
+]
+
+# The faults of a certificate whose issuer is not among the trusted ones.
+unknown_issuer = [
+    m2.X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT,
+    m2.X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
+    m2.X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE,
+    m2.X509_V_ERR_CERT_UNTRUSTED,
+    m2.X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT,
+    m2.X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN,
+]
+
+
+def ssl_verify_callback_stub(
+    ssl_ctx_ptr: _m2crypto.SSL_CTX,
+    x509_ptr: _m2crypto.X509 | None,
+    errnum: int,
+    errdepth: int,
+    ok: int,
+) -> int:
+    """Answer what OpenSSL found."""
+    return ok
+
+
+def ssl_verify_callback(
+    ssl_ctx_ptr: _m2crypto.SSL_CTX,
+    x509_ptr: _m2crypto.X509 | None,
+    errnum: int,
+    errdepth: int,
+    ok: int,
+) -> int:
+    """Answer what OpenSSL found, but let unknown issuers pass where the context allows them."""
+    from M2Crypto.SSL.Context import ctxmap
+
+    if ok or errnum not in unknown_issuer:
+        return ok
+    return int(bool(ctxmap()[ssl_ctx_ptr].get_allow_unknown_ca()))
+
+
+def ssl_verify_callback_allow_unknown_ca(ok: int, store: X509_Store_Context) -> int:
+    """Let unknown issuers pass; every other fault ends the handshake."""
+    return 1 if store.get_error() in unknown_issuer else ok
+
+
+def ssl_info_callback(where: int, ret: int, ssl_ptr: _m2crypto.SSL) -> None:
+    """Write each step of a handshake, and each alert, to standard error."""
+    role = {m2.SSL_ST_CONNECT: "SSL connect", m2.SSL_ST_ACCEPT: "SSL accept"}.get(
+        where & m2.SSL_ST_MASK, "SSL state unknown"
+    )
+    if where & m2.SSL_CB_ALERT:
+        way = "read" if where & m2.SSL_CB_READ else "write"
+        kind, what = m2.ssl_get_alert_type_v(ret), m2.ssl_get_alert_desc_v(ret)
+        line = f"ALERT: {way}: {kind}: {what}"
+    elif where & m2.SSL_CB_LOOP:
+        line = f"LOOP: {role}: {m2.ssl_get_state_v(ssl_ptr)}"
+    elif where & m2.SSL_CB_EXIT:
+        outcome = "FAILED" if ret == 0 else "INFO"
+        line = f"{outcome}: {role}: {m2.ssl_get_state_v(ssl_ptr)}"
+    else:
+        return
+    print(line, file=sys.stderr)

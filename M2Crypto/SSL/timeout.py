@@ -1,0 +1,61 @@
+"""Timeouts of one direction of a connection, in seconds and microseconds.
+
+They are given to `Connection.set_socket_read_timeout` and its companions. `pack` is the C
+`struct timeval` that programs give to `setsockopt`.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+
+__all__ = ["DEFAULT_TIMEOUT", "struct_size", "struct_to_timeout", "timeout"]
+
+DEFAULT_TIMEOUT = 600
+
+# Windows counts milliseconds in a DWORD.
+_FORMAT = "@L" if sys.platform == "win32" else "@ll"
+
+
+class timeout:  # noqa: N801  (the name is the API's)
+    """A time to wait; 0 seconds and 0 microseconds are no limit."""
+
+    def __init__(self, sec: int = DEFAULT_TIMEOUT, microsec: int = 0) -> None:
+        self.sec = sec
+        self.microsec = microsec
+
+    def pack(self) -> bytes:
+        """The bytes that setsockopt takes for SO_RCVTIMEO."""
+        if sys.platform == "win32":
+            return struct.pack(_FORMAT, self.sec * 1000 + self.microsec // 1000)
+        return struct.pack(_FORMAT, self.sec, self.microsec)
+
+    def __repr__(self) -> str:
+        return f"timeout(sec={self.sec}, microsec={self.microsec})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, timeout):
+            return NotImplemented
+        return (self.sec, self.microsec) == (other.sec, other.microsec)
+
+    def __hash__(self) -> int:
+        return hash((self.sec, self.microsec))
+
+
+def struct_to_timeout(binstr: bytes) -> timeout:
+    """The timeout that `pack` made bytes of.
+
+    Raises:
+        ValueError: the bytes are not as many as `struct_size` says.
+    """
+    if len(binstr) != struct_size():
+        raise ValueError(f"a packed timeout has {struct_size()} bytes, not {len(binstr)}")
+    numbers = struct.unpack(_FORMAT, binstr)
+    if sys.platform == "win32":
+        return timeout(numbers[0] // 1000, numbers[0] % 1000 * 1000)
+    return timeout(*numbers)
+
+
+def struct_size() -> int:
+    """How many bytes `pack` makes."""
+    return struct.calcsize(_FORMAT)
