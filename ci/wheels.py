@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import shutil
+import time
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -36,6 +37,10 @@ WHEEL_SOURCES = (*EXTENSION_SOURCES, PACKAGE, "pyproject.toml", "MANIFEST.in", "
 # What a result tells about: of another digest it tells nothing any more.
 TESTED = ("SWIG", PACKAGE)
 PYTHON_FILES = ("*.py", "*.pyi", "py.typed")
+
+# How many wheels of a build and ABI are kept, beside those used in the last hour (in seconds).
+KEPT = 4
+IN_USE = 3600.0
 
 # Every interpreter has it, and it is what `pip wheel` calls without its several seconds.
 BUILD_WHEEL = "import sys, setuptools.build_meta as backend; backend.build_wheel(sys.argv[1])"
@@ -165,15 +170,19 @@ class _Recipe:
             abi=request.abi,
         )
         kind = "extensions-instrumented" if self.instrumented else "extensions"
-        built = store.Store(self.root, kind).get(
+        extensions = store.Store(self.root, kind)
+        built = extensions.get(
             request.label, key, lambda folder: self._build(request, kind, folder)
         )
+        forget(extensions, request.label, used=built)
         python_files = digest(self.project, [PACKAGE])
-        whole = store.Store(self.root, "wheels").get(
+        assembled = store.Store(self.root, "wheels")
+        whole = assembled.get(
             request.label,
             store.key(extension=key, python_files=python_files),
             lambda folder: _assemble(built / "site", self.project, folder / "site"),
         )
+        forget(assembled, request.label, used=whole)
         return Wheel(whole / "site", built / "notes" if self.instrumented else None)
 
     def _build(self, request: Request, kind: str, folder: Path) -> None:
@@ -214,6 +223,19 @@ class _Recipe:
         if self.instrumented:
             environment["M2CRYPTO_COVERAGE"] = str(objects)
         return environment
+
+
+def forget(entries: store.Store, label: str, *, used: Path) -> None:
+    """Note that an entry is used; remove those of its label that so many newer ones came after.
+
+    Every edit makes another, of megabytes each. What was used just now may still be in use.
+    """
+    used.touch()
+    found = {path: path.stat().st_mtime for path in entries.folder.glob(f"{label}-{'?' * 16}")}
+    newest_first = sorted(found, key=lambda path: found[path], reverse=True)
+    for path in newest_first[KEPT:]:
+        if time.time() - found[path] > IN_USE:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _pyproject(project: Path) -> dict[str, Any]:

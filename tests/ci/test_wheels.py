@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -167,6 +169,26 @@ def test_the_oldest_python_of_an_abi_builds(python: Interpreter) -> None:
         "cp39": "3.9",
         "abi3": "3.11",
     }
+
+
+def test_old_wheels_are_forgotten_but_not_those_used_of_late(tmp_path: Path) -> None:
+    entries = store.Store(tmp_path, "extensions")
+
+    def entry(label: str, number: int, age: float) -> Path:
+        path = entries.folder / f"{label}-{number:016x}"
+        path.mkdir(parents=True)
+        os.utime(path, (time.time() - age, time.time() - age))
+        return path
+
+    old = [entry("3.5-abi3", n, wheels.IN_USE * (n + 2)) for n in range(wheels.KEPT + 2)]
+    other = entry("3.5-no-ec-abi3", 1, wheels.IN_USE * 99)
+    late = entry("3.5-abi3", 99, 1.0)
+    wheels.forget(entries, "3.5-abi3", used=old[-1])
+
+    # The one used and the late one are the two newest now.
+    assert {path for path in old if path.exists()} == {old[-1], *old[: wheels.KEPT - 2]}
+    assert late.exists()
+    assert other.exists()
 
 
 def test_a_build_takes_what_pyproject_says_with_the_manifests_swig(project: Path) -> None:
