@@ -92,6 +92,14 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def stubs(session: nox.Session) -> None:
+    """Write the extension's type stub anew, from what SWIG makes of its interface."""
+    install(session, "lint")
+    session.install("-q", *PROJECT["build-system"]["requires"])
+    machine(session, "stubs")
+
+
+@nox.session
 def tooling(session: nox.Session) -> None:
     """Test the machine itself (tests/ci); arguments after `--` go to pytest."""
     # The group of the types holds the tests' and the machine's, and nox, which is tested too.
