@@ -49,11 +49,12 @@ TESTS_FAILED = 1
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a cell ended; `why` is empty when all of its tests passed."""
+    """How a cell ended; `why` is empty when all of its tests passed, else `failed` are those."""
 
     id: str
     summary: str
     why: str = ""
+    failed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,24 +195,31 @@ def _absolute(argument: str) -> str:
 
 
 def _run_all(cells: Sequence[Cell], bench: Bench) -> list[Outcome]:
-    done = 0
+    done: list[Outcome] = []
 
     def one(cell: Cell) -> Outcome:
-        nonlocal done
         started = time.monotonic()
         try:
             outcome = run_cell(cell, bench)
         except Problem as problem:
             outcome = Outcome(cell.id, "no result", str(problem))
-        done += 1
         word = "FAILED" if outcome.why else "passed"
         progress.say(
-            f"{f'[{done}/{len(cells)}]':>7} {word}  {cell.id:<28} {outcome.summary:<40}"
-            f" {time.monotonic() - started:5.1f} s" + (f"\n{outcome.why}" if outcome.why else "")
+            f"{f'[{len(done) + 1}/{len(cells)}]':>7} {word}  {cell.id:<28} {outcome.summary:<40}"
+            f" {time.monotonic() - started:5.1f} s" + _details(outcome, done)
         )
+        done.append(outcome)
         return outcome
 
     return process.in_threads(one, cells, _jobs())
+
+
+def _details(outcome: Outcome, before: Sequence[Outcome]) -> str:
+    """Why a cell failed; where an earlier one failed in the same tests, only that."""
+    if not outcome.why:
+        return ""
+    same = [other.id for other in before if other.failed and other.failed == outcome.failed]
+    return f"\n  | the same tests as in {same[0]}" if same else f"\n{outcome.why}"
 
 
 def run_cell(cell: Cell, bench: Bench) -> Outcome:
@@ -241,7 +249,7 @@ def run_cell(cell: Cell, bench: Bench) -> Outcome:
     if refused:
         raise refused
     summary = f"{tests.passed} passed, {len(tests.failed)} failed, {len(tests.skipped)} skipped"
-    return Outcome(cell.id, summary, _relocated(failure, folder, cell.id))
+    return Outcome(cell.id, summary, _relocated(failure, folder, cell.id), tests.failed)
 
 
 def _test(cell: Cell, bench: Bench, wheel: Wheel, folder: Path) -> str:

@@ -177,6 +177,18 @@ def test_a_cell_writes_into_no_folder_but_its_own(project: Path, bench: MakeBenc
     }
 
 
+def test_what_failed_in_an_earlier_cell_too_is_not_shown_again(
+    project: Path, bench: MakeBench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (project / "tests" / "test_ec.py").open("a") as file:
+        file.write("def test_broken():\n    assert 0, 'once'\n")
+    cells._run_all([CELL, CELL_NO_EC], bench())
+    printed = capsys.readouterr().err
+
+    assert printed.count("the whole log is") == 1
+    assert printed.count("the same tests as in py") == 1
+
+
 def test_cells_whose_python_is_missing_are_named_with_the_reason(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
