@@ -29,6 +29,9 @@ class BIOError(ValueError):
 class BIOFileError(BIOError, OSError):
     """A file could not be opened: the BIOError that programs expect, with OSError's attributes."""
 
+    # ValueError's would show the arguments.
+    __str__ = OSError.__str__
+
 
 class BIO:
     """A stream on a BIO handle. `_pyfree` is for compatibility: the handle frees itself."""
@@ -251,5 +254,5 @@ def _open(filename: str | bytes, mode: str) -> IO[bytes]:
     try:
         file: IO[bytes] = open(filename, mode)  # noqa: PTH123, SIM115  (the File closes it)
     except OSError as error:
-        raise BIOFileError(*error.args) from None
+        raise BIOFileError(error.errno, error.strerror, error.filename) from None
     return file

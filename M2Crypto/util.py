@@ -127,5 +127,5 @@ def save_private(file: str | bytes | os.PathLike[str], data: bytes) -> int:
         with open(file, "wb", opener=opener) as stream:  # noqa: PTH123  (Path.open has no opener)
             stream.write(data)
     except OSError as error:
-        raise BIOFileError(*error.args) from None
+        raise BIOFileError(error.errno, error.strerror, error.filename) from None
     return 1

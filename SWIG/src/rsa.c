@@ -148,6 +148,10 @@ m2_rsa *m2_rsa_generate_key(int bits, unsigned long e, m2_callback progress)
     BIGNUM *exponent = BN_new();
     EVP_PKEY *key = NULL;
 
+    if (e < 3 || e % 2 == 0) {
+        m2_error("the public exponent is an odd number from 3 on");
+        goto done;
+    }
     if (context == NULL || exponent == NULL || !BN_set_word(exponent, e)
         || EVP_PKEY_keygen_init(context) <= 0
         || EVP_PKEY_CTX_set_rsa_keygen_bits(context, bits) <= 0

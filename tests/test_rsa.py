@@ -1,0 +1,533 @@
+"""RSA: what is signed and encrypted is what RFC 8017 says, and bad keys and input are told."""
+
+import hashlib
+import re
+import threading
+from pathlib import Path
+
+import pytest
+
+from M2Crypto import BIO, EVP, RSA, Err, m2
+
+KEYS = Path(__file__).with_name("data") / "keys"
+KEY_FILE = str(KEYS / "rsa_2048.pem")
+DIGEST = hashlib.sha256(b"message").digest()
+
+# RFC 8017, 9.2, note 1.
+DIGEST_INFO = {
+    "md5": "3020300c06082a864886f70d020505000410",
+    "sha1": "3021300906052b0e03021a05000414",
+    "sha256": "3031300d060960864801650304020105000420",
+    "sha384": "3041300d060960864801650304020205000430",
+    "sha512": "3051300d060960864801650304020305000440",
+}
+
+
+@pytest.fixture(autouse=True)
+def _the_error_queue_stays_empty():
+    yield
+    assert Err.peek_error_code() == 0
+
+
+@pytest.fixture(scope="module")
+def key():
+    return RSA.load_key(KEY_FILE)
+
+
+@pytest.fixture(scope="module")
+def public():
+    key = RSA.load_key(KEY_FILE)
+    return RSA.new_pub_key(key.pub())
+
+
+def number(mpi):
+    """An MPI's number, after a look at its length."""
+    assert int.from_bytes(mpi[:4], "big") == len(mpi) - 4
+    return int.from_bytes(mpi[4:], "big")
+
+
+def mpi(value):
+    octets = value.to_bytes(value.bit_length() // 8 + 1, "big") if value else b""
+    return len(octets).to_bytes(4, "big") + octets
+
+
+def opened(key, octets):
+    """The public operation by arithmetic alone (RFC 8017, 5.2.2)."""
+    value = pow(int.from_bytes(octets, "big"), number(key.e), number(key.n))
+    return value.to_bytes(len(key) // 8, "big")
+
+
+def secret(_writing):
+    return "secret"
+
+
+def wrong(_writing):
+    return b"wrong"
+
+
+def raising(*_arguments):
+    raise LookupError("from the callback")
+
+
+# ---- numbers ---------------------------------------------------------------------------------------
+
+
+def test_a_key_has_its_length_and_numbers(key):
+    assert len(key) == 2048
+    assert number(key.e) == 65537
+    assert number(key.n).bit_length() == 2048
+    assert key.pub() == (key.e, key.n)
+
+
+def test_a_public_key_is_made_of_its_numbers(key, public):
+    assert isinstance(public, RSA.RSA_pub)
+    assert public.pub() == key.pub()
+    assert public.check_key() == 1
+
+
+def test_a_public_key_is_made_number_by_number(key):
+    handle = m2.rsa_new()
+    m2.rsa_set_e(handle, key.e)
+    assert m2.rsa_get_e(handle) == key.e
+    with pytest.raises(RSA.RSAError, match="no modulus or no exponent yet"):
+        m2.rsa_size(handle)
+    with pytest.raises(RSA.RSAError, match="does not have this number yet"):
+        m2.rsa_get_n(handle)
+    m2.rsa_set_n(handle, key.n)
+    assert RSA.RSA_pub(handle, 1).verify(DIGEST, key.sign(DIGEST)) == 1
+
+
+def test_a_complete_key_does_not_change(key, public):
+    with pytest.raises(RSA.RSAError, match="complete"):
+        m2.rsa_set_e(public.rsa, mpi(3))
+    for name in ("e", "n"):
+        with pytest.raises(RSA.RSAError, match="do not change"):
+            setattr(public, name, mpi(3))
+    assert public.pub() == key.pub()
+
+
+@pytest.mark.parametrize(
+    ("e", "n"),
+    [
+        (b"\x00\x00\x00\x09\x01", mpi(3233)),
+        (b"", mpi(3233)),
+        (mpi(0), mpi(3233)),
+        (mpi(17), b"\x00\x00\x00\x01\x83"),
+    ],
+    ids=["length too long", "nothing", "exponent 0", "modulus negative"],
+)
+def test_what_are_no_numbers_of_a_key_is_refused(e, n):
+    with pytest.raises(RSA.RSAError):
+        RSA.new_pub_key((e, n))
+
+
+@pytest.mark.parametrize(("e", "n"), [(1, 3233), (16, 3233), (17, 3232), (3235, 3233)])
+def test_numbers_that_make_no_key_do_not_agree(e, n):
+    assert RSA.new_pub_key((mpi(e), mpi(n))).check_key() == 0
+
+
+# ---- generating ------------------------------------------------------------------------------------
+
+
+def test_a_key_is_generated_while_a_callback_watches():
+    steps = []
+    key = RSA.gen_key(1024, 65537, lambda p, n: steps.append((p, n)))
+    assert len(key) == 1024
+    assert key.check_key() == 1
+    assert {p for p, _ in steps} >= {0, 3}
+    assert key.private_decrypt(
+        key.public_encrypt(b"hello", RSA.pkcs1_oaep_padding), RSA.pkcs1_oaep_padding
+    ) == b"hello"
+
+
+def test_the_default_callback_shows_its_progress(capsys):
+    RSA.gen_key(512, 65537)
+    assert re.fullmatch(r"[.+*\n]+", capsys.readouterr().out)
+
+
+def test_no_callback_is_needed():
+    assert number(RSA.gen_key(512, 3, None).e) == 3
+
+
+def test_what_a_keygen_callback_raises_reaches_the_caller():
+    with pytest.raises(LookupError, match="from the callback"):
+        RSA.gen_key(1024, 65537, raising)
+
+
+@pytest.mark.parametrize(
+    ("bits", "e"), [(0, 65537), (100, 65537), (-1, 65537), (1024, 0), (1024, 1), (1024, 4)]
+)
+def test_a_key_that_cannot_be_is_not_generated(bits, e):
+    with pytest.raises(RSA.RSAError, match="too small|exponent is an odd number"):
+        RSA.gen_key(bits, e, None)
+
+
+# ---- signatures ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("algo", DIGEST_INFO)
+def test_a_signature_is_the_digest_as_rfc_8017_encodes_it(key, public, algo):
+    digest = hashlib.new(algo, b"message").digest()
+    signature = key.sign(digest, algo)
+    encoded = bytes.fromhex(DIGEST_INFO[algo]) + digest
+    filler = b"\xff" * (256 - 3 - len(encoded))
+    assert opened(public, signature) == b"\x00\x01" + filler + b"\x00" + encoded
+    assert public.verify(digest, signature, algo) == 1
+
+
+def test_sha256_is_the_default(key):
+    assert key.sign(DIGEST) == key.sign(DIGEST, algo="sha256")
+
+
+def test_a_signature_of_something_else_is_not_the_keys(key, public):
+    signature = key.sign(DIGEST)
+    other = hashlib.sha256(b"other").digest()
+    for digest, bad in [
+        (other, signature),
+        (DIGEST, signature[:-1] + bytes([signature[-1] ^ 1])),
+        (DIGEST, signature[:-1]),
+        (DIGEST, b""),
+        (DIGEST[:-1], signature),
+    ]:
+        with pytest.raises(RSA.RSAError):
+            public.verify(digest, bad)
+    with pytest.raises(RSA.RSAError):
+        public.verify(hashlib.sha1(b"message").digest(), signature, "sha1")
+
+
+def test_a_digest_of_another_length_is_not_signed(key):
+    with pytest.raises(RSA.RSAError, match="length"):
+        key.sign(b"short")
+
+
+def test_an_unknown_algorithm_is_told(key):
+    with pytest.raises(ValueError, match="unknown digest algorithm: nosuch"):
+        key.sign(DIGEST, "nosuch")
+    with pytest.raises(ValueError, match="unknown digest algorithm: nosuch"):
+        key.verify(DIGEST, b"", "nosuch")
+    with pytest.raises(RSA.RSAError, match="unknown digest algorithm: nosuch"):
+        key.sign_rsassa_pss(DIGEST, "nosuch")
+    with pytest.raises(RSA.RSAError, match="unknown digest algorithm: nosuch"):
+        key.verify_rsassa_pss(DIGEST, b"", "nosuch")
+
+
+def test_a_public_key_signs_nothing(public):
+    for sign in (public.sign, public.sign_rsassa_pss):
+        with pytest.raises(RSA.RSAError, match="no private part"):
+            sign(DIGEST)
+
+
+def mgf1(seed, length, algo):
+    """RFC 8017, B.2.1."""
+    mask = b""
+    counter = 0
+    while len(mask) < length:
+        mask += hashlib.new(algo, seed + counter.to_bytes(4, "big")).digest()
+        counter += 1
+    return mask[:length]
+
+
+def xor(left, right):
+    return bytes(a ^ b for a, b in zip(left, right))
+
+
+def pss_salt(encoded, digest, algo):
+    """The salt in an encoded PSS signature that is right (RFC 8017, 9.1.2)."""
+    size = len(digest)
+    masked, hashed, trailer = encoded[: -size - 1], encoded[-size - 1 : -1], encoded[-1:]
+    assert trailer == b"\xbc"
+    block = xor(masked, mgf1(hashed, len(masked), algo))
+    block = bytes([block[0] & 0x7F]) + block[1:]
+    filler, _, salt = block.partition(b"\x01")
+    assert set(filler) <= {0}
+    assert hashlib.new(algo, bytes(8) + digest + salt).digest() == hashed
+    return salt
+
+
+@pytest.mark.parametrize("algo", ["sha1", "sha256", "sha512"])
+@pytest.mark.parametrize("salt_length", [0, 20, 32])
+def test_a_pss_signature_is_what_rfc_8017_says(key, public, algo, salt_length):
+    digest = hashlib.new(algo, b"message").digest()
+    signature = key.sign_rsassa_pss(digest, algo, salt_length)
+    assert len(pss_salt(opened(public, signature), digest, algo)) == salt_length
+    assert public.verify_rsassa_pss(digest, signature, algo, salt_length) == 1
+
+
+def test_pss_has_20_bytes_of_salt_and_sha256_by_default(key, public):
+    signature = key.sign_rsassa_pss(DIGEST)
+    assert len(pss_salt(opened(public, signature), DIGEST, "sha256")) == 20
+    assert public.verify_rsassa_pss(DIGEST, signature) == 1
+    assert public.verify_rsassa_pss(DIGEST, signature, salt_length=-2) == 1
+    assert public.verify_rsassa_pss(DIGEST, signature, salt_length=21) == 0
+
+
+def test_a_pss_signature_of_something_else_is_not_the_keys(key, public):
+    signature = key.sign_rsassa_pss(DIGEST)
+    assert public.verify_rsassa_pss(hashlib.sha256(b"other").digest(), signature) == 0
+    assert public.verify_rsassa_pss(DIGEST, signature[:-1]) == 0
+    assert public.verify_rsassa_pss(DIGEST, key.sign(DIGEST)) == 0
+
+
+def test_a_pss_salt_that_does_not_fit_is_refused(key):
+    with pytest.raises(RSA.RSAError):
+        key.sign_rsassa_pss(DIGEST, salt_length=2048)
+
+
+# ---- encryption ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("padding", [RSA.pkcs1_padding, RSA.pkcs1_oaep_padding])
+@pytest.mark.parametrize("data", [b"", b"x", b"The magic words are squeamish ossifrage."])
+def test_the_private_key_undoes_what_the_public_key_did(key, public, padding, data):
+    assert key.private_decrypt(public.public_encrypt(data, padding), padding) == data
+
+
+@pytest.mark.parametrize("padding", [RSA.pkcs1_padding, RSA.no_padding])
+def test_the_public_key_undoes_what_the_private_key_did(key, public, padding):
+    data = b"\x00" * 255 + b"x" if padding == RSA.no_padding else b"data"
+    sealed = key.private_encrypt(data, padding)
+    assert public.public_decrypt(sealed, padding) == data
+    plain = opened(public, sealed)
+    assert plain == (data if padding == RSA.no_padding else b"\x00\x01" + b"\xff" * 249 + b"\x00data")
+
+
+def test_oaep_is_what_rfc_8017_says(key, public):
+    sealed = public.public_encrypt(b"message", RSA.pkcs1_oaep_padding)
+    encoded = key.private_decrypt(sealed, RSA.no_padding)
+    first, masked_seed, masked_block = encoded[:1], encoded[1:21], encoded[21:]
+    seed = xor(masked_seed, mgf1(masked_block, 20, "sha1"))
+    block = xor(masked_block, mgf1(seed, len(masked_block), "sha1"))
+    # RFC 8017, 7.1.1: the label's hash, zeros, 1, the message.
+    zeros = bytes(256 - 2 * 20 - 2 - len(b"message"))
+    assert first == b"\x00"
+    assert block == hashlib.sha1(b"").digest() + zeros + b"\x01message"
+
+
+def test_no_padding_is_the_bare_operation(key, public):
+    data = (5).to_bytes(256, "big")
+    expected = pow(5, 65537, number(public.n)).to_bytes(256, "big")
+    assert public.public_encrypt(data, RSA.no_padding) == expected
+    assert key.private_decrypt(expected, RSA.no_padding) == data
+
+
+@pytest.mark.parametrize(
+    ("length", "padding"), [(246, RSA.pkcs1_padding), (215, RSA.pkcs1_oaep_padding), (5, RSA.no_padding)]
+)
+def test_data_of_a_length_that_does_not_fit_are_refused(public, length, padding):
+    with pytest.raises(RSA.RSAError, match="data|too|length"):
+        public.public_encrypt(b"x" * length, padding)
+
+
+def test_oaep_tells_damage(key, public):
+    sealed = bytearray(public.public_encrypt(b"message", RSA.pkcs1_oaep_padding))
+    sealed[-1] ^= 1
+    with pytest.raises(RSA.RSAError, match="oaep"):
+        key.private_decrypt(sealed, RSA.pkcs1_oaep_padding)
+
+
+def test_what_the_private_key_did_not_do_is_not_undone(public):
+    with pytest.raises(RSA.RSAError):
+        public.public_decrypt(bytes(255) + b"\x05", RSA.pkcs1_padding)
+
+
+def test_an_unknown_padding_is_refused(public):
+    with pytest.raises(RSA.RSAError, match="padding"):
+        public.public_encrypt(b"x", 99)
+
+
+@pytest.mark.openssl(">= 3.0")
+def test_sslv23_padding_is_a_name_that_says_what_became_of_it(public):
+    with pytest.raises(RSA.RSAError, match="has no sslv23_padding"):
+        public.public_encrypt(b"x", RSA.sslv23_padding)
+
+
+@pytest.mark.openssl("< 3.0")
+def test_sslv23_padding_finds_a_client_that_was_talked_down(key, public):
+    sealed = public.public_encrypt(b"x", RSA.sslv23_padding)
+    with pytest.raises(RSA.RSAError, match="rollback"):
+        key.private_decrypt(sealed, RSA.sslv23_padding)
+
+
+def test_a_public_key_has_no_private_operations(public):
+    for operation in (public.private_encrypt, public.private_decrypt):
+        with pytest.raises(RSA.RSAError, match="no private key"):
+            operation(b"x", RSA.pkcs1_padding)
+    with pytest.raises(RSA.RSAError, match="no private part"):
+        m2.rsa_private_decrypt(public.rsa, bytes(256), RSA.pkcs1_padding)
+
+
+# ---- files -----------------------------------------------------------------------------------------
+
+
+def test_a_key_comes_back_from_pem(key):
+    pem = key.as_pem(cipher=None)
+    assert pem.startswith(b"-----BEGIN RSA PRIVATE KEY-----\n")
+    assert RSA.load_key_string(pem).pub() == key.pub()
+    assert RSA.load_key_string(pem.decode(), None).pub() == key.pub()
+
+
+@pytest.mark.parametrize("cipher", ["aes_128_cbc", "aes_256_cbc", "des_ede3_cbc"])
+def test_a_key_comes_back_from_encrypted_pem(key, cipher):
+    pem = key.as_pem(cipher, secret)
+    assert b"ENCRYPTED" in pem
+    assert RSA.load_key_string(pem, secret).pub() == key.pub()
+
+
+def test_a_key_is_encrypted_with_aes_by_default(key):
+    assert b"DEK-Info: AES-128-CBC," in key.as_pem(callback=secret)
+
+
+@pytest.mark.parametrize("save", ["save_key", "save_pem"])
+def test_a_key_comes_back_from_a_file(key, tmp_path, save):
+    file = str(tmp_path / "key.pem")
+    assert getattr(key, save)(file, callback=secret) == 1
+    assert RSA.load_key(file, secret).pub() == key.pub()
+
+
+def test_a_key_comes_back_from_a_bio(key):
+    bio = BIO.MemoryBuffer()
+    assert key.save_key_bio(bio, None) == 1
+    assert RSA.load_key_bio(bio).pub() == key.pub()
+
+
+def test_a_key_is_saved_as_der(key, tmp_path):
+    file = tmp_path / "key.der"
+    assert key.save_key_der(str(file)) == 1
+    # RFC 8017, A.1.2: a sequence of version 0, then n.
+    start = b"\x02\x01\x00\x02\x82\x01\x01\x00" + key.n[5:]
+    assert file.read_bytes()[4:].startswith(start)
+
+
+def test_a_public_key_comes_back_from_pem(key, public, tmp_path):
+    file = str(tmp_path / "public.pem")
+    for owner in (key, public):
+        assert owner.save_pub_key(file) == 1
+        assert RSA.load_pub_key(file).pub() == key.pub()
+    assert public.save_key(file, "aes_128_cbc", raising) == 1
+    assert RSA.load_pub_key(file).pub() == key.pub()
+    bio = BIO.MemoryBuffer()
+    assert public.save_key_bio(bio) == 1
+    assert RSA.load_pub_key_bio(bio).pub() == key.pub()
+
+
+def test_a_wrong_passphrase_is_told(key):
+    with pytest.raises(RSA.RSAError, match="bad decrypt|bad password|unsupported"):
+        RSA.load_key_string(key.as_pem(callback=secret), wrong)
+
+
+def test_what_a_passphrase_callback_raises_reaches_the_caller(key, tmp_path):
+    pem = key.as_pem(callback=secret)
+    with pytest.raises(LookupError, match="from the callback"):
+        RSA.load_key_string(pem, raising)
+    file = tmp_path / "key.pem"
+    file.write_bytes(b"what was there")
+    with pytest.raises(LookupError, match="from the callback"):
+        key.save_key(str(file), callback=raising)
+    assert file.read_bytes() == b"what was there"
+
+
+def test_a_passphrase_of_another_type_is_refused(key):
+    with pytest.raises(TypeError, match="str or bytes"):
+        RSA.load_key_string(key.as_pem(callback=secret), lambda _writing: 5)
+
+
+def test_nobody_is_asked_when_there_is_no_callback(key):
+    with pytest.raises(RSA.RSAError, match="no passphrase callback was given"):
+        RSA.load_key_string(key.as_pem(callback=secret), None)
+
+
+@pytest.mark.parametrize("length", [0, 100, 900, 1600])
+def test_a_truncated_key_is_refused(key, length):
+    with pytest.raises(RSA.RSAError):
+        RSA.load_key_string(key.as_pem(None)[:length])
+
+
+def test_a_key_of_another_kind_is_refused():
+    ed25519 = (
+        "-----BEGIN PUBLIC KEY-----\n"
+        "MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n"
+        "-----END PUBLIC KEY-----\n"
+    )
+    with pytest.raises(RSA.RSAError):
+        RSA.load_pub_key_bio(BIO.MemoryBuffer(ed25519.encode()))
+
+
+def test_a_missing_file_is_told_with_its_name(tmp_path):
+    for load in (RSA.load_key, RSA.load_pub_key):
+        with pytest.raises(BIO.BIOError, match=r"missing\.pem"):
+            load(str(tmp_path / "missing.pem"))
+
+
+def test_an_unknown_cipher_is_refused(key):
+    with pytest.raises(RSA.RSAError, match="no such cipher: nosuch"):
+        key.as_pem("nosuch", secret)
+
+
+def test_the_private_part_of_a_public_key_is_not_saved(public):
+    with pytest.raises(RSA.RSAError, match="no private part"):
+        public.as_pem(None)
+    with pytest.raises(RSA.RSAError, match="no private part"):
+        public.save_key_der_bio(BIO.MemoryBuffer())
+
+
+# ---- objects ---------------------------------------------------------------------------------------
+
+
+def test_a_key_checks_its_numbers(key, public):
+    assert key.check_key() == 1
+    with pytest.raises(RSA.RSAError, match="no private part"):
+        RSA.RSA(public.rsa).check_key()
+
+
+def test_a_key_outlives_what_it_was_shared_with():
+    key = RSA.load_key(KEY_FILE)
+    pkey = EVP.PKey()
+    pkey.assign_rsa(key)
+    signature = key.sign(DIGEST)
+    del key
+    shared = pkey.get_rsa()
+    del pkey
+    assert shared.sign(DIGEST) == signature
+
+
+def test_a_handle_is_of_its_type(key):
+    with pytest.raises(TypeError, match="m2_rsa"):
+        m2.rsa_size(m2.bn_new())
+    with pytest.raises(TypeError, match="m2_rsa"):
+        RSA.RSA(None).check_key()
+    assert len(key) == 2048
+
+
+def test_a_freed_handle_is_spent():
+    handle = m2.rsa_new()
+    m2.rsa_free(handle)
+    for use in (m2.rsa_size, m2.rsa_free):
+        with pytest.raises(ValueError, match="freed already"):
+            use(handle)
+
+
+def test_anything_can_be_kept_with_a_key(key):
+    data = object()
+    assert key.get_ex_data(1) is None
+    assert key.set_ex_data(1, data) == 1
+    assert key.get_ex_data(1) is data
+
+
+def test_the_error_queue_can_be_raised():
+    with pytest.raises(RSA.RSAError):
+        RSA.rsa_error()
+
+
+def test_one_key_signs_in_many_threads(key):
+    expected = key.sign(DIGEST)
+    signatures = []
+
+    def sign():
+        signatures.extend(key.sign(DIGEST) for _ in range(5))
+
+    threads = [threading.Thread(target=sign) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert signatures == [expected] * 20

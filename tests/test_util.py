@@ -1,0 +1,118 @@
+"""Padding, numbers as octets, and the callbacks that keys are loaded and made with by default."""
+
+import os
+import stat
+import sys
+import unittest
+
+import pytest
+
+from M2Crypto import BIO, util
+
+
+@pytest.mark.parametrize(
+    ("data", "length", "padded"),
+    [
+        (b"", 8, b"\x08" * 8),
+        (b"1234567", 8, b"1234567\x01"),
+        (b"12345678", 8, b"12345678" + b"\x08" * 8),
+        (b"x", 16, b"x" + b"\x0f" * 15),
+        (b"", 255, b"\xff" * 255),
+        ("text", 8, "text" + "\x04" * 4),
+    ],
+)
+def test_pkcs7_padding_fills_the_last_block(data, length, padded):
+    # RFC 5652, 6.3.
+    assert util.pkcs7_pad(data, length) == padded
+
+
+def test_pkcs5_padding_is_for_blocks_of_8():
+    assert util.pkcs5_pad(b"12345") == b"12345\x03\x03\x03"
+    assert util.pkcs5_pad(b"12345", 16) == util.pkcs7_pad(b"12345", 16)
+
+
+@pytest.mark.parametrize("length", [-1, 0, 256])
+def test_a_block_that_cannot_be_padded_is_refused(length):
+    with pytest.raises(ValueError, match=f"illegal block size: {length} "):
+        util.pkcs7_pad(b"", length)
+
+
+def test_bytes_become_upper_case_hex():
+    assert util.bin_to_hex(b"\x00\xab\xff") == "00ABFF"
+
+
+@pytest.mark.parametrize(
+    ("octets", "number"), [(b"", 0), (b"\x01\x00", 256), ("\xff\x00", 0xFF00), (bytes(8) + b"\x07", 7)]
+)
+def test_octets_are_a_number_highest_first(octets, number):
+    assert util.octx_to_num(octets) == number
+
+
+def test_progress_is_shown_as_one_character_a_step(capsys):
+    for step in (0, 1, 2, 3, 7):
+        assert util.genparam_callback(step, 0) is None
+    assert capsys.readouterr().out == ".+*\n\n"
+
+
+def test_the_quiet_callback_shows_nothing(capsys):
+    assert util.quiet_genparam_callback(0, 0) is None
+    assert capsys.readouterr() == ("", "")
+
+
+def asked(monkeypatch, *answers):
+    """Let getpass give the answers; the prompts that it got."""
+    prompts = []
+    waiting = list(answers)
+
+    def getpass(prompt):
+        prompts.append(prompt)
+        return waiting.pop(0)
+
+    monkeypatch.setattr("getpass.getpass", getpass)
+    return prompts
+
+
+def test_a_passphrase_to_use_is_asked_for_once(monkeypatch):
+    prompts = asked(monkeypatch, "secret")
+    assert util.passphrase_callback(0) == "secret"
+    assert prompts == ["Enter passphrase:"]
+
+
+def test_a_passphrase_to_set_is_asked_for_until_it_is_the_same_twice(monkeypatch):
+    prompts = asked(monkeypatch, "secret", "secert", "secret", "secret")
+    assert util.passphrase_callback(1, "One:", "Two:") == "secret"
+    assert prompts == ["One:", "Two:", "One:", "Two:"]
+
+
+def test_no_passphrase_is_the_empty_one():
+    assert util.no_passphrase_callback(1, "anything") == ""
+
+
+@pytest.mark.parametrize("condition", [True, False])
+def test_a_failure_can_be_expected_under_a_condition(condition):
+    class Case(unittest.TestCase):
+        @util.expectedFailureIf(condition)
+        def runTest(self):  # noqa: N802
+            self.fail("as it must")
+
+    result = unittest.TestResult()
+    Case().run(result)
+    assert bool(result.expectedFailures) is condition
+    assert bool(result.failures) is not condition
+
+
+def test_a_new_private_file_is_its_owners_alone(tmp_path):
+    file = tmp_path / "key.pem"
+    assert util.save_private(str(file), b"secret") == 1
+    assert file.read_bytes() == b"secret"
+    if sys.platform != "win32":
+        assert stat.S_IMODE(os.stat(file).st_mode) == 0o600
+
+
+def test_a_private_file_that_cannot_be_written_is_a_bio_error(tmp_path):
+    with pytest.raises(BIO.BIOError, match="nowhere"):
+        util.save_private(str(tmp_path / "nowhere" / "key.pem"), b"secret")
+
+
+def test_the_error_class_stands_alone():
+    assert util.UtilError.__bases__ == (Exception,)
