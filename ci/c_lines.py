@@ -47,7 +47,7 @@ _TOKEN = re.compile(
     | (?P<pre> ^[ \t]*\#(?:\\\n|(?!/[*/])[^\n])* )
     | (?P<key> \b(?:{_KEYWORDS})\b )
     | (?P<num> \b\d[\w.]* )
-    | (?P<nam> [A-Za-z_]\w* )
+    | (?P<name> [A-Za-z_]\w* )
     | (?P<nl> \n )
     | (?P<ws> [ \t\f\v\r]+ )
     | (?P<op> . )
@@ -56,7 +56,7 @@ _TOKEN = re.compile(
 )
 
 # Kinds that make a line code; `pre` is a preprocessor directive.
-_CODE = frozenset({"str", "key", "num", "nam", "op"})
+_CODE = frozenset({"str", "key", "num", "name", "op"})
 
 _CONDITIONAL = re.compile(r"[ \t]*#[ \t]*(?:if|ifdef|ifndef|elif|elifdef|elifndef|else|endif)\b")
 

@@ -106,7 +106,8 @@ def shown(page: str, line: int) -> tuple[str, list[str]]:
     found = re.search(rf'<p class="(\w+).*?"><span class="n"><a id="t{line}".*?</p>', page)
     assert found
     contexts = re.search(r'<span class="ctxs">1(.*?)</span>', found[0])
-    return found[1], sorted(names[code] for code in (contexts[1] if contexts else ""))
+    state = {"r": "run", "m": "missed", "e": "excluded"}[found[1][0]]
+    return state, sorted(names[code] for code in (contexts[1] if contexts else ""))
 
 
 def test_a_c_line_says_which_cells_ran_it_and_which_had_it_compiled_out(project: Path) -> None:
@@ -116,13 +117,13 @@ def test_a_c_line_says_which_cells_ran_it_and_which_had_it_compiled_out(project:
     assert shown(page, 4) == ("run", [f"compiled out in {WITHOUT}", WITH])
     assert shown(page, 6) == ("run", [f"compiled out in {WITH}", WITHOUT])
     assert shown(page, 1) == ("run", [WITH, WITHOUT])
-    assert shown(page, 8) == ("mis", [])
+    assert shown(page, 8) == ("missed", [])
 
 
 def test_a_line_compiled_out_in_every_cell_is_shown_as_such_and_not_missed(project: Path) -> None:
     report.make(MANIFEST, ["3.9"])
     both = [f"compiled out in {WITH}", f"compiled out in {WITHOUT}"]
-    assert shown(page_of(project, "ec_c"), 10) == ("exc", both)
+    assert shown(page_of(project, "ec_c"), 10) == ("excluded", both)
 
 
 def test_a_python_line_says_which_cells_ran_it(project: Path) -> None:
@@ -131,7 +132,7 @@ def test_a_python_line_says_which_cells_ran_it(project: Path) -> None:
 
     assert shown(page, 1) == ("run", [WITH, WITHOUT])
     assert shown(page, 3) == ("run", [WITH])
-    assert shown(page, 4) == ("mis", [])
+    assert shown(page, 4) == ("missed", [])
 
 
 def test_c_is_coloured_and_its_functions_are_listed(project: Path) -> None:
@@ -261,7 +262,7 @@ reason = "r"
     ("text", "words"),
     [
         ("floor = 3 3", "cannot be read"),
-        (FLOORS + '[[flor]]\na = "b"\n', "flor is an unknown key"),
+        (FLOORS + '[[floors]]\na = "b"\n', "floors is an unknown key"),
         ('[[floor]]\nlanguage = "C"\npercent = 1\n', "floor.reason is missing"),
         (FLOORS.replace('"C"', '"D"'), "floor.language must be once each of Python, C"),
         (FLOORS + '[[skip]]\nreason = "x"\n', "skip.why is missing"),

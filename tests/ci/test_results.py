@@ -127,9 +127,13 @@ def test_a_result_takes_the_place_of_the_old_one_which_is_gone_from_the_start(ro
 
 
 def test_a_run_that_breaks_off_leaves_no_result(root: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), results.in_place(root, "cell") as folder:
-        (folder / "half").touch()
-        raise KeyboardInterrupt
+    def run() -> None:
+        with results.in_place(root, "cell") as folder:
+            (folder / "half").touch()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
     assert results.folders(root) == []
     assert not list(root.rglob("half"))
 
