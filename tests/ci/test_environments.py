@@ -1,0 +1,84 @@
+"""An environment is made once for an interpreter and its requirements."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from ci import environments, interpreters
+from ci.problem import Problem
+from ci.process import CommandFailed
+
+
+def write_wheel(folder: Path) -> Path:
+    """Write a wheel of one module, `tiny`, to install without a network."""
+    path = folder / "tiny-1-py3-none-any.whl"
+    metadata = "Metadata-Version: 2.1\nName: tiny\nVersion: 1\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("tiny.py", "there = 1\n")
+        archive.writestr("tiny-1.dist-info/METADATA", metadata)
+        archive.writestr("tiny-1.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr("tiny-1.dist-info/RECORD", "")
+    return path
+
+
+@pytest.fixture
+def without_uv(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only venv and pip are there, and pip reaches no index."""
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+
+
+@pytest.mark.usefixtures("without_uv")
+def test_it_is_made_once_has_the_requirement_and_can_measure_any_child(tmp_path: Path) -> None:
+    interpreter = interpreters.ask(Path(sys.executable))
+    assert interpreter
+    wanted = [str(write_wheel(tmp_path))]
+    python = environments.ensure(tmp_path / "cache", "tests", interpreter, wanted)
+    made = python.stat().st_ctime_ns
+
+    # The module stands in for coverage.py, which the environment does not have.
+    (tmp_path / "coverage.py").write_text("def process_startup():\n    print('measured')\n")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "COVERAGE_PROCESS_START": "settings"}
+    said = subprocess.check_output(
+        [python, "-W", "error", "-c", "import tiny; print(tiny.there)"], env=environment, text=True
+    )
+    assert said.split() == ["measured", "1"]
+
+    again = environments.ensure(tmp_path / "cache", "tests", interpreter, wanted)
+    assert (again, again.stat().st_ctime_ns) == (python, made)
+
+
+@pytest.mark.usefixtures("without_uv")
+def test_one_that_cannot_be_made_leaves_the_log_alone(tmp_path: Path) -> None:
+    interpreter = interpreters.ask(Path(sys.executable))
+    assert interpreter
+    with pytest.raises(CommandFailed) as caught:
+        environments.ensure(tmp_path / "cache", "tests", interpreter, ["no-such-thing-at-all"])
+
+    assert caught.value.log
+    assert "no-such-thing-at-all" in caught.value.log.read_text()
+    assert not list((tmp_path / "cache" / "environments").glob("tests-*"))
+
+
+def test_a_group_is_read_from_pyproject(tmp_path: Path) -> None:
+    path = tmp_path / "pyproject.toml"
+    path.write_text('[dependency-groups]\ntests = ["a>=1", "b"]\n')
+    assert environments.group(path, "tests") == ("a>=1", "b")
+
+
+@pytest.mark.parametrize("text", ["", "[dependency-groups]\ntests = [{include-group = 'a'}]\n"])
+def test_a_group_that_is_missing_or_includes_another_is_one_clear_line(
+    tmp_path: Path, text: str
+) -> None:
+    path = tmp_path / "pyproject.toml"
+    path.write_text(text)
+    with pytest.raises(Problem, match=r"dependency-groups\.tests must be a list") as caught:
+        environments.group(path, "tests")
+    assert str(path) in str(caught.value)
