@@ -97,7 +97,7 @@ def _save(filename: str | bytes, content: bytes) -> int:
     return 1
 
 
-def _in_format(format: int, pem: Callable[[], Handle], der: Callable[[], Handle]) -> Handle:  # noqa: A002
+def _in_format(format: int, pem: Callable[[], Handle], der: Callable[[], Handle]) -> Handle:
     if format == FORMAT_PEM:
         return pem()
     if format == FORMAT_DER:
@@ -244,7 +244,7 @@ class X509_Extension_Stack(_Stack[X509_Extension]):
 # ---- names ---------------------------------------------------------------------------------------
 
 
-def _typed(value: str | bytes, type: int) -> tuple[int, bytes]:  # noqa: A002
+def _typed(value: str | bytes, type: int) -> tuple[int, bytes]:
     """What OpenSSL is told of a string: bytes are of `type`, text is told as UTF-8 or UTF-16."""
     if isinstance(value, bytes):
         return type, value
@@ -274,7 +274,7 @@ class X509_Name_Entry:
         m2.x509_name_entry_set_object(self.x509_name_entry, asn1obj._ptr())
         return self._changed()
 
-    def set_data(self, data: str | bytes, type: int = ASN1.MBSTRING_ASC) -> int:  # noqa: A002
+    def set_data(self, data: str | bytes, type: int = ASN1.MBSTRING_ASC) -> int:
         """Set the value; bytes are encoded as `type` says, text may have any characters."""
         m2.x509_name_entry_set_data(self.x509_name_entry, *_typed(data, type))
         return self._changed()
@@ -287,11 +287,11 @@ class X509_Name_Entry:
         """The value."""
         return ASN1.ASN1_String(m2.x509_name_entry_get_data(self.x509_name_entry))
 
-    def create_by_txt(self, field: str, type: int, entry: str | bytes, length: int = -1) -> int:  # noqa: A002
+    def create_by_txt(self, field: str, type: int, entry: str | bytes, length: int = -1) -> int:
         """Become the attribute `field` with the value `entry`, of which `length` bytes count."""
-        type, data = _typed(entry, type)  # noqa: A001
+        kind, data = _typed(entry, type)
         data = data if length < 0 else data[:length]
-        self.x509_name_entry = m2.x509_name_entry_create_by_txt(field, type, data)
+        self.x509_name_entry = m2.x509_name_entry_create_by_txt(field, kind, data)
         return self._changed()
 
 
@@ -385,11 +385,11 @@ class X509_Name:
     def add_entry_by_txt(
         self,
         field: str,
-        type: int,  # noqa: A002
+        type: int,
         entry: str | bytes,
-        len: int = -1,  # noqa: A002
+        len: int = -1,
         loc: int = -1,
-        set: int = 0,  # noqa: A002
+        set: int = 0,
     ) -> int:
         """Add an attribute (X509_NAME_add_entry_by_txt).
 
@@ -404,9 +404,9 @@ class X509_Name:
         Raises:
             X509Error: the field is unknown, or the value is not one for it.
         """
-        type, data = _typed(entry, type)  # noqa: A001
+        kind, data = _typed(entry, type)
         data = data if len < 0 else data[:len]
-        m2.x509_name_add_entry_by_txt(self.x509_name, field, type, data, loc, set)
+        m2.x509_name_add_entry_by_txt(self.x509_name, field, kind, data, loc, set)
         return self._changed()
 
     def entry_count(self) -> int:
@@ -502,7 +502,7 @@ class X509:
         """Write it to a PEM file: 1."""
         return self.save(filename, FORMAT_PEM)
 
-    def save(self, filename: str | bytes, format: int = FORMAT_PEM) -> int:  # noqa: A002
+    def save(self, filename: str | bytes, format: int = FORMAT_PEM) -> int:
         """Write it to a file in PEM or DER: 1."""
         return _save(filename, _in_format(format, self.as_pem, self.as_der))
 
@@ -605,13 +605,13 @@ class X509:
         raise LookupError(f"the certificate has no extension {name}")
 
     def get_subject_alt_names(self) -> list[tuple[str, str]]:
-        """The names in the subjectAltName: pairs of kind and value, in its order.
+        r"""The names in the subjectAltName: pairs of kind and value, in its order.
 
         The kinds are those of `ssl.SSLSocket.getpeercert`: "DNS", "IP Address", "URI", "email",
         "DirName" (as RFC 2253 text), "Registered ID" (digits), "othername", and "X400Name" and
         "EdiPartyName"; the values of the last three are the whole name's DER, in hexadecimal. Each
         pair is one name of the certificate whatever is in it: commas and NULs do not part it, and
-        an octet that is not ASCII is shown as "\\xNN". An address of no known size is "<invalid>".
+        an octet that is not ASCII is shown as "\xNN". An address of no known size is "<invalid>".
         RFC 5280, 4.2.1.6.
 
         Returns:
@@ -660,7 +660,7 @@ class X509:
         """May it issue certificates? 0 if not, else what says so (X509_check_ca)."""
         return m2.x509_check_ca(self.x509)
 
-    def check_purpose(self, id: int, ca: int) -> int:  # noqa: A002
+    def check_purpose(self, id: int, ca: int) -> int:
         """May it be used for `m2.X509_PURPOSE_...`, as a CA when `ca` is 1? (X509_check_purpose).
 
         Raises:
@@ -680,7 +680,7 @@ class X509:
         return self.add_ext(new_extension("subjectKeyIdentifier", "hash", pkey=self.get_pubkey()))
 
 
-def load_cert(file: str | bytes, format: int = FORMAT_PEM) -> X509:  # noqa: A002
+def load_cert(file: str | bytes, format: int = FORMAT_PEM) -> X509:
     """Load a certificate from a file: the first of a PEM file.
 
     Raises:
@@ -691,13 +691,13 @@ def load_cert(file: str | bytes, format: int = FORMAT_PEM) -> X509:  # noqa: A00
         return load_cert_bio(bio, format)
 
 
-def load_cert_bio(bio: BIO.BIO, format: int = FORMAT_PEM) -> X509:  # noqa: A002
+def load_cert_bio(bio: BIO.BIO, format: int = FORMAT_PEM) -> X509:
     """Load a certificate from a BIO: the next of it."""
     handle = bio.bio_ptr()
     return X509(_in_format(format, lambda: m2.x509_read_pem(handle), lambda: m2.d2i_x509(handle)))
 
 
-def load_cert_string(string: str | bytes, format: int = FORMAT_PEM) -> X509:  # noqa: A002
+def load_cert_string(string: str | bytes, format: int = FORMAT_PEM) -> X509:
     """Load a certificate from text or bytes."""
     return load_cert_bio(_buffer(string), format)
 
@@ -767,11 +767,11 @@ class CRL:
         """Who issued it."""
         return X509_Name(m2.x509_crl_get_issuer(self.crl))
 
-    def get_lastUpdate(self) -> ASN1.ASN1_TIME:  # noqa: N802
+    def get_lastUpdate(self) -> ASN1.ASN1_TIME:
         """When it was issued."""
         return ASN1.ASN1_TIME(m2.x509_crl_get_last_update(self.crl))
 
-    def get_nextUpdate(self) -> ASN1.ASN1_TIME | None:  # noqa: N802
+    def get_nextUpdate(self) -> ASN1.ASN1_TIME | None:
         """When the next one will be issued at the latest; None when it does not say."""
         time = m2.x509_crl_get_next_update(self.crl)
         return None if time is None else ASN1.ASN1_TIME(time)
@@ -929,7 +929,10 @@ class X509_Store:
 
         `ok` is 0 at an error, which `context.get_error()` tells. What is true lets the verification
         go on, what is false ends it. An exception ends it too, and reaches who called for it.
-        None is `x509_store_default_cb`.
+        None is `x509_store_default_cb`. It counts for contexts that are made ready afterwards.
+
+        The store holds the callback where Python's garbage collection does not see it: one that
+        refers to its own store keeps both for ever.
         """
         if callback is None:
             m2.x509_store_set_verify_cb(self.store, None)
@@ -973,7 +976,7 @@ class Request:
         """Write it to a PEM file: 1."""
         return self.save(filename, FORMAT_PEM)
 
-    def save(self, filename: str | bytes, format: int = FORMAT_PEM) -> int:  # noqa: A002
+    def save(self, filename: str | bytes, format: int = FORMAT_PEM) -> int:
         """Write it to a file in PEM or DER: 1."""
         return _save(filename, _in_format(format, self.as_pem, self.as_der))
 
@@ -1018,13 +1021,13 @@ class Request:
         return m2.x509_req_set_version(self.req, ver)
 
 
-def load_request(file: str | bytes, format: int = FORMAT_PEM) -> Request:  # noqa: A002
+def load_request(file: str | bytes, format: int = FORMAT_PEM) -> Request:
     """Load a request from a file."""
     with BIO.openfile(file) as bio:
         return load_request_bio(bio, format)
 
 
-def load_request_bio(bio: BIO.BIO, format: int = FORMAT_PEM) -> Request:  # noqa: A002
+def load_request_bio(bio: BIO.BIO, format: int = FORMAT_PEM) -> Request:
     """Load a request from a BIO."""
     handle = bio.bio_ptr()
     return Request(
@@ -1032,7 +1035,7 @@ def load_request_bio(bio: BIO.BIO, format: int = FORMAT_PEM) -> Request:  # noqa
     )
 
 
-def load_request_string(string: str | bytes, format: int = FORMAT_PEM) -> Request:  # noqa: A002
+def load_request_string(string: str | bytes, format: int = FORMAT_PEM) -> Request:
     """Load a request from text or bytes."""
     return load_request_bio(_buffer(string), format)
 

@@ -171,6 +171,8 @@ def test_an_unknown_digest_is_refused(leaf, key, md):
         leaf.get_fingerprint(md)
     with pytest.raises(X509Error, match="unknown digest"):
         leaf.sign(key, md)
+    with pytest.raises(X509Error, match="needs a digest"):
+        leaf.get_fingerprint(None)
 
 
 # ---- names ---------------------------------------------------------------------------------------
@@ -278,6 +280,9 @@ def test_an_entry_of_its_own_is_made_and_changed():
     entry.set_object(ASN1.ASN1_Object(m2.obj_nid2obj(m2.NID_organizationName)))
     entry.set_data(b"else")
     assert str(entry.get_object()) == "2.5.4.10"
+    name = X509.X509_Name()
+    with pytest.raises(X509Error, match="no such entry"):
+        m2.x509_name_set_entry(name._ptr(), 0, entry._ptr())
     assert bytes(entry.get_data()) == b"else"
 
 
@@ -674,16 +679,34 @@ def test_a_freed_certificate_is_refused(leaf):
         m2.x509_free(leaf.x509)
 
 
+@pytest.mark.parametrize("index", [-1, 99])
+@pytest.mark.parametrize(
+    ("make", "get"),
+    [
+        (m2.x509_new, m2.x509_get_ext),
+        (m2.x509_name_new, m2.x509_name_get_entry),
+        (m2.sk_x509_new_null, m2.sk_x509_value),
+        (m2.sk_x509_crl_new_null, m2.sk_x509_crl_value),
+        (m2.sk_x509_ext_new_null, m2.sk_x509_ext_value),
+    ],
+)
+def test_the_low_level_layer_refuses_what_is_not_there_too(make, get, index):
+    with pytest.raises(X509Error, match="no such"):
+        get(make(), index)
+
+
 def test_elements_outlive_their_stack(leaf):
     stack = X509.X509_Stack()
     stack.push(leaf)
     der = leaf.as_der()
     del leaf
-    element = stack[0]
+    stack.push(stack[0])
+    elements = [stack[0], stack.pop()]
     m2.sk_x509_free(stack.stack)
     del stack
     gc.collect()
-    assert element.as_der() == der
+    assert [element.as_der() for element in elements] == [der, der]
+    assert X509.X509_Stack().pop() is None
 
 
 @pytest.mark.parametrize("wrong", [None, 1, "x", object()])

@@ -184,6 +184,17 @@ def test_a_callback_can_refuse_a_good_chain(store):
     assert context.get_error() != X509.V_OK
 
 
+def test_a_callback_can_say_what_is_wrong(store):
+    def expire(ok, context):
+        m2.x509_store_ctx_set_error(context._ptr(), m2.X509_V_ERR_CERT_HAS_EXPIRED)
+        return 0
+
+    store.set_verify_cb(expire)
+    context = verification(store)
+    assert context.verify_cert() == 0
+    assert context.get_error() == m2.X509_V_ERR_CERT_HAS_EXPIRED
+
+
 def test_the_default_callback_changes_nothing(store):
     store.set_verify_cb(X509.x509_store_default_cb)
     assert verification(store).verify_cert() == 1

@@ -11,7 +11,7 @@ m2_status m2_asn1_string_set(ASN1_STRING *string, m2_buffer content);
 m2_bytes m2_asn1_string_data(const ASN1_STRING *string);
 m2_bytes m2_asn1_string_to_utf8(const ASN1_STRING *string);
 
-/* Seconds since 1970: a UTCTime to 2049, a GeneralizedTime later, as RFC 5280 wants it (4.1.2.5). */
+/* Seconds since 1970: a UTCTime to 2049, a GeneralizedTime later (RFC 5280, 4.1.2.5). */
 m2_status m2_asn1_time_set(ASN1_TIME *time, long long seconds);
 /* "YYMMDDHHMMSSZ" or "YYYYMMDDHHMMSSZ". */
 m2_status m2_asn1_time_set_string(ASN1_TIME *time, const char *text);

@@ -1,5 +1,5 @@
-/* Certificates, certificate requests and revocation lists (X509_new(3), X509_sign(3)). What a getter
- * gives is a copy, or a reference of its own. */
+/* Certificates, certificate requests and revocation lists (X509_new(3), X509_sign(3)). What a
+ * getter gives is a copy, or a reference of its own. */
 #ifndef M2_X509_H
 #define M2_X509_H
 

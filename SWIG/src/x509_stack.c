@@ -52,9 +52,10 @@ X509 *m2_sk_x509_pop(m2_x509_stack *stack)
     return sk_X509_pop(stack);
 }
 
+/* SEQUENCE OF Certificate. The semicolon is for clang-format, which knows no macros. */
 ASN1_ITEM_TEMPLATE(m2_certificates) = ASN1_EX_TEMPLATE_TYPE(ASN1_TFLG_SEQUENCE_OF, 0,
                                                             m2_certificates, X509)
-static_ASN1_ITEM_TEMPLATE_END(m2_certificates)
+    static_ASN1_ITEM_TEMPLATE_END(m2_certificates);
 
 m2_bytes m2_get_der_encoding_stack(const m2_x509_stack *stack)
 {
