@@ -95,7 +95,11 @@ def _run_and_report(cells: Sequence[Cell], known: Manifest, arguments: Sequence[
     # All of them, whatever is asked for: which one builds for an ABI must not change with it.
     found = interpreters.installed(known.pythons)
     outcomes, missing = run(cells, known, arguments, found)
-    complaints = report.make(known, found) if outcomes else []
+    try:
+        complaints = report.make(known, found) if outcomes else []
+    except Problem as problem:
+        # What the cells said is more to the point.
+        complaints = [str(problem)]
     _demand(outcomes, missing, complaints)
 
 
