@@ -148,7 +148,7 @@ class ASN1_TIME:
         return self.asn1_time
 
     def __str__(self) -> str:
-        """Such as "Nov 23 20:31:06 2026 GMT" (ASN1_TIME_print)."""
+        """Such as "Nov 23 20:31:06 2026 GMT" (ASN1_TIME_print), or "Bad time value"."""
         buffer = BIO.MemoryBuffer()
         m2.asn1_time_print(buffer.bio_ptr(), self.asn1_time)
         return buffer.read().decode()

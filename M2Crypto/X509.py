@@ -954,7 +954,11 @@ class Request:
     """A request for a certificate (PKCS #10, RFC 2986)."""
 
     def __init__(self, req: _m2crypto.X509_REQ | None = None, _pyfree: int = 0) -> None:
-        self.req = m2.x509_req_new() if req is None else req
+        if req is None:
+            req = m2.x509_req_new()
+            # OpenSSL leaves it open, and refuses to verify what it then signs.
+            m2.x509_req_set_version(req, 0)
+        self.req = req
         self._signing = threading.Lock()
 
     def _ptr(self) -> _m2crypto.X509_REQ:

@@ -13,7 +13,8 @@ m2_number ASN1_STRING_print_ex(BIO *bio, const ASN1_STRING *string, unsigned lon
 
 ASN1_TIME *ASN1_TIME_new(void);
 void ASN1_TIME_free(ASN1_TIME *RELEASE);
-m2_status ASN1_TIME_print(BIO *bio, const ASN1_TIME *time);
+/* 0, and "Bad time value", for one that is none. */
+m2_verdict ASN1_TIME_print(BIO *bio, const ASN1_TIME *time);
 
 void ASN1_OBJECT_free(ASN1_OBJECT *RELEASE);
 ASN1_OBJECT *OBJ_txt2obj(const char *text, int no_name);

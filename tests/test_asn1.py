@@ -127,6 +127,8 @@ def test_a_time_beyond_the_year_9999_is_refused():
 def test_a_time_that_was_never_set_is_no_time():
     with pytest.raises(X509Error, match="empty"):
         ASN1.ASN1_TIME().get_datetime()
+    assert str(ASN1.ASN1_TIME()) == "Bad time value"
+    assert m2.err_peek_error() == 0
 
 
 def test_an_aware_datetime_is_the_same_moment():

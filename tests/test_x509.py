@@ -590,6 +590,14 @@ def test_a_request_is_made_signed_and_saved(key, tmp_path):
     assert "DNS:made.example" in pem.as_text()
 
 
+def test_a_request_needs_no_version_to_be_signed_and_verified(key):
+    request = X509.Request()
+    request.set_pubkey(key)
+    request.sign(key, "sha256")
+    assert request.get_version() == 0
+    assert request.verify(key) == 1
+
+
 def test_a_requests_subject_is_set_by_a_copy():
     request = X509.Request()
     name = X509.X509_Name()
