@@ -245,27 +245,29 @@ class Context:
         keyfile: StrPath | None,
         callback: Callable[..., Any],
     ) -> None:
-        self._load(use, certfile, callback)
+        self._load("certificate", use, certfile, callback)
         keyfile = certfile if keyfile is None else keyfile
-        self._load(m2.ssl_ctx_use_privkey, keyfile, callback)
-        self._load(lambda context, _: m2.ssl_ctx_check_private_key(context), keyfile)
+        self._load("private key", m2.ssl_ctx_use_privkey, keyfile, callback)
+        # A key of another kind than the certificate's is taken, for a certificate to come.
+        check = m2.ssl_ctx_check_private_key
+        self._load("private key", lambda context, _: check(context), keyfile)
 
-    def _load(self, load: Callable[..., int], file: StrPath, *rest: Any) -> int:
-        """Call a function with the context and a file, and name the file in its errors."""
+    def _load(self, what: str, load: Callable[..., int], file: StrPath, *rest: Any) -> None:
+        """Call a function with the context and a file; its errors say of which file, and of what."""
         name = os.fsdecode(file)
         if not Path(name).is_file():
             raise SSLError(f"{name}: there is no such file")
         try:
-            return load(self.ctx, name, *rest)
+            load(self.ctx, name, *rest)
         except SSLError as error:
-            error.args = (f"{name}: {error}",)
+            error.args = (f"{name}: no {what} to be used: {error}",)
             raise
 
     # ---- whom we believe -----------------------------------------------------------------------
 
     def set_client_CA_list_from_file(self, cafile: StrPath) -> None:  # noqa: N802
         """On a server: name the CAs of a PEM file to clients, as those it takes certificates of."""
-        self._load(m2.ssl_ctx_set_client_ca_list_from_file, cafile)
+        self._load("CA certificates", m2.ssl_ctx_set_client_ca_list_from_file, cafile)
 
     load_client_CA = load_client_ca = set_client_CA_list_from_file  # noqa: N815
 
@@ -290,7 +292,7 @@ class Context:
         if cafile is None:
             m2.ssl_ctx_load_verify_locations(self.ctx, None, folder)
         else:
-            self._load(m2.ssl_ctx_load_verify_locations, cafile, folder)
+            self._load("CA certificates", m2.ssl_ctx_load_verify_locations, cafile, folder)
         self._verify_by_default()
         return 1
 

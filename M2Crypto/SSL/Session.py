@@ -7,7 +7,7 @@ there it is got after something was read.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable, ClassVar
 
 from M2Crypto import BIO, m2
 from M2Crypto.SSL.SSLError import SSLError
@@ -20,6 +20,10 @@ __all__ = ["Session", "load_session"]
 
 class Session:
     """One session. `_pyfree` is for compatibility: the handle frees itself."""
+
+    # To programs SSL.Session is this class as well as the module that it is in.
+    Session: ClassVar[type[Session]]
+    load_session: ClassVar[Callable[[str | bytes], Session]]
 
     def __init__(self, session: _m2crypto.SSL_SESSION, _pyfree: int = 0) -> None:
         if session is None:
@@ -69,3 +73,7 @@ def load_session(pemfile: str | bytes) -> Session:
     """
     with BIO.openfile(pemfile) as bio:
         return Session(m2.ssl_session_read_bio(bio.bio_ptr()))
+
+
+Session.Session = Session
+Session.load_session = load_session

@@ -68,9 +68,11 @@ def ssl_verify_callback_allow_unknown_ca(ok: int, store: X509_Store_Context) -> 
 
 def ssl_info_callback(where: int, ret: int, ssl_ptr: _m2crypto.SSL) -> None:
     """Write each step of a handshake, and each alert, to standard error."""
-    role = {m2.SSL_ST_CONNECT: "SSL connect", m2.SSL_ST_ACCEPT: "SSL accept"}.get(
-        where & m2.SSL_ST_MASK, "SSL state unknown"
-    )
+    role = "undefined"
+    if where & m2.SSL_ST_CONNECT:
+        role = "SSL connect"
+    elif where & m2.SSL_ST_ACCEPT:
+        role = "SSL accept"
     if where & m2.SSL_CB_ALERT:
         way = "read" if where & m2.SSL_CB_READ else "write"
         kind, what = m2.ssl_get_alert_type_v(ret), m2.ssl_get_alert_desc_v(ret)

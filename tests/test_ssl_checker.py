@@ -1,0 +1,193 @@
+"""A certificate is compared with the host that was meant, as RFC 9525 says."""
+
+from __future__ import annotations
+
+import pytest
+
+from M2Crypto import SSL, X509
+from M2Crypto.SSL.Checker import (
+    Checker,
+    NoCertificate,
+    SSLVerificationError,
+    WrongCertificate,
+    WrongHost,
+    matches_dns_name,
+    reference_identity,
+)
+
+
+@pytest.fixture
+def certificate(certificates):
+    return lambda name: X509.load_cert(certificates(name))
+
+
+@pytest.mark.parametrize(
+    ("presented", "host"),
+    [
+        ("example.org", "example.org"),
+        ("EXAMPLE.org", "example.ORG"),
+        ("example.org", "example.org."),
+        ("www.example.org", "www.example.org"),
+        ("*.example.org", "www.example.org"),
+        ("*.example.org", "xn--bcher-kva.example.org"),
+        ("*.www.example.org", "a.www.example.org"),
+        # IDNA: names are compared as A-labels.
+        ("xn--bcher-kva.example", "bücher.example"),
+        ("*.xn--bcher-kva.example", "www.bücher.example"),
+        # An underscore is not a host's, yet names with one are in use.
+        ("_sip.example.org", "_sip.example.org"),
+    ],
+)
+def test_a_name_stands_for_the_host(presented, host):
+    assert matches_dns_name(presented, reference_identity(host))
+
+
+@pytest.mark.parametrize(
+    ("presented", "host"),
+    [
+        ("example.org", "www.example.org"),
+        ("www.example.org", "example.org"),
+        ("example.org", "example.com"),
+        # A wildcard is one whole label (RFC 9525, 6.3), ...
+        ("*.example.org", "example.org"),
+        ("*.example.org", "a.b.example.org"),
+        # ... the left-most one, ...
+        ("www.*.org", "www.example.org"),
+        ("*.*.org", "www.example.org"),
+        ("example.*", "example.org"),
+        # ... never a part of a label, ...
+        ("w*.example.org", "www.example.org"),
+        ("*w.example.org", "www.example.org"),
+        ("w*w.example.org", "www.example.org"),
+        ("xn--*.example.org", "xn--bcher-kva.example.org"),
+        ("**.example.org", "www.example.org"),
+        # ... and never all of what a registry gives out.
+        ("*", "localhost"),
+        ("*.", "localhost"),
+        ("*.org", "example.org"),
+        # Text that would be cut, or read in another way.
+        ("example.org\0.example.com", "example.org"),
+        ("example.org ", "example.org"),
+        ("example.org.", "example.org"),
+        ("", "example.org"),
+        ("b\xfccher.example", "bücher.example"),
+    ],
+)
+def test_a_name_does_not_stand_for_the_host(presented, host):
+    assert not matches_dns_name(presented, reference_identity(host))
+
+
+@pytest.mark.parametrize("host", ["", ".", ".example.org", "a..example.org", "*.example.org", "a\0b"])
+def test_what_is_no_host_name_has_no_identity(host):
+    with pytest.raises(ValueError, match="is no host name"):
+        reference_identity(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST", "127.0.0.1", "::1", "0:0:0:0:0:0:0:1", "::1%lo"]
+)
+def test_the_hosts_of_a_certificate_are_recognised(certificate, host):
+    assert Checker()(certificate("server.pem"), host) is True
+
+
+@pytest.mark.parametrize(
+    ("file", "host"),
+    [
+        ("server.pem", "www.localhost"),
+        ("server.pem", "127.0.0.2"),
+        ("server.pem", "::2"),
+        ("server.pem", "::ffff:127.0.0.1"),
+        ("server.pem", ""),
+        ("wildcard.pem", "example.org"),
+        ("wildcard.pem", "a.b.example.org"),
+        ("other_host.pem", "localhost"),
+        # A subjectAltName of whatever kind takes the common name out of play.
+        ("address_only.pem", "localhost"),
+        ("client.pem", "localhost"),
+    ],
+)
+def test_the_certificate_of_another_host_is_refused(certificate, file, host):
+    with pytest.raises(WrongHost):
+        Checker()(certificate(file), host)
+
+
+def test_wildcards_and_international_names_of_a_certificate_count(certificate):
+    check = Checker()
+    assert check(certificate("wildcard.pem"), "www.example.org")
+    assert check(certificate("wildcard.pem"), "bücher.example")
+
+
+def test_the_common_name_counts_only_without_a_subject_alt_name(certificate):
+    assert Checker()(certificate("cn_only.pem"), "localhost")
+    with pytest.raises(WrongHost) as caught:
+        Checker()(certificate("cn_only.pem"), "other.example.org")
+    assert caught.value.fieldName == "commonName"
+    assert str(caught.value) == (
+        "Peer certificate commonName does not match host, "
+        "expected other.example.org, got localhost"
+    )
+
+
+def test_the_common_name_never_counts_when_strict(certificate):
+    with pytest.raises(WrongHost):
+        Checker(strict=True)(certificate("cn_only.pem"), "localhost")
+    assert Checker(strict=True)(certificate("server.pem"), "localhost")
+
+
+def test_the_common_name_is_never_an_address(certificate, certificates, tmp_path):
+    from M2Crypto import ASN1, EVP
+
+    made = X509.X509()
+    made.get_subject().add_entry_by_txt("CN", ASN1.MBSTRING_ASC, "192.0.2.1", -1, -1, 0)
+    made.set_pubkey(EVP.load_key(certificates("ca.key")))
+    assert made.get_subject().CN == "192.0.2.1"
+    with pytest.raises(WrongHost):
+        Checker()(made, "192.0.2.1")
+
+
+def test_the_host_of_the_constructor_holds_where_the_call_gives_none(certificate):
+    check = Checker(host="localhost")
+    assert check(certificate("server.pem"))
+    with pytest.raises(WrongHost):
+        check(certificate("other_host.pem"))
+    assert check(certificate("other_host.pem"), "other.example.org")
+    # The call does not change what was said before.
+    assert check(certificate("server.pem"))
+
+
+def test_without_a_host_a_certificate_is_enough(certificate):
+    assert Checker()(certificate("other_host.pem"))
+    with pytest.raises(NoCertificate):
+        Checker()(None)
+
+
+@pytest.mark.parametrize("digest", ["sha1", "sha256", "sha512"])
+def test_a_fingerprint_is_compared(certificate, digest):
+    server = certificate("server.pem")
+    fingerprint = server.get_fingerprint(digest)
+    pairs = ":".join(fingerprint[at : at + 2] for at in range(0, len(fingerprint), 2))
+    for form in (fingerprint, fingerprint.lower(), pairs):
+        assert Checker(peerCertHash=form, peerCertDigest=digest)(server, "localhost")
+    with pytest.raises(WrongCertificate, match="fingerprint does not match"):
+        Checker(peerCertHash=fingerprint, peerCertDigest=digest)(certificate("other_host.pem"))
+    with pytest.raises(WrongCertificate):
+        Checker(peerCertHash=fingerprint[:-2], peerCertDigest=digest)(server)
+
+
+def test_a_fingerprint_does_not_stand_in_for_the_host(certificate):
+    server = certificate("server.pem")
+    with pytest.raises(WrongHost):
+        Checker(peerCertHash=server.get_fingerprint("sha256"))(server, "other.example.org")
+
+
+def test_the_checker_is_found_under_both_of_its_names():
+    assert SSL.Checker is Checker
+    assert SSL.Checker.Checker is Checker
+    assert SSL.Checker.WrongHost is WrongHost
+    for error in (NoCertificate, WrongCertificate, WrongHost):
+        assert issubclass(error, SSLVerificationError)
+
+
+def test_a_wrong_host_is_in_one_of_two_fields():
+    with pytest.raises(ValueError, match="commonName or subjectAltName"):
+        WrongHost("a", "b", "emailAddress")

@@ -1,0 +1,516 @@
+"""Connections read, write, wait, time out and end, between a client and a server of ours."""
+
+from __future__ import annotations
+
+import gc
+import io
+import socket
+import threading
+import weakref
+
+import pytest
+
+from M2Crypto import BIO, SSL, m2
+
+# ---- the handshake -------------------------------------------------------------------------------
+
+
+def test_client_and_server_agree(connected):
+    client, server = connected
+    assert client.get_version() == server.get_version()
+    assert client.get_cipher().name() == server.get_cipher().name()
+    assert len(client.get_cipher()) in (128, 256)
+    assert client.get_cipher().version() in ("TLSv1.2", "TLSv1.3")
+    assert client.get_peer_cert().get_subject().CN == "localhost"
+    assert server.get_peer_cert() is None
+    assert server.get_peer_cert_chain() is None
+    assert client.verify_ok()
+    assert isinstance(client.get_state(), str)
+    assert client.get_context() is client.ctx
+
+
+@pytest.mark.parametrize("protocol", ["tlsv1", "tlsv1_1", "tlsv1_2", "tlsv1_3"])
+def test_each_version_can_be_spoken(pair, shake, certificates, protocol):
+    try:
+        contexts = [SSL.Context(protocol, weak_crypto=1) for _ in range(2)]
+    except ValueError as error:
+        assert "built without it" in str(error)
+        return
+    contexts[1].load_cert(certificates("server.pem"))
+    client, _ = shake(*pair(*contexts))
+    assert client.get_version().lower().replace(".", "_") == protocol
+
+
+def test_old_versions_need_weak_crypto(pair, shake, certificates):
+    contexts = [SSL.Context("tlsv1"), SSL.Context("tls", weak_crypto=1)]
+    contexts[1].load_cert(certificates("server.pem"))
+    with pytest.raises(SSL.SSLError, match="weak_crypto=1"):
+        shake(*pair(*contexts))
+
+
+def test_the_ciphers_have_forward_secrecy_and_authenticated_peers(pair, contexts):
+    client, _ = pair(*contexts)
+    ciphers = client.get_ciphers()
+    names = [cipher.name() for cipher in ciphers]
+    assert len(ciphers) == len(names) > 0
+    assert client.get_cipher_list() == names[0]
+    assert client.get_cipher_list(len(names)) is None
+    assert all(name.startswith(("TLS_", "ECDHE-", "DHE-")) for name in names)
+    assert all(len(cipher) >= 128 for cipher in ciphers)
+    with pytest.raises(IndexError):
+        ciphers[len(names)]
+
+
+def test_a_connection_has_ciphers_of_its_own(pair, shake, contexts):
+    client, server = pair(*contexts)
+    contexts[0].set_max_proto_version("TLSv1.2")
+    client, server = pair(*contexts)
+    client.set_cipher_list("DHE-RSA-AES128-GCM-SHA256")
+    shake(client, server)
+    assert server.get_cipher().name() == "DHE-RSA-AES128-GCM-SHA256"
+    with pytest.raises(SSL.SSLError, match="no cipher match"):
+        client.set_cipher_list("NONE-SUCH")
+
+
+def test_dh_parameters_can_be_loaded(pair, shake, contexts, certificates):
+    assert contexts[1].set_tmp_dh(certificates("dh.pem")) == 1
+    with BIO.openfile(certificates("dh.pem")) as bio:
+        assert contexts[1].set_tmp_dh(bio) == 1
+    contexts[0].set_max_proto_version("TLSv1.2")
+    contexts[0].set_cipher_list("DHE-RSA-AES256-GCM-SHA384")
+    client, _ = shake(*pair(*contexts))
+    assert client.get_cipher().name() == "DHE-RSA-AES256-GCM-SHA384"
+
+
+def test_the_handshake_can_begin_on_a_socket_that_is_there(contexts):
+    ends = socket.socketpair()
+    server = SSL.Connection(contexts[1], ends[1])
+    server.settimeout(20)
+    accepting = threading.Thread(target=server.handshake_on_existing_socket, args=(True,))
+    accepting.start()
+    with SSL.Connection(contexts[0], ends[0]) as client:
+        client.settimeout(20)
+        client.set1_host("localhost")
+        assert client.handshake_on_existing_socket() == 1
+        accepting.join()
+        assert client.verify_ok()
+        server.close()
+
+
+def test_a_handshake_in_steps_checks_the_host_too(contexts):
+    ends = socket.socketpair()
+    with SSL.Connection(contexts[0], ends[0]) as client, SSL.Connection(contexts[1], ends[1]) as server:
+        client.setblocking(False)
+        server.setblocking(False)
+        client.setup_ssl()
+        client.setup_addr(("other.example.org", 443))
+        client.set_connect_state()
+        assert client.connect_ssl() == -1
+        with pytest.raises(SSL.Checker.WrongHost):
+            for _ in range(20):
+                server.accept_ssl()
+                client.connect_ssl()
+        assert client.closed
+
+
+def test_a_connection_can_go_over_bios(contexts):
+    to_server, to_client = BIO.MemoryBuffer(), BIO.MemoryBuffer()
+    with SSL.Connection(contexts[0]) as client, SSL.Connection(contexts[1]) as server:
+        client.set_post_connection_check_callback(None)
+        client.set_bio(to_client, to_server)
+        server.set_bio(to_server, to_client)
+        # Nobody waits: there is no socket to wait for.
+        outcomes = [(client.connect_ssl(), server.accept_ssl()) for _ in range(5)]
+        assert outcomes[0] == (-1, -1)
+        assert outcomes[-1] == (1, 1)
+        assert client.write(b"hello") == 5
+        assert server.read() == b"hello"
+        assert server.read() is None
+
+
+def test_renegotiation_is_refused(connected):
+    with pytest.raises(SSL.SSLError):
+        connected[0].renegotiate()
+
+
+# ---- reading and writing -------------------------------------------------------------------------
+
+
+def test_reading_gives_at_most_what_was_asked_for(connected):
+    client, server = connected
+    assert client.write(b"hello, world") == 12
+    assert server.read(5) == b"hello"
+    assert server.pending() == 7
+    assert server.recv(100) == b", world"
+    assert server.read(0) == b""
+    with pytest.raises(ValueError, match="negative"):
+        server.read(-1)
+
+
+def test_any_buffer_can_be_written_and_read_into(connected):
+    client, server = connected
+    assert client.sendall(memoryview(b"hello")) == 5
+    assert client.write(bytearray(b", world")) == 7
+    assert client.write(b"") == 0
+    target = bytearray(8)
+    assert server.recv_into(target, 3) == 3
+    assert server.readinto(memoryview(target)[3:]) == 2
+    assert target == b"hello\0\0\0"
+    assert server.recv_into(bytearray()) == 0
+    with pytest.raises(TypeError):
+        client.write("text")
+    with pytest.raises((TypeError, BufferError)):
+        server.recv_into(b"read-only")
+    with pytest.raises(ValueError, match="negative"):
+        server.recv_into(target, -1)
+
+
+def test_a_non_blocking_connection_says_when_it_would_wait(connected):
+    client, server = connected
+    server.setblocking(False)
+    client.setblocking(False)
+    assert server.read() is None
+    assert server.recv_into(bytearray(4)) is None
+    sent = 0
+    data = bytes(1 << 20)
+    while (done := client.write(data[sent % len(data) :])) != -1:
+        sent += done
+    got = 0
+    while (piece := server.read(65536)) is not None:
+        got += len(piece)
+    # A record may be on its way, in part.
+    assert sent - 16384 <= got <= sent
+
+
+def test_waiting_in_vain_is_a_timeout(connected):
+    client, server = connected
+    server.settimeout(0.01)
+    assert server.gettimeout() == 0.01
+    with pytest.raises(SSL.SSLTimeoutError) as caught:
+        server.read()
+    assert isinstance(caught.value, socket.timeout)
+    assert isinstance(caught.value, SSL.SSLError)
+    # Nothing is lost: what comes later is read.
+    client.write(b"hello")
+    server.settimeout(20)
+    assert server.read() == b"hello"
+    with pytest.raises(ValueError, match="0 or more"):
+        server.settimeout(-1)
+
+
+def test_each_direction_can_have_its_timeout(connected):
+    client, server = connected
+    assert server.get_socket_read_timeout() == SSL.timeout(0, 0)
+    server.set_socket_read_timeout(SSL.timeout(0, 5000))
+    assert server.get_socket_read_timeout() == SSL.timeout(0, 5000)
+    with pytest.raises(SSL.SSLTimeoutError):
+        server.read()
+    client.set_socket_write_timeout(SSL.timeout(0, 5000))
+    assert client.get_socket_write_timeout() == SSL.timeout(0, 5000)
+    with pytest.raises(SSL.SSLTimeoutError):
+        client.write(bytes(1 << 24))
+
+
+def test_a_handshake_in_vain_is_a_timeout(pair, contexts):
+    client, _ = pair(*contexts)
+    client.settimeout(0.01)
+    with pytest.raises(SSL.SSLTimeoutError):
+        client.connect_ssl()
+
+
+def test_accepting_in_vain_is_a_timeout(contexts):
+    with SSL.Connection(contexts[1]) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.settimeout(0.01)
+        with pytest.raises(SSL.SSLTimeoutError):
+            listener.accept()
+
+
+def test_one_thread_reads_while_another_writes(connected):
+    # Each side has a writer and a reader, and the writers send more than the sockets hold.
+    size = 3 << 20
+    data = bytes(range(256)) * (size // 256)
+    got = {}
+
+    def read(name, connection):
+        pieces = []
+        left = size
+        while left:
+            pieces.append(connection.read(65536))
+            left -= len(pieces[-1])
+        got[name] = b"".join(pieces)
+
+    threads = [
+        threading.Thread(target=work)
+        for name, connection in zip(("client", "server"), connected)
+        for work in (
+            lambda name=name, connection=connection: read(name, connection),
+            lambda connection=connection: connection.write(data),
+        )
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert got == {"client": data, "server": data}
+
+
+def test_writers_take_turns(connected):
+    client, server = connected
+    # Longer than a record, so that two writers have many occasions to mix their pieces.
+    messages = [bytes([number]) * 100_000 for number in range(4)]
+    threads = [threading.Thread(target=client.write, args=(message,)) for message in messages]
+    for thread in threads:
+        thread.start()
+    whole = b""
+    while len(whole) < 400_000:
+        whole += server.read(65536)
+    for thread in threads:
+        thread.join()
+    assert sorted(whole[at : at + 100_000] for at in range(0, 400_000, 100_000)) == messages
+
+
+# ---- files ---------------------------------------------------------------------------------------
+
+
+def test_a_file_reads_lines_and_keeps_the_connection(connected):
+    client, server = connected
+    client.write(b"one\ntwo\nthree")
+    file = server.makefile("rb")
+    assert isinstance(file, io.BufferedReader)
+    assert file.readline() == b"one\n"
+    # A closed connection lives on for its files.
+    server.close()
+    assert server.fileno() >= 0
+    assert file.readline() == b"two\n"
+    client.close()
+    assert file.read() == b"three"
+    file.close()
+    assert server.fileno() == -1
+
+
+@pytest.mark.parametrize(("mode", "bufsize"), [("rwb", -1), ("rwb", 512), ("rw", -1), ("rwb", 0)])
+def test_a_file_can_be_read_and_written(connected, mode, bufsize):
+    client, server = connected
+    line = b"hello\n" if "b" in mode else "hello\n"
+    with client.makefile(mode, bufsize) as mine, server.makefile(mode, bufsize) as other:
+        mine.write(line)
+        mine.flush()
+        assert other.readline() == line
+        other.write(line)
+        other.flush()
+        assert mine.readline() == line
+    assert not client.closed
+
+
+def test_a_file_is_readable_or_writable_or_both(connected):
+    client, _ = connected
+    with client.makefile() as file:
+        assert file.readable()
+        assert not file.writable()
+    with client.makefile("wb") as file:
+        assert not file.readable()
+        assert file.writable()
+    with pytest.raises(ValueError, match="invalid mode"):
+        client.makefile("a+")
+    assert client.readable()
+    assert client.writable()
+    client.flush()
+
+
+# ---- the end -------------------------------------------------------------------------------------
+
+
+def test_closing_says_so_to_the_peer(connected):
+    client, server = connected
+    client.write(b"bye")
+    client.close()
+    client.close()
+    assert client.closed
+    assert not client.readable()
+    assert not client.writable()
+    assert server.read() == b"bye"
+    assert server.read() == b""
+    assert server.get_shutdown() == SSL.SSL_RECEIVED_SHUTDOWN
+    with pytest.raises(SSL.SSLError, match="closed"):
+        client.read()
+    with pytest.raises(SSL.SSLError, match="closed"):
+        client.connect_ssl()
+
+
+def test_one_half_can_be_shut_down(connected):
+    client, server = connected
+    client.shutdown(socket.SHUT_WR)
+    assert client.get_shutdown() & SSL.SSL_SENT_SHUTDOWN
+    assert server.read() == b""
+    server.write(b"still there")
+    assert client.read() == b"still there"
+    with pytest.raises(SSL.SSLError):
+        client.write(b"too late")
+
+
+def test_an_end_without_close_notify_is_an_error(connected):
+    client, server = connected
+    client.socket.shutdown(socket.SHUT_WR)
+    with pytest.raises(SSL.SSLError, match="unexpected eof while reading") as caught:
+        server.read()
+    assert caught.value.reason == "unexpected eof while reading"
+
+
+def test_the_socket_can_be_left_open(connected):
+    client, server = connected
+    client.close(freeBio=False)
+    assert server.read() == b""
+    client.socket.setblocking(True)
+    client.socket.sendall(b"plain")
+    server.socket.setblocking(True)
+    assert server.socket.recv(5) == b"plain"
+    client.socket.close()
+
+
+def test_what_is_not_tls_is_an_error(pair, contexts):
+    client, server = pair(*contexts)
+    server.socket.send(b"220 mail.example.org ESMTP\r\n")
+    with pytest.raises(SSL.SSLError, match="wrong version number|packet length too long") as caught:
+        for _ in range(3):
+            client.connect_ssl()
+    assert caught.value.library
+    assert m2.err_peek_error() == 0
+
+
+def test_a_connection_that_the_system_ends_is_an_error_of_both_kinds(connected):
+    client, server = connected
+    server.socket.close()
+    with pytest.raises(SSL.SSLSystemError) as caught:
+        for _ in range(3):
+            client.write(b"is somebody there?")
+    assert isinstance(caught.value, OSError)
+    assert isinstance(caught.value, SSL.SSLError)
+    assert caught.value.errno
+    assert caught.value.strerror
+
+
+def test_clearing_makes_ready_for_another_handshake(connected):
+    client, server = connected
+    client.close(freeBio=False)
+    assert client.clear() == 1
+    assert client.get_cipher() is None or client.get_version()
+    client.socket.close()
+
+
+# ---- who holds whom ------------------------------------------------------------------------------
+
+
+def test_a_context_may_go_before_its_connection(certificates):
+    context = SSL.Context()
+    connection = SSL.Connection(context)
+    context.close()
+    context.close()
+    del context
+    gc.collect()
+    assert len(connection.get_ciphers()) > 0
+    connection.close()
+
+
+def test_a_connection_may_go_before_what_it_gave_out(pair, shake, contexts):
+    client, server = shake(*pair(*contexts))
+    certificate = client.get_peer_cert()
+    chain = client.get_peer_cert_chain()
+    cipher = client.get_cipher()
+    ciphers = client.get_ciphers()
+    session = client.get_session()
+    for connection in (client, server):
+        connection.close()
+        m2.ssl_free(connection.ssl)
+    del client, server, connection
+    gc.collect()
+    assert certificate.get_subject().CN == "localhost"
+    assert [member.get_subject().CN for member in chain] == ["localhost"]
+    assert cipher.name() in [one.name() for one in ciphers]
+    assert b"Session-ID" in session.as_text()
+
+
+def test_a_freed_connection_is_an_error_not_a_crash():
+    context = SSL.Context()
+    with SSL.Connection(context) as connection:
+        m2.ssl_free(connection.ssl)
+        with pytest.raises(ValueError, match="freed already"):
+            connection.get_version()
+
+
+def test_a_context_does_not_outlive_its_users():
+    context = SSL.Context()
+    # A callback that leads back to its context, as methods of an application do.
+    context.set_verify(SSL.verify_peer, 9, lambda ok, store: context and ok)
+    context.set_info_callback(lambda where, ret, connection: context)
+    SSL.Connection(context).close()
+    gone = weakref.ref(context)
+    del context
+    gc.collect()
+    assert gone() is None
+
+
+# ---- the socket under it -------------------------------------------------------------------------
+
+
+def test_the_socket_is_within_reach(contexts):
+    with SSL.Connection(contexts[1]) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(5)
+        assert listener.getsockname()[0] == "127.0.0.1"
+        assert listener.fileno() == listener.socket.fileno()
+        assert listener.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) == socket.SOCK_STREAM
+        assert len(listener.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE, 4)) == 4
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        assert listener.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        with pytest.raises(TypeError):
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        with pytest.raises(OSError):
+            listener.getpeername()
+        listener.set_ssl_close_flag(m2.bio_close)
+        with pytest.raises(ValueError, match="bio_close"):
+            listener.set_ssl_close_flag(17)
+
+
+@pytest.mark.parametrize("family", ["AF_INET6", "AF_UNIX"])
+def test_other_families_of_sockets_serve_as_well(contexts, family, tmp_path):
+    if not hasattr(socket, family):
+        pytest.skip(f"this system has no {family}")
+    address = ("::1", 0) if family == "AF_INET6" else str(tmp_path / "socket")
+    with SSL.Connection(contexts[1], family=getattr(socket, family)) as listener:
+        listener.settimeout(20)
+        try:
+            listener.bind(address)
+        except OSError as error:
+            pytest.skip(f"no address of {family}: {error}")
+        listener.listen()
+        server = []
+        accepting = threading.Thread(target=lambda: server.append(listener.accept()[0]))
+        accepting.start()
+        with SSL.Connection(contexts[0], family=getattr(socket, family)) as client:
+            client.settimeout(20)
+            assert client.connect(listener.getsockname()) == 1
+            accepting.join()
+            client.write(b"hello")
+            assert server[0].read() == b"hello"
+            server[0].close()
+
+
+def test_a_server_that_is_not_there_is_the_systems_error(contexts):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with SSL.Connection(contexts[0]) as client, pytest.raises(ConnectionRefusedError):
+        client.connect(("127.0.0.1", port))
+
+
+def test_a_timeout_packs_into_a_timeval():
+    packed = SSL.timeout(5, 250_000).pack()
+    assert len(packed) == SSL.struct_size()
+    assert SSL.struct_to_timeout(packed) == SSL.timeout(5, 250_000)
+    assert hash(SSL.timeout(1)) == hash(SSL.timeout(1, 0))
+    assert SSL.timeout().sec == 600
+    assert repr(SSL.timeout(1, 2)) == "timeout(sec=1, microsec=2)"
+    assert SSL.timeout(1) != 1
+    with pytest.raises(ValueError, match="bytes"):
+        SSL.struct_to_timeout(b"short")

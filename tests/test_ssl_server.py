@@ -1,0 +1,131 @@
+"""Servers on socketserver serve clients one after the other, in threads, and in processes."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import socketserver
+import threading
+
+import pytest
+
+from M2Crypto import SSL
+
+
+class Echo(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.wfile.write(self.rfile.readline())
+
+
+@pytest.fixture
+def serve(contexts):
+    """Start a server in a thread: its address."""
+    with contextlib.ExitStack() as stack:
+
+        def start(kind, handler=Echo):
+            server = kind(("127.0.0.1", 0), handler, contexts[1])
+            server.socket.settimeout(20)
+            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005})
+            thread.start()
+            stack.callback(server.server_close)
+            stack.callback(thread.join)
+            stack.callback(server.shutdown)
+            return server.server_address
+
+        yield start
+
+
+def ask(context, address, line=b"hello\n"):
+    with SSL.Connection(context) as client:
+        client.settimeout(20)
+        client.connect(address)
+        client.write(line)
+        with client.makefile("rb") as file:
+            return file.read()
+
+
+KINDS = [SSL.SSLServer, SSL.ThreadingSSLServer]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_clients_are_served(serve, contexts, kind):
+    address = serve(kind)
+    assert [ask(contexts[0], address) for _ in range(2)] == [b"hello\n", b"hello\n"]
+
+
+def test_a_forking_server_serves_in_processes(certificates):
+    # Threads and forks do not go together, so it is a program of its own.
+    import subprocess
+    import sys
+
+    if not hasattr(SSL, "ForkingSSLServer"):
+        pytest.skip("this system cannot fork")
+    program = f"""
+import socketserver
+from M2Crypto import SSL
+
+class Echo(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.wfile.write(self.rfile.readline())
+
+context = SSL.Context()
+context.load_cert({certificates("server.pem")!r})
+with SSL.ForkingSSLServer(("127.0.0.1", 0), Echo, context) as server:
+    server.socket.settimeout(20)
+    print(server.server_address[1], flush=True)
+    server.handle_request()
+"""
+    arguments = ["-P"] if sys.version_info >= (3, 11) else []
+    with subprocess.Popen(
+        [sys.executable, *arguments, "-c", program], stdout=subprocess.PIPE
+    ) as process:
+        port = int(process.stdout.readline())
+        context = SSL.Context()
+        context.load_verify_locations(certificates("ca.pem"))
+        assert ask(context, ("127.0.0.1", port)) == b"hello\n"
+    assert process.returncode == 0
+
+
+def test_a_slow_client_does_not_hold_up_the_others(serve, contexts):
+    address = serve(SSL.ThreadingSSLServer)
+    # It connects and says nothing.
+    with socket.create_connection(address):
+        assert ask(contexts[0], address) == b"hello\n"
+
+
+def test_a_client_that_does_not_speak_tls_is_one_line(serve, contexts, capfd):
+    address = serve(SSL.SSLServer)
+    with socket.create_connection(address, 20) as client:
+        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        client.settimeout(20)
+        with contextlib.suppress(ConnectionError):
+            while client.recv(100):
+                pass
+    assert ask(contexts[0], address) == b"hello\n"
+    lines = capfd.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("TLS with ('127.0.0.1', ")
+    assert "http request" in lines[0]
+
+
+def test_a_handler_that_raises_is_a_traceback(serve, contexts, capfd):
+    class Broken(socketserver.BaseRequestHandler):
+        def handle(self):
+            raise LookupError("the echo is lost")
+
+    address = serve(SSL.SSLServer, Broken)
+    assert ask(contexts[0], address) == b""
+    assert "LookupError: the echo is lost" in capfd.readouterr().err
+
+
+def test_an_address_that_is_taken_is_an_error(contexts):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        with pytest.raises(OSError, match="[Aa]ddress already in use"):
+            SSL.SSLServer(taken.getsockname(), Echo, contexts[1])
+
+
+def test_a_server_can_be_bound_later(contexts):
+    server = SSL.SSLServer(("127.0.0.1", 0), Echo, contexts[1], bind_and_activate=False)
+    server.server_bind()
+    assert server.server_address[1] != 0
+    server.server_close()

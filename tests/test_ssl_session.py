@@ -1,0 +1,126 @@
+"""A later connection begins where an earlier one agreed, in TLS 1.2 and 1.3."""
+
+from __future__ import annotations
+
+import pytest
+
+from M2Crypto import BIO, SSL, m2
+
+needs_tls13 = pytest.mark.skipif(
+    hasattr(m2, "OPENSSL_NO_TLS1_3"), reason="this OpenSSL was built without TLS 1.3"
+)
+VERSIONS = ["tlsv1_2", pytest.param("tlsv1_3", marks=needs_tls13)]
+
+
+@pytest.fixture
+def agreed(pair, shake, contexts):
+    """A session that a client got from a server."""
+    client, server = shake(*pair(*contexts))
+    # In TLS 1.3 the session comes with the first that is read.
+    server.write(b"hello")
+    assert client.read() == b"hello"
+    assert not client.session_reused()
+    session = client.get_session()
+    client.close()
+    server.close()
+    return session
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_session_is_resumed(pair, shake, contexts, version, request):
+    contexts[0].set_max_proto_version(version)
+    session = request.getfixturevalue("agreed")
+    client, server = pair(*contexts)
+    assert client.set_session(session) == 1
+    shake(client, server)
+    assert client.session_reused()
+    assert server.session_reused()
+    # The certificate is the session's: it is compared with the host again.
+    assert client.get_peer_cert().get_subject().CN == "localhost"
+    assert client.verify_ok()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_server_that_verifies_its_clients_resumes_their_sessions(
+    pair, shake, contexts, certificates, version, request
+):
+    contexts[0].set_max_proto_version(version)
+    contexts[0].load_cert(certificates("client.pem"))
+    contexts[1].load_verify_locations(certificates("ca.pem"))
+    session = request.getfixturevalue("agreed")
+    client, server = pair(*contexts)
+    client.set_session(session)
+    shake(client, server)
+    assert server.session_reused()
+    assert server.get_peer_cert().get_subject().CN == "client"
+
+
+def test_another_servers_session_is_not_resumed(pair, shake, contexts, agreed, certificates):
+    other = SSL.Context()
+    other.load_cert(certificates("server.pem"))
+    client, server = pair(contexts[0], other)
+    client.set_session(agreed)
+    shake(client, server)
+    assert not client.session_reused()
+
+
+def test_contexts_can_agree_whose_sessions_they_resume(contexts):
+    assert contexts[1].set_session_id_ctx(b"shop") == 1
+    with SSL.Connection(contexts[1]) as server:
+        assert server.set_session_id_ctx(bytes(32)) == 1
+        with pytest.raises(SSL.SSLError, match="at most 32 bytes"):
+            server.set_session_id_ctx(bytes(33))
+    with pytest.raises(SSL.SSLError, match="at most 32 bytes"):
+        contexts[1].set_session_id_ctx(bytes(33))
+
+
+def test_a_session_goes_to_a_file_and_comes_back(agreed, tmp_path):
+    buffer = BIO.MemoryBuffer()
+    assert agreed.write_bio(buffer) == 1
+    path = tmp_path / "session.pem"
+    path.write_bytes(buffer.read())
+    loaded = SSL.Session.load_session(str(path))
+    assert loaded.as_der() == agreed.as_der()
+    assert b"SSL-Session:" in loaded.as_text()
+    path.write_text("nothing")
+    with pytest.raises(SSL.SSLError, match="no start line"):
+        SSL.Session.load_session(str(path))
+
+
+def test_a_session_has_a_time_and_a_timeout(agreed):
+    assert agreed.get_time() > 1_700_000_000
+    assert agreed.set_time(1_600_000_000) == 1
+    assert agreed.get_time() == 1_600_000_000
+    assert agreed.set_timeout(60) == 1
+    assert agreed.get_timeout() == 60
+    with pytest.raises(SSL.SSLError, match="negative"):
+        agreed.set_time(-1)
+
+
+def test_a_session_is_made_of_a_session():
+    from M2Crypto.SSL.Session import Session
+
+    with pytest.raises(SSL.SSLError):
+        Session(None)
+
+
+def test_a_context_caches_sessions(agreed):
+    context = SSL.Context()
+    assert context.set_session_cache_mode(m2.SSL_SESS_CACHE_BOTH) == m2.SSL_SESS_CACHE_SERVER
+    assert context.get_session_cache_mode() == m2.SSL_SESS_CACHE_BOTH
+    assert context.add_session(agreed) == 1
+    assert context.add_session(agreed) == 0
+    assert context.remove_session(agreed) == 1
+    assert context.remove_session(agreed) == 0
+    before = context.get_session_timeout()
+    assert context.set_session_timeout(60) == before
+    assert context.get_session_timeout() == 60
+
+
+def test_a_connection_without_a_handshake_has_no_session():
+    with SSL.Connection(SSL.Context()) as connection:
+        assert connection.get_session() is None
+        assert connection.get_cipher() is None
+        assert connection.get_peer_cert() is None
+        assert connection.get_default_session_timeout() > 0
+        assert connection.ssl_get_error(1) == m2.SSL_ERROR_NONE

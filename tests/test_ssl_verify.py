@@ -1,0 +1,247 @@
+"""Certificates are verified in the handshake, and programs can have their say by callbacks."""
+
+from __future__ import annotations
+
+import pytest
+
+from M2Crypto import SSL, X509, m2
+from M2Crypto.SSL import cb
+
+
+@pytest.fixture
+def client_context(certificates):
+    context = SSL.Context()
+    context.load_verify_locations(certificates("ca.pem"))
+    return context
+
+
+@pytest.fixture
+def server_of(certificates):
+    def make(certificate):
+        context = SSL.Context()
+        context.load_cert_chain(certificates(certificate))
+        return context
+
+    return make
+
+
+# ---- callbacks of both styles --------------------------------------------------------------------
+
+
+def test_a_callback_sees_the_chain_from_the_ca_down(pair, shake, contexts):
+    seen = []
+
+    def callback(ok, store):
+        assert isinstance(store, X509.X509_Store_Context)
+        seen.append((ok, store.get_error_depth(), store.get_current_cert().get_subject().CN))
+        return ok
+
+    contexts[0].set_verify(SSL.verify_peer, 9, callback)
+    shake(*pair(*contexts))
+    assert list(dict.fromkeys(seen)) == [(1, 1, "Test CA"), (1, 0, "localhost")]
+
+
+def test_a_callback_of_the_older_style_gets_handles(pair, shake, contexts):
+    seen = []
+
+    def callback(ssl_ctx_ptr, x509_ptr, errnum, errdepth, ok):
+        seen.append((ssl_ctx_ptr, X509.X509(x509_ptr).get_subject().CN, errnum, errdepth, ok))
+        return ok
+
+    contexts[0].set_verify(SSL.verify_peer, 9, callback)
+    shake(*pair(*contexts))
+    assert seen[-1] == (contexts[0].ctx, "localhost", m2.X509_V_OK, 0, 1)
+
+
+def test_a_callback_can_let_a_fault_pass(pair, shake, client_context, server_of):
+    client_context.set_verify(SSL.verify_peer, 9, lambda ok, store: True)
+    client, _ = shake(*pair(client_context, server_of("self_signed.pem")))
+    # The fault is still told.
+    assert client.get_verify_result() == m2.X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT
+    assert not client.verify_ok()
+
+
+def test_a_callback_can_refuse_what_openssl_found_good(pair, shake, contexts):
+    contexts[0].set_verify(SSL.verify_peer, 9, lambda ok, store: False)
+    with pytest.raises(SSL.SSLError, match="certificate verify failed"):
+        shake(*pair(*contexts))
+
+
+@pytest.mark.parametrize("style", [2, 5])
+def test_what_a_callback_raises_reaches_the_caller(pair, shake, contexts, style):
+    def raises(*arguments):
+        raise LookupError("the list of friends is lost")
+
+    def new(ok, store):
+        raises()
+
+    def old(ssl_ctx_ptr, x509_ptr, errnum, errdepth, ok):
+        raises()
+
+    contexts[0].set_verify(SSL.verify_peer, 9, new if style == 2 else old)
+    with pytest.raises(LookupError, match="the list of friends is lost"):
+        shake(*pair(*contexts))
+    assert m2.err_peek_error() == 0
+
+
+def test_what_a_callback_raises_reaches_the_caller_of_a_waiting_handshake(stdlib_server, contexts):
+    def callback(ok, store):
+        raise KeyboardInterrupt
+
+    contexts[0].set_verify(SSL.verify_peer, 9, callback)
+    server = stdlib_server()
+    with SSL.Connection(contexts[0]) as client, pytest.raises(KeyboardInterrupt):
+        client.settimeout(20)
+        client.connect(("127.0.0.1", server.port))
+
+
+def test_each_context_calls_its_own_callback(pair, shake, contexts, certificates):
+    called = []
+    others = SSL.Context()
+    others.load_verify_locations(certificates("ca.pem"))
+    contexts[0].set_verify(SSL.verify_peer, 9, lambda ok, store: called.append("one") or ok)
+    others.set_verify(SSL.verify_peer, 9, lambda ok, store: called.append("two") or ok)
+    first, second = pair(*contexts), pair(others, contexts[1])
+    shake(*first)
+    assert set(called) == {"one"}
+    called.clear()
+    shake(*second)
+    assert set(called) == {"two"}
+
+
+def test_the_store_context_is_spent_when_the_callback_returns(pair, shake, contexts):
+    kept = []
+    contexts[0].set_verify(SSL.verify_peer, 9, lambda ok, store: kept.append(store) or ok)
+    shake(*pair(*contexts))
+    with pytest.raises(ValueError, match="freed already"):
+        kept[0].get_error()
+
+
+def test_a_callback_can_be_taken_away(pair, shake, contexts):
+    called = []
+    contexts[0].set_verify(SSL.verify_peer, 9, lambda ok, store: called.append(ok) or ok)
+    contexts[0].set_verify(SSL.verify_peer, 9)
+    shake(*pair(*contexts))
+    assert called == []
+
+
+def test_a_callback_takes_two_arguments_or_five():
+    context = SSL.Context()
+    with pytest.raises(TypeError, match="takes \\(ok, store\\)"):
+        context.set_verify(SSL.verify_peer, 9, lambda one: one)
+    # Whoever takes any number gets two.
+    context.set_verify(SSL.verify_peer, 9, lambda *arguments: arguments[0])
+
+
+def test_the_depth_of_a_chain_is_limited(pair, shake, client_context, server_of):
+    client_context.set_verify(SSL.verify_peer, 0)
+    with pytest.raises(SSL.SSLError, match="certificate verify failed"):
+        shake(*pair(client_context, server_of("chain.pem")))
+    client_context.set_verify(SSL.verify_peer, 1)
+    client, _ = shake(*pair(client_context, server_of("chain.pem")))
+    assert client.verify_ok()
+
+
+# ---- callbacks that are ready to use -------------------------------------------------------------
+
+
+def test_an_unknown_ca_passes_where_the_context_allows_it(pair, shake, client_context, server_of):
+    client_context.set_verify(SSL.verify_peer, 9, cb.ssl_verify_callback)
+    assert not client_context.get_allow_unknown_ca()
+    with pytest.raises(SSL.SSLError, match="certificate verify failed"):
+        shake(*pair(client_context, server_of("self_signed.pem")))
+    client_context.set_allow_unknown_ca(1)
+    shake(*pair(client_context, server_of("self_signed.pem")))
+    # Nothing but unknown CAs passes.
+    with pytest.raises(SSL.SSLError, match="certificate has expired"):
+        shake(*pair(client_context, server_of("expired.pem")))
+
+
+def test_unknown_cas_pass_the_callback_that_says_so(pair, shake, client_context, server_of):
+    client_context.set_verify(SSL.verify_peer, 9, cb.ssl_verify_callback_allow_unknown_ca)
+    shake(*pair(client_context, server_of("self_signed.pem")))
+    with pytest.raises(SSL.SSLError, match="certificate has expired"):
+        shake(*pair(client_context, server_of("expired.pem")))
+
+
+def test_the_stub_lets_openssls_findings_stand(pair, shake, client_context, server_of):
+    client_context.set_verify(SSL.verify_peer, 9, cb.ssl_verify_callback_stub)
+    shake(*pair(client_context, server_of("server.pem")))
+    with pytest.raises(SSL.SSLError, match="certificate verify failed"):
+        shake(*pair(client_context, server_of("self_signed.pem")))
+
+
+# ---- post-connection checks ----------------------------------------------------------------------
+
+
+def test_a_check_of_ones_own_is_asked_after_the_handshake(pair, shake, contexts):
+    asked = []
+    client, server = pair(*contexts)
+
+    def check(certificate, host):
+        asked.append((certificate.get_subject().CN, host))
+        return True
+
+    client.set_post_connection_check_callback(check)
+    client.set1_host("localhost")
+    shake(client, server)
+    client.connect_ssl()
+    assert asked == [("localhost", "localhost")]
+
+
+def test_a_check_that_says_no_closes_the_connection(pair, shake, contexts):
+    client, server = pair(*contexts)
+    client.set_post_connection_check_callback(lambda certificate, host: False)
+    with pytest.raises(SSL.Checker.SSLVerificationError, match="post connection check failed"):
+        shake(client, server)
+    assert client.closed
+
+
+def test_a_class_of_connections_can_do_without_a_check(stdlib_server, contexts):
+    class Trusting(SSL.Connection):
+        clientPostConnectionCheck = None  # noqa: N815
+
+    server = stdlib_server("other_host.pem")
+    with Trusting(contexts[0]) as client:
+        client.settimeout(20)
+        assert client.connect(("localhost", server.port)) == 1
+
+
+# ---- watching ------------------------------------------------------------------------------------
+
+
+def test_an_info_callback_sees_the_steps_of_a_handshake(pair, shake, contexts):
+    seen = []
+
+    def callback(where, ret, ssl_ptr):
+        seen.append((where, m2.ssl_get_state_v(ssl_ptr)))
+
+    contexts[0].set_info_callback(callback)
+    shake(*pair(*contexts))
+    steps = [where for where, _ in seen]
+    assert m2.SSL_CB_HANDSHAKE_START in steps
+    assert m2.SSL_CB_HANDSHAKE_DONE in steps
+    assert all(isinstance(state, str) for _, state in seen)
+    seen.clear()
+    contexts[0].set_info_callback(None)
+    shake(*pair(*contexts))
+    assert seen == []
+
+
+def test_what_an_info_callback_raises_reaches_the_caller(pair, contexts):
+    def callback(where, ret, ssl_ptr):
+        raise LookupError("the log is full")
+
+    contexts[0].set_info_callback(callback)
+    client, _ = pair(*contexts)
+    with pytest.raises(LookupError, match="the log is full"):
+        client.connect_ssl()
+
+
+def test_the_usual_info_callback_writes_the_steps(pair, shake, client_context, server_of, capsys):
+    client_context.set_info_callback()
+    with pytest.raises(SSL.SSLError):
+        shake(*pair(client_context, server_of("self_signed.pem")))
+    lines = capsys.readouterr().err.splitlines()
+    assert any(line.startswith("LOOP: SSL connect: ") for line in lines)
+    assert "ALERT: write: fatal: unknown CA" in lines
