@@ -12,8 +12,6 @@ from typing import IO, TYPE_CHECKING, Callable
 from M2Crypto import m2
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from M2Crypto._m2crypto import BIO as BIOHandle
     from M2Crypto._m2crypto import Buffer
 
@@ -155,12 +153,7 @@ class BIO:
     def __enter__(self) -> BIO:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *args: object) -> None:
         self.close()
 
 
@@ -211,7 +204,9 @@ class File(BIO):
         """
         pyfile = _open(pyfile_arg, mode) if isinstance(pyfile_arg, (str, bytes)) else pyfile_arg
         if not hasattr(pyfile, "fileno"):
-            raise TypeError(f"{type(pyfile).__name__} has no descriptor; read it into a MemoryBuffer")
+            raise TypeError(
+                f"{type(pyfile).__name__} has no descriptor; read it into a MemoryBuffer"
+            )
         if pyfile.writable():
             pyfile.flush()
         elif pyfile.seekable():

@@ -20,7 +20,7 @@ from ci import extension, manifest, plan, prefixes, process
 from ci.problem import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 STUB = extension.ROOT / "M2Crypto" / "_m2crypto.pyi"
 
@@ -43,12 +43,13 @@ def __getattr__(name: str) -> int: ...
 PYTHON_TYPES = {
     **dict.fromkeys(
         ("int", "long", "long long", "unsigned int", "unsigned long", "unsigned long long",
-         "size_t", "uint64_t", "m2_status", "m2_verdict", "m2_number"),
+         "size_t", "uint64_t"),
         "int",
     ),
     "double": "float",
     "void": "None",
     "m2_buffer": "Buffer",
+    "m2_target": "bytearray | memoryview",
     "m2_bytes": "bytes",
     "m2_callback": "Callable[..., object] | None",
     "p.q(const).char": "str",
@@ -80,14 +81,16 @@ def _handle(swig_type: str) -> str | None:
     return swig_type.removeprefix("p.").removeprefix("q(const).").removeprefix("struct ")
 
 
-def _python_type(swig_type: str) -> str:
+def _python_type(swig_type: str, aliases: Mapping[str, str]) -> str:
     swig_type = swig_type.removeprefix("q(const).")
     handle = _handle(swig_type)
     if handle is not None:
         return handle
-    if swig_type not in PYTHON_TYPES:
-        raise Problem(f"ci/stubs.py: PYTHON_TYPES does not say what the C type {swig_type} is")
-    return PYTHON_TYPES[swig_type]
+    if swig_type in PYTHON_TYPES:
+        return PYTHON_TYPES[swig_type]
+    if swig_type in aliases:
+        return _python_type(aliases[swig_type], aliases)
+    raise Problem(f"ci/stubs.py: PYTHON_TYPES does not say what the C type {swig_type} is")
 
 
 def _result_type(attributes: dict[str, str]) -> str:
@@ -95,13 +98,20 @@ def _result_type(attributes: dict[str, str]) -> str:
     return pointers + attributes["type"] if pointers else attributes["type"]
 
 
-def _function(element: ET.Element) -> Function | None:
+def _takes_none(parameter: Mapping[str, str]) -> bool:
+    """What the typemaps say: text is checked for NULL, the others ask for None themselves."""
+    if parameter["type"] == "p.q(const).char":
+        return not parameter.get("tmap_check")
+    return "Py_None" in parameter.get("tmap_in", "") and parameter["type"] != "m2_callback"
+
+
+def _function(element: ET.Element, aliases: Mapping[str, str]) -> Function | None:
     """The function that a declaration of SWIG's parse tree makes; None when it makes none."""
     attributes = _attributes(element)
     if attributes.get("view") != "globalfunctionHandler":
         return None
     result = _result_type(attributes)
-    returned = _python_type(result)
+    returned = _python_type(result, aliases)
     if _handle(result) is not None and "Py_None" in attributes.get("tmap_out", ""):
         returned += " | None"
     parameters = []
@@ -110,11 +120,11 @@ def _function(element: ET.Element) -> Function | None:
         facts = _attributes(parameter)
         if facts["type"] == "void":
             continue
-        kind = _python_type(facts["type"])
+        kind = _python_type(facts["type"], aliases)
         handles.append(_handle(facts["type"]))
-        name = facts.get("name") or f"argument{number}"
-        if name == "OPTIONAL":
+        if _takes_none(facts):
             kind += " | None"
+        name = facts.get("name") or f"argument{number}"
         parameters.append(f"{name if name.islower() else f'argument{number}'}: {kind}")
     if parameters:
         parameters.append("/")
@@ -125,8 +135,11 @@ def _function(element: ET.Element) -> Function | None:
 
 def functions_of(tree: Path) -> list[Function]:
     """The functions in SWIG's parse tree, an XML file."""
-    declarations = ET.parse(tree).getroot().iter("cdecl")  # noqa: S314  (SWIG wrote it just now)
-    return [found for element in declarations if (found := _function(element)) is not None]
+    declarations = list(ET.parse(tree).getroot().iter("cdecl"))  # noqa: S314  (SWIG's own)
+    facts = [_attributes(element) for element in declarations]
+    aliases = {each["name"]: each["type"] for each in facts if each.get("storage") == "typedef"}
+    found = (_function(element, aliases) for element in declarations)
+    return [function for function in found if function is not None]
 
 
 def parse(prefix: Path, at: Path) -> list[Function]:

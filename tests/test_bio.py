@@ -17,7 +17,9 @@ def test_memory_is_read_once():
     assert len(buffer) == 0
 
 
-@pytest.mark.parametrize("data", [b"", b"x", bytes(range(256)) * 1000, bytearray(b"y"), memoryview(b"z")])
+@pytest.mark.parametrize(
+    "data", [b"", b"x", bytes(range(256)) * 1000, bytearray(b"y"), memoryview(b"z")]
+)
 def test_memory_gives_back_what_it_got(data):
     assert BIO.MemoryBuffer(data).read() == bytes(data)
 
