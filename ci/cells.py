@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from ci import (
     wheels,
 )
 from ci.interpreters import Interpreter
-from ci.manifest import Manifest
+from ci.manifest import Build, Manifest
 from ci.plan import Cell
 from ci.problem import Problem
 from ci.results import NotRun
@@ -160,35 +160,56 @@ def _bench(
 ) -> Bench:
     """Make, or find in the cache, everything these cells need."""
     root = store.cache_root()
-    installed = prefixes.ensure({cell.build.name: cell.build for cell in cells}.values())
-    builders = wheels.builders(found.values())
-    requests = [_request(cell, installed, found, builders) for cell in cells]
     requirements = environments.group(PROJECT / "pyproject.toml", "tests")
     used = dict.fromkeys(cell.python for cell in cells)
+    sources = wheels.digest(PROJECT, TESTED)
+    made = _wheels(cells, known, found)
     pythons = process.in_threads(
         lambda each: environments.ensure(root, "tests", found[each], requirements), used, _jobs()
     )
     return Bench(
-        sources=wheels.digest(PROJECT, TESTED),
+        sources=sources,
         arguments=tuple(_absolute(argument) for argument in arguments),
-        wheels=dict(zip((cell.id for cell in cells), _wheels(requests, known), strict=True)),
+        wheels=made,
         pythons=dict(zip(used, pythons, strict=True)),
     )
 
 
-def _request(
-    cell: Cell,
-    installed: Mapping[str, Path],
-    found: Mapping[str, Interpreter],
-    builders: Mapping[str, Interpreter],
-) -> wheels.Request:
-    name = cell.build.name
-    return wheels.Request(name, installed[name], builders[wheels.abi(found[cell.python])])
+def _wheels(
+    cells: Sequence[Cell], known: Manifest, found: Mapping[str, Interpreter]
+) -> dict[str, Wheel | Problem]:
+    """The wheel of each cell by its id, or why there is none."""
+    installed = _prefixes({cell.build.name: cell.build for cell in cells}.values())
+    builders = wheels.builders(found.values())
+    made: dict[str, Wheel | Problem] = {}
+    requests: dict[str, wheels.Request] = {}
+    for cell in cells:
+        prefix = installed[cell.build.name]
+        if isinstance(prefix, Problem):
+            made[cell.id] = prefix
+        else:
+            builder = builders[wheels.abi(found[cell.python])]
+            requests[cell.id] = wheels.Request(cell.build.name, prefix, builder)
+    built = wheels.ensure(requests.values(), known.swig, instrumented=True)
+    return made | {cell: built[request.label] for cell, request in requests.items()}
 
 
-def _wheels(requests: Sequence[wheels.Request], known: Manifest) -> list[Wheel | Problem]:
-    made = wheels.ensure(requests, known.swig, instrumented=True)
-    return [made[request.label] for request in requests]
+def _prefixes(builds: Iterable[Build]) -> dict[str, Path | Problem]:
+    """The prefix of each build by its name; where some cannot be had, why, and the other ones.
+
+    A tarball that has gone from every source must not keep the rest of the matrix from running.
+    """
+    chosen = list(builds)
+    try:
+        return dict(prefixes.ensure(chosen))
+    except Problem as problem:
+        there = {build.name: prefixes.find(build) for build in chosen}
+        if not any(there.values()):
+            raise
+        progress.say(f"error: {problem}")
+        absent = ", ".join(name for name, prefix in there.items() if not prefix)
+        why = Problem(f"OpenSSL {absent} cannot be had, as said above")
+        return {name: prefix or why for name, prefix in there.items()}
 
 
 def _absolute(argument: str) -> str:

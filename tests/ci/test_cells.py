@@ -151,6 +151,31 @@ def test_a_cell_whose_extension_does_not_build_fails_and_the_other_one_runs(
     assert f"FAILED  {CELL_NO_EC.id}" in printed
 
 
+def test_a_build_that_cannot_be_had_fails_its_cells_and_the_other_ones_run(
+    project: Path,
+    bench: MakeBench,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def ensure(_: object) -> dict[str, Path]:
+        raise Problem("openssl-3.5.tar.gz: no source has it")
+
+    there = {"3.5": Path("/p/3.5"), "3.5-no-ec": None}
+    monkeypatch.setattr(prefixes, "ensure", ensure)
+    monkeypatch.setattr(prefixes, "find", lambda build: there[build.name])
+    outcomes = cells._run_all([CELL, CELL_NO_EC], bench())
+
+    assert [outcome.why for outcome in outcomes] == [
+        "",
+        "OpenSSL 3.5-no-ec cannot be had, as said above",
+    ]
+    assert "no source has it" in capsys.readouterr().err
+
+    there["3.5"] = None
+    with pytest.raises(Problem, match="no source has it"):
+        bench()
+
+
 def test_ones_own_variables_do_not_reach_a_cell(
     project: Path, bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
