@@ -12,6 +12,7 @@
 #include "m2.h"
 #include "handle.h"
 #include "raise.h"
+#include "text.h"
 %}
 
 %ignore m2_buffer;

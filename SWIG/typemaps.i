@@ -70,14 +70,20 @@
         PyBuffer_Release(&view$argnum);
 }
 
-/* Text may not be NULL: OpenSSL reads strings without looking. */
-%typemap(check, noblock=1) const char * {
-    if ($1 == NULL) {
-        PyErr_SetString(PyExc_TypeError, "$symname: argument $argnum is text, not None");
+%typemap(in, noblock=1) const char * {
+    $1 = (char *)m2_text_get($input, "$symname");
+    if ($1 == NULL)
         SWIG_fail;
+}
+%typemap(in, noblock=1) const char *OPTIONAL {
+    $1 = NULL;
+    if ($input != Py_None) {
+        $1 = (char *)m2_text_get($input, "$symname");
+        if ($1 == NULL)
+            SWIG_fail;
     }
 }
-%typemap(check) const char *OPTIONAL "";
+%typemap(freearg) const char *, const char *OPTIONAL "";
 
 %typemap(in) m2_callback {
     if ($input != Py_None && !PyCallable_Check($input)) {

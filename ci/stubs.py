@@ -99,9 +99,7 @@ def _result_type(attributes: dict[str, str]) -> str:
 
 
 def _takes_none(parameter: Mapping[str, str]) -> bool:
-    """What the typemaps say: text is checked for NULL, the others ask for None themselves."""
-    if parameter["type"] == "p.q(const).char":
-        return not parameter.get("tmap_check")
+    """What the typemaps say: those that take None ask for it. A callback's type has it already."""
     return "Py_None" in parameter.get("tmap_in", "") and parameter["type"] != "m2_callback"
 
 

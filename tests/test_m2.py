@@ -86,6 +86,23 @@ def test_a_handle_frees_what_it_holds_when_it_goes():
     assert m2.bio_read(handle, 4) == b"data"
 
 
-def test_text_arguments_refuse_none():
-    with pytest.raises(TypeError, match="is text, not None"):
+def test_text_arguments_refuse_none_and_bytes():
+    with pytest.raises(TypeError, match="expected text, not <class 'NoneType'>"):
         m2.rand_load_file(None, 1)
+    with pytest.raises(TypeError, match="expected text, not <class 'bytes'>"):
+        m2.rand_load_file(b"file", 1)
+
+
+def test_text_with_a_nul_is_refused_whole():
+    with pytest.raises(ValueError, match="rand_load_file: the text has a NUL in it"):
+        m2.rand_load_file("file\0.pem", 1)
+
+
+def test_buffers_are_bytes_or_their_like():
+    with pytest.raises(TypeError, match="bytes-like"):
+        m2.bin_to_bn("text")
+
+
+def test_a_callback_is_a_callable_or_none():
+    with pytest.raises(TypeError, match="is a callable or None"):
+        m2.pkey_read_pem(m2.bio_new_mem(), "secret")

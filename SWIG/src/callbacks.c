@@ -1,7 +1,7 @@
 /*
  * Callbacks from OpenSSL into Python. They run with the GIL acquired, whether or not the call that
- * they happen in released it, and they leave an exception where the caller finds it: in the thread's
- * error indicator, which the wrapper looks at before it looks at OpenSSL's error queue.
+ * they happen in released it, and they leave an exception where the caller finds it: in the
+ * thread's error indicator, which the wrapper looks at before it looks at OpenSSL's error queue.
  */
 #include <Python.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /*
  * Handles: how Python holds an OpenSSL object. A handle is a capsule that owns one reference to its
- * object and gives it back when the capsule dies, so no order of deletion on Python's side can leave
- * a pointer to freed memory. Every function that hands out an object therefore hands out a reference
- * of its own (X_up_ref or X_dup).
+ * object and gives it back when the capsule dies, so no order of deletion on Python's side can
+ * leave a pointer to freed memory. Every function that hands out an object therefore hands out a
+ * reference of its own (X_up_ref or X_dup).
  */
 #ifndef M2_HANDLE_H
 #define M2_HANDLE_H

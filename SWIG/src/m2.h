@@ -2,8 +2,8 @@
  * What every area of the binding shares: the values that cross between Python and C, how a function
  * says that it failed, and the callbacks that may run Python.
  *
- * The functions of an area are declared in its own header (evp.h, ssl.h, ...). SWIG and the compiler
- * read the same header, so a declaration stands once.
+ * The functions of an area are declared in its own header (evp.h, ssl.h, ...). SWIG and the
+ * compiler read the same header, so a declaration stands once.
  */
 #ifndef M2_H
 #define M2_H
@@ -22,8 +22,8 @@
 /* OpenSSL's usual verdict: 1 (or more) is success; 0 and less raise the area's exception. */
 typedef int m2_status;
 
-/* The answer to a question: 1 is yes, 0 is no (whatever it left in the error queue is dropped), less
- * than 0 raises the area's exception. */
+/* The answer to a question: 1 is yes, 0 is no (whatever it left in the error queue is dropped),
+ * less than 0 raises the area's exception. */
 typedef int m2_verdict;
 
 /* A number, such as a length or a count, whose values below 0 raise the area's exception. */
@@ -56,7 +56,8 @@ m2_bytes m2_bytes_new(size_t length);
 /* A copy of what a memory BIO holds; the BIO is freed. A NULL BIO gives the failed value. */
 m2_bytes m2_bytes_from_bio(BIO *bio);
 /* The DER of an object, by its i2d function: M2_DER(X509, certificate). */
-#define M2_DER(TYPE, object) m2_bytes_from_i2d((int (*)(const void *, unsigned char **))i2d_##TYPE, object)
+#define M2_DER(TYPE, object)                                                                       \
+    m2_bytes_from_i2d((int (*)(const void *, unsigned char **))i2d_##TYPE, object)
 m2_bytes m2_bytes_from_i2d(int (*i2d)(const void *, unsigned char **), const void *object);
 void m2_bytes_free(m2_bytes *bytes);
 
@@ -66,8 +67,8 @@ int m2_fits_int(size_t length);
 /* Queue an error of the binding's own, so that the caller raises it like OpenSSL's. */
 void m2_error(const char *message);
 
-/* pem_password_cb that asks the callable `callback` (NULL: there is no passphrase, and none is asked
- * for on the terminal). The callable gets rwflag and returns str or bytes. */
+/* pem_password_cb that asks the callable `callback` (NULL: there is no passphrase, and none is
+ * asked for on the terminal). The callable gets rwflag and returns str or bytes. */
 int m2_password(char *buffer, int size, int writing, void *callback);
 
 /* Acquire the GIL and call `callback` with ints; less than 0 when it raised, else the truth of what
