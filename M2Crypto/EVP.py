@@ -487,7 +487,7 @@ class PKey:
         """Hold an RSA key, shared with `rsa` whatever `capture` is: 1.
 
         Raises:
-            RSAError: the key is not complete.
+            EVPError: the key is not complete.
         """
         self.pkey = m2.pkey_from_rsa(rsa.rsa)
         return 1

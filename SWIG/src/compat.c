@@ -1,6 +1,8 @@
 /*
  * What OpenSSL 1.1.1 and 3.x do in different ways: a body for either.
  */
+#include <string.h>
+
 #include "compat.h"
 
 #include <openssl/rsa.h>
@@ -69,6 +71,8 @@ static const BIGNUM *borrowed_number(EVP_PKEY *pkey, m2_key_number which)
 #ifndef OPENSSL_NO_DSA
     if (type == EVP_PKEY_DSA && which == M2_DSA_PUBLIC)
         number = DSA_get0_pub_key(EVP_PKEY_get0_DSA(pkey));
+    else if (type == EVP_PKEY_DSA && which == M2_DSA_PRIVATE)
+        number = DSA_get0_priv_key(EVP_PKEY_get0_DSA(pkey));
 #endif
 #ifndef OPENSSL_NO_EC
     if (type == EVP_PKEY_EC && which == M2_EC_PRIVATE)
@@ -82,6 +86,13 @@ BIGNUM *m2_pkey_number(const EVP_PKEY *pkey, m2_key_number which)
     const BIGNUM *number = borrowed_number((EVP_PKEY *)pkey, which);
 
     return number == NULL ? NULL : BN_dup(number);
+}
+
+int m2_pkey_has_own_digest(EVP_PKEY *pkey)
+{
+    int nid = NID_undef;
+
+    return EVP_PKEY_get_default_digest_nid(pkey, &nid) == 2 && nid == NID_undef;
 }
 
 EVP_PKEY *m2_rsa_from_numbers(const BIGNUM *modulus, const BIGNUM *exponent)
@@ -208,6 +219,7 @@ BIGNUM *m2_pkey_number(const EVP_PKEY *pkey, m2_key_number which)
                    {"RSA", OSSL_PKEY_PARAM_RSA_E},
                    {"RSA", OSSL_PKEY_PARAM_RSA_D},
                    {"DSA", OSSL_PKEY_PARAM_PUB_KEY},
+                   {"DSA", OSSL_PKEY_PARAM_PRIV_KEY},
                    {"EC", OSSL_PKEY_PARAM_PRIV_KEY}};
     BIGNUM *number = NULL;
 
@@ -219,6 +231,14 @@ BIGNUM *m2_pkey_number(const EVP_PKEY *pkey, m2_key_number which)
     EVP_PKEY_get_bn_param(pkey, NUMBERS[which].name, &number);
     ERR_pop_to_mark();
     return number;
+}
+
+int m2_pkey_has_own_digest(EVP_PKEY *pkey)
+{
+    char name[64] = "";
+
+    return EVP_PKEY_get_default_digest_name(pkey, name, sizeof(name)) == 2
+           && strcmp(name, SN_undef) == 0;
 }
 
 EVP_PKEY *m2_rsa_from_numbers(const BIGNUM *modulus, const BIGNUM *exponent)

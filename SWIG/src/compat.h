@@ -41,11 +41,15 @@ typedef enum {
     M2_RSA_EXPONENT,
     M2_RSA_PRIVATE,
     M2_DSA_PUBLIC,
+    M2_DSA_PRIVATE,
     M2_EC_PRIVATE
 } m2_key_number;
 
 /* A copy, for BN_clear_free; NULL, with no error queued, when the key has no such number. */
 BIGNUM *m2_pkey_number(const EVP_PKEY *pkey, m2_key_number which);
+
+/* Does the key bring its own digest, as Ed25519 does? */
+int m2_pkey_has_own_digest(EVP_PKEY *pkey);
 
 /* A public RSA key. */
 EVP_PKEY *m2_rsa_from_numbers(const BIGNUM *modulus, const BIGNUM *exponent);

@@ -74,6 +74,18 @@ m2_ec *m2_ec_key_gen_key(m2_ec *parameters)
     return key;
 }
 
+/* A public key that was read, which may be NULL (failed), unless its point is none of the curve's,
+ * or is the one at infinity (SEC 1, 3.2.2.1). */
+static EVP_PKEY *on_its_curve(EVP_PKEY *key)
+{
+    if (key == NULL || m2_ec_key_check_key(key) == 1)
+        return key;
+    ERR_clear_error();
+    m2_error("the point is not a public key on the curve");
+    EVP_PKEY_free(key);
+    return NULL;
+}
+
 m2_ec *m2_ec_key_from_pubkey_der(m2_buffer der)
 {
     const unsigned char *at = der.data;
@@ -87,7 +99,7 @@ m2_ec *m2_ec_key_from_pubkey_der(m2_buffer der)
         EVP_PKEY_free(key);
         key = NULL;
     }
-    return only_ec(key);
+    return on_its_curve(only_ec(key));
 }
 
 /* An own copy of the point, which X509_PUBKEY_set0_param takes. */
@@ -157,7 +169,7 @@ m2_ec *m2_ec_key_read_bio(BIO *bio, m2_callback passphrase)
 
 m2_ec *m2_ec_key_read_pubkey(BIO *bio)
 {
-    return only_ec(PEM_read_bio_PUBKEY(bio, NULL, m2_password, NULL));
+    return on_its_curve(only_ec(PEM_read_bio_PUBKEY(bio, NULL, m2_password, NULL)));
 }
 
 m2_status m2_ec_key_write_bio(m2_ec *key, BIO *bio, const EVP_CIPHER *cipher,

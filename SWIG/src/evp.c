@@ -370,8 +370,8 @@ m2_status m2_cipher_set_tag(EVP_CIPHER_CTX *context, m2_buffer tag)
         EVP_CIPHER_CTX_set_app_data(context, context);
         return 1;
     }
-    if (ERR_peek_error() == 0)
-        m2_error("a tag is set before decrypting, and is at most 16 bytes");
+    ERR_clear_error();
+    m2_error("a tag is set to decrypt, before the end, and is at most 16 bytes");
     return 0;
 }
 
@@ -386,8 +386,10 @@ m2_bytes m2_cipher_get_tag(EVP_CIPHER_CTX *context, int length)
     if (tag.data != NULL
         && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, length, tag.data) != 1)
         m2_bytes_free(&tag);
-    if (tag.data == NULL && ERR_peek_error() == 0)
-        m2_error("there is no tag of this length, or not yet: it is there after final, when encrypting");
+    if (tag.data == NULL) {
+        ERR_clear_error();
+        m2_error("there is no tag of this length: encrypting makes one of 16 bytes, in final");
+    }
     return tag;
 }
 
@@ -423,9 +425,33 @@ EVP_PKEY *m2_pkey_read_pem_pubkey(BIO *bio, m2_callback passphrase)
     return PEM_read_bio_PUBKEY(bio, NULL, m2_password, passphrase);
 }
 
+/* OpenSSL 1.1.1 writes a private key without its numbers rather than to refuse. */
+static int lacks_private(const EVP_PKEY *pkey)
+{
+    int type = EVP_PKEY_base_id(pkey);
+    BIGNUM *number = NULL;
+    int lacks = 1;
+
+    if (type == EVP_PKEY_RSA || type == EVP_PKEY_RSA_PSS)
+        number = m2_pkey_number(pkey, M2_RSA_PRIVATE);
+    else if (type == EVP_PKEY_DSA)
+        number = m2_pkey_number(pkey, M2_DSA_PRIVATE);
+    else if (type == EVP_PKEY_EC)
+        number = m2_pkey_number(pkey, M2_EC_PRIVATE);
+    else
+        lacks = 0;
+    lacks = lacks && number == NULL;
+    BN_clear_free(number);
+    if (lacks)
+        m2_error("the key has no private part");
+    return lacks;
+}
+
 m2_status m2_pkey_write_pem(EVP_PKEY *pkey, BIO *bio, const EVP_CIPHER *cipher,
                             m2_callback passphrase)
 {
+    if (lacks_private(pkey))
+        return 0;
     return PEM_write_bio_PKCS8PrivateKey(bio, pkey, cipher, NULL, 0, m2_password, passphrase);
 }
 
@@ -481,6 +507,7 @@ m2_number m2_pkey_size(EVP_PKEY *pkey)
 
     if (size > 0)
         return size;
+    ERR_clear_error();
     m2_error("there is no key in the PKey");
     return -1;
 }
@@ -543,26 +570,18 @@ m2_verdict m2_verify_final(EVP_MD_CTX *context, m2_buffer signature, EVP_PKEY *p
     return EVP_VerifyFinal(context, signature.data, (unsigned int)signature.length, pkey) == 1;
 }
 
-/* Does the key bring its own digest (EVP_PKEY_get_default_digest_nid(3))? */
-static int has_own_digest(EVP_PKEY *pkey)
-{
-    int nid = NID_undef;
-
-    return EVP_PKEY_get_default_digest_nid(pkey, &nid) == 2 && nid == NID_undef;
-}
-
 m2_status m2_digest_sign_init(EVP_MD_CTX *context, const EVP_MD *md, EVP_PKEY *pkey)
 {
     if (m2_pkey_size(pkey) < 0 || EVP_MD_CTX_reset(context) != 1)
         return 0;
-    return EVP_DigestSignInit(context, NULL, has_own_digest(pkey) ? NULL : md, NULL, pkey);
+    return EVP_DigestSignInit(context, NULL, m2_pkey_has_own_digest(pkey) ? NULL : md, NULL, pkey);
 }
 
 m2_status m2_digest_verify_init(EVP_MD_CTX *context, const EVP_MD *md, EVP_PKEY *pkey)
 {
     if (m2_pkey_size(pkey) < 0 || EVP_MD_CTX_reset(context) != 1)
         return 0;
-    return EVP_DigestVerifyInit(context, NULL, has_own_digest(pkey) ? NULL : md, NULL, pkey);
+    return EVP_DigestVerifyInit(context, NULL, m2_pkey_has_own_digest(pkey) ? NULL : md, NULL, pkey);
 }
 
 static int has_key(EVP_MD_CTX *context)

@@ -1,0 +1,142 @@
+"""How much of its speed does one thread keep while another hashes?
+
+Given M2Crypto to import, it hashes 256 MiB in one thread while another counts, by M2Crypto and by
+hashlib in the same run, and prints the counting thread's share of the speed it has alone (1.00 would
+be all of it) and the hashing speed, medians of several rounds. It needs two cores to be fair.
+Exit code 1 when M2Crypto leaves the counter less than half of its speed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import statistics
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MIB = 1 << 20
+TOTAL = 256
+# As large as programs read files by, and one update for all.
+PIECES = (1, 256)
+ROUNDS = 5
+LEAST_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Of one way to hash: the counter's share of its idle speed, and MiB hashed a second."""
+
+    counting: float
+    hashing: float
+
+
+class Counter:
+    """A thread that counts until it is told to stop; `speed` is its counts a second."""
+
+    def __init__(self) -> None:
+        self._stop = False
+        self.speed = 0.0
+        self._thread = threading.Thread(target=self._count)
+
+    def __enter__(self) -> Counter:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._stop = True
+        self._thread.join()
+
+    def _count(self) -> None:
+        count = 0
+        start = time.perf_counter()
+        while not self._stop:
+            count += 1
+        self.speed = count / (time.perf_counter() - start)
+
+
+def with_m2crypto(data: bytes, times: int) -> bytes:
+    """Hash `data` `times` times over by M2Crypto."""
+    from M2Crypto import EVP
+
+    digest = EVP.MessageDigest("sha256")
+    for _ in range(times):
+        digest.update(data)
+    return digest.final()
+
+
+def with_hashlib(data: bytes, times: int) -> bytes:
+    """Hash `data` `times` times over by hashlib."""
+    digest = hashlib.sha256()
+    for _ in range(times):
+        digest.update(data)
+    return digest.digest()
+
+
+def idle_speed() -> float:
+    """Counts a second with nothing beside."""
+    with Counter() as counter:
+        time.sleep(0.3)
+    return counter.speed
+
+
+def measure(hash_all: Callable[[bytes, int], bytes], data: bytes, times: int) -> Share:
+    """One round: the idle speed right before, then counting while `hash_all` runs."""
+    idle = idle_speed()
+    with Counter() as counter:
+        start = time.perf_counter()
+        hash_all(data, times)
+        seconds = time.perf_counter() - start
+    return Share(counter.speed / idle, TOTAL / seconds)
+
+
+def median(shares: list[Share]) -> Share:
+    """The medians of both numbers."""
+    return Share(
+        statistics.median(share.counting for share in shares),
+        statistics.median(share.hashing for share in shares),
+    )
+
+
+def compare(piece: int) -> tuple[Share, Share]:
+    """M2Crypto's and hashlib's medians for pieces of `piece` MiB, measured in turn."""
+    data = bytes(piece * MIB)
+    times = TOTAL // piece
+    if with_m2crypto(data, times) != with_hashlib(data, times):
+        raise SystemExit("error: M2Crypto and hashlib disagree about a digest")
+    ours, theirs = [], []
+    for _ in range(ROUNDS):
+        ours.append(measure(with_m2crypto, data, times))
+        theirs.append(measure(with_hashlib, data, times))
+    return median(ours), median(theirs)
+
+
+def main() -> int:
+    """Measure, print, and judge."""
+    try:
+        from M2Crypto import m2
+    except ImportError as error:
+        raise SystemExit(f"error: M2Crypto is not there ({error}): run `pip install .`") from None
+    print(f"Python {sys.version.split()[0]}, {m2.openssl_version(0)}, {os.cpu_count()} cores")
+    print(f"SHA-256 of {TOTAL} MiB, medians of {ROUNDS} rounds")
+    least = 1.0
+    for piece in PIECES:
+        ours, theirs = compare(piece)
+        least = min(least, ours.counting)
+        print(f"in pieces of {piece} MiB: the counter keeps")
+        print(f"  M2Crypto  {ours.counting:5.2f} of its speed  ({ours.hashing:5.0f} MiB/s hashed)")
+        print(f"  hashlib   {theirs.counting:5.2f} of its speed  ({theirs.hashing:5.0f} MiB/s hashed)")
+        print(f"  ratio     {ours.counting / theirs.counting:5.2f}")
+    if least < LEAST_SHARE:
+        print(f"error: the counter keeps {least:.2f} of its speed, less than {LEAST_SHARE}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

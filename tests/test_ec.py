@@ -1,0 +1,416 @@
+"""EC: signatures and secrets are the standards'; without EC everything says why it is not there."""
+
+import base64
+import hashlib
+import threading
+
+import pytest
+
+from M2Crypto import BIO, EC, EVP, Err, m2
+
+needs_ec = pytest.mark.needs_ec
+unhex = bytes.fromhex
+DIGEST = hashlib.sha256(b"sample").digest()
+
+# RFC 6979, A.2.5: a key on P-256, and signatures of "sample" and "test".
+PRIVATE = unhex("C9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721")
+POINT = unhex(
+    "0460FED4BA255A9D31C961EB74C6356D68C049B8923B61FA6CE669622E60F29FB6"
+    "7903FE1008B8BC99A41AE9E95628BC64F2F1B20C2D7E9F5177A3C294D4462299"
+)
+SIGNATURES = [
+    (
+        b"sample",
+        "sha256",
+        "EFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716",
+        "F7CB1C942D657C41D436C7A1B6E29F65F3E900DBB9AFF4064DC4AB2F843ACDA8",
+    ),
+    (
+        b"sample",
+        "sha512",
+        "8496A60B5E9B47C825488827E0495B0E3FA109EC4568FD3F8D1097678EB97F00",
+        "2362AB1ADBE2B8ADF9CB9EDAB740EA6049C028114F2460F96554F61FAE3302FE",
+    ),
+    (
+        b"test",
+        "sha256",
+        "F1ABB023518351CD71D881567B1EA663ED3EFCF6C5132B354F28D3B0B7D38367",
+        "019F4113742A2B14BD25926B49C649155F267E60D3814B4C0CC84250E46F0083",
+    ),
+]
+
+
+@pytest.fixture(autouse=True)
+def _the_error_queue_stays_empty():
+    yield
+    assert Err.peek_error_code() == 0
+
+
+def p256(private):
+    """A key on P-256 of its private number alone, in PEM: RFC 5915 in RFC 5208."""
+    der = unhex("3041020100301306072a8648ce3d020106082a8648ce3d0301070427302502010104 20") + private
+    text = base64.encodebytes(der).decode()
+    return f"-----BEGIN PRIVATE KEY-----\n{text}-----END PRIVATE KEY-----\n"
+
+
+def mpi(number):
+    """OpenSSL's MPI format of a number that is not 0."""
+    octets = number.to_bytes(number.bit_length() // 8 + 1, "big")
+    octets = octets[1:] if octets[0] == 0 and octets[1] < 0x80 else octets
+    return len(octets).to_bytes(4, "big") + octets
+
+
+def secret(_writing):
+    return "secret"
+
+
+def raising(*_arguments):
+    raise LookupError("from the callback")
+
+
+@pytest.fixture(scope="module")
+def key():
+    return EC.load_key_string(p256(PRIVATE))
+
+
+@pytest.fixture(scope="module")
+def public():
+    return EC.pub_key_from_params(EC.NID_X9_62_prime256v1, POINT)
+
+
+# ---- without EC ------------------------------------------------------------------------------------
+
+
+def calls():
+    key = EC.EC(None)
+    public = EC.EC_pub(None)
+    bio = BIO.MemoryBuffer()
+    return [
+        lambda: EC.gen_params(EC.NID_X9_62_prime256v1),
+        lambda: EC.load_key_bio(bio),
+        lambda: EC.load_key_string(b""),
+        lambda: EC.load_key_string_pubkey(b""),
+        lambda: EC.load_pub_key_bio(bio),
+        lambda: EC.pub_key_from_der(b""),
+        lambda: EC.pub_key_from_params(EC.NID_X9_62_prime256v1, b""),
+        EC.get_builtin_curves,
+        key.gen_key,
+        key.pub,
+        key.check_key,
+        key.as_pem,
+        key.__len__,
+        lambda: key.sign_dsa(b""),
+        lambda: key.sign_dsa_asn1(b""),
+        lambda: key.verify_dsa(b"", b"", b""),
+        lambda: key.verify_dsa_asn1(b"", b""),
+        lambda: key.compute_dh_key(key),
+        public.get_der,
+        public.get_key,
+        lambda: EVP.PKey().assign_ec(key),
+        EVP.PKey().get_ec,
+    ]
+
+
+@pytest.mark.skipif(not hasattr(m2, "OPENSSL_NO_EC"), reason="this OpenSSL has EC")
+@pytest.mark.parametrize("number", range(len(calls())))
+def test_without_ec_everything_says_why(number):
+    with pytest.raises(EC.ECError, match=r"this OpenSSL was built without EC \(OpenSSL \d"):
+        calls()[number]()
+
+
+def test_the_curves_have_names_with_and_without_ec():
+    names = [name for name in vars(EC) if name.startswith("NID_")]
+    assert len(names) == 88
+    assert all(getattr(EC, name) == getattr(m2, name) for name in names)
+    assert EC.NID_X9_62_prime256v1 == 415
+    assert EC.NID_secp384r1 == 715
+
+
+def test_the_error_class_stands_alone():
+    assert EC.ECError.__bases__ == (Exception,)
+    with pytest.raises(EC.ECError):
+        EC.ec_error()
+
+
+# ---- keys ------------------------------------------------------------------------------------------
+
+
+@needs_ec
+def test_a_private_number_gives_the_public_point(key, public):
+    assert key.pub().get_key() == POINT == public.get_key()
+    assert key.check_key() == public.check_key() == 1
+    assert len(key) == len(public) == 256
+    assert isinstance(key.pub(), EC.EC_pub)
+
+
+@needs_ec
+def test_a_public_key_comes_back_from_der(public):
+    der = public.get_der()
+    # RFC 5480, 2: the algorithm, then the point.
+    assert der == unhex("3059301306072a8648ce3d020106082a8648ce3d030107034200") + POINT
+    assert EC.pub_key_from_der(der).get_key() == POINT
+
+
+@needs_ec
+def test_a_compressed_point_is_the_same_key(public):
+    compressed = bytes([2 + POINT[-1] % 2]) + POINT[1:33]
+    other = EC.pub_key_from_params(EC.NID_X9_62_prime256v1, compressed)
+    shared = EC.load_key_string(p256(bytes(31) + b"\x05"))
+    assert shared.compute_dh_key(other) == shared.compute_dh_key(public)
+
+
+@needs_ec
+@pytest.mark.parametrize(
+    ("curve", "degree"),
+    [
+        ("NID_secp256k1", 256),
+        ("NID_secp384r1", 384),
+        ("NID_secp521r1", 521),
+        ("NID_sect233k1", 233),
+        ("NID_brainpoolP256r1", 256),
+    ],
+)
+def test_a_key_is_generated_on_the_curve_of_its_parameters(curve, degree):
+    key = EC.gen_params(getattr(EC, curve))
+    assert len(key) == degree
+    assert key.check_key() == 0
+    key.gen_key()
+    assert len(key) == degree
+    assert key.check_key() == 1
+    assert key.verify_dsa_asn1(DIGEST, key.sign_dsa_asn1(DIGEST)) == 1
+
+
+@needs_ec
+def test_a_second_key_is_another_one():
+    key = EC.gen_params(EC.NID_X9_62_prime256v1)
+    key.gen_key()
+    before = key.pub().get_key()
+    key.gen_key()
+    assert key.pub().get_key() != before
+
+
+@needs_ec
+def test_parameters_alone_are_not_taken_for_a_key(key):
+    parameters = EC.gen_params(EC.NID_X9_62_prime256v1)
+    for use in (
+        parameters.pub,
+        lambda: parameters.verify_dsa_asn1(DIGEST, key.sign_dsa_asn1(DIGEST)),
+        lambda: key.compute_dh_key(parameters),
+        lambda: parameters.save_pub_key_bio(BIO.MemoryBuffer()),
+        EC.EC_pub(parameters.ec).get_key,
+    ):
+        with pytest.raises(EC.ECError, match="parameters alone"):
+            use()
+    for use in (
+        lambda: parameters.as_pem(None),
+        lambda: parameters.sign_dsa(DIGEST),
+        lambda: parameters.compute_dh_key(key),
+    ):
+        with pytest.raises(EC.ECError):
+            use()
+
+
+@needs_ec
+@pytest.mark.parametrize("nid", [0, -1, 672, 10**6, EC.NID_X25519, EC.NID_X9_62_c2onb191v4])
+def test_what_is_no_curve_is_refused(nid):
+    with pytest.raises(EC.ECError):
+        EC.gen_params(nid)
+    with pytest.raises(EC.ECError):
+        EC.pub_key_from_params(nid, POINT)
+
+
+@needs_ec
+@pytest.mark.parametrize(
+    "point", [b"", b"\x04", b"\x00", POINT[:-1], POINT + b"x", POINT[:-1] + b"\x98", b"\x05" + POINT[1:]]
+)
+def test_what_is_no_point_of_the_curve_is_refused(point):
+    with pytest.raises(EC.ECError):
+        EC.pub_key_from_params(EC.NID_X9_62_prime256v1, point)
+
+
+@needs_ec
+def test_what_is_no_key_is_refused(public):
+    der = public.get_der()
+    for bad in (b"", b"garbage", der[:-1], der + b"x"):
+        with pytest.raises(EC.ECError):
+            EC.pub_key_from_der(bad)
+
+
+@needs_ec
+def test_the_builtin_curves_are_listed():
+    curves = EC.get_builtin_curves()
+    assert len(curves) > 50
+    by_nid = {curve["NID"]: curve for curve in curves}
+    assert by_nid[EC.NID_X9_62_prime256v1]["sname"] == "prime256v1"
+    assert "256 bit prime field" in by_nid[EC.NID_X9_62_prime256v1]["comment"]
+    assert set(by_nid) <= {getattr(EC, name) for name in vars(EC) if name.startswith("NID_")}
+
+
+# ---- ECDSA, ECDH -----------------------------------------------------------------------------------
+
+
+@needs_ec
+@pytest.mark.parametrize(("data", "algo", "r", "s"), SIGNATURES)
+def test_signatures_of_rfc_6979_are_right(public, data, algo, r, s):
+    digest = hashlib.new(algo, data).digest()
+    numbers = mpi(int(r, 16)), mpi(int(s, 16))
+    assert public.verify_dsa(digest, *numbers) == 1
+    assert public.verify_dsa(digest, *reversed(numbers)) == 0
+    assert public.verify_dsa(digest[::-1], *numbers) == 0
+
+
+@needs_ec
+def test_a_signature_is_two_numbers_or_der(key, public):
+    r, s = key.sign_dsa(DIGEST)
+    assert public.verify_dsa(DIGEST, r, s) == 1
+    blob = key.sign_dsa_asn1(DIGEST)
+    assert public.verify_dsa_asn1(DIGEST, blob) == 1
+    assert public.verify_dsa_asn1(DIGEST[::-1], blob) == 0
+    # RFC 3279, 2.2.3: a sequence of two integers, which MPI writes with a longer length.
+    r, s = m2.ecdsa_sig_get_r(blob), m2.ecdsa_sig_get_s(blob)
+    assert blob[2:] == b"\x02" + r[3:] + b"\x02" + s[3:]
+
+
+@needs_ec
+def test_a_signature_that_is_not_der_is_an_error(key, public):
+    blob = key.sign_dsa_asn1(DIGEST)
+    for bad in (b"", b"garbage", blob[:-1], blob + b"x"):
+        with pytest.raises(EC.ECError, match="not the DER of two numbers"):
+            public.verify_dsa_asn1(DIGEST, bad)
+    with pytest.raises(EC.ECError):
+        public.verify_dsa(DIGEST, b"no MPI", mpi(5))
+
+
+@needs_ec
+def test_a_public_key_signs_nothing(public):
+    for sign in (public.sign_dsa, public.sign_dsa_asn1):
+        with pytest.raises(EC.ECError, match="private"):
+            sign(DIGEST)
+
+
+@needs_ec
+def test_a_shared_secret_is_rfc_5903s():
+    # RFC 5903, 8.1.
+    initiator = EC.load_key_string(
+        p256(unhex("C88F01F510D9AC3F70A292DAA2316DE544E9AAB8AFE84049C62A9C57862D1433"))
+    )
+    responder = EC.load_key_string(
+        p256(unhex("C6EF9C5D78AE012A011164ACB397CE2088685D8F06BF9BE0B283AB46476BEE53"))
+    )
+    expected = "D6840F6B42F6EDAFD13116E0E12565202FEF8E9ECE7DCE03812464D04B9442DE"
+    assert initiator.compute_dh_key(responder.pub()).hex().upper() == expected
+    assert responder.compute_dh_key(initiator).hex().upper() == expected
+
+
+@needs_ec
+def test_secrets_need_one_curve_and_a_private_key(key, public):
+    other = EC.gen_params(EC.NID_secp384r1)
+    other.gen_key()
+    with pytest.raises(EC.ECError):
+        key.compute_dh_key(other.pub())
+    with pytest.raises(EC.ECError):
+        public.compute_dh_key(key)
+
+
+@needs_ec
+def test_threads_sign_with_one_key(key, public):
+    signatures = []
+    threads = [
+        threading.Thread(
+            target=lambda: signatures.extend(key.sign_dsa_asn1(DIGEST) for _ in range(10))
+        )
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [public.verify_dsa_asn1(DIGEST, blob) for blob in signatures] == [1] * 40
+
+
+# ---- files -----------------------------------------------------------------------------------------
+
+
+@needs_ec
+@pytest.mark.parametrize("cipher", [None, "aes_128_cbc", "aes_256_cbc"])
+def test_a_key_comes_back_from_pem(key, cipher, tmp_path):
+    file = str(tmp_path / "key.pem")
+    pem = key.as_pem(cipher, secret)
+    assert pem.startswith(b"-----BEGIN EC PRIVATE KEY-----\n")
+    assert (b"ENCRYPTED" in pem) is (cipher is not None)
+    assert EC.load_key_string(pem, secret).pub().get_key() == POINT
+    assert key.save_key(file, cipher, secret) == 1
+    assert EC.load_key(file, secret).pub().get_key() == POINT
+    bio = BIO.MemoryBuffer()
+    assert key.save_key_bio(bio, cipher, secret) == 1
+    assert EC.load_key_bio(bio, secret).pub().get_key() == POINT
+
+
+@needs_ec
+def test_a_public_key_comes_back_from_pem(key, public, tmp_path):
+    file = str(tmp_path / "public.pem")
+    pem = public.as_pem()
+    assert pem.startswith(b"-----BEGIN PUBLIC KEY-----\n")
+    assert EC.load_key_string_pubkey(pem.decode()).get_key() == POINT
+    for owner in (key, public):
+        assert owner.save_pub_key(file) == 1
+        assert EC.load_pub_key(file).get_key() == POINT
+
+
+@needs_ec
+def test_a_wrong_passphrase_is_told(key):
+    with pytest.raises(EC.ECError, match="bad decrypt|bad password|unsupported|asn1|wrong tag"):
+        EC.load_key_string(key.as_pem(callback=secret), lambda _writing: b"wrong")
+
+
+@needs_ec
+def test_what_a_passphrase_callback_raises_reaches_the_caller(key, tmp_path):
+    file = tmp_path / "key.pem"
+    with pytest.raises(LookupError, match="from the callback"):
+        EC.load_key_string(key.as_pem(callback=secret), raising)
+    with pytest.raises(LookupError, match="from the callback"):
+        key.save_key(str(file), callback=raising)
+    assert not file.exists()
+
+
+@needs_ec
+@pytest.mark.parametrize("length", [0, 40, 100])
+def test_a_truncated_key_is_refused(key, length):
+    with pytest.raises(EC.ECError):
+        EC.load_key_string(key.as_pem(None)[:length])
+    with pytest.raises(EC.ECError):
+        EC.load_key_string_pubkey(key.pub().as_pem()[:length])
+
+
+@needs_ec
+def test_a_key_of_another_kind_is_refused():
+    ed25519 = (
+        "-----BEGIN PUBLIC KEY-----\n"
+        "MCowBQYDK2VwAyEAPUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=\n"
+        "-----END PUBLIC KEY-----\n"
+    )
+    with pytest.raises(EC.ECError, match="not an EC key"):
+        EC.load_key_string_pubkey(ed25519)
+
+
+@needs_ec
+def test_an_unknown_cipher_or_file_is_told(key, tmp_path):
+    with pytest.raises(EC.ECError, match="no such cipher: nosuch"):
+        key.as_pem("nosuch", secret)
+    for load in (EC.load_key, EC.load_pub_key):
+        with pytest.raises(BIO.BIOError, match=r"missing\.pem"):
+            load(str(tmp_path / "missing.pem"))
+
+
+@needs_ec
+def test_a_public_key_has_no_private_pem(public):
+    with pytest.raises(EC.ECError, match="no private part"):
+        EC.EC(public.ec).as_pem(None)
+
+
+@needs_ec
+def test_a_handle_is_of_its_type(key):
+    with pytest.raises(TypeError, match="m2_ec"):
+        m2.ec_key_check_key(m2.pkey_new())
+    with pytest.raises(TypeError, match="EVP_PKEY"):
+        EVP.PKey(key.ec).size()

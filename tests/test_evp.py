@@ -1,0 +1,974 @@
+"""EVP: digests, codes, ciphers and signatures give what the standards say; misuse is told, not followed."""
+
+import base64
+import hashlib
+import threading
+from pathlib import Path
+
+import pytest
+
+from M2Crypto import BIO, EC, EVP, RSA, Err, m2
+
+KEY_FILE = str(Path(__file__).with_name("data") / "keys" / "rsa_2048.pem")
+needs_ec = pytest.mark.needs_ec
+unhex = bytes.fromhex
+
+
+@pytest.fixture(autouse=True)
+def _the_error_queue_stays_empty():
+    yield
+    assert Err.peek_error_code() == 0
+
+
+def in_threads(work, count=4):
+    """Run `work` in several threads at once; what they raised is raised here."""
+    failures = []
+
+    def run():
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001
+            failures.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for failure in failures:
+        raise failure
+
+
+def secret(_writing):
+    return "secret"
+
+
+def raising(*_arguments):
+    raise LookupError("from the callback")
+
+
+# ---- digests ---------------------------------------------------------------------------------------
+
+# FIPS 180-4 and FIPS 202, the example "abc".
+ABC = {
+    "sha1": "a9993e364706816aba3e25717850c26c9cd0d89d",
+    "sha224": "23097d223405d8228642a477bda255b32aadbce4bda0b3f7e36c9da7",
+    "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+    "sha384": "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed"
+    "8086072ba1e7cc2358baeca134c825a7",
+    "sha512": "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
+    "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
+    "sha3_224": "e642824c3f8cf24ad09234ee7d3c766fc9a3a5168d0c94ad73b46fdf",
+    "sha3_256": "3a985da74fe225b2045c172d6bd390bd855f086e3e9d525b46bfe24511431532",
+    "sha3_384": "ec01498288516fc926459f58e2c6ad8df9b473cb0fc08c2596da7cf0e49be4b2"
+    "98d88cea927ac7f539f1edf228376d25",
+    "sha3_512": "b751850b1a57168a5693cd924b6b096e08f621827444f70d884f5d0240d2712e"
+    "10e116e9192af3c91a7ec57647e3934057340b4cf408d5a56592f8274eec53f0",
+}
+
+
+@pytest.mark.parametrize("algo", ABC)
+def test_a_digest_is_the_standards(algo):
+    digest = EVP.MessageDigest(algo)
+    assert digest.update(b"a") == 1
+    digest.update(bytearray(b""))
+    digest.update(memoryview(b"bc"))
+    assert digest.final().hex() == ABC[algo]
+
+
+@pytest.mark.parametrize("size", [0, 1, 2048, 2049, 100_000])
+def test_a_digest_of_any_length_is_hashlibs(size):
+    data = bytes(range(256)) * (size // 256 + 1)
+    digest = EVP.MessageDigest("sha256")
+    digest.update(data[:size])
+    assert digest.digest() == hashlib.sha256(data[:size]).digest()
+
+
+@pytest.mark.parametrize("name", ["SHA256", "sha3-256", "sha3_256", "md5_sha1"])
+def test_digests_have_m2s_names_and_openssls(name):
+    assert len(EVP.MessageDigest(name).final()) in (32, 36)
+
+
+def test_an_unknown_digest_is_told():
+    for begin in (
+        lambda: EVP.MessageDigest("nosuch"),
+        lambda: EVP.HMAC(b"key", "nosuch"),
+        lambda: EVP.hmac(b"key", b"data", "nosuch"),
+        lambda: EVP.MessageDigest("x" * 1000),
+        lambda: EVP.PKey(md="nosuch"),
+    ):
+        with pytest.raises(EVP.EVPError, match="unknown digest algorithm"):
+            begin()
+
+
+def test_a_finished_digest_takes_nothing_more():
+    digest = EVP.MessageDigest("sha256")
+    digest.final()
+    with pytest.raises(EVP.EVPError, match="finished"):
+        digest.update(b"more")
+    with pytest.raises(EVP.EVPError, match="finished"):
+        digest.final()
+
+
+def test_text_is_not_hashed():
+    with pytest.raises(TypeError):
+        EVP.MessageDigest("sha256").update("text")
+
+
+@pytest.mark.openssl(">= 3.0")
+def test_a_digest_of_the_legacy_provider_says_that_it_is_not_there():
+    with pytest.raises(EVP.EVPError, match="unsupported: .*MD4"):
+        EVP.MessageDigest("md4")
+
+
+@pytest.mark.openssl("< 3.0")
+def test_old_digests_are_there_before_3_0():
+    # RFC 1320, A.5.
+    digest = EVP.MessageDigest("md4")
+    digest.update(b"abc")
+    assert digest.final().hex() == "a448017aaf21d8525fc10ae87aa6729d"
+
+
+def test_threads_hash_on_one_object_without_losing_anything():
+    digest = EVP.MessageDigest("sha256")
+    chunk = b"same for all " * 500
+
+    def work():
+        for _ in range(50):
+            digest.update(chunk)
+
+    in_threads(work)
+    assert digest.final() == hashlib.sha256(chunk * 200).digest()
+
+
+def test_a_context_without_a_digest_is_refused():
+    context = m2.md_ctx_new()
+    for use in (
+        lambda: m2.digest_update(context, b"x"),
+        lambda: m2.digest_final(context),
+        lambda: m2.sign_final(context, EVP.load_key(KEY_FILE).pkey),
+        lambda: m2.digest_sign_update(context, b"x"),
+        lambda: m2.digest_sign_final(context),
+        lambda: m2.digest_sign(context, b"x"),
+        lambda: m2.digest_verify_update(context, b"x"),
+        lambda: m2.digest_verify_final(context, b"x"),
+        lambda: m2.digest_verify(context, b"x", b"x"),
+    ):
+        with pytest.raises(EVP.EVPError, match="was not initialised with"):
+            use()
+
+
+# ---- HMAC, derivation ------------------------------------------------------------------------------
+
+# RFC 4231, 4.2, 4.3, 4.4, 4.5, 4.7, 4.8: key, data, the codes by SHA-224 and SHA-256.
+HMACS = [
+    (
+        b"\x0b" * 20,
+        b"Hi There",
+        "896fb1128abbdf196832107cd49df33f47b4b1169912ba4f53684b22",
+        "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
+    ),
+    (
+        b"Jefe",
+        b"what do ya want for nothing?",
+        "a30e01098bc6dbbf45690f3a7e9e6d0f8bbea2a39e6148008fd05e44",
+        "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+    ),
+    (
+        b"\xaa" * 20,
+        b"\xdd" * 50,
+        "7fb3cb3588c6c1f6ffa9694d7d6ad2649365b0c1f65d69d1ec8333ea",
+        "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe",
+    ),
+    (
+        bytes(range(1, 26)),
+        b"\xcd" * 50,
+        "6c11506874013cac6a2abc1bb382627cec6a90d86efc012de7afec5a",
+        "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b",
+    ),
+    (
+        b"\xaa" * 131,
+        b"Test Using Larger Than Block-Size Key - Hash Key First",
+        "95e9a0db962095adaebe9b2d6f0dbce2d499f112f2d2b7273fa6870e",
+        "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+    ),
+    (
+        b"\xaa" * 131,
+        b"This is a test using a larger than block-size key and a larger than block-size data. "
+        b"The key needs to be hashed before being used by the HMAC algorithm.",
+        "3a854166ac5d9f023f54d517d0b39dbd946770db9c2b95c9f6f565d1",
+        "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2",
+    ),
+]
+
+
+@pytest.mark.parametrize(("key", "data", "sha224", "sha256"), HMACS)
+def test_an_hmac_is_rfc_4231s(key, data, sha224, sha256):
+    assert EVP.hmac(key, data, "sha224").hex() == sha224
+    assert EVP.hmac(key, data).hex() == sha256
+    code = EVP.HMAC(key)
+    code.update(data[:5])
+    code.update(data[5:])
+    assert code.final().hex() == sha256
+
+
+def test_an_hmac_begins_again_with_another_key():
+    code = EVP.HMAC(b"another", "sha224")
+    code.update(b"something else")
+    code.reset(HMACS[1][0])
+    code.update(HMACS[1][1])
+    assert code.digest().hex() == HMACS[1][2]
+    for use in (code.final, lambda: code.update(b"more")):
+        with pytest.raises(EVP.EVPError, match="reset it"):
+            use()
+    code.reset(b"")
+    assert code.final() == EVP.hmac(b"", b"", "sha224")
+
+
+def test_an_empty_key_is_not_the_key_before():
+    code = EVP.HMAC(b"key")
+    code.reset(b"")
+    code.update(b"data")
+    assert code.final() == EVP.hmac(b"", b"data")
+    assert code.final != EVP.hmac(b"key", b"data")
+
+
+def test_threads_share_an_hmac():
+    code = EVP.HMAC(b"key")
+    chunk = b"same for all " * 500
+    in_threads(lambda: [code.update(chunk) for _ in range(20)])
+    assert code.final() == EVP.hmac(b"key", chunk * 80)
+
+
+@pytest.mark.parametrize(
+    ("password", "salt", "iterations", "expected"),
+    [
+        (b"password", b"salt", 1, "0c60c80f961f0e71f3a9b524af6012062fe037a6"),
+        (b"password", b"salt", 2, "ea6c014dc72d6f8ccd1ed92ace1d41f0d8de8957"),
+        (b"password", b"salt", 4096, "4b007901b765489abead49d926f721d065a429c1"),
+        (
+            b"passwordPASSWORDpassword",
+            b"saltSALTsaltSALTsaltSALTsaltSALTsalt",
+            4096,
+            "3d2eec4fe41c849b80c8d83662c0e44a8b291a964cf2f07038",
+        ),
+        (b"pass\0word", b"sa\0lt", 4096, "56fa6aa75548099dcc37d7f03425e0c3"),
+    ],
+)
+def test_pbkdf2_is_rfc_6070s(password, salt, iterations, expected):
+    assert EVP.pbkdf2(password, salt, iterations, len(expected) // 2).hex() == expected
+
+
+@pytest.mark.parametrize(("iterations", "length"), [(0, 20), (-1, 20), (1, -1)])
+def test_pbkdf2_refuses_what_makes_no_sense(iterations, length):
+    with pytest.raises(EVP.EVPError, match="at least one iteration"):
+        EVP.pbkdf2(b"password", b"salt", iterations, length)
+
+
+def test_pbkdf2_of_no_bytes_is_none():
+    assert EVP.pbkdf2(b"password", b"salt", 1, 0) == b""
+
+
+# ---- ciphers ---------------------------------------------------------------------------------------
+
+# SP 800-38A, F.
+PLAIN = unhex(
+    "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51"
+    "30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710"
+)
+KEY128 = unhex("2b7e151628aed2a6abf7158809cf4f3c")
+KEY256 = unhex("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4")
+IV = bytes(range(16))
+MODES = [
+    (
+        "aes_128_ecb",
+        KEY128,
+        None,
+        "3ad77bb40d7a3660a89ecaf32466ef97f5d3d58503b9699de785895a96fdbaaf"
+        "43b1cd7f598ece23881b00e3ed0306887b0c785e27e8ad3f8223207104725dd4",
+    ),
+    (
+        "aes_128_cbc",
+        KEY128,
+        IV,
+        "7649abac8119b246cee98e9b12e9197d5086cb9b507219ee95db113a917678b2"
+        "73bed6b8e3c1743b7116e69e222295163ff1caa1681fac09120eca307586e1a7",
+    ),
+    (
+        "aes_256_cbc",
+        KEY256,
+        IV,
+        "f58c4c04d6e5f1ba779eabfb5f7bfbd69cfc4e967edb808d679f777bc6702c7d"
+        "39f23369a9d9bacfa530e26304231461b2eb05e2c39be9fcda6c19078c6a9d1b",
+    ),
+    (
+        "aes_128_cfb",
+        KEY128,
+        IV,
+        "3b3fd92eb72dad20333449f8e83cfb4ac8a64537a0b3a93fcde3cdad9f1ce58b"
+        "26751f67a3cbb140b1808cf187a4f4dfc04b05357c5d1c0eeac4c66f9ff7f2e6",
+    ),
+    (
+        "aes_128_ofb",
+        KEY128,
+        IV,
+        "3b3fd92eb72dad20333449f8e83cfb4a7789508d16918f03f53c52dac54ed825"
+        "9740051e9c5fecf64344f7a82260edcc304c6528f659c77866a510d9c1d6ae5e",
+    ),
+    (
+        "aes_128_ctr",
+        KEY128,
+        unhex("f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff"),
+        "874d6191b620e3261bef6864990db6ce9806f66b7970fdff8617187bb9fffdff"
+        "5ae4df3edbd5d35e5b4f09020db03eab1e031dda2fbe03d1792170a0f3009cee",
+    ),
+]
+
+
+@pytest.mark.parametrize(("alg", "key", "iv", "expected"), MODES)
+def test_a_mode_is_sp_800_38as(alg, key, iv, expected):
+    cipher = EVP.Cipher(alg, key, iv, 1, padding=0)
+    assert (cipher.update(PLAIN[:20]) + cipher.update(PLAIN[20:]) + cipher.final()).hex() == expected
+    cipher = EVP.Cipher(alg, key, iv, 0, padding=0)
+    assert cipher.update(unhex(expected)) + cipher.final() == PLAIN
+
+
+@pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 100_000])
+def test_padding_makes_whole_blocks(size):
+    cipher = EVP.Cipher("aes_128_cbc", KEY128, IV, 1)
+    sealed = cipher.update(b"x" * size) + cipher.final()
+    assert len(sealed) == size // 16 * 16 + 16
+    cipher = EVP.Cipher("aes_128_cbc", KEY128, IV, 0)
+    assert cipher.update(sealed) + cipher.final() == b"x" * size
+
+
+def test_without_padding_there_must_be_whole_blocks():
+    cipher = EVP.Cipher("aes_128_cbc", KEY128, IV, 1)
+    assert cipher.set_padding(0) == 1
+    cipher.update(b"x")
+    with pytest.raises(EVP.EVPError, match="wrong final block length|not multiple of block length"):
+        cipher.final()
+
+
+def test_a_wrong_key_is_told_by_the_padding():
+    cipher = EVP.Cipher("aes_128_cbc", KEY128, IV, 1)
+    sealed = cipher.update(b"x") + cipher.final()
+    cipher = EVP.Cipher("aes_128_cbc", bytes(16), IV, 0)
+    cipher.update(sealed)
+    with pytest.raises(EVP.EVPError, match="bad decrypt"):
+        cipher.final()
+
+
+def test_a_key_is_derived_from_a_password_as_openssl_does():
+    # EVP_BytesToKey(3), one round: the key is MD5(password || salt).
+    key = hashlib.md5(b"password" + b"saltsalt").digest()
+    derived = EVP.Cipher("aes_128_ecb", b"password", None, 1, 1, "md5", b"saltsalt", 1)
+    plain = EVP.Cipher("aes_128_ecb", key, None, 1)
+    assert derived.update(PLAIN) == plain.update(PLAIN)
+    # And further rounds and blocks: D_1 = H^i(password || salt), D_2 = H^i(D_1 || password || salt).
+    first = second = b""
+    for _ in range(3):
+        first = hashlib.sha1(first or b"password" + b"saltsalt").digest()
+    for _ in range(3):
+        second = hashlib.sha1(second or first + b"password" + b"saltsalt").digest()
+    assert m2.bytes_to_key(m2.aes_256_cbc(), m2.sha1(), b"password", b"saltsalt", 3) == (
+        (first + second)[:32]
+    )
+
+
+def test_a_password_has_md5_and_one_round_by_default():
+    short = EVP.Cipher("aes_128_cbc", b"goethe", b"12345678", 1, 1)
+    key = hashlib.md5(b"goethe" + b"12345678").digest()
+    plain = EVP.Cipher("aes_128_cbc", key, b"12345678" + bytes(8), 1)
+    assert short.update(PLAIN) == plain.update(PLAIN)
+
+
+def test_a_salt_of_another_length_is_refused():
+    with pytest.raises(EVP.EVPError, match="8 bytes"):
+        EVP.Cipher("aes_128_cbc", b"password", IV, 1, key_as_bytes=1, salt=b"short")
+
+
+@pytest.mark.parametrize(
+    ("key", "iv", "reason"),
+    [
+        (b"short", IV, "the key is 5 bytes and aes-128-cbc needs 16"),
+        (b"", IV, "the key is 0 bytes"),
+        (KEY128, b"short", "the IV is 5 bytes and aes-128-cbc needs 16"),
+        (KEY128, None, "the IV is 0 bytes"),
+    ],
+)
+def test_a_key_or_iv_that_is_too_short_is_refused(key, iv, reason):
+    with pytest.raises(EVP.EVPError, match=reason):
+        EVP.Cipher("aes_128_cbc", key, iv, 1)
+
+
+def test_of_a_longer_key_or_iv_the_beginning_is_used():
+    longer = EVP.Cipher("aes_128_cbc", KEY128 + b"rest", IV + b"rest", 1)
+    exact = EVP.Cipher("aes_128_cbc", KEY128, IV, 1)
+    assert longer.update(PLAIN) == exact.update(PLAIN)
+
+
+@pytest.mark.openssl("< 3.0")
+def test_a_cipher_of_variable_key_length_takes_a_short_key():
+    # RFC 6229, 2: RC4, 40 bit key.
+    cipher = EVP.Cipher("rc4", unhex("0102030405"), None, 1)
+    assert cipher.update(bytes(16)).hex() == "b2396305f03dc027ccc3524a0a1118a8"
+
+
+@pytest.mark.openssl(">= 3.0")
+@pytest.mark.parametrize("alg", ["rc4", "des_cbc", "bf_cbc"])
+def test_a_cipher_of_the_legacy_provider_says_that_it_is_not_there(alg):
+    if m2.get_cipherbyname(alg) is None:
+        pytest.skip(f"this OpenSSL was built without {alg}")
+    with pytest.raises(EVP.EVPError, match="unsupported: "):
+        EVP.Cipher(alg, bytes(16), bytes(8), 1)
+
+
+def test_an_unknown_cipher_or_direction_is_refused():
+    with pytest.raises(EVP.EVPError, match="unknown cipher: nosuch"):
+        EVP.Cipher("nosuch", KEY128, IV, 1)
+    with pytest.raises(EVP.EVPError, match="op is 1"):
+        EVP.Cipher("aes_128_cbc", KEY128, IV, 2)
+    with pytest.raises(EVP.EVPError, match="unknown digest algorithm: nosuch"):
+        EVP.Cipher("aes_128_cbc", b"password", IV, 1, 1, "nosuch")
+
+
+@pytest.mark.parametrize("name", ["aes_128_cfb", "aes_128_cfb128", "aes-128-cfb", "AES-128-CFB"])
+def test_ciphers_have_m2s_names_and_openssls(name):
+    assert EVP.Cipher(name, KEY128, IV, 1).update(PLAIN[:16]).hex() == MODES[3][3][:32]
+
+
+def test_a_context_without_a_cipher_is_refused():
+    context = m2.cipher_ctx_new()
+    for use in (
+        lambda: m2.cipher_update(context, b"x"),
+        lambda: m2.cipher_final(context),
+        lambda: m2.cipher_set_padding(context, 1),
+        lambda: m2.cipher_update_aad(context, b"x"),
+        lambda: m2.cipher_set_iv(context, IV),
+        lambda: m2.cipher_set_tag(context, bytes(16)),
+        lambda: m2.cipher_get_tag(context, 16),
+    ):
+        with pytest.raises(EVP.EVPError, match="was not initialised with a cipher"):
+            use()
+
+
+def test_threads_share_a_cipher():
+    cipher = EVP.Cipher("aes_128_ctr", KEY128, IV, 1)
+    alone = EVP.Cipher("aes_128_ctr", KEY128, IV, 1)
+    pieces = []
+    in_threads(lambda: pieces.extend(cipher.update(bytes(4096)) for _ in range(20)))
+    stream = alone.update(bytes(4096 * 80))
+    assert sorted(pieces) == sorted(stream[i : i + 4096] for i in range(0, len(stream), 4096))
+
+
+# ---- authenticated ciphers -------------------------------------------------------------------------
+
+GCM_KEY = unhex("feffe9928665731c6d6a8f9467308308")
+GCM_PLAIN = unhex(
+    "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72"
+    "1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39"
+)
+GCM_AAD = unhex("feedfacedeadbeeffeedfacedeadbeefabaddad2")
+CCM_KEY = bytes(range(0x40, 0x50))
+# Algorithm, key, IV, what is only authenticated, data, result, tag.
+AEAD = {
+    # McGrew and Viega, The Galois/Counter Mode of Operation, test cases 4, 5 and 6.
+    "GCM 4": (
+        "aes_128_gcm",
+        GCM_KEY,
+        unhex("cafebabefacedbaddecaf888"),
+        GCM_AAD,
+        GCM_PLAIN,
+        "42831ec2217774244b7221b784d0d49ce3aa212f2c02a4e035c17e2329aca12e"
+        "21d514b25466931c7d8f6a5aac84aa051ba30b396a0aac973d58e091",
+        "5bc94fbc3221a5db94fae95ae7121a47",
+    ),
+    "GCM 5": (
+        "aes_128_gcm",
+        GCM_KEY,
+        unhex("cafebabefacedbad"),
+        GCM_AAD,
+        GCM_PLAIN,
+        "61353b4c2806934a777ff51fa22a4755699b2a714fcdc6f83766e5f97b6c7423"
+        "73806900e49f24b22b097544d4896b424989b5e1ebac0f07c23f4598",
+        "3612d2e79e3b0785561be14aaca2fccb",
+    ),
+    "GCM 6": (
+        "aes_128_gcm",
+        GCM_KEY,
+        unhex(
+            "9313225df88406e555909c5aff5269aa6a7a9538534f7da1e4c303d2a318a728"
+            "c3c0c95156809539fcf0e2429a6b525416aedbf5a0de6a57a637b39b"
+        ),
+        GCM_AAD,
+        GCM_PLAIN,
+        "8ce24998625615b603a033aca13fb894be9112a5c3a211a8ba262a3cca7e2ca7"
+        "01e4a9a4fba43c90ccdcb281d48c7c6fd62875d2aca417034c34aee5",
+        "619cc5aefffe0bfa462af43c1699d050",
+    ),
+    # SP 800-38C, C.1 to C.3.
+    "CCM 1": (
+        "aes_128_ccm",
+        CCM_KEY,
+        bytes(range(0x10, 0x17)),
+        bytes(range(8)),
+        bytes(range(0x20, 0x24)),
+        "7162015b",
+        "4dac255d",
+    ),
+    "CCM 2": (
+        "aes_128_ccm",
+        CCM_KEY,
+        bytes(range(0x10, 0x18)),
+        bytes(range(16)),
+        bytes(range(0x20, 0x30)),
+        "d2a1f0e051ea5f62081a7792073d593d",
+        "1fc64fbfaccd",
+    ),
+    "CCM 3": (
+        "aes_128_ccm",
+        CCM_KEY,
+        bytes(range(0x10, 0x1C)),
+        bytes(range(20)),
+        bytes(range(0x20, 0x38)),
+        "e3b201a9f5b71a7a9b1ceaeccd97e70b6176aad9a4428aa5",
+        "484392fbc1b09951",
+    ),
+    # RFC 8439, 2.8.2.
+    "ChaCha20-Poly1305": (
+        "chacha20_poly1305",
+        bytes(range(0x80, 0xA0)),
+        unhex("070000004041424344454647"),
+        unhex("50515253c0c1c2c3c4c5c6c7"),
+        b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the "
+        b"future, sunscreen would be it.",
+        "d31a8d34648e60db7b86afbc53ef7ec2a4aded51296e08fea9e2b5a736ee62d6"
+        "3dbea45e8ca9671282fafb69da92728b1a71de0a9e060b2905d6a5b67ecd3b36"
+        "92ddbd7f2d778b8c9803aee328091b58fab324e4fad675945585808b4831d7bc"
+        "3ff4def08e4b7a9de576d26586cec64b6116",
+        "1ae10b594f09e26a7e902ecbd0600691",
+    ),
+}
+aead = pytest.mark.parametrize(
+    ("alg", "key", "iv", "aad", "plain", "sealed", "tag"), AEAD.values(), ids=AEAD
+)
+
+
+@aead
+def test_an_aead_cipher_encrypts_as_its_standard_says(alg, key, iv, aad, plain, sealed, tag):
+    cipher = EVP.Cipher(alg, key, iv, 1)
+    if alg.endswith("ccm"):
+        cipher.set_tag(bytes(len(tag) // 2))
+    assert cipher.update_aad(aad) > 0
+    assert (cipher.update(plain) + cipher.final()).hex() == sealed
+    assert cipher.get_tag(len(tag) // 2).hex() == tag
+
+
+@aead
+def test_an_aead_cipher_decrypts_what_has_its_tag(alg, key, iv, aad, plain, sealed, tag):
+    cipher = EVP.Cipher(alg, key, iv, 0)
+    assert cipher.set_tag(unhex(tag)) == 1
+    cipher.update_aad(aad)
+    assert cipher.update(unhex(sealed)) + cipher.final() == plain
+
+
+@aead
+@pytest.mark.parametrize("damage", ["tag", "aad", "data"])
+def test_an_aead_cipher_tells_damage(alg, key, iv, aad, plain, sealed, tag, damage):
+    def flip(data, what):
+        return data[:-1] + bytes([data[-1] ^ (what == damage)])
+
+    cipher = EVP.Cipher(alg, key, iv, 0)
+    cipher.set_tag(flip(unhex(tag), "tag"))
+    cipher.update_aad(flip(aad, "aad"))
+    with pytest.raises(EVP.EVPError, match="tag|cipher operation failed"):
+        cipher.update(flip(unhex(sealed), "data"))
+        cipher.final()
+
+
+@aead
+def test_an_aead_cipher_does_not_decrypt_without_a_tag(alg, key, iv, aad, plain, sealed, tag):
+    cipher = EVP.Cipher(alg, key, iv, 0)
+    cipher.update_aad(aad)
+    with pytest.raises(EVP.EVPError, match="tag"):
+        cipher.update(unhex(sealed))
+        cipher.final()
+
+
+def test_the_length_of_an_iv_can_be_set():
+    alg, key, iv, aad, plain, sealed, tag = AEAD["GCM 5"]
+    cipher = EVP.Cipher(alg, key, iv + b"more than is used", 1)
+    assert cipher.set_iv_len(len(iv)) == 1
+    cipher.update_aad(aad)
+    assert (cipher.update(plain) + cipher.final()).hex() == sealed
+    assert cipher.get_tag().hex() == tag
+    cipher = EVP.Cipher("aes_128_ccm", CCM_KEY, bytes(range(0x10, 0x1D)), 1)
+    cipher.set_iv_len(12)
+    cipher.set_tag(bytes(8))
+    cipher.update_aad(AEAD["CCM 3"][3])
+    assert cipher.update(AEAD["CCM 3"][4]).hex() == AEAD["CCM 3"][5]
+
+
+@pytest.mark.parametrize("length", [-1, 13, 0])
+def test_an_iv_length_that_cannot_be_is_refused(length):
+    cipher = EVP.Cipher("aes_128_gcm", GCM_KEY, bytes(12), 1)
+    with pytest.raises(EVP.EVPError, match="length|IV"):
+        cipher.set_iv_len(length)
+
+
+def test_an_empty_message_is_authenticated():
+    # Test case 1 of McGrew and Viega: zeros, and nothing else.
+    cipher = EVP.Cipher("aes_128_gcm", bytes(16), bytes(12), 1)
+    assert cipher.update(b"") + cipher.final() == b""
+    assert cipher.get_tag().hex() == "58e2fccefa7e3061367f1d57a4e7455a"
+    cipher = EVP.Cipher("aes_128_ccm", bytes(16), bytes(12), 1)
+    assert cipher.final() == b""
+    opener = EVP.Cipher("aes_128_ccm", bytes(16), bytes(12), 0)
+    opener.set_tag(cipher.get_tag())
+    assert opener.update(b"") == b""
+
+
+def test_a_tag_is_there_only_after_the_end():
+    cipher = EVP.Cipher("aes_128_gcm", GCM_KEY, bytes(12), 0)
+    for length in (0, -1, 16, 33):
+        with pytest.raises(EVP.EVPError, match="tag"):
+            cipher.get_tag(length)
+    with pytest.raises(EVP.EVPError, match="tag"):
+        cipher.set_tag(bytes(17))
+    with pytest.raises(EVP.EVPError, match="tag"):
+        cipher.set_tag(b"")
+
+
+def test_a_cipher_that_authenticates_nothing_says_so():
+    cipher = EVP.Cipher("aes_128_cbc", KEY128, IV, 1)
+    for use in (
+        lambda: cipher.update_aad(b"x"),
+        lambda: cipher.set_tag(bytes(16)),
+        lambda: cipher.get_tag(),
+        lambda: cipher.set_iv_len(16),
+    ):
+        with pytest.raises(EVP.EVPError, match="not an AEAD cipher"):
+            use()
+
+
+def test_ccm_takes_a_message_whole():
+    cipher = EVP.Cipher("aes_128_ccm", CCM_KEY, bytes(12), 1)
+    cipher.update(b"all")
+    with pytest.raises(EVP.EVPError, match="in one piece"):
+        cipher.update(b"more")
+    with pytest.raises(EVP.EVPError, match="before the data"):
+        cipher.update_aad(b"more")
+    with pytest.raises(EVP.EVPError):
+        EVP.Cipher("aes_128_ccm", CCM_KEY, bytes(3), 1).update(b"x")
+    cipher = EVP.Cipher("aes_128_ccm", CCM_KEY, bytes(12), 1)
+    cipher.set_tag(bytes(3))
+    with pytest.raises(EVP.EVPError):
+        cipher.update(b"x")
+
+
+# ---- keys ------------------------------------------------------------------------------------------
+
+
+def pem(kind, der):
+    text = base64.encodebytes(der).decode()
+    return f"-----BEGIN {kind}-----\n{text}-----END {kind}-----\n"
+
+
+# RFC 8032, 7.1, test 2, in PKCS #8 and as a subjectPublicKeyInfo (RFC 8410, 7 and 4).
+ED25519_SEED = unhex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb")
+ED25519_POINT = unhex("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c")
+ED25519_KEY = pem("PRIVATE KEY", unhex("302e020100300506032b657004220420") + ED25519_SEED)
+ED25519_PUBLIC = pem("PUBLIC KEY", unhex("302a300506032b6570032100") + ED25519_POINT)
+ED25519_SIGNATURE = unhex(
+    "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
+    "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"
+)
+
+
+@pytest.fixture(scope="module")
+def rsa():
+    return EVP.load_key(KEY_FILE)
+
+
+@pytest.fixture(scope="module")
+def public(rsa):
+    bio = BIO.MemoryBuffer()
+    rsa.get_rsa().save_pub_key_bio(bio)
+    return EVP.load_key_bio_pubkey(bio)
+
+
+def test_a_signature_is_rsas_of_the_digest(rsa, public):
+    rsa.sign_init()
+    rsa.sign_update(b"mess")
+    rsa.update(b"age")
+    signature = rsa.sign_final()
+    digest = hashlib.sha256(b"message").digest()
+    assert signature == rsa.get_rsa().sign(digest)
+    for last, verdict in ((b"", 1), (b"x", 0)):
+        public.verify_init()
+        assert public.verify_update(b"message" + last) == 1
+        assert public.verify_final(signature) == verdict
+
+
+def test_a_signature_can_have_another_digest(rsa):
+    key = EVP.PKey(rsa.pkey, md="sha512")
+    key.sign_init()
+    key.sign_update(b"message")
+    assert key.final() == rsa.get_rsa().sign(hashlib.sha512(b"message").digest(), "sha512")
+    key.reset_context("sha1")
+    key.sign_init()
+    assert key.final() == rsa.get_rsa().sign(hashlib.sha1(b"").digest(), "sha1")
+
+
+def test_both_ways_to_sign_agree(rsa, public):
+    rsa.sign_init()
+    rsa.sign_update(b"message")
+    signature = rsa.sign_final()
+    rsa.digest_sign_init()
+    rsa.digest_sign_update(b"message")
+    assert rsa.digest_sign_final() == signature
+    rsa.digest_sign_init()
+    assert rsa.digest_sign(b"message") == signature
+    public.digest_verify_init()
+    public.digest_verify_update(b"message")
+    assert public.digest_verify_final(signature) == 1
+    public.digest_verify_init()
+    assert public.digest_verify(signature, b"message") == 1
+    rsa.reset_context()
+
+
+@pytest.mark.parametrize("bad", [b"", b"short", bytes(256), b"\xff" * 256, bytes(1000)])
+def test_a_signature_that_is_none_does_not_match(public, bad):
+    public.verify_init()
+    public.verify_update(b"message")
+    assert public.verify_final(bad) == 0
+    public.digest_verify_init()
+    public.digest_verify_update(b"message")
+    assert public.digest_verify_final(bad) == 0
+    public.digest_verify_init()
+    assert public.digest_verify(bad, b"message") == 0
+    public.reset_context()
+
+
+def test_a_public_key_signs_nothing(public):
+    public.sign_init()
+    with pytest.raises(EVP.EVPError):
+        public.sign_final()
+
+
+def test_a_pkey_without_a_key_says_so():
+    empty = EVP.PKey()
+    empty.sign_init()
+    empty.verify_init()
+    for use in (
+        empty.sign_final,
+        lambda: empty.verify_final(b"x"),
+        empty.size,
+        empty.digest_sign_init,
+        empty.digest_verify_init,
+    ):
+        with pytest.raises(EVP.EVPError, match="there is no key"):
+            use()
+    for use in (empty.get_modulus, empty.get_rsa, empty.as_der, empty.get_key_identifier):
+        with pytest.raises(EVP.EVPError):
+            use()
+
+
+@needs_ec
+def test_ed25519_signs_as_rfc_8032_says():
+    key = EVP.load_key_string(ED25519_KEY)
+    key.reset_context(md=None)
+    key.digest_sign_init()
+    assert key.digest_sign(b"\x72") == ED25519_SIGNATURE
+    public = EVP.load_key_string_pubkey(ED25519_PUBLIC)
+    for data, verdict in ((b"\x72", 1), (b"\x73", 0)):
+        # Its digest is its own, whatever the PKey's is.
+        public.digest_verify_init()
+        assert public.digest_verify(ED25519_SIGNATURE, data) == verdict
+
+
+@needs_ec
+def test_ed25519_signs_in_one_go_alone():
+    key = EVP.load_key_string(ED25519_KEY)
+    key.digest_sign_init()
+    with pytest.raises(EVP.EVPError):
+        key.digest_sign_update(b"\x72")
+    key.reset_context(md=None)
+    with pytest.raises(EVP.EVPError, match="use digest_sign"):
+        key.sign_init()
+
+
+@needs_ec
+def test_an_ec_key_is_held_and_given_back():
+    ec = EC.gen_params(EC.NID_X9_62_prime256v1)
+    key = EVP.PKey()
+    with pytest.raises(EVP.EVPError, match="parameters alone"):
+        key.assign_ec(ec)
+    ec.gen_key()
+    assert key.assign_ec(ec) == 1
+    key.sign_init()
+    key.sign_update(b"message")
+    signature = key.sign_final()
+    given = key.get_ec()
+    del key
+    assert isinstance(given, EC.EC_pub)
+    assert given.verify_dsa_asn1(hashlib.sha256(b"message").digest(), signature) == 1
+    assert given.get_der() == ec.pub().get_der()
+
+
+def test_a_key_of_another_kind_is_not_given(rsa):
+    with pytest.raises((EVP.EVPError, EC.ECError)):
+        rsa.get_ec()
+    if not hasattr(m2, "OPENSSL_NO_EC"):
+        with pytest.raises(EVP.EVPError, match="not an RSA key"):
+            EVP.load_key_string(ED25519_KEY).get_rsa()
+
+
+@pytest.mark.parametrize("capture", [0, 1])
+def test_an_rsa_key_is_held_and_given_back(rsa, capture):
+    key = RSA.load_key(KEY_FILE)
+    pkey = EVP.PKey()
+    assert pkey.assign_rsa(key, capture) == 1
+    given = pkey.get_rsa()
+    assert isinstance(given, RSA.RSA_pub)
+    assert given.pub() == key.pub()
+    assert given.as_pem(None) == key.as_pem(None)
+    with pytest.raises(EVP.EVPError, match="no modulus"):
+        pkey.assign_rsa(RSA.RSA(m2.rsa_new()))
+
+
+def test_what_a_key_is(rsa, public):
+    numbers = rsa.get_rsa()
+    assert rsa.size() == 256
+    assert int(rsa.get_modulus(), 16) == int.from_bytes(numbers.n[4:], "big")
+    assert public.as_der() == rsa.as_der()
+    # The last of a subjectPublicKeyInfo of this length is the key, after 24 bytes.
+    assert rsa.get_key_identifier() == hashlib.sha1(rsa.as_der()[24:]).digest()
+    assert len(rsa.as_der()) == 294
+
+
+@needs_ec
+def test_an_ed25519_key_has_no_modulus():
+    key = EVP.load_key_string_pubkey(ED25519_PUBLIC)
+    with pytest.raises(EVP.EVPError, match="no modulus"):
+        key.get_modulus()
+    assert key.as_der()[-32:] == ED25519_POINT
+    assert key.get_key_identifier() == hashlib.sha1(ED25519_POINT).digest()
+
+
+@pytest.mark.parametrize("cipher", [None, "aes_128_cbc", "aes_256_cbc"])
+def test_a_key_comes_back_from_pem(rsa, cipher, tmp_path):
+    file = str(tmp_path / "key.pem")
+    text = rsa.as_pem(cipher, secret)
+    kind = "PRIVATE KEY" if cipher is None else "ENCRYPTED PRIVATE KEY"
+    assert text.startswith(f"-----BEGIN {kind}-----\n".encode())
+    assert EVP.load_key_string(text, secret).as_der() == rsa.as_der()
+    assert rsa.save_key(file, cipher, secret) == 1
+    assert EVP.load_key(file, secret).as_der() == rsa.as_der()
+    bio = BIO.MemoryBuffer()
+    assert rsa.save_key_bio(bio, cipher, secret) == 1
+    assert EVP.load_key_bio(bio, secret).as_der() == rsa.as_der()
+
+
+def test_a_public_key_comes_back_from_pem(rsa, tmp_path):
+    file = str(tmp_path / "public.pem")
+    rsa.get_rsa().save_pub_key(file)
+    assert EVP.load_key_pubkey(file).as_der() == rsa.as_der()
+    with pytest.raises(EVP.EVPError):
+        EVP.load_key(file)
+
+
+def test_a_wrong_passphrase_is_told(rsa):
+    with pytest.raises(EVP.EVPError, match="bad decrypt"):
+        EVP.load_key_string(rsa.as_pem(callback=secret), lambda _writing: b"wrong")
+
+
+def test_the_callback_is_told_whether_a_passphrase_is_made_or_used(rsa):
+    asked = []
+
+    def callback(writing):
+        asked.append(writing)
+        return "secret"
+
+    EVP.load_key_string(rsa.as_pem(callback=callback), callback)
+    assert asked == [1, 0]
+
+
+def test_what_a_passphrase_callback_raises_reaches_the_caller(rsa, tmp_path):
+    file = tmp_path / "key.pem"
+    with pytest.raises(LookupError, match="from the callback"):
+        EVP.load_key_string(rsa.as_pem(callback=secret), raising)
+    with pytest.raises(LookupError, match="from the callback"):
+        rsa.save_key(str(file), callback=raising)
+    assert not file.exists()
+
+
+def test_a_passphrase_that_is_too_long_is_refused(rsa):
+    with pytest.raises(ValueError, match="longer than"):
+        rsa.as_pem(callback=lambda _writing: "x" * 5000)
+
+
+def test_nobody_is_asked_when_there_is_no_callback(rsa):
+    with pytest.raises(EVP.EVPError, match="no passphrase callback was given"):
+        EVP.load_key_string(rsa.as_pem(callback=secret), None)
+
+
+def test_the_default_callback_asks_by_getpass(rsa, monkeypatch):
+    monkeypatch.setattr("getpass.getpass", lambda _prompt: "secret")
+    assert EVP.load_key_string(rsa.as_pem()).as_der() == rsa.as_der()
+
+
+@pytest.mark.parametrize("length", [0, 50, 800, 1650])
+def test_a_truncated_key_is_refused(rsa, length):
+    with pytest.raises(EVP.EVPError):
+        EVP.load_key_string(rsa.as_pem(None)[:length])
+    with pytest.raises(EVP.EVPError):
+        EVP.load_key_string_pubkey(rsa.as_pem(None)[:length])
+
+
+def test_a_missing_file_is_told_with_its_name(tmp_path):
+    for load in (EVP.load_key, EVP.load_key_pubkey):
+        with pytest.raises(BIO.BIOError, match=r"missing\.pem"):
+            load(str(tmp_path / "missing.pem"))
+
+
+def test_an_unknown_cipher_is_refused(rsa):
+    with pytest.raises(EVP.EVPError, match="unknown cipher: nosuch"):
+        rsa.as_pem("nosuch", secret)
+
+
+def test_a_public_key_has_no_private_pem(public):
+    with pytest.raises(EVP.EVPError, match="no private part"):
+        public.as_pem(None)
+
+
+@needs_ec
+def test_a_public_ed25519_key_has_no_private_pem():
+    with pytest.raises(EVP.EVPError):
+        EVP.load_key_string_pubkey(ED25519_PUBLIC).as_pem(None)
+
+
+def test_threads_sign_with_one_key(rsa):
+    signatures = []
+
+    def work():
+        key = EVP.PKey(rsa.pkey)
+        for _ in range(5):
+            key.digest_sign_init()
+            signatures.append(key.digest_sign(b"message"))
+
+    in_threads(work)
+    assert len(signatures) == 20
+    assert len(set(signatures)) == 1
+
+
+def test_a_freed_key_is_spent():
+    handle = m2.pkey_new()
+    m2.pkey_free(handle)
+    with pytest.raises(ValueError, match="freed already"):
+        EVP.PKey(handle).size()
+
+
+def test_the_error_is_a_value_error():
+    assert EVP.EVPError.__bases__ == (ValueError,)
