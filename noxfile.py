@@ -92,6 +92,12 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Measure what is promised in figures; the benchmarks named after `--`, or all."""
+    machine(session, "bench")
+
+
+@nox.session
 def stubs(session: nox.Session) -> None:
     """Write the extension's type stub anew, from what SWIG makes of its interface."""
     install(session, "lint")

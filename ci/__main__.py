@@ -31,6 +31,7 @@ VERBS = {
     "coverage": "ci.report:main_coverage",
     "doctor": "ci.doctor:main",
     "stubs": "ci.stubs:main",
+    "bench": "ci.bench:main",
 }
 
 

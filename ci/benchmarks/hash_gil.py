@@ -2,8 +2,9 @@
 
 Given M2Crypto to import, it hashes 256 MiB in one thread while another counts, by M2Crypto and by
 hashlib in the same run, and prints the counting thread's share of the speed it has alone (1.00 would
-be all of it) and the hashing speed, medians of several rounds. It needs two cores to be fair.
-Exit code 1 when M2Crypto leaves the counter less than half of its speed.
+be all of it) and the hashing speed, medians of several rounds. It needs two idle cores: then the
+exit code is 1 when M2Crypto leaves the counter less than half of its speed. When hashlib leaves no
+half either the machine is busy, and nothing is judged.
 """
 
 from __future__ import annotations
@@ -124,18 +125,19 @@ def main() -> int:
         raise SystemExit(f"error: M2Crypto is not there ({error}): run `pip install .`") from None
     print(f"Python {sys.version.split()[0]}, {m2.openssl_version(0)}, {os.cpu_count()} cores")
     print(f"SHA-256 of {TOTAL} MiB, medians of {ROUNDS} rounds")
-    least = 1.0
+    too_slow = False
     for piece in PIECES:
         ours, theirs = compare(piece)
-        least = min(least, ours.counting)
+        too_slow |= ours.counting < LEAST_SHARE <= theirs.counting
         print(f"in pieces of {piece} MiB: the counter keeps")
         print(f"  M2Crypto  {ours.counting:5.2f} of its speed  ({ours.hashing:5.0f} MiB/s hashed)")
-        print(f"  hashlib   {theirs.counting:5.2f} of its speed  ({theirs.hashing:5.0f} MiB/s hashed)")
+        print(
+            f"  hashlib   {theirs.counting:5.2f} of its speed  ({theirs.hashing:5.0f} MiB/s hashed)"
+        )
         print(f"  ratio     {ours.counting / theirs.counting:5.2f}")
-    if least < LEAST_SHARE:
-        print(f"error: the counter keeps {least:.2f} of its speed, less than {LEAST_SHARE}")
-        return 1
-    return 0
+    if too_slow:
+        print(f"error: the counter keeps less than {LEAST_SHARE} of its speed, unlike with hashlib")
+    return int(too_slow)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How long a cached look-up takes: `python -m ci.bench_lookup`.
+"""How long a cached look-up takes: `nox -s bench -- lookup`.
 
 Looks up each OpenSSL build that the cache has, a hundred times, and prints the milliseconds of the
 first time, which asks the compiler who it is as every process does once, and of the median.
