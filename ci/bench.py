@@ -41,6 +41,6 @@ def main(argv: list[str]) -> None:
     for name in argv or SCRIPTS:
         print(f"--- {name}", flush=True)
         # Its own output is the point, so it goes where this process's goes.
-        command = [sys.executable, "-P", SCRIPTS[name]]
+        command: list[str | Path] = [sys.executable, "-P", SCRIPTS[name]]
         if subprocess.run(command, env=environment, check=False).returncode:
             raise Problem(f"benchmark {name}: the figure is not met, see above")

@@ -61,7 +61,9 @@ ALGORITHM = re.compile(r"\bconst\s+(EVP_MD|EVP_CIPHER)\s*\*\s*(EVP_\w+)\s*\(\s*v
 # The same under a shorter name: EVP_aes_128_cfb is a macro for EVP_aes_128_cfb128.
 ALIAS = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(EVP_\w+)[ \t]+(EVP_\w+)[ \t]*$", re.MULTILINE)
 # What the value of an integer macro expands to. Some stand for names that the build has not.
-INTEGER = re.compile(r"(?:0[xX][0-9a-fA-F]+[lLuU]*|\d+[lLuU]*|u?int\d+_t|unsigned|long|int|[-+~|&<()\s])+")
+INTEGER = re.compile(
+    r"(?:0[xX][0-9a-fA-F]+[lLuU]*|\d+[lLuU]*|u?int\d+_t|unsigned|long|int|[-+~|&<()\s])+"
+)
 PROBE = "m2_probe"
 
 
@@ -150,7 +152,9 @@ def from_pkg_config(environ: Mapping[str, str]) -> OpenSSL:
         "apk add openssl-dev pkgconf; brew install openssl@3 pkgconf"
     )
     if program is None:
-        raise BuildError(f"no OpenSSL: OPENSSL_DIR is not set and there is no pkg-config; {way_out}")
+        raise BuildError(
+            f"no OpenSSL: OPENSSL_DIR is not set and there is no pkg-config; {way_out}"
+        )
     answers = []
     for question in ("--cflags-only-I", "--libs"):
         answer = subprocess.run(  # noqa: S603
@@ -174,7 +178,9 @@ def preprocess(compiler: Sequence[str], source: str, include_dirs: Iterable[str]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     except FileNotFoundError:
-        raise BuildError(f"no C compiler: {compiler[0]} is not there; install gcc or clang") from None
+        raise BuildError(
+            f"no C compiler: {compiler[0]} is not there; install gcc or clang"
+        ) from None
     if done.returncode != 0:
         line = next((li for li in done.stderr.splitlines() if "error" in li), done.stderr.strip())
         raise BuildError(f"OpenSSL's headers do not go through {compiler[0]}: {line}")
@@ -294,7 +300,9 @@ def find_swig(environ: Mapping[str, str]) -> tuple[str, str]:
     if found is None:
         raise BuildError(f"SWIG: {path} does not say its version; run `pip install 'swig>=4.4'`")
     if (int(found[1]), int(found[2])) < OLDEST_SWIG:
-        raise BuildError(f"SWIG {'.'.join(found.groups())} is too old; run `pip install 'swig>=4.4'`")
+        raise BuildError(
+            f"SWIG {'.'.join(found.groups())} is too old; run `pip install 'swig>=4.4'`"
+        )
     return path, ".".join(found.groups())
 
 
