@@ -1,7 +1,7 @@
 """Elliptic curve keys: ECDSA signatures and ECDH (SEC 1; EVP_PKEY-EC(7)).
 
-`EC` is parameters or a key pair, `EC_pub` a public key; signatures are of digests. With an OpenSSL that
-was built without EC this module imports, and whatever is asked of it raises `ECError` saying so.
+`EC` is parameters or a key pair, `EC_pub` a public key; signatures are of digests. With an OpenSSL
+that was built without EC this module imports, and what is asked of it raises `ECError` saying so.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         NID: int
         sname: str
         comment: str
+
 
 __all__ = [
     "EC",
@@ -210,7 +211,7 @@ class EC:
         return verdict
 
 
-class EC_pub(EC):  # noqa: N801  (the name is the API's)
+class EC_pub(EC):
     """A public key."""
 
     def get_der(self) -> bytes:
@@ -301,7 +302,7 @@ def pub_key_from_der(der: Buffer) -> EC_pub:
     return EC_pub(ec_m2.ec_key_from_pubkey_der(der), 1)
 
 
-def pub_key_from_params(curve: int, bytes: Buffer) -> EC_pub:  # noqa: A002  (the name is the API's)
+def pub_key_from_params(curve: int, bytes: Buffer) -> EC_pub:
     """Make a public key of a curve's NID and a point (SEC 1, 2.3.3).
 
     Raises:

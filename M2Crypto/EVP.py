@@ -2,8 +2,8 @@
 
 Algorithms are named as `m2` names them (`sha256`, `aes_128_cbc`) or as OpenSSL does (`SHA2-256`,
 `aes-128-cbc`). An object may be used by several threads: each call is whole, and large data are
-worked on without the GIL. Which algorithms there are is up to OpenSSL; from 3.0 on MD4, RC4, DES and
-others are in its legacy provider, and asking for them raises `EVPError` with that as the reason.
+worked on without the GIL. Which algorithms there are is up to OpenSSL; from 3.0 on MD4, RC4, DES
+and others are in its legacy provider, and asking for them raises `EVPError` with OpenSSL's reason.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ def _cipher(name: str) -> EVP_CIPHER:
     return cipher
 
 
-# ---- digests, HMAC, derivation ---------------------------------------------------------------------
+# ---- digests, HMAC, derivation -------------------------------------------------------------------
 
 
-def pbkdf2(password: Buffer, salt: Buffer, iter: int, keylen: int) -> bytes:  # noqa: A002
+def pbkdf2(password: Buffer, salt: Buffer, iter: int, keylen: int) -> bytes:
     """Derive a key of `keylen` bytes by PBKDF2 with HMAC-SHA-1 (RFC 8018, 5.2).
 
     Raises:
@@ -165,7 +165,7 @@ def hmac(key: Buffer, data: Buffer, algo: str = "sha256") -> bytes:
     return m2.hmac(key, data, _digest(algo))
 
 
-# ---- ciphers ---------------------------------------------------------------------------------------
+# ---- ciphers -------------------------------------------------------------------------------------
 
 
 class _Stream:
@@ -355,7 +355,7 @@ class Cipher:
             return m2.cipher_set_padding(self.ctx, padding)
 
 
-# ---- keys ------------------------------------------------------------------------------------------
+# ---- keys ----------------------------------------------------------------------------------------
 
 
 class PKey:

@@ -1,12 +1,11 @@
 """RSA keys: making, loading and saving them; encrypting, signing (RFC 8017; EVP_PKEY-RSA(7)).
 
-`RSA` is a key pair, `RSA_pub` a public key. The numbers `e` and `n` are bytes in OpenSSL's MPI format:
-four bytes of length, then the number, the highest byte first.
+`RSA` is a key pair, `RSA_pub` a public key. The numbers `e` and `n` are bytes in OpenSSL's MPI
+format: four bytes of length, then the number, the highest byte first.
 """
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Callable, NoReturn
 
 from M2Crypto import BIO, Err, m2, util
@@ -58,7 +57,10 @@ def _cipher(name: str | None) -> EVP_CIPHER | None:
 
 
 class RSA:
-    """An RSA key pair on an `m2` handle. `_pyfree` is for compatibility: the handle frees itself."""
+    """An RSA key pair on an `m2` handle.
+
+    `_pyfree` is for compatibility: the handle frees itself.
+    """
 
     def __init__(self, rsa: m2_rsa, _pyfree: int = 0) -> None:
         self.rsa = rsa
@@ -180,7 +182,7 @@ class RSA:
         return m2.rsa_write_key_der(self.rsa, bio._ptr())
 
     def save_key_der(self, file: str | bytes) -> int:
-        """Save the private key as DER, not encrypted, into a file that only its owner may read: 1."""
+        """Save the private key as DER, not encrypted, into a file for its owner alone: 1."""
         bio = BIO.MemoryBuffer()
         self.save_key_der_bio(bio)
         return util.save_private(file, bio.read())
@@ -211,7 +213,7 @@ class RSA:
             salt_length: bytes of salt; -1 is as many as the digest has, -2 as many as fit.
 
         Raises:
-            RSAError: the algorithm is unknown, the digest is not its length, or the key is too short.
+            RSAError: the algorithm is unknown, the digest is not its length, or the key too short.
         """
         return m2.rsa_sign_pss(self.rsa, digest, _pss_digest(algo), salt_length)
 
@@ -257,7 +259,7 @@ class RSA:
         return self._ex_data.get(index)
 
 
-class RSA_pub(RSA):  # noqa: N801  (the name is the API's)
+class RSA_pub(RSA):
     """An RSA public key."""
 
     def private_encrypt(self, *argv: object) -> NoReturn:

@@ -11,7 +11,7 @@ import getpass
 import os
 import sys
 import unittest
-from typing import Any, Callable, Tuple, TypeVar, Union
+from typing import Any, Callable, TypeVar, Union
 
 from M2Crypto.BIO import BIOFileError
 
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 # Evaluated when the module runs, on Python 3.9 too.
-AddrType = Union[Tuple[str, int], str]
+AddrType = Union[tuple[str, int], str]
 ModeStr = str
 # Called with 1 to make a passphrase, with 0 to use one (pem_password_cb).
 PassphraseCallback = Callable[[int], Union[str, bytes]]
@@ -45,7 +45,7 @@ class UtilError(Exception):
     """Something of this module could not be done."""
 
 
-def expectedFailureIf(condition: object) -> Callable[[_Test], _Test]:  # noqa: N802  (the API's name)
+def expectedFailureIf(condition: object) -> Callable[[_Test], _Test]:
     """Decorate a `unittest` test that is expected to fail when `condition` is true."""
 
     def decorate(test: _Test) -> _Test:
@@ -55,7 +55,7 @@ def expectedFailureIf(condition: object) -> Callable[[_Test], _Test]:  # noqa: N
 
 
 def pkcs5_pad(data: _Text, blklen: int = 8) -> _Text:
-    """Fill up to the next multiple of `blklen`, as PKCS #5 does for blocks of 8 (RFC 8018, 6.1.1)."""
+    """Fill up to the next multiple of `blklen`; PKCS #5 has it for 8 (RFC 8018, 6.1.1)."""
     return pkcs7_pad(data, blklen)
 
 
@@ -124,7 +124,7 @@ def save_private(file: str | bytes | os.PathLike[str], data: bytes) -> int:
         return os.open(name, flags, 0o600)
 
     try:
-        with open(file, "wb", opener=opener) as stream:  # noqa: PTH123  (Path.open has no opener)
+        with open(file, "wb", opener=opener) as stream:
             stream.write(data)
     except OSError as error:
         raise BIOFileError(error.errno, error.strerror, error.filename) from None

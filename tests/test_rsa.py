@@ -69,7 +69,7 @@ def raising(*_arguments):
     raise LookupError("from the callback")
 
 
-# ---- numbers ---------------------------------------------------------------------------------------
+# ---- numbers -------------------------------------------------------------------------------------
 
 
 def test_a_key_has_its_length_and_numbers(key):
@@ -126,7 +126,7 @@ def test_numbers_that_make_no_key_do_not_agree(e, n):
     assert RSA.new_pub_key((mpi(e), mpi(n))).check_key() == 0
 
 
-# ---- generating ------------------------------------------------------------------------------------
+# ---- generating ----------------------------------------------------------------------------------
 
 
 def test_a_key_is_generated_while_a_callback_watches():
@@ -135,9 +135,12 @@ def test_a_key_is_generated_while_a_callback_watches():
     assert len(key) == 1024
     assert key.check_key() == 1
     assert {p for p, _ in steps} >= {0, 3}
-    assert key.private_decrypt(
-        key.public_encrypt(b"hello", RSA.pkcs1_oaep_padding), RSA.pkcs1_oaep_padding
-    ) == b"hello"
+    assert (
+        key.private_decrypt(
+            key.public_encrypt(b"hello", RSA.pkcs1_oaep_padding), RSA.pkcs1_oaep_padding
+        )
+        == b"hello"
+    )
 
 
 def test_the_default_callback_shows_its_progress(capsys):
@@ -158,11 +161,11 @@ def test_what_a_keygen_callback_raises_reaches_the_caller():
     ("bits", "e"), [(0, 65537), (100, 65537), (-1, 65537), (1024, 0), (1024, 1), (1024, 4)]
 )
 def test_a_key_that_cannot_be_is_not_generated(bits, e):
-    with pytest.raises(RSA.RSAError, match="too small|exponent is an odd number"):
+    with pytest.raises(RSA.RSAError, match=r"too small|exponent is an odd number"):
         RSA.gen_key(bits, e, None)
 
 
-# ---- signatures ------------------------------------------------------------------------------------
+# ---- signatures ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("algo", DIGEST_INFO)
@@ -273,7 +276,7 @@ def test_a_pss_salt_that_does_not_fit_is_refused(key):
         key.sign_rsassa_pss(DIGEST, salt_length=2048)
 
 
-# ---- encryption ------------------------------------------------------------------------------------
+# ---- encryption ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("padding", [RSA.pkcs1_padding, RSA.pkcs1_oaep_padding])
@@ -288,7 +291,9 @@ def test_the_public_key_undoes_what_the_private_key_did(key, public, padding):
     sealed = key.private_encrypt(data, padding)
     assert public.public_decrypt(sealed, padding) == data
     plain = opened(public, sealed)
-    assert plain == (data if padding == RSA.no_padding else b"\x00\x01" + b"\xff" * 249 + b"\x00data")
+    assert plain == (
+        data if padding == RSA.no_padding else b"\x00\x01" + b"\xff" * 249 + b"\x00data"
+    )
 
 
 def test_oaep_is_what_rfc_8017_says(key, public):
@@ -311,10 +316,11 @@ def test_no_padding_is_the_bare_operation(key, public):
 
 
 @pytest.mark.parametrize(
-    ("length", "padding"), [(246, RSA.pkcs1_padding), (215, RSA.pkcs1_oaep_padding), (5, RSA.no_padding)]
+    ("length", "padding"),
+    [(246, RSA.pkcs1_padding), (215, RSA.pkcs1_oaep_padding), (5, RSA.no_padding)],
 )
 def test_data_of_a_length_that_does_not_fit_are_refused(public, length, padding):
-    with pytest.raises(RSA.RSAError, match="data|too|length"):
+    with pytest.raises(RSA.RSAError, match=r"data|too|length"):
         public.public_encrypt(b"x" * length, padding)
 
 
@@ -356,7 +362,7 @@ def test_a_public_key_has_no_private_operations(public):
         m2.rsa_private_decrypt(public.rsa, bytes(256), RSA.pkcs1_padding)
 
 
-# ---- files -----------------------------------------------------------------------------------------
+# ---- files ---------------------------------------------------------------------------------------
 
 
 def test_a_key_comes_back_from_pem(key):
@@ -411,7 +417,7 @@ def test_a_public_key_comes_back_from_pem(key, public, tmp_path):
 
 
 def test_a_wrong_passphrase_is_told(key):
-    with pytest.raises(RSA.RSAError, match="bad decrypt|bad password|unsupported"):
+    with pytest.raises(RSA.RSAError, match=r"bad decrypt|bad password|unsupported"):
         RSA.load_key_string(key.as_pem(callback=secret), wrong)
 
 
@@ -470,7 +476,7 @@ def test_the_private_part_of_a_public_key_is_not_saved(public):
         public.save_key_der_bio(BIO.MemoryBuffer())
 
 
-# ---- objects ---------------------------------------------------------------------------------------
+# ---- objects -------------------------------------------------------------------------------------
 
 
 def test_a_key_checks_its_numbers(key, public):

@@ -1,6 +1,5 @@
 """Padding, numbers as octets, and the callbacks that keys are loaded and made with by default."""
 
-import os
 import stat
 import sys
 import unittest
@@ -42,7 +41,8 @@ def test_bytes_become_upper_case_hex():
 
 
 @pytest.mark.parametrize(
-    ("octets", "number"), [(b"", 0), (b"\x01\x00", 256), ("\xff\x00", 0xFF00), (bytes(8) + b"\x07", 7)]
+    ("octets", "number"),
+    [(b"", 0), (b"\x01\x00", 256), ("\xff\x00", 0xFF00), (bytes(8) + b"\x07", 7)],
 )
 def test_octets_are_a_number_highest_first(octets, number):
     assert util.octx_to_num(octets) == number
@@ -106,7 +106,7 @@ def test_a_new_private_file_is_its_owners_alone(tmp_path):
     assert util.save_private(str(file), b"secret") == 1
     assert file.read_bytes() == b"secret"
     if sys.platform != "win32":
-        assert stat.S_IMODE(os.stat(file).st_mode) == 0o600
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_a_private_file_that_cannot_be_written_is_a_bio_error(tmp_path):

@@ -12,7 +12,8 @@
 
 #if OPENSSL_VERSION_NUMBER < 0x30000000L
 
-/* ---- OpenSSL 1.1.1 ---------------------------------------------------------------------------- */
+/* ---- OpenSSL 1.1.1 ----------------------------------------------------------------------------
+ */
 
 const EVP_MD *m2_context_digest(const EVP_MD_CTX *context)
 {
@@ -160,7 +161,8 @@ int m2_store_load_file(X509_STORE *store, const char *file)
 
 #else
 
-/* ---- OpenSSL 3.0 and later -------------------------------------------------------------------- */
+/* ---- OpenSSL 3.0 and later --------------------------------------------------------------------
+ */
 
 #include <openssl/core_names.h>
 #include <openssl/param_build.h>
@@ -194,8 +196,8 @@ int m2_hmac_context_init(m2_hmac *context, const unsigned char *key, int length,
 {
     OSSL_PARAM params[2];
 
-    params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST,
-                                                 (char *)EVP_MD_get0_name(md), 0);
+    params[0] =
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)EVP_MD_get0_name(md), 0);
     params[1] = OSSL_PARAM_construct_end();
     return EVP_MAC_init(context, key, (size_t)length, params);
 }
@@ -215,17 +217,14 @@ BIGNUM *m2_pkey_number(const EVP_PKEY *pkey, m2_key_number which)
     static const struct {
         const char *type;
         const char *name;
-    } NUMBERS[] = {{"RSA", OSSL_PKEY_PARAM_RSA_N},
-                   {"RSA", OSSL_PKEY_PARAM_RSA_E},
-                   {"RSA", OSSL_PKEY_PARAM_RSA_D},
-                   {"DSA", OSSL_PKEY_PARAM_PUB_KEY},
-                   {"DSA", OSSL_PKEY_PARAM_PRIV_KEY},
-                   {"EC", OSSL_PKEY_PARAM_PRIV_KEY}};
+    } NUMBERS[] = {{"RSA", OSSL_PKEY_PARAM_RSA_N},    {"RSA", OSSL_PKEY_PARAM_RSA_E},
+                   {"RSA", OSSL_PKEY_PARAM_RSA_D},    {"DSA", OSSL_PKEY_PARAM_PUB_KEY},
+                   {"DSA", OSSL_PKEY_PARAM_PRIV_KEY}, {"EC", OSSL_PKEY_PARAM_PRIV_KEY}};
     BIGNUM *number = NULL;
 
     /* RSA-PSS keys have the numbers of RSA keys under a type of their own. */
-    if (!EVP_PKEY_is_a(pkey, NUMBERS[which].type)
-        && !(which <= M2_RSA_PRIVATE && EVP_PKEY_is_a(pkey, "RSA-PSS")))
+    if (!EVP_PKEY_is_a(pkey, NUMBERS[which].type) &&
+        !(which <= M2_RSA_PRIVATE && EVP_PKEY_is_a(pkey, "RSA-PSS")))
         return NULL;
     ERR_set_mark();
     EVP_PKEY_get_bn_param(pkey, NUMBERS[which].name, &number);
@@ -237,8 +236,8 @@ int m2_pkey_has_own_digest(EVP_PKEY *pkey)
 {
     char name[64] = "";
 
-    return EVP_PKEY_get_default_digest_name(pkey, name, sizeof(name)) == 2
-           && strcmp(name, SN_undef) == 0;
+    return EVP_PKEY_get_default_digest_name(pkey, name, sizeof(name)) == 2 &&
+           strcmp(name, SN_undef) == 0;
 }
 
 EVP_PKEY *m2_rsa_from_numbers(const BIGNUM *modulus, const BIGNUM *exponent)
@@ -248,13 +247,13 @@ EVP_PKEY *m2_rsa_from_numbers(const BIGNUM *modulus, const BIGNUM *exponent)
     OSSL_PARAM *params = NULL;
     EVP_PKEY *pkey = NULL;
 
-    if (context == NULL || builder == NULL
-        || !OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, modulus)
-        || !OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, exponent))
+    if (context == NULL || builder == NULL ||
+        !OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, modulus) ||
+        !OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, exponent))
         goto done;
     params = OSSL_PARAM_BLD_to_param(builder);
-    if (params == NULL || EVP_PKEY_fromdata_init(context) <= 0
-        || EVP_PKEY_fromdata(context, &pkey, EVP_PKEY_PUBLIC_KEY, params) <= 0)
+    if (params == NULL || EVP_PKEY_fromdata_init(context) <= 0 ||
+        EVP_PKEY_fromdata(context, &pkey, EVP_PKEY_PUBLIC_KEY, params) <= 0)
         pkey = NULL;
 done:
     OSSL_PARAM_free(params);
@@ -304,7 +303,8 @@ int m2_store_load_file(X509_STORE *store, const char *file)
 
 #endif
 
-/* ---- TLS -------------------------------------------------------------------------------------- */
+/* ---- TLS --------------------------------------------------------------------------------------
+ */
 
 #include <openssl/pem.h>
 

@@ -13,7 +13,8 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
-/* ---- what there is of a key -------------------------------------------------------------------- */
+/* ---- what there is of a key --------------------------------------------------------------------
+ */
 
 /* OpenSSL 1.1.1 follows the NULL where there is no point yet. */
 static int is_public(const m2_ec *key)
@@ -33,12 +34,14 @@ static int is_private(const m2_ec *key)
     return found;
 }
 
-/* ---- making keys ------------------------------------------------------------------------------- */
+/* ---- making keys -------------------------------------------------------------------------------
+ */
 
 /* The key, which may be NULL (failed), when it is an EC key; else it is freed. */
 static EVP_PKEY *only_ec(EVP_PKEY *key)
 {
-    if (key == NULL || EVP_PKEY_base_id(key) == EVP_PKEY_EC || EVP_PKEY_base_id(key) == EVP_PKEY_SM2)
+    if (key == NULL || EVP_PKEY_base_id(key) == EVP_PKEY_EC ||
+        EVP_PKEY_base_id(key) == EVP_PKEY_SM2)
         return key;
     m2_error("the key is not an EC key");
     EVP_PKEY_free(key);
@@ -52,8 +55,8 @@ m2_ec *m2_ec_key_new_by_curve_name(int nid)
 
     if (context == NULL || EVP_PKEY_paramgen_init(context) <= 0)
         goto done;
-    if (EVP_PKEY_CTX_set_ec_paramgen_curve_nid(context, nid) <= 0
-        || EVP_PKEY_paramgen(context, &parameters) <= 0) {
+    if (EVP_PKEY_CTX_set_ec_paramgen_curve_nid(context, nid) <= 0 ||
+        EVP_PKEY_paramgen(context, &parameters) <= 0) {
         parameters = NULL;
         if (ERR_peek_error() == 0)
             m2_error("the number is not the NID of a curve that this OpenSSL has");
@@ -109,9 +112,8 @@ static int set_point(X509_PUBKEY *info, int nid, m2_buffer point)
 
     if (copy == NULL)
         return 0;
-    if (X509_PUBKEY_set0_param(info, OBJ_nid2obj(EVP_PKEY_EC), V_ASN1_OBJECT, OBJ_nid2obj(nid), copy,
-                               (int)point.length)
-        == 1)
+    if (X509_PUBKEY_set0_param(info, OBJ_nid2obj(EVP_PKEY_EC), V_ASN1_OBJECT, OBJ_nid2obj(nid),
+                               copy, (int)point.length) == 1)
         return 1;
     OPENSSL_free(copy);
     return 0;
@@ -160,7 +162,8 @@ m2_ec *m2_pkey_get1_ec(EVP_PKEY *pkey)
     return only_ec(pkey);
 }
 
-/* ---- to and from files ------------------------------------------------------------------------- */
+/* ---- to and from files -------------------------------------------------------------------------
+ */
 
 m2_ec *m2_ec_key_read_bio(BIO *bio, m2_callback passphrase)
 {
@@ -201,7 +204,8 @@ m2_bytes m2_ec_key_get_public_key(m2_ec *key)
     return is_public(key) ? M2_DER(PublicKey, key) : failed;
 }
 
-/* ---- what a key is ----------------------------------------------------------------------------- */
+/* ---- what a key is -----------------------------------------------------------------------------
+ */
 
 m2_number m2_ec_key_keylen(m2_ec *key)
 {
@@ -226,7 +230,8 @@ m2_verdict m2_ec_key_check_key(m2_ec *key)
     return agree;
 }
 
-/* ---- ECDSA ------------------------------------------------------------------------------------- */
+/* ---- ECDSA -------------------------------------------------------------------------------------
+ */
 
 static ECDSA_SIG *decode(m2_buffer signature)
 {
@@ -262,8 +267,7 @@ m2_verdict m2_ecdsa_verify_asn1(m2_ec *key, m2_buffer digest, m2_buffer signatur
         context = m2_pkey_begin(key, EVP_PKEY_verify_init);
     if (context != NULL)
         verdict = EVP_PKEY_verify(context, signature.data, signature.length, digest.data,
-                                  digest.length)
-                  == 1;
+                                  digest.length) == 1;
     EVP_PKEY_CTX_free(context);
     ECDSA_SIG_free(numbers);
     return verdict;
@@ -297,8 +301,8 @@ m2_bytes m2_ecdsa_sig_new(m2_buffer r, m2_buffer s)
     BIGNUM *first = m2_mpi_to_bn(r);
     BIGNUM *second = m2_mpi_to_bn(s);
 
-    if (numbers == NULL || first == NULL || second == NULL
-        || ECDSA_SIG_set0(numbers, first, second) != 1)
+    if (numbers == NULL || first == NULL || second == NULL ||
+        ECDSA_SIG_set0(numbers, first, second) != 1)
         goto done;
     first = second = NULL;
     der = M2_DER(ECDSA_SIG, numbers);
@@ -309,10 +313,11 @@ done:
     return der;
 }
 
-/* ---- ECDH -------------------------------------------------------------------------------------- */
+/* ---- ECDH --------------------------------------------------------------------------------------
+ */
 
-static int derive(EVP_PKEY_CTX *context, unsigned char *out, size_t *length, const unsigned char *in,
-                  size_t in_length)
+static int derive(EVP_PKEY_CTX *context, unsigned char *out, size_t *length,
+                  const unsigned char *in, size_t in_length)
 {
     (void)in;
     (void)in_length;
@@ -331,7 +336,8 @@ m2_bytes m2_ecdh_compute_key(m2_ec *key, m2_ec *peer)
     return m2_pkey_operate(context, derive, nothing);
 }
 
-/* ---- curves ------------------------------------------------------------------------------------ */
+/* ---- curves ------------------------------------------------------------------------------------
+ */
 
 /* The curve at a place; its NID is 0 where there is none. */
 static EC_builtin_curve builtin_curve(int place)

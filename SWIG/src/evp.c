@@ -11,7 +11,8 @@
 #include "m2.h"
 #include "evp.h"
 
-/* ---- algorithms by name ------------------------------------------------------------------------ */
+/* ---- algorithms by name ------------------------------------------------------------------------
+ */
 
 /* Copy the name as OpenSSL spells it: "-" for "_", and CFB without the length of a whole block. */
 static int openssl_spelling(const char *name, char *spelt, size_t size)
@@ -50,7 +51,8 @@ const EVP_CIPHER *m2_get_cipherbyname(const char *name)
     return cipher;
 }
 
-/* ---- digests ----------------------------------------------------------------------------------- */
+/* ---- digests -----------------------------------------------------------------------------------
+ */
 
 static int has_digest(const EVP_MD_CTX *context)
 {
@@ -84,7 +86,8 @@ m2_bytes m2_digest_final(EVP_MD_CTX *context)
     return digest;
 }
 
-/* ---- HMAC and key derivation ------------------------------------------------------------------- */
+/* ---- HMAC and key derivation -------------------------------------------------------------------
+ */
 
 /* OpenSSL takes NULL for "the key of before", also where it is empty. */
 static const unsigned char *never_null(m2_buffer buffer)
@@ -133,7 +136,8 @@ m2_bytes m2_hmac_once(m2_buffer key, m2_buffer data, const EVP_MD *md)
     mac = m2_bytes_new(EVP_MAX_MD_SIZE);
     if (mac.data == NULL)
         return mac;
-    if (HMAC(md, never_null(key), (int)key.length, never_null(data), data.length, mac.data, &length))
+    if (HMAC(md, never_null(key), (int)key.length, never_null(data), data.length, mac.data,
+             &length))
         mac.length = length;
     else
         m2_bytes_free(&mac);
@@ -155,8 +159,8 @@ m2_bytes m2_pkcs5_pbkdf2_hmac_sha1(m2_buffer password, m2_buffer salt, int itera
     if (key.data == NULL || length == 0)
         return key;
     if (PKCS5_PBKDF2_HMAC_SHA1((const char *)never_null(password), (int)password.length,
-                               never_null(salt), (int)salt.length, iterations, length, key.data)
-        != 1)
+                               never_null(salt), (int)salt.length, iterations, length,
+                               key.data) != 1)
         m2_bytes_free(&key);
     return key;
 }
@@ -185,13 +189,14 @@ m2_bytes m2_bytes_to_key(const EVP_CIPHER *cipher, const EVP_MD *md, m2_buffer d
     return key;
 }
 
-/* ---- ciphers ----------------------------------------------------------------------------------- */
+/* ---- ciphers -----------------------------------------------------------------------------------
+ */
 
 int m2_cipher_is_aead(const EVP_CIPHER *cipher)
 {
     /* What is in CBC mode is for TLS records alone, and works otherwise. */
-    return (EVP_CIPHER_flags(cipher) & EVP_CIPH_FLAG_AEAD_CIPHER) != 0
-           && EVP_CIPHER_mode(cipher) != EVP_CIPH_CBC_MODE;
+    return (EVP_CIPHER_flags(cipher) & EVP_CIPH_FLAG_AEAD_CIPHER) != 0 &&
+           EVP_CIPHER_mode(cipher) != EVP_CIPH_CBC_MODE;
 }
 
 int m2_cipher_is_ccm(const EVP_CIPHER *cipher)
@@ -264,10 +269,8 @@ static int prepare(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_buffer 
     EVP_CIPHER_CTX_set_flags(context, EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
     if (EVP_CipherInit_ex(context, cipher, NULL, NULL, NULL, encrypt != 0) != 1)
         return 0;
-    if (tag != NULL
-        && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, (int)tag->length,
-                               encrypt ? NULL : (void *)tag->data)
-               != 1) {
+    if (tag != NULL && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, (int)tag->length,
+                                           encrypt ? NULL : (void *)tag->data) != 1) {
         m2_error("the cipher makes no tag of this length");
         return 0;
     }
@@ -313,8 +316,8 @@ static int may_finish(EVP_CIPHER_CTX *context)
 {
     if (!has_cipher(context))
         return 0;
-    if (!m2_cipher_is_aead(m2_context_cipher(context)) || EVP_CIPHER_CTX_encrypting(context)
-        || EVP_CIPHER_CTX_get_app_data(context) != NULL)
+    if (!m2_cipher_is_aead(m2_context_cipher(context)) || EVP_CIPHER_CTX_encrypting(context) ||
+        EVP_CIPHER_CTX_get_app_data(context) != NULL)
         return 1;
     m2_error("no tag was set: what was decrypted cannot be trusted");
     return 0;
@@ -365,8 +368,8 @@ m2_status m2_cipher_set_tag(EVP_CIPHER_CTX *context, m2_buffer tag)
 {
     if (!has_aead_cipher(context) || !m2_fits_int(tag.length))
         return 0;
-    if (tag.length > 0
-        && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, (int)tag.length, (void *)tag.data) == 1) {
+    if (tag.length > 0 && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, (int)tag.length,
+                                              (void *)tag.data) == 1) {
         EVP_CIPHER_CTX_set_app_data(context, context);
         return 1;
     }
@@ -383,8 +386,8 @@ m2_bytes m2_cipher_get_tag(EVP_CIPHER_CTX *context, int length)
         return tag;
     if (length > 0 && length <= EVP_MAX_BLOCK_LENGTH)
         tag = m2_bytes_new((size_t)length);
-    if (tag.data != NULL
-        && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, length, tag.data) != 1)
+    if (tag.data != NULL &&
+        EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, length, tag.data) != 1)
         m2_bytes_free(&tag);
     if (tag.data == NULL) {
         ERR_clear_error();
@@ -393,19 +396,18 @@ m2_bytes m2_cipher_get_tag(EVP_CIPHER_CTX *context, int length)
     return tag;
 }
 
-m2_bytes m2_cipher_ccm(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_buffer key, m2_buffer iv,
-                       m2_buffer aad, m2_buffer data, m2_buffer tag, int encrypt)
+m2_bytes m2_cipher_ccm(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_buffer key,
+                       m2_buffer iv, m2_buffer aad, m2_buffer data, m2_buffer tag, int encrypt)
 {
     m2_bytes out = {NULL, 0};
     int length = 0;
 
-    if (!m2_fits_int(aad.length) || !m2_fits_int(data.length) || !m2_fits_int(tag.length)
-        || !prepare(context, cipher, key, iv, &tag, encrypt)
-        || EVP_CipherInit_ex(context, NULL, NULL, key.data, iv.data, -1) != 1
-        || EVP_CipherUpdate(context, NULL, &length, NULL, (int)data.length) != 1)
+    if (!m2_fits_int(aad.length) || !m2_fits_int(data.length) || !m2_fits_int(tag.length) ||
+        !prepare(context, cipher, key, iv, &tag, encrypt) ||
+        EVP_CipherInit_ex(context, NULL, NULL, key.data, iv.data, -1) != 1 ||
+        EVP_CipherUpdate(context, NULL, &length, NULL, (int)data.length) != 1)
         return out;
-    if (aad.length > 0
-        && EVP_CipherUpdate(context, NULL, &length, aad.data, (int)aad.length) != 1)
+    if (aad.length > 0 && EVP_CipherUpdate(context, NULL, &length, aad.data, (int)aad.length) != 1)
         return out;
     out = update(context, data);
     if (out.data == NULL && !encrypt && ERR_peek_error() == 0)
@@ -413,7 +415,8 @@ m2_bytes m2_cipher_ccm(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_buf
     return out;
 }
 
-/* ---- keys -------------------------------------------------------------------------------------- */
+/* ---- keys --------------------------------------------------------------------------------------
+ */
 
 EVP_PKEY *m2_pkey_read_pem(BIO *bio, m2_callback passphrase)
 {
@@ -468,8 +471,8 @@ m2_bytes m2_pkey_get_key_identifier(EVP_PKEY *pkey)
     int length;
     unsigned int written = 0;
 
-    if (X509_PUBKEY_set(&info, pkey) != 1
-        || X509_PUBKEY_get0_param(NULL, &key, &length, NULL, info) != 1)
+    if (X509_PUBKEY_set(&info, pkey) != 1 ||
+        X509_PUBKEY_get0_param(NULL, &key, &length, NULL, info) != 1)
         goto done;
     identifier = m2_bytes_new(EVP_MAX_MD_SIZE);
     if (identifier.data == NULL)
@@ -542,7 +545,8 @@ done:
     return out;
 }
 
-/* ---- signatures -------------------------------------------------------------------------------- */
+/* ---- signatures --------------------------------------------------------------------------------
+ */
 
 m2_bytes m2_sign_final(EVP_MD_CTX *context, EVP_PKEY *pkey)
 {
@@ -581,7 +585,8 @@ m2_status m2_digest_verify_init(EVP_MD_CTX *context, const EVP_MD *md, EVP_PKEY 
 {
     if (m2_pkey_size(pkey) < 0 || EVP_MD_CTX_reset(context) != 1)
         return 0;
-    return EVP_DigestVerifyInit(context, NULL, m2_pkey_has_own_digest(pkey) ? NULL : md, NULL, pkey);
+    return EVP_DigestVerifyInit(context, NULL, m2_pkey_has_own_digest(pkey) ? NULL : md, NULL,
+                                pkey);
 }
 
 static int has_key(EVP_MD_CTX *context)
@@ -624,8 +629,8 @@ m2_bytes m2_digest_sign(EVP_MD_CTX *context, m2_buffer data)
     m2_bytes signature = {NULL, 0};
     size_t length = 0;
 
-    if (!has_key(context)
-        || EVP_DigestSign(context, NULL, &length, never_null(data), data.length) != 1)
+    if (!has_key(context) ||
+        EVP_DigestSign(context, NULL, &length, never_null(data), data.length) != 1)
         return signature;
     signature = m2_bytes_new(length);
     if (signature.data == NULL)
@@ -649,6 +654,5 @@ m2_verdict m2_digest_verify(EVP_MD_CTX *context, m2_buffer signature, m2_buffer 
     if (!has_key(context))
         return -1;
     return EVP_DigestVerify(context, never_null(signature), signature.length, never_null(data),
-                            data.length)
-           == 1;
+                            data.length) == 1;
 }

@@ -16,7 +16,8 @@ struct m2_rsa_st {
     BIGNUM *e;
 };
 
-/* ---- the box ----------------------------------------------------------------------------------- */
+/* ---- the box -----------------------------------------------------------------------------------
+ */
 
 m2_rsa *m2_rsa_new(void)
 {
@@ -66,7 +67,8 @@ static EVP_PKEY *private_key_of(const m2_rsa *rsa)
     return NULL;
 }
 
-/* ---- keys made of numbers ---------------------------------------------------------------------- */
+/* ---- keys made of numbers ----------------------------------------------------------------------
+ */
 
 static int set_number(m2_rsa *rsa, BIGNUM **place, m2_buffer bytes)
 {
@@ -83,7 +85,8 @@ static int set_number(m2_rsa *rsa, BIGNUM **place, m2_buffer bytes)
     *place = number;
     if (rsa->n == NULL || rsa->e == NULL)
         return 1;
-    if (BN_is_zero(rsa->n) || BN_is_negative(rsa->n) || BN_is_zero(rsa->e) || BN_is_negative(rsa->e)) {
+    if (BN_is_zero(rsa->n) || BN_is_negative(rsa->n) || BN_is_zero(rsa->e) ||
+        BN_is_negative(rsa->e)) {
         m2_error("the modulus and the exponent of an RSA key are positive");
         return 0;
     }
@@ -130,7 +133,8 @@ m2_bytes m2_rsa_get_n(const m2_rsa *rsa)
     return get_number(rsa, rsa->n, M2_RSA_MODULUS);
 }
 
-/* ---- generating -------------------------------------------------------------------------------- */
+/* ---- generating --------------------------------------------------------------------------------
+ */
 
 static int report_progress(EVP_PKEY_CTX *context)
 {
@@ -152,10 +156,10 @@ m2_rsa *m2_rsa_generate_key(int bits, unsigned long e, m2_callback progress)
         m2_error("the public exponent is an odd number from 3 on");
         goto done;
     }
-    if (context == NULL || exponent == NULL || !BN_set_word(exponent, e)
-        || EVP_PKEY_keygen_init(context) <= 0
-        || EVP_PKEY_CTX_set_rsa_keygen_bits(context, bits) <= 0
-        || m2_rsa_generate_exponent(context, exponent) <= 0)
+    if (context == NULL || exponent == NULL || !BN_set_word(exponent, e) ||
+        EVP_PKEY_keygen_init(context) <= 0 ||
+        EVP_PKEY_CTX_set_rsa_keygen_bits(context, bits) <= 0 ||
+        m2_rsa_generate_exponent(context, exponent) <= 0)
         goto done;
     if (progress != NULL) {
         EVP_PKEY_CTX_set_app_data(context, progress);
@@ -169,7 +173,8 @@ done:
     return boxed(key);
 }
 
-/* ---- to and from PKeys and files --------------------------------------------------------------- */
+/* ---- to and from PKeys and files ---------------------------------------------------------------
+ */
 
 EVP_PKEY *m2_pkey_from_rsa(const m2_rsa *rsa)
 {
@@ -220,7 +225,8 @@ m2_status m2_rsa_write_pub_key(const m2_rsa *rsa, BIO *bio)
     return key == NULL ? 0 : PEM_write_bio_PUBKEY(bio, key);
 }
 
-/* ---- what a key is ----------------------------------------------------------------------------- */
+/* ---- what a key is -----------------------------------------------------------------------------
+ */
 
 m2_number m2_rsa_size(const m2_rsa *rsa)
 {
@@ -264,7 +270,8 @@ m2_verdict m2_rsa_check_pub_key(const m2_rsa *rsa)
     return agree;
 }
 
-/* ---- encrypting and decrypting ----------------------------------------------------------------- */
+/* ---- encrypting and decrypting -----------------------------------------------------------------
+ */
 
 #ifndef RSA_SSLV23_PADDING
 #define RSA_SSLV23_PADDING 2
@@ -296,7 +303,8 @@ static EVP_PKEY_CTX *begin(EVP_PKEY *key, int (*init)(EVP_PKEY_CTX *), int paddi
 
 m2_bytes m2_rsa_public_encrypt(const m2_rsa *rsa, m2_buffer data, int padding)
 {
-    return m2_pkey_operate(begin(key_of(rsa), EVP_PKEY_encrypt_init, padding), EVP_PKEY_encrypt, data);
+    return m2_pkey_operate(begin(key_of(rsa), EVP_PKEY_encrypt_init, padding), EVP_PKEY_encrypt,
+                           data);
 }
 
 m2_bytes m2_rsa_private_decrypt(const m2_rsa *rsa, m2_buffer data, int padding)
@@ -318,7 +326,8 @@ m2_bytes m2_rsa_public_decrypt(const m2_rsa *rsa, m2_buffer data, int padding)
                            EVP_PKEY_verify_recover, data);
 }
 
-/* ---- signing and verifying --------------------------------------------------------------------- */
+/* ---- signing and verifying ---------------------------------------------------------------------
+ */
 
 /* As `begin`; a salt length is set for PSS. */
 static EVP_PKEY_CTX *begin_with_digest(EVP_PKEY *key, int (*init)(EVP_PKEY_CTX *), int padding,
@@ -328,9 +337,9 @@ static EVP_PKEY_CTX *begin_with_digest(EVP_PKEY *key, int (*init)(EVP_PKEY_CTX *
 
     if (context == NULL)
         return NULL;
-    if (EVP_PKEY_CTX_set_signature_md(context, md) > 0
-        && (padding != RSA_PKCS1_PSS_PADDING
-            || EVP_PKEY_CTX_set_rsa_pss_saltlen(context, salt_length) > 0))
+    if (EVP_PKEY_CTX_set_signature_md(context, md) > 0 &&
+        (padding != RSA_PKCS1_PSS_PADDING ||
+         EVP_PKEY_CTX_set_rsa_pss_saltlen(context, salt_length) > 0))
         return context;
     EVP_PKEY_CTX_free(context);
     return NULL;
@@ -343,7 +352,8 @@ static int verify(EVP_PKEY_CTX *context, m2_buffer digest, m2_buffer signature)
 
     if (context == NULL)
         return -1;
-    verdict = EVP_PKEY_verify(context, signature.data, signature.length, digest.data, digest.length);
+    verdict =
+        EVP_PKEY_verify(context, signature.data, signature.length, digest.data, digest.length);
     EVP_PKEY_CTX_free(context);
     return verdict == 1;
 }

@@ -1,8 +1,8 @@
 /*
- * RSA keys (EVP_PKEY-RSA(7)). What Python holds is a box around an EVP_PKEY, because programs make a
- * public key number by number: `rsa_new`, `rsa_set_e`, `rsa_set_n`. Numbers cross in OpenSSL's MPI
- * format (BN_bn2mpi(3)). Once both are there the key is complete and does not change any more, so
- * that calls that run without the GIL may use it.
+ * RSA keys (EVP_PKEY-RSA(7)). What Python holds is a box around an EVP_PKEY, because programs make
+ * a public key number by number: `rsa_new`, `rsa_set_e`, `rsa_set_n`. Numbers cross in OpenSSL's
+ * MPI format (BN_bn2mpi(3)). Once both are there the key is complete and does not change any more,
+ * so that calls that run without the GIL may use it.
  */
 #ifndef M2_RSA_H
 #define M2_RSA_H

@@ -1,10 +1,10 @@
 """How much of its speed does one thread keep while another hashes?
 
 Given M2Crypto to import, it hashes 256 MiB in one thread while another counts, by M2Crypto and by
-hashlib in the same run, and prints the counting thread's share of the speed it has alone (1.00 would
-be all of it) and the hashing speed, medians of several rounds. It needs two idle cores: then the
-exit code is 1 when M2Crypto leaves the counter less than half of its speed. When hashlib leaves no
-half either the machine is busy, and nothing is judged.
+hashlib in the same run, and prints the counting thread's share of the speed it has alone (1.00
+would be all of it) and the hashing speed, medians of several rounds. It needs two idle cores: then
+the exit code is 1 when M2Crypto leaves the counter less than half of its speed. When hashlib leaves
+no half either the machine is busy, and nothing is judged.
 """
 
 from __future__ import annotations
