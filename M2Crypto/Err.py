@@ -67,7 +67,7 @@ _EXCEPTIONS = (
     (("ec_", "ecdsa_", "ecdh_"), "EC", "ECError"),
     (("rand_",), "Rand", "RandError"),
     (("rsa_",), "RSA", "RSAError"),
-    (("ssl_", "tls_"), "SSL.SSLError", "SSLError"),
+    (("i2d_ssl_", "sk_ssl_", "ssl_", "tls_"), "SSL.SSLError", "SSLError"),
     (
         ("bytes_to_key", "cipher_", "digest_", "evp_", "hmac", "md_", "pkcs5_", "pkey_", "sign_", "verify_"),
         "EVP",

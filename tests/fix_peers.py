@@ -159,7 +159,9 @@ def stdlib_server():
     """Start an echoing server of Python's ssl."""
     with contextlib.ExitStack() as stack:
 
-        def start(certificate="server.pem", version=None, client_ca=None, clients=1, sudden_end=False):
+        def start(
+            certificate="server.pem", version=None, client_ca=None, clients=1, sudden_end=False
+        ):
             context = stdlib_context(ssl.PROTOCOL_TLS_SERVER, version)
             context.load_cert_chain(CERTIFICATES / certificate)
             if client_ca is not None:
@@ -188,14 +190,16 @@ class StdlibClient:
 
     def talk(self):
         try:
-            with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as sock:
-                with self.context.wrap_socket(sock, server_hostname=self.server_hostname) as connection:
-                    self.version = connection.version()
-                    connection.sendall(self.line)
-                    answer = b""
-                    while data := connection.recv(65536):
-                        answer += data
-                    self.answer = answer
+            with (
+                socket.create_connection(("127.0.0.1", self.port), PATIENCE) as sock,
+                self.context.wrap_socket(sock, server_hostname=self.server_hostname) as connection,
+            ):
+                self.version = connection.version()
+                connection.sendall(self.line)
+                answer = b""
+                while data := connection.recv(65536):
+                    answer += data
+                self.answer = answer
         except OSError as error:
             self.error = error
 
@@ -255,8 +259,8 @@ def s_server(openssl, certificates):
 
     def start(certificate="server.pem", *arguments):
         process = openssl(
-            "s_server", "-accept", "127.0.0.1:0", "-naccept", "1", "-cert", certificates(certificate),
-            "-dhparam", certificates("dh.pem"), *arguments,
+            "s_server", "-accept", "127.0.0.1:0", "-naccept", "1",
+            "-cert", certificates(certificate), "-dhparam", certificates("dh.pem"), *arguments,
         )  # fmt: skip
         for line in process.stdout:
             if line.startswith(b"ACCEPT"):

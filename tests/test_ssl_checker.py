@@ -77,7 +77,9 @@ def test_a_name_does_not_stand_for_the_host(presented, host):
     assert not matches_dns_name(presented, reference_identity(host))
 
 
-@pytest.mark.parametrize("host", ["", ".", ".example.org", "a..example.org", "*.example.org", "a\0b"])
+@pytest.mark.parametrize(
+    "host", ["", ".", ".example.org", "a..example.org", "*.example.org", "a\0b"]
+)
 def test_what_is_no_host_name_has_no_identity(host):
     with pytest.raises(ValueError, match="is no host name"):
         reference_identity(host)
@@ -123,8 +125,7 @@ def test_the_common_name_counts_only_without_a_subject_alt_name(certificate):
         Checker()(certificate("cn_only.pem"), "other.example.org")
     assert caught.value.fieldName == "commonName"
     assert str(caught.value) == (
-        "Peer certificate commonName does not match host, "
-        "expected other.example.org, got localhost"
+        "Peer certificate commonName does not match host, expected other.example.org, got localhost"
     )
 
 

@@ -99,7 +99,10 @@ def test_the_handshake_can_begin_on_a_socket_that_is_there(contexts):
 
 def test_a_handshake_in_steps_checks_the_host_too(contexts):
     ends = socket.socketpair()
-    with SSL.Connection(contexts[0], ends[0]) as client, SSL.Connection(contexts[1], ends[1]) as server:
+    with (
+        SSL.Connection(contexts[0], ends[0]) as client,
+        SSL.Connection(contexts[1], ends[1]) as server,
+    ):
         client.setblocking(False)
         server.setblocking(False)
         client.setup_ssl()
@@ -372,7 +375,9 @@ def test_the_socket_can_be_left_open(connected):
 def test_what_is_not_tls_is_an_error(pair, contexts):
     client, server = pair(*contexts)
     server.socket.send(b"220 mail.example.org ESMTP\r\n")
-    with pytest.raises(SSL.SSLError, match="wrong version number|packet length too long") as caught:
+    with pytest.raises(
+        SSL.SSLError, match=r"wrong version number|packet length too long"
+    ) as caught:
         for _ in range(3):
             client.connect_ssl()
     assert caught.value.library
@@ -392,11 +397,11 @@ def test_a_connection_that_the_system_ends_is_an_error_of_both_kinds(connected):
 
 
 def test_clearing_makes_ready_for_another_handshake(connected):
-    client, server = connected
-    client.close(freeBio=False)
+    client, _ = connected
+    client.set_shutdown(SSL.SSL_SENT_SHUTDOWN | SSL.SSL_RECEIVED_SHUTDOWN)
     assert client.clear() == 1
-    assert client.get_cipher() is None or client.get_version()
-    client.socket.close()
+    assert client.get_shutdown() == 0
+    assert not m2.ssl_is_init_finished(client.ssl)
 
 
 # ---- who holds whom ------------------------------------------------------------------------------
@@ -440,15 +445,42 @@ def test_a_freed_connection_is_an_error_not_a_crash():
 
 
 def test_a_context_does_not_outlive_its_users():
-    context = SSL.Context()
-    # A callback that leads back to its context, as methods of an application do.
-    context.set_verify(SSL.verify_peer, 9, lambda ok, store: context and ok)
-    context.set_info_callback(lambda where, ret, connection: context)
-    SSL.Connection(context).close()
-    gone = weakref.ref(context)
-    del context
+    class Application:
+        def __init__(self):
+            # Callbacks that lead back to their context.
+            self.context = SSL.Context()
+            self.context.set_verify(SSL.verify_peer, 9, self.verify)
+            self.context.set_info_callback(self.inform)
+
+        def verify(self, ok, store):
+            return ok
+
+        def inform(self, where, ret, connection):
+            pass
+
+    application = Application()
+    SSL.Connection(application.context).close()
+    gone = weakref.ref(application.context)
+    del application
     gc.collect()
     assert gone() is None
+
+
+def test_the_flat_layer_answers_too(connected):
+    client, server = connected
+    assert m2.ssl_is_server(server.ssl)
+    assert not m2.ssl_is_server(client.ssl)
+    context = m2.ssl_get_ssl_ctx(client.ssl)
+    assert m2.ssl_ctx_get_options(context) == client.ctx.set_options(0)
+    assert m2.ssl_version(client.ssl) in (m2.TLS1_2_VERSION, m2.TLS1_3_VERSION)
+    assert m2.ssl_get_alert_type(0) == "U"
+    assert m2.ssl_get_alert_desc(0) == "CN"
+    with pytest.raises(SSL.SSLError, match="no such element"):
+        m2.sk_ssl_cipher_value(m2.ssl_get_ciphers(client.ssl), -1)
+    with pytest.raises(SSL.SSLError, match="no such entry"):
+        m2.ssl_client_ca_value(client.ssl, 0)
+    with pytest.raises(SSL.SSLError, match="the socket is closed"):
+        m2.ssl_set_fd(client.ssl, -1)
 
 
 # ---- the socket under it -------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Contexts are safe as they are made, load what they are told to, and say clearly what they cannot."""
+"""Contexts are safe as they are made, load what they are told to, and say what they cannot."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_dh_parameters_have_to_be_ones(certificates):
     context = SSL.Context()
     with pytest.raises(SSL.SSLError):
         context.set_tmp_dh(certificates("ca.pem"))
-    with pytest.raises(ValueError, match="[Nn]o such file"):
+    with pytest.raises(ValueError, match=r"[Nn]o such file"):
         context.set_tmp_dh(certificates("missing.pem"))
 
 
@@ -135,7 +135,7 @@ def test_the_passphrase_of_a_key_is_asked_for(certificates):
     context = SSL.Context()
     context.load_cert(certificates("server_encrypted.pem"), callback=passphrase)
     assert asked == [0]
-    with pytest.raises(SSL.SSLError, match="server_encrypted.pem: "):
+    with pytest.raises(SSL.SSLError, match=r"server_encrypted.pem: "):
         context.load_cert(certificates("server_encrypted.pem"), callback=lambda *_: "wrong")
 
 
@@ -169,7 +169,7 @@ def test_what_cannot_be_loaded_is_named(certificates, certificate, key, fault):
 
 @pytest.mark.needs_ec
 def test_the_key_has_to_be_of_the_certificates_kind(certificates):
-    with pytest.raises(SSL.SSLError, match="server_ec.pem: no private key to be used: "):
+    with pytest.raises(SSL.SSLError, match=r"server_ec.pem: no private key to be used: "):
         SSL.Context().load_cert(certificates("server.pem"), certificates("server_ec.pem"))
 
 
@@ -203,9 +203,9 @@ def test_cas_come_from_a_file_or_a_folder_that_is_there(certificates, tmp_path):
         context.load_verify_locations()
     with pytest.raises(SSL.SSLError, match="none: there is no such folder"):
         context.load_verify_locations(capath=tmp_path / "none")
-    with pytest.raises(SSL.SSLError, match="none.pem: there is no such file"):
+    with pytest.raises(SSL.SSLError, match=r"none.pem: there is no such file"):
         context.load_verify_locations("none.pem")
-    with pytest.raises(SSL.SSLError, match="README.md: "):
+    with pytest.raises(SSL.SSLError, match=r"README.md: "):
         SSL.Context().load_verify_locations(certificates("README.md"))
 
 
@@ -223,7 +223,7 @@ def test_the_machines_cas_are_those_of_the_environment(certificates, monkeypatch
     assert context.set_default_verify_paths() == 1
     assert context.get_verify_mode() == SSL.verify_peer
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
-    with pytest.raises(SSL.SSLError, match="missing.pem"):
+    with pytest.raises(SSL.SSLError, match=r"missing.pem"):
         SSL.Context().set_default_verify_paths()
 
 
@@ -266,7 +266,7 @@ def test_the_server_names_the_cas_of_its_clients(pair, shake, contexts, certific
     server.set_client_CA_list_from_context()
     shake(client, server)
     assert [name.CN for name in client.get_client_CA_list()] == ["Test CA"]
-    with pytest.raises(SSL.SSLError, match="README.md"):
+    with pytest.raises(SSL.SSLError, match=r"README.md"):
         server_context.load_client_CA(certificates("README.md"))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import socket
 import socketserver
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -53,11 +55,8 @@ def test_clients_are_served(serve, contexts, kind):
     assert [ask(contexts[0], address) for _ in range(2)] == [b"hello\n", b"hello\n"]
 
 
-def test_a_forking_server_serves_in_processes(certificates):
+def test_a_forking_server_serves_in_processes(certificates, tmp_path):
     # Threads and forks do not go together, so it is a program of its own.
-    import subprocess
-    import sys
-
     if not hasattr(SSL, "ForkingSSLServer"):
         pytest.skip("this system cannot fork")
     program = f"""
@@ -75,9 +74,8 @@ with SSL.ForkingSSLServer(("127.0.0.1", 0), Echo, context) as server:
     print(server.server_address[1], flush=True)
     server.handle_request()
 """
-    arguments = ["-P"] if sys.version_info >= (3, 11) else []
     with subprocess.Popen(
-        [sys.executable, *arguments, "-c", program], stdout=subprocess.PIPE
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, cwd=tmp_path
     ) as process:
         port = int(process.stdout.readline())
         context = SSL.Context()
@@ -119,9 +117,11 @@ def test_a_handler_that_raises_is_a_traceback(serve, contexts, capfd):
 
 
 def test_an_address_that_is_taken_is_an_error(contexts):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        with pytest.raises(OSError, match="[Aa]ddress already in use"):
-            SSL.SSLServer(taken.getsockname(), Echo, contexts[1])
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(OSError, match=r"[Aa]ddress already in use"),
+    ):
+        SSL.SSLServer(taken.getsockname(), Echo, contexts[1])
 
 
 def test_a_server_can_be_bound_later(contexts):

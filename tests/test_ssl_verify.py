@@ -127,7 +127,7 @@ def test_a_callback_can_be_taken_away(pair, shake, contexts):
 
 def test_a_callback_takes_two_arguments_or_five():
     context = SSL.Context()
-    with pytest.raises(TypeError, match="takes \\(ok, store\\)"):
+    with pytest.raises(TypeError, match=r"takes \(ok, store\)"):
         context.set_verify(SSL.verify_peer, 9, lambda one: one)
     # Whoever takes any number gets two.
     context.set_verify(SSL.verify_peer, 9, lambda *arguments: arguments[0])

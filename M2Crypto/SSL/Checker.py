@@ -1,8 +1,8 @@
 """Is the peer's certificate the one of the host that was meant? (RFC 9525).
 
-A `Checker` is called after the handshake with the peer's certificate and the host's name or address.
-It looks at names only: whether the certificate is to be trusted is the handshake's business
-(`Context.set_verify`). `matches_dns_name` is the rule for one name.
+A `Checker` is called after the handshake with the peer's certificate and the host's name or
+address. It looks at names only: whether the certificate is to be trusted is the handshake's
+business (`Context.set_verify`). `matches_dns_name` is the rule for one name.
 """
 
 from __future__ import annotations

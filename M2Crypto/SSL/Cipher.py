@@ -39,7 +39,7 @@ class Cipher:
         return f"{self.name()}-{len(self)}"
 
 
-class Cipher_Stack:  # noqa: N801  (the name is the API's)
+class Cipher_Stack:
     """Cipher suites, the preferred first. `_pyfree` is for compatibility."""
 
     def __init__(self, stack: _m2crypto.m2_ssl_ciphers, _pyfree: int = 0) -> None:

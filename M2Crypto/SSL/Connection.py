@@ -5,20 +5,20 @@ socket never blocks: where OpenSSL has to wait for the peer, the connection wait
 outside of OpenSSL and without a lock. So timeouts hold everywhere, Ctrl-C is heard, and one thread
 can read while another writes.
 
-What non-blocking connections (`setblocking(False)`) answer where they would have to wait: `read` and
-`recv_into` None, `write` the bytes that went, or -1 when none did, the handshakes -1. After a `write`
-that did not take all, the next must go on with the bytes that are left (SSL_write(3)).
+What non-blocking connections (`setblocking(False)`) answer where they would have to wait: `read`
+and `recv_into` None, `write` the number of bytes that went, or -1 when none did, the handshakes -1.
+After a `write` that did not take all, the next must go on with the bytes that are left
+(SSL_write(3)).
 
 When the peer ends the connection without saying so by TLS's close_notify, reading raises `SSLError`
 (unexpected eof while reading): somebody else may have cut it. `read` gives b"" only for an end that
-the peer meant. `Context.set_options(m2.SSL_OP_IGNORE_UNEXPECTED_EOF)`, from OpenSSL 3.0 on, makes the
-two the same.
+the peer meant. `Context.set_options(m2.SSL_OP_IGNORE_UNEXPECTED_EOF)`, from OpenSSL 3.0 on, makes
+the two the same.
 """
 
 from __future__ import annotations
 
 import io
-import ipaddress
 import math
 import os
 import select
@@ -91,8 +91,10 @@ class Connection:
     """
 
     m2_bio_noclose = m2.bio_noclose
-    clientPostConnectionCheck: PostConnectionCheck | None = Checker()
-    serverPostConnectionCheck: PostConnectionCheck | None = staticmethod(_accept_every_client)
+    clientPostConnectionCheck: PostConnectionCheck | None = Checker()  # noqa: N815
+    serverPostConnectionCheck: PostConnectionCheck | None = (  # noqa: N815
+        staticmethod(_accept_every_client)
+    )
 
     def __init__(
         self, ctx: Context, sock: socket.socket | None = None, family: int = socket.AF_INET
@@ -214,7 +216,7 @@ class Connection:
         """Forget the handshake; after an error, also its session. 1 (SSL_clear)."""
         with self._lock:
             self._is_server = None
-            self._is_checked = False
+            self._is_checked = self._failed = False
             return m2.ssl_clear(self.ssl)
 
     # ---- the socket ----------------------------------------------------------------------------
@@ -317,11 +319,11 @@ class Connection:
         return self._write_timeout
 
     def set_socket_read_timeout(self, timeo: timeout) -> None:
-        """Set the timeout of reading alone, and of `accept`; 0 seconds: that of `settimeout` holds."""
+        """Set the timeout of reading, and of `accept`, alone; 0 seconds: `settimeout`'s holds."""
         self._read_timeout = timeo
 
     def set_socket_write_timeout(self, timeo: timeout) -> None:
-        """Set the timeout of writing alone; 0 seconds: that of `settimeout` holds."""
+        """Set the timeout of writing alone; 0 seconds: `settimeout`'s holds."""
         self._write_timeout = timeo
 
     def _seconds(self, own: timeout) -> float | None:
@@ -361,10 +363,10 @@ class Connection:
         reason = getattr(error, "reason", "")
         if reason == "certificate verify failed" and result != m2.X509_V_OK:
             error.args = (f"{error}: {Err.get_x509_verify_error(result)}",)
-        if reason in ("no protocols available", "no ciphers available", "no shared cipher"):
-            newest = self.ctx.get_max_proto_version()
-            if 0 < newest < m2.TLS1_2_VERSION:
-                error.args = (f"{error}: TLS 1.0 and 1.1 need Context(..., weak_crypto=1)",)
+        unspeakable = reason in ("no protocols available", "no ciphers available")
+        newest = self.ctx.get_max_proto_version() if unspeakable and not self.ctx.closed else 0
+        if 0 < newest < m2.TLS1_2_VERSION:
+            error.args = (f"{error}: TLS 1.0 and 1.1 need Context(..., weak_crypto=1)",)
         for code, *_ in getattr(error, "errors", ()):
             if m2.err_get_lib(code) == m2.ERR_LIB_SYS:
                 number = m2.err_get_reason(code)
@@ -493,9 +495,9 @@ class Connection:
         """Connect to a server, do the handshake, and check that its certificate is the host's.
 
         The host is sent to the server where it is a name (SNI, RFC 6066), and compared with the
-        certificate by `Checker`, unless another post-connection check was set, on the connection, on
-        the context, or as `Connection.clientPostConnectionCheck`. A connection that does not pass the
-        check is closed.
+        certificate by `Checker`, unless another post-connection check was set, on the connection,
+        on the context, or as `Connection.clientPostConnectionCheck`. A connection that does not
+        pass the check is closed.
 
         Returns:
             1; -1 when the connection is non-blocking and `connect_ssl` is to be called.
@@ -540,7 +542,7 @@ class Connection:
     def set_post_connection_check_callback(
         self, postConnectionCheck: PostConnectionCheck | None
     ) -> None:
-        """Call postConnectionCheck(certificate, host) after the handshake; None: no check at all."""
+        """Call postConnectionCheck(certificate, host) after the handshake; None: no check."""
         self._postConnectionCheck = postConnectionCheck
         self._has_own_check = True
 
@@ -758,19 +760,19 @@ class Connection:
             handle = m2.ssl_get_peer_cert_chain(self.ssl)
         return None if handle is None else X509.X509_Stack(handle, 1)
 
-    def get_client_CA_list(self) -> list[X509.X509_Name]:  # noqa: N802
+    def get_client_CA_list(self) -> list[X509.X509_Name]:
         """The names of the CAs whose certificates the server takes from clients."""
         with self._lock:
             count = m2.ssl_client_ca_num(self.ssl)
             handles = [m2.ssl_client_ca_value(self.ssl, index) for index in range(count)]
         return [X509.X509_Name(handle, 1) for handle in handles]
 
-    def set_client_CA_list_from_file(self, cafile: str | bytes) -> None:  # noqa: N802
+    def set_client_CA_list_from_file(self, cafile: str | bytes) -> None:
         """On a server: name the CAs of a PEM file to the client."""
         with self._lock:
             m2.ssl_set_client_ca_list_from_file(self.ssl, os.fsdecode(cafile))
 
-    def set_client_CA_list_from_context(self) -> None:  # noqa: N802
+    def set_client_CA_list_from_context(self) -> None:
         """On a server: name the CAs of the context to the client."""
         with self._lock:
             m2.ssl_set_client_ca_list_from_context(self.ssl)
@@ -787,7 +789,7 @@ class Connection:
             return Cipher_Stack(m2.ssl_get_ciphers(self.ssl), 1)
 
     def get_cipher_list(self, idx: int = 0) -> str | None:
-        """The name of one of the ciphers that may be used, 0 the preferred; None behind the last."""
+        """The name of a cipher that may be used, 0 is the preferred one; None behind the last."""
         with self._lock:
             return m2.ssl_get_cipher_list(self.ssl, idx)
 
@@ -798,7 +800,7 @@ class Connection:
 
     # ---- sessions ------------------------------------------------------------------------------
 
-    def set_session_id_ctx(self, id: bytes) -> int:  # noqa: A002
+    def set_session_id_ctx(self, id: bytes) -> int:
         """On a server: say whose sessions may be resumed, by at most 32 bytes; 1."""
         with self._lock:
             return m2.ssl_set_session_id_context(self.ssl, id)
@@ -857,11 +859,11 @@ class _ConnectionFile(io.RawIOBase):
         return self._connection.fileno()
 
     def readinto(self, b: Any) -> int | None:
-        self._checkClosed()  # type: ignore[attr-defined]
+        self._check_open()
         return self._connection._read_into(memoryview(b).cast("B"))
 
     def write(self, b: Any) -> int | None:
-        self._checkClosed()  # type: ignore[attr-defined]
+        self._check_open()
         sent = self._connection._write(memoryview(b).cast("B"))
         return None if sent < 0 else sent
 
@@ -869,3 +871,7 @@ class _ConnectionFile(io.RawIOBase):
         if not self.closed:
             super().close()
             self._connection._closed_file()
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ValueError("the file is closed")

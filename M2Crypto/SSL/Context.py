@@ -3,8 +3,8 @@
 A context holds the certificate and key to show, the CAs to believe, the protocol versions and the
 ciphers. What it is made with is what is safe: TLS 1.2 and newer, ciphers with forward secrecy and
 authenticated peers, OpenSSL's security level 2 or higher, no compression and no renegotiation. Once
-it knows CAs it verifies peers by them. Set it up before connections are made from it: they take over
-what it has then, and another thread's handshake may be reading it.
+it knows CAs it verifies peers by them. Set it up before connections are made from it: they take
+over what it has then, and another thread's handshake may be reading it.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _MODE = (
 )
 
 
-class _ctxmap:  # noqa: N801  (the name is the API's)
+class _ctxmap:
     """The living contexts by their handles, for callbacks of the older style."""
 
     def __init__(self) -> None:
@@ -196,6 +196,11 @@ class Context:
         except SSLError as error:
             raise ValueError(f"protocol {protocol!r}: this OpenSSL refuses it: {error}") from None
 
+    @property
+    def closed(self) -> bool:
+        """Was it closed?"""
+        return self._closed
+
     def close(self) -> None:
         """Let go of OpenSSL's context and of the callbacks; connections made from it live on."""
         if self._closed:
@@ -232,7 +237,7 @@ class Context:
         keyfile: StrPath | None = None,
         callback: Callable[..., Any] = util.passphrase_callback,
     ) -> None:
-        """Load the certificate to show, the intermediate CAs that follow it in the file, and its key.
+        """Load the certificate to show, the CAs' that follow it in the file, and its key.
 
         Args and errors are those of `load_cert` (SSL_CTX_use_certificate_chain_file).
         """
@@ -253,7 +258,7 @@ class Context:
         self._load("private key", lambda context, _: check(context), keyfile)
 
     def _load(self, what: str, load: Callable[..., int], file: StrPath, *rest: Any) -> None:
-        """Call a function with the context and a file; its errors say of which file, and of what."""
+        """Call a function with the context and a file; its errors name the file, and what of it."""
         name = os.fsdecode(file)
         if not Path(name).is_file():
             raise SSLError(f"{name}: there is no such file")
@@ -265,7 +270,7 @@ class Context:
 
     # ---- whom we believe -----------------------------------------------------------------------
 
-    def set_client_CA_list_from_file(self, cafile: StrPath) -> None:  # noqa: N802
+    def set_client_CA_list_from_file(self, cafile: StrPath) -> None:
         """On a server: name the CAs of a PEM file to clients, as those it takes certificates of."""
         self._load("CA certificates", m2.ssl_ctx_set_client_ca_list_from_file, cafile)
 
@@ -301,8 +306,8 @@ class Context:
     def set_default_verify_paths(self) -> int:
         """Believe the CAs that the machine believes; 1.
 
-        They are those of SSL_CERT_FILE and SSL_CERT_DIR where these are set, else those in the usual
-        places of the usual systems, and not those of the folder compiled into OpenSSL
+        They are those of SSL_CERT_FILE and SSL_CERT_DIR where these are set, else those in the
+        usual places of the usual systems, and not those of the folder compiled into OpenSSL
         (`M2Crypto.SSL._trust` says why). As with `load_verify_locations`, peers are verified from
         then on.
 
@@ -330,17 +335,17 @@ class Context:
         """Say whether and how peers are verified (SSL_CTX_set_verify).
 
         The callback is called for each certificate of a peer's chain and for each fault, and
-        answers whether to go on. Its number of parameters tells its style: callback(ok, store), where
-        `store` is an `X509.X509_Store_Context` that is good until it returns, or
-        callback(ssl_ctx_ptr, x509_ptr, errnum, errdepth, ok), with handles of the extension. What it
-        raises ends the handshake and reaches who called for it. A fault that it lets pass is still
-        what `Connection.get_verify_result` tells.
+        answers whether to go on. Its number of parameters tells its style: callback(ok, store),
+        where `store` is an `X509.X509_Store_Context` that is good until it returns, or
+        callback(ssl_ctx_ptr, x509_ptr, errnum, errdepth, ok), with handles of the extension. What
+        it raises ends the handshake and reaches who called for it. A fault that it lets pass is
+        still what `Connection.get_verify_result` tells.
 
         Args:
             mode: `verify_none`, or `verify_peer` with or without `verify_fail_if_no_peer_cert` and
                 `verify_client_once`, which only servers look at.
             depth: how many intermediate CAs a chain may have.
-            callback: None lets OpenSSL's findings stand.
+            callback: None lets OpenSSL's findings stand. Connections made from then on call it.
 
         Raises:
             TypeError: the callback takes neither 2 nor 5 arguments.
@@ -356,7 +361,8 @@ class Context:
             return lambda ok, handle: callback(ok, X509.X509_Store_Context(handle))
         if not _takes(callback, 5):
             raise TypeError(
-                "a verify callback takes (ok, store) or (ssl_ctx_ptr, x509_ptr, errnum, errdepth, ok)"
+                "a verify callback takes (ok, store) "
+                "or (ssl_ctx_ptr, x509_ptr, errnum, errdepth, ok)"
             )
         context = self.ctx
         return lambda ok, handle: callback(
@@ -419,7 +425,7 @@ class Context:
         return m2.ssl_ctx_set_min_proto_version(self.ctx, _version_number(version))
 
     def set_max_proto_version(self, version: int | str) -> int:
-        """The newest version to speak, as in `set_min_proto_version`; 0 is the newest of the build."""
+        """The newest version to speak, as in `set_min_proto_version`; 0 is the build's newest."""
         return m2.ssl_ctx_set_max_proto_version(self.ctx, _version_number(version))
 
     def get_min_proto_version(self) -> int:
@@ -465,7 +471,7 @@ class Context:
             _warn("set_tmp_dh_callback does nothing: DH parameters go by the size of the key")
 
     def set_tmp_rsa(self, rsa: object) -> int:
-        """Do nothing, with a warning: TLS has no temporary RSA keys since export ciphers went; 1."""
+        """Do nothing, with a warning: with export ciphers temporary RSA keys went too; 1."""
         _warn("set_tmp_rsa does nothing: TLS has no temporary RSA keys any more")
         return 1
 
@@ -479,14 +485,15 @@ class Context:
     ) -> None:
         """Call callback(where, ret, ssl_ptr) at each step of a handshake and at each alert.
 
-        What it raises reaches who called for the handshake (SSL_CTX_set_info_callback).
+        Connections made from then on call it. What it raises reaches who called for the handshake
+        (SSL_CTX_set_info_callback).
         """
         self._info = callback
         m2.ssl_ctx_set_info_callback(self.ctx, None if callback is None else self._informer())
 
     # ---- sessions ------------------------------------------------------------------------------
 
-    def set_session_id_ctx(self, id: bytes) -> int:  # noqa: A002
+    def set_session_id_ctx(self, id: bytes) -> int:
         """On a server: say whose sessions may be resumed, by at most 32 bytes; 1.
 
         Contexts with the same bytes share sessions; each has bytes of its own at first.

@@ -26,7 +26,7 @@ class SSLServer(socketserver.TCPServer):
     def __init__(
         self,
         server_address: Any,
-        RequestHandlerClass: Callable[..., Any],  # noqa: N803
+        RequestHandlerClass: Callable[..., Any],
         ssl_context: Context,
         bind_and_activate: bool = True,
     ) -> None:

@@ -1,13 +1,13 @@
 """Sessions: what two peers agreed on, for a later connection to begin with (SSL_get1_session(3)).
 
-A session is got from a connection by `Connection.get_session`, or loaded from a file, and given to a
-new connection by `Connection.set_session`. In TLS 1.3 the server sends it after the handshake, so
+A session is got from a connection by `Connection.get_session`, or loaded from a file, and given to
+a new connection by `Connection.set_session`. In TLS 1.3 the server sends it after the handshake, so
 there it is got after something was read.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, ClassVar
+from typing import TYPE_CHECKING, Any, Callable, ClassVar
 
 from M2Crypto import BIO, m2
 from M2Crypto.SSL.SSLError import SSLError
@@ -22,8 +22,8 @@ class Session:
     """One session. `_pyfree` is for compatibility: the handle frees itself."""
 
     # To programs SSL.Session is this class as well as the module that it is in.
-    Session: ClassVar[type[Session]]
-    load_session: ClassVar[Callable[[str | bytes], Session]]
+    Session: ClassVar[Any]
+    load_session: ClassVar[Callable[[str | bytes], Any]]
 
     def __init__(self, session: _m2crypto.SSL_SESSION, _pyfree: int = 0) -> None:
         if session is None:

@@ -19,6 +19,8 @@ A server::
 
 from __future__ import annotations
 
+import os
+
 from M2Crypto import m2
 from M2Crypto.SSL import cb
 from M2Crypto.SSL.Checker import Checker
@@ -29,12 +31,6 @@ from M2Crypto.SSL.Session import Session
 from M2Crypto.SSL.SSLError import SSLError, SSLSystemError, SSLTimeoutError
 from M2Crypto.SSL.SSLServer import SSLServer, ThreadingSSLServer
 from M2Crypto.SSL.timeout import struct_size, struct_to_timeout, timeout
-
-try:
-    from M2Crypto.SSL.SSLServer import ForkingSSLServer
-except ImportError:
-    # Windows has no fork.
-    pass
 
 verify_none = m2.SSL_VERIFY_NONE
 verify_peer = m2.SSL_VERIFY_PEER
@@ -58,7 +54,6 @@ __all__ = [
     "Cipher_Stack",
     "Connection",
     "Context",
-    "ForkingSSLServer",
     "SSLError",
     "SSLServer",
     "SSLSystemError",
@@ -78,3 +73,9 @@ __all__ = [
     "verify_none",
     "verify_peer",
 ]
+
+# Windows has no fork.
+if hasattr(os, "fork"):
+    from M2Crypto.SSL.SSLServer import ForkingSSLServer
+
+    __all__ += ["ForkingSSLServer"]

@@ -1,9 +1,9 @@
 """Where a machine keeps the certificates of the CAs that it trusts.
 
-A static OpenSSL has the folder it was configured with compiled in (OPENSSLDIR). In a wheel that is a
-folder of the machine that built it: on a user's machine it is not there, or, worse, somebody else's.
-So it is not asked; `trusted_certificates` gives what SSL_CERT_FILE and SSL_CERT_DIR say, as in
-OpenSSL (openssl-env(7)), and where they say nothing the places of the usual systems.
+A static OpenSSL has the folder it was configured with compiled in (OPENSSLDIR). In a wheel that is
+a folder of the machine that built it: on a user's machine it is not there, or, worse, somebody
+else's. So it is not asked; `trusted_certificates` gives what SSL_CERT_FILE and SSL_CERT_DIR say, as
+in OpenSSL (openssl-env(7)), and where they say nothing the places of the usual systems.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Callbacks ready to be given to a Context, for verification and for watching a connection.
 
-A verification callback is called for each certificate of the peer's chain, and for each fault in it,
-and answers whether to go on; its two styles are told in `Context.set_verify`. An info callback is
-told of each step of a handshake (SSL_CTX_set_info_callback(3)).
+A verification callback is called for each certificate of the peer's chain, and for each fault in
+it, and answers whether to go on; its two styles are told in `Context.set_verify`. An info callback
+is told of each step of a handshake (SSL_CTX_set_info_callback(3)).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ DEFAULT_TIMEOUT = 600
 _FORMAT = "@L" if sys.platform == "win32" else "@ll"
 
 
-class timeout:  # noqa: N801  (the name is the API's)
+class timeout:
     """A time to wait; 0 seconds and 0 microseconds are no limit."""
 
     def __init__(self, sec: int = DEFAULT_TIMEOUT, microsec: int = 0) -> None:

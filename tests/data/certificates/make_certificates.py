@@ -70,7 +70,9 @@ def issue(
     curve: bool = False,
 ) -> Identity:
     """A new key and a certificate for it; without an issuer, signed by itself."""
-    key = ec.generate_private_key(ec.SECP256R1()) if curve else rsa.generate_private_key(65537, 2048)
+    key = (
+        ec.generate_private_key(ec.SECP256R1()) if curve else rsa.generate_private_key(65537, 2048)
+    )
     signer = issuer.key if issuer else key
     builder = (
         x509.CertificateBuilder()
@@ -137,9 +139,9 @@ def main() -> None:
     save("expired.pem", issue("localhost", localhost, ca, until=EXPIRED))
     save("self_signed.pem", issue("localhost", localhost, None))
     save("client.pem", issue("client", [], ca, usage=ExtendedKeyUsageOID.CLIENT_AUTH))
-    subprocess.run(  # noqa: S603
+    subprocess.run(
         ["openssl", "genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", "dh_param:ffdhe2048",
-         "-out", str(HERE / "dh.pem")],  # noqa: S607
+         "-out", str(HERE / "dh.pem")],
         check=True,
     )  # fmt: skip
 
