@@ -37,12 +37,14 @@ class BuildM2Crypto(build_ext):
     """SWIG → C → link, and an import of what was linked."""
 
     def build_extension(self, ext: Extension) -> None:
+        """Build it, or say in one line why not (setuptools calls this)."""
         try:
             self.build_m2crypto(ext)
         except extension.BuildError as error:
             raise SystemExit(f"error: {error}") from None
 
     def build_m2crypto(self, ext: Extension) -> None:
+        """Run each step, as ci/extension.py says."""
         coverage = os.environ.get("M2CRYPTO_COVERAGE")
         if coverage:
             self.build_temp = coverage
@@ -53,7 +55,7 @@ class BuildM2Crypto(build_ext):
         names = extension.read_names(self.compiler_command(), openssl, generated)
         (generated / "openssl_names.i").write_text(extension.interface_of(names), encoding="ascii")
         command = extension.swig_command(swig, names, generated)
-        if subprocess.run(command, check=False).returncode != 0:  # noqa: S603
+        if subprocess.run(command, check=False).returncode != 0:
             raise extension.BuildError("SWIG failed; its messages are above")
 
         flags = extension.compile_args(coverage=bool(coverage))
@@ -89,14 +91,13 @@ class BuildM2Crypto(build_ext):
         return list(command) if command else ["cl", "/nologo"]
 
     def compiler_version(self) -> str:
+        """Say who compiles, in the first line that it says itself."""
         if sys.platform == "win32":
             return "cl"
         command = self.compiler_command()
         # Under ccache the compiler is the second word.
         program = command[:2] if Path(command[0]).name == "ccache" else command[:1]
-        done = subprocess.run(  # noqa: S603
-            [*program, "--version"], capture_output=True, text=True, check=False
-        )
+        done = subprocess.run([*program, "--version"], capture_output=True, text=True, check=False)
         return done.stdout.partition("\n")[0]
 
     def compile_all(
@@ -123,11 +124,12 @@ class BuildM2Crypto(build_ext):
             objects = [name for names in pool.map(compile_one, reversed(sources)) for name in names]
         preprocessor = [f"-D{name}" + (f"={value}" if value else "") for name, value in macros]
         preprocessor += [f"-I{folder}" for folder in folders]
+        command = self.compiler_command()
         commands = [
             {
                 "directory": str(Path.cwd()),
                 "file": source,
-                "command": shlex.join([*self.compiler_command(), *preprocessor, *flags, "-c", source]),
+                "command": shlex.join([*command, *preprocessor, *flags, "-c", source]),
                 "output": target,
             }
             for source, target in zip(reversed(sources), objects)

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Callable
 from M2Crypto import m2
 
 if TYPE_CHECKING:
-    from M2Crypto._m2crypto import BIO as BIOHandle
+    from M2Crypto import _m2crypto
     from M2Crypto._m2crypto import Buffer
 
 __all__ = ["BIO", "BIOError", "BIOFileError", "File", "MemoryBuffer", "openfile"]
@@ -36,7 +36,7 @@ class BIO:
 
     def __init__(
         self,
-        bio: BIOHandle | None = None,
+        bio: _m2crypto.BIO | None = None,
         _pyfree: int = 0,
         _close_cb: Callable[[], object] | None = None,
     ) -> None:
@@ -45,7 +45,7 @@ class BIO:
         self.write_closed = False
         self._close_cb = _close_cb
 
-    def _ptr(self) -> BIOHandle:
+    def _ptr(self) -> _m2crypto.BIO:
         if self.bio is None:
             raise BIOError("the BIO is closed or was never opened")
         return self.bio

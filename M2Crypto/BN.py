@@ -20,7 +20,7 @@ def rand(bits: int, top: int = -1, bottom: int = 0) -> int:
     return int(m2.bn_to_hex(m2.bn_rand(bits, top, bottom)), 16)
 
 
-def rand_range(range: int) -> int:  # noqa: A002  (the name is the API's)
+def rand_range(range: int) -> int:
     """A random number from 0 up to, and not including, `range` (BN_rand_range).
 
     Raises:
@@ -32,6 +32,6 @@ def rand_range(range: int) -> int:  # noqa: A002  (the name is the API's)
 
 def randfname(length: int) -> str:
     """A random file name of `length` letters and digits. Deprecated: use `tempfile`."""
-    warnings.warn("randfname is deprecated: use the tempfile module", DeprecationWarning, stacklevel=2)
+    warnings.warn("randfname is deprecated: use tempfile", DeprecationWarning, stacklevel=2)
     letters = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
     return "".join(letters[rand_range(len(letters))] for _ in range(length))

@@ -55,30 +55,30 @@ class SSLError(Exception):
         return f"{self.client_addr}: {get_error_reason(self.err) or self.err}"
 
 
-# Which exception a failing m2 function raises, by the beginning of its name.
+# Which exception a failing m2 function raises: module, class, and how the functions' names begin.
 _EXCEPTIONS = (
     (
-        ("asn1_", "crl_", "d2i_x509", "general_names_", "get_der_encoding_", "i2d_x509", "make_stack_", "obj_",
-         "sk_x509_", "x509_", "x509v3_"),
         "X509",
         "X509Error",
+        "asn1_ crl_ d2i_x509 general_names_ get_der_encoding_ i2d_x509 make_stack_ obj_ sk_x509_"
+        " x509_ x509v3_",
     ),
-    (("bio_",), "BIO", "BIOError"),
-    (("ec_", "ecdsa_", "ecdh_"), "EC", "ECError"),
-    (("rand_",), "Rand", "RandError"),
-    (("rsa_",), "RSA", "RSAError"),
-    (("i2d_ssl_", "sk_ssl_", "ssl_", "tls_"), "SSL.SSLError", "SSLError"),
+    ("BIO", "BIOError", "bio_"),
+    ("EC", "ECError", "ec_ ecdsa_ ecdh_"),
     (
-        ("bytes_to_key", "cipher_", "digest_", "evp_", "hmac", "md_", "pkcs5_", "pkey_", "sign_", "verify_"),
         "EVP",
         "EVPError",
+        "bytes_to_key cipher_ digest_ evp_ hmac md_ pkcs5_ pkey_ sign_ verify_",
     ),
-)  # fmt: skip
+    ("RSA", "RSAError", "rsa_"),
+    ("Rand", "RandError", "rand_"),
+    ("SSL.SSLError", "SSLError", "i2d_ssl_ sk_ssl_ ssl_ tls_"),
+)
 
 
 def _exception_class(function: str) -> type[Exception]:
-    for prefixes, module, name in _EXCEPTIONS:
-        if function.startswith(prefixes):
+    for module, name, beginnings in _EXCEPTIONS:
+        if function.startswith(tuple(beginnings.split())):
             found: type[Exception] = getattr(importlib.import_module(f"M2Crypto.{module}"), name)
             return found
     return M2CryptoError
@@ -106,7 +106,7 @@ def _read(code: int, data: str) -> OpenSSLError:
 
 
 def get_error() -> str | None:
-    """Empty the error queue into text, a line an error; None when it is empty (ERR_print_errors)."""
+    """Empty the error queue into text, a line an error; None when it is empty."""
     lines = []
     while code := m2.err_get_error():
         lines.append(m2.err_error_string(code).decode())

@@ -83,5 +83,6 @@ def rand_bytes(num: int) -> bytes:
 
 def rand_pseudo_bytes(num: int) -> tuple[bytes, int]:
     """`num` random bytes, and 1 because they are fit for keys. Deprecated: use `rand_bytes`."""
-    warnings.warn("rand_pseudo_bytes is deprecated: use rand_bytes", DeprecationWarning, stacklevel=2)
+    message = "rand_pseudo_bytes is deprecated: use rand_bytes"
+    warnings.warn(message, DeprecationWarning, stacklevel=2)
     return m2.rand_bytes(num), 1

@@ -1,10 +1,10 @@
 """What a test needs of the OpenSSL build: markers, with the reason as the skip message.
 
-    @pytest.mark.openssl(">= 3.0")   only with such a version
-    @pytest.mark.openssl("< 3.0")
-    @pytest.mark.needs_ec            only where the build has elliptic curves
-    @pytest.mark.needs_no_ec         only where it has none
-    @pytest.mark.needs_tls13         only where it has TLS 1.3
+@pytest.mark.openssl(">= 3.0")   only with such a version
+@pytest.mark.openssl("< 3.0")
+@pytest.mark.needs_ec            only where the build has elliptic curves
+@pytest.mark.needs_no_ec         only where it has none
+@pytest.mark.needs_tls13         only where it has TLS 1.3
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The flat layer: names are looked up by string, handles own what they hold, failures are exceptions."""
+"""The flat layer: names are looked up by string, and handles own what they hold."""
 
 import ast
 import gc
@@ -49,7 +49,7 @@ def test_constants_have_openssls_values(name, value):
 
 def test_a_name_that_the_build_lacks_is_told_with_the_build():
     with pytest.raises(AttributeError, match=r"no quantum_cbc: it was built with OpenSSL \d"):
-        m2.quantum_cbc
+        getattr(m2, "quantum_cbc")  # noqa: B009
 
 
 def test_the_stub_lists_every_function_of_the_extension():

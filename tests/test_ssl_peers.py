@@ -10,12 +10,9 @@ import pytest
 
 from M2Crypto import SSL, m2
 
-needs_tls13 = pytest.mark.skipif(
-    hasattr(m2, "OPENSSL_NO_TLS1_3"), reason="this OpenSSL was built without TLS 1.3"
-)
 VERSIONS = [
     pytest.param("tlsv1_2", ssl.TLSVersion.TLSv1_2, "TLSv1.2"),
-    pytest.param("tlsv1_3", ssl.TLSVersion.TLSv1_3, "TLSv1.3", marks=needs_tls13),
+    pytest.param("tlsv1_3", ssl.TLSVersion.TLSv1_3, "TLSv1.3", marks=pytest.mark.needs_tls13),
 ]
 
 
@@ -87,15 +84,14 @@ def test_we_talk_to_a_server_of_pythons_ssl(
     assert server.errors == []
 
 
-@needs_tls13
+@pytest.mark.needs_tls13
 def test_the_newest_version_that_both_have_is_spoken(stdlib_server, client_context, connect):
     server = stdlib_server()
     assert connect(client_context, server.port).get_version() == "TLSv1.3"
 
 
+@pytest.mark.needs_tls13
 def test_a_server_older_than_our_minimum_is_refused(stdlib_server, client_context, connect):
-    if hasattr(m2, "OPENSSL_NO_TLS1_3"):
-        pytest.skip("needs TLS 1.3, which this OpenSSL was built without")
     client_context.set_min_proto_version("TLSv1.3")
     server = stdlib_server(version=ssl.TLSVersion.TLSv1_2)
     with pytest.raises(SSL.SSLError, match=r"protocol version|unsupported protocol"):

@@ -20,7 +20,7 @@ class Echo(socketserver.StreamRequestHandler):
 
 
 @pytest.fixture
-def serve(contexts):
+def serve(contexts, capfd):
     """Start a server in a thread: its address."""
     with contextlib.ExitStack() as stack:
 

@@ -6,10 +6,7 @@ import pytest
 
 from M2Crypto import BIO, SSL, m2
 
-needs_tls13 = pytest.mark.skipif(
-    hasattr(m2, "OPENSSL_NO_TLS1_3"), reason="this OpenSSL was built without TLS 1.3"
-)
-VERSIONS = ["tlsv1_2", pytest.param("tlsv1_3", marks=needs_tls13)]
+VERSIONS = ["tlsv1_2", pytest.param("tlsv1_3", marks=pytest.mark.needs_tls13)]
 
 
 @pytest.fixture
