@@ -5,7 +5,7 @@
 #include "ssl_session.h"
 %}
 
-/* ---- values ------------------------------------------------------------------------------------ */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 %ignore m2_target;
 
@@ -36,7 +36,7 @@
 %constant int ssl_sent_shutdown = SSL_SENT_SHUTDOWN;
 %constant int ssl_received_shutdown = SSL_RECEIVED_SHUTDOWN;
 
-/* ---- contexts ---------------------------------------------------------------------------------- */
+/* ---- contexts -------------------------------------------------------------------------------- */
 
 const SSL_METHOD *TLS_method(void);
 const SSL_METHOD *TLS_client_method(void);
@@ -60,7 +60,7 @@ long SSL_CTX_get_timeout(const SSL_CTX *context);
 long SSL_CTX_set_timeout(SSL_CTX *context, long seconds);
 %include "src/ssl_context.h"
 
-/* ---- connections ------------------------------------------------------------------------------- */
+/* ---- connections ----------------------------------------------------------------------------- */
 
 %none_for_null(X509, m2_ssl_get_peer_cert)
 %none_for_null(m2_x509_stack, m2_ssl_get_peer_cert_chain)
@@ -109,7 +109,7 @@ const char *SSL_CIPHER_get_name(const SSL_CIPHER *cipher);
 const char *SSL_CIPHER_get_version(const SSL_CIPHER *cipher);
 %include "src/ssl_connection.h"
 
-/* ---- sessions ---------------------------------------------------------------------------------- */
+/* ---- sessions -------------------------------------------------------------------------------- */
 
 void SSL_SESSION_free(SSL_SESSION *RELEASE);
 long SSL_SESSION_get_timeout(const SSL_SESSION *session);

@@ -17,9 +17,9 @@ typedef struct {
     size_t length;
 } m2_target;
 
-/* How far an operation came (SSL_get_error(3)): 0 and more is done, in reading and writing that many
- * bytes; -SSL_ERROR_WANT_READ and -SSL_ERROR_WANT_WRITE ask to be called again when the socket is
- * ready; -SSL_ERROR_ZERO_RETURN is the peer's close_notify. What else there is raises. */
+/* How far an operation came (SSL_get_error(3)): 0 and more is done, in reading and writing that
+ * many bytes; -SSL_ERROR_WANT_READ and -SSL_ERROR_WANT_WRITE ask to be called again when the socket
+ * is ready; -SSL_ERROR_ZERO_RETURN is the peer's close_notify. What else there is raises. */
 typedef long long m2_ssl_progress;
 
 SSL *m2_ssl_new(SSL_CTX *context);

@@ -20,8 +20,8 @@ m2_status m2_ssl_ctx_use_privkey(SSL_CTX *context, const char *file, m2_callback
 m2_status m2_ssl_ctx_set_client_ca_list_from_file(SSL_CTX *context, const char *file);
 X509_STORE *m2_ssl_ctx_get_cert_store(SSL_CTX *context);
 
-/* The callable gets ok and the store context, and answers whether to go on; connections keep the one
- * that their context had when they were made. */
+/* The callable gets ok and the store context, and answers whether to go on; connections keep the
+ * one that their context had when they were made. */
 m2_status m2_ssl_ctx_set_verify(SSL_CTX *context, int mode, m2_callback verify);
 /* The callable gets where, ret and the connection; kept like the one above. */
 m2_status m2_ssl_ctx_set_info_callback(SSL_CTX *context, m2_callback info);

@@ -1,4 +1,5 @@
-/* Sessions: what lets a later connection begin where an earlier one agreed (SSL_get1_session(3)). */
+/* Sessions: what lets a later connection begin where an earlier one agreed (SSL_get1_session(3)).
+ */
 #ifndef M2_SSL_SESSION_H
 #define M2_SSL_SESSION_H
 
