@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-
-import tomllib
 
 from ci import process, progress, store
 from ci.interpreters import Interpreter

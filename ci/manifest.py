@@ -7,12 +7,11 @@ the file and the key. It is strict: what it does not know, it refuses.
 from __future__ import annotations
 
 import re
+import tomllib
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
-
-import tomllib
 
 from ci.problem import Problem, nearest
 

@@ -11,12 +11,11 @@ import contextlib
 import html
 import re
 import shutil
+import tomllib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import tomllib
 
 import coverage
 from ci import c_lines, interpreters, manifest, plan, progress, results, wheels

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import time
+import tomllib
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tomllib
 from filelock import FileLock
 
 from ci import c_lines, environments, extension, process, progress, store
