@@ -75,7 +75,7 @@ class BuildM2Crypto(build_ext):
             build_temp=str(generated),
             export_symbols=["PyInit__m2crypto"] if sys.platform == "win32" else None,
         )
-        extension.check_extension(target, os.environ)
+        extension.check_extension(target, os.environ, generated / "check")
         info = BUILD_INFO.format(
             swig=swig_version,
             compiler=self.compiler_version(),

@@ -203,9 +203,7 @@ class _Recipe:
                 quiet=True,
             )
             with zipfile.ZipFile(next((work / "dist").glob("*.whl"))) as archive:
-                # A trial import while it was built may have left counts; they are no run's.
-                wanted = [name for name in archive.namelist() if not name.endswith(".gcda")]
-                archive.extractall(folder / "site", wanted)
+                archive.extractall(folder / "site")
             _remove_copies(folder / "site", work / "sources")
             if self.instrumented:
                 c_lines.keep_notes(work / "sources", objects, folder / "notes")
