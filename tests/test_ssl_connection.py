@@ -274,6 +274,28 @@ def test_writers_take_turns(connected):
     assert sorted(whole[at : at + 100_000] for at in range(0, 400_000, 100_000)) == messages
 
 
+def test_closing_wakes_who_waits(connected):
+    _, server = connected
+    server.settimeout(None)
+    errors = []
+    waiting = threading.Event()
+
+    def read():
+        waiting.set()
+        try:
+            server.read()
+        except SSL.SSLError as error:
+            errors.append(str(error))
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    waiting.wait()
+    server.close()
+    thread.join()
+    assert len(errors) == 1
+    assert "closed" in errors[0]
+
+
 # ---- files ---------------------------------------------------------------------------------------
 
 

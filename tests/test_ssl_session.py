@@ -61,6 +61,49 @@ def test_another_servers_session_is_not_resumed(pair, shake, contexts, agreed, c
     assert not client.session_reused()
 
 
+def test_a_session_without_verification_is_no_way_around_it(pair, shake, certificates):
+    lenient, strict, server_context = SSL.Context(), SSL.Context(), SSL.Context()
+    strict.load_verify_locations(certificates("ca.pem"))
+    server_context.load_cert(certificates("self_signed.pem"))
+    client, server = shake(*pair(lenient, server_context))
+    server.write(b"hello")
+    client.read()
+    session = client.get_session()
+    client.close()
+    client, server = pair(strict, server_context)
+    client.set_session(session)
+    with pytest.raises(SSL.SSLError, match="certificate verify failed when the session was made"):
+        shake(client, server)
+    assert client.closed
+
+
+def test_another_context_of_the_client_resumes_a_session(
+    pair, shake, contexts, agreed, certificates
+):
+    # As a program does that loads a session which an earlier run has saved.
+    later = SSL.Context()
+    later.load_verify_locations(certificates("ca.pem"))
+    client, server = pair(later, contexts[1])
+    client.set_session(agreed)
+    shake(client, server)
+    assert client.session_reused()
+
+
+def test_servers_with_the_same_id_share_sessions(pair, shake, contexts):
+    client_context, server_context = contexts
+    client_context.set_max_proto_version("TLSv1.2")
+    server_context.set_options(m2.SSL_OP_NO_TICKET)
+    server_context.set_session_id_ctx(b"shop")
+    first = shake(*pair(client_context, server_context))
+    session = first[0].get_session()
+    for name, resumed in ((b"shop", True), (b"bank", False)):
+        client, server = pair(client_context, server_context)
+        server.set_session_id_ctx(name)
+        client.set_session(session)
+        shake(client, server)
+        assert client.session_reused() is resumed
+
+
 def test_contexts_can_agree_whose_sessions_they_resume(contexts):
     assert contexts[1].set_session_id_ctx(b"shop") == 1
     with SSL.Connection(contexts[1]) as server:

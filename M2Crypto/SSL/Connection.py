@@ -18,6 +18,7 @@ the two the same.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import os
@@ -125,9 +126,12 @@ class Connection:
         # Held around each of OpenSSL's operations; a callback may come back to it in its thread.
         self._lock = threading.RLock()
         self._writing = threading.Lock()
+        # How many threads wait for the socket.
+        self._waiting = 0
         # Is the socket, or are BIOs, under OpenSSL's connection?
         self._has_socket = False
         self._has_bio = False
+        self._has_session_id_ctx = False
         self._is_server: bool | None = None
         self._is_checked = False
         self._failed = False
@@ -176,7 +180,15 @@ class Connection:
             pass
         finally:
             if self._frees_bio:
-                self.socket.close()
+                self._close_socket()
+
+    def _close_socket(self) -> None:
+        # Under the lock: the number of a closed socket is soon another's.
+        with self._lock:
+            if self._waiting:
+                with contextlib.suppress(OSError):
+                    self.socket.shutdown(socket.SHUT_RDWR)
+            self.socket.close()
 
     def _say_close_notify(self, deadline: _Deadline) -> None:
         if not self._has_socket and not self._has_bio:
@@ -341,21 +353,23 @@ class Connection:
         """
         while True:
             with self._lock:
+                if self._has_socket and self.socket.fileno() < 0:
+                    raise SSLError("the connection was closed by another thread")
                 try:
                     done = operation(self.ssl, *arguments)
                 except SSLError as error:
                     self._failed = True
                     raise self._explained(error) from None
-            if done not in (_WANT_READ, _WANT_WRITE) or not deadline.waits or self._has_bio:
-                return done
-            self._wait(done == _WANT_WRITE, deadline)
-
-    def _wait(self, writing: bool, deadline: _Deadline) -> None:
-        fd = self.socket.fileno()
-        if fd < 0:
-            raise SSLError("the connection was closed by another thread")
-        if not _is_ready(fd, writing, deadline.left()):
-            raise SSLTimeoutError("timed out")
+                if done not in (_WANT_READ, _WANT_WRITE) or not deadline.waits or self._has_bio:
+                    return done
+                fd = self.socket.fileno()
+                self._waiting += 1
+            try:
+                if not _is_ready(fd, done == _WANT_WRITE, deadline.left()):
+                    raise SSLTimeoutError("timed out")
+            finally:
+                with self._lock:
+                    self._waiting -= 1
 
     def _explained(self, error: SSLError) -> SSLError:
         """What is more to say of an error of OpenSSL."""
@@ -379,6 +393,8 @@ class Connection:
         """Be a server in the handshake to come."""
         with self._lock:
             m2.ssl_set_accept_state(self.ssl)
+            if self.ctx.server_session_id_ctx is not None and not self._has_session_id_ctx:
+                m2.ssl_set_session_id_context(self.ssl, self.ctx.server_session_id_ctx)
         self._is_server = True
 
     def set_connect_state(self) -> None:
@@ -443,12 +459,21 @@ class Connection:
         else:
             check = self.clientPostConnectionCheck
         try:
+            self._check_resumed()
             if check is not None and not check(self.get_peer_cert(), self._host()):
                 raise SSLVerificationError("post connection check failed")
         except BaseException:
             self.close()
             raise
         self._is_checked = True
+
+    def _check_resumed(self) -> None:
+        """Refuse a session from before verification was asked for: OpenSSL resumes it as it is."""
+        if self._is_server or not self.session_reused() or self.verify_ok():
+            return
+        if self.get_verify_mode() & m2.SSL_VERIFY_PEER and not self.ctx.has_verify_callback:
+            fault = Err.get_x509_verify_error(self.get_verify_result())
+            raise SSLError(f"certificate verify failed when the session was made: {fault}")
 
     def _host(self) -> str | None:
         """The host that the peer's certificate has to be of; None when nobody said."""
@@ -801,8 +826,9 @@ class Connection:
     # ---- sessions ------------------------------------------------------------------------------
 
     def set_session_id_ctx(self, id: bytes) -> int:
-        """On a server: say whose sessions may be resumed, by at most 32 bytes; 1."""
+        """Say whose sessions may be resumed, as `Context.set_session_id_ctx`; 1."""
         with self._lock:
+            self._has_session_id_ctx = True
             return m2.ssl_set_session_id_context(self.ssl, id)
 
     def get_session(self) -> Session | None:

@@ -154,14 +154,15 @@ class Context:
         self._verify: Callable[[int, Any], Any] | None = None
         self._verify_was_set = False
         self._info: Callable[[int, int, Any], Any] | None = None
+        # What its servers' connections get as their session id context. Without one they refuse to
+        # resume sessions when clients are verified; a client with one refuses other contexts'.
+        self.server_session_id_ctx: bytes | None = secrets.token_bytes(16)
         self._closed = False
         _contexts[self.ctx] = self
         m2.ssl_ctx_clear_options(self.ctx, _UNSAFE_WORKAROUNDS)
         m2.ssl_ctx_set_options(self.ctx, _OPTIONS)
         m2.ssl_ctx_set_mode(self.ctx, _MODE)
         m2.ssl_ctx_set_dh_auto(self.ctx, 1)
-        # Without one a server that verifies its clients refuses to resume their sessions.
-        m2.ssl_ctx_set_session_id_context(self.ctx, secrets.token_bytes(16))
         self._set_strength(bool(weak_crypto))
         if version is not None:
             self._pin(protocol, version)
@@ -355,6 +356,11 @@ class Context:
         m2.ssl_ctx_set_verify_depth(self.ctx, depth)
         m2.ssl_ctx_set_verify(self.ctx, mode, None if callback is None else self._verifier())
 
+    @property
+    def has_verify_callback(self) -> bool:
+        """Did `set_verify` get a callback, which may have let faults pass?"""
+        return self._verify is not None
+
     def _in_new_style(self, callback: VerifyCallback) -> Callable[[int, Any], Any]:
         """A function of ok and the handle of the store context."""
         if _takes(callback, 2):
@@ -494,10 +500,12 @@ class Context:
     # ---- sessions ------------------------------------------------------------------------------
 
     def set_session_id_ctx(self, id: bytes) -> int:
-        """On a server: say whose sessions may be resumed, by at most 32 bytes; 1.
+        """Say whose sessions may be resumed, by at most 32 bytes; 1.
 
-        Contexts with the same bytes share sessions; each has bytes of its own at first.
+        Contexts with the same bytes share sessions. Without this a server resumes those that its
+        own context made, and a client all.
         """
+        self.server_session_id_ctx = None
         return m2.ssl_ctx_set_session_id_context(self.ctx, id)
 
     def add_session(self, session: Session) -> int:
