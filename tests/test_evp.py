@@ -121,6 +121,12 @@ def test_a_digest_of_the_legacy_provider_says_that_it_is_not_there():
         EVP.MessageDigest("md4")
 
 
+@pytest.mark.openssl(">= 3.4")
+def test_a_digest_without_a_length_of_its_own_says_so():
+    with pytest.raises(EVP.EVPError, match="no digest length of its own"):
+        EVP.MessageDigest("shake128").final()
+
+
 @pytest.mark.openssl("< 3.0")
 def test_old_digests_are_there_before_3_0():
     # RFC 1320, A.5.
@@ -862,6 +868,34 @@ def test_an_ed25519_key_has_no_modulus():
         key.get_modulus()
     assert key.as_der()[-32:] == ED25519_POINT
     assert key.get_key_identifier() == hashlib.sha1(ED25519_POINT).digest()
+
+
+def needs_dsa():
+    if hasattr(m2, "OPENSSL_NO_DSA"):
+        pytest.skip("this OpenSSL was built without DSA")
+
+
+def test_a_dsa_key_has_its_public_number_for_a_modulus():
+    needs_dsa()
+    key = EVP.load_key(str(Path(KEY_FILE).with_name("dsa_1024.pem")))
+    octets = unhex(key.get_modulus().decode())
+    # RFC 3279, 2.3.2: the public key is the number, at the end of the subjectPublicKeyInfo.
+    assert key.as_der().endswith(octets)
+    assert EVP.load_key_string(key.as_pem(None)).as_der() == key.as_der()
+    text = pem("PUBLIC KEY", key.as_der())
+    with pytest.raises(EVP.EVPError, match="no private part"):
+        EVP.load_key_string_pubkey(text).as_pem(None)
+
+
+@needs_ec
+def test_a_public_ec_key_has_no_private_pem():
+    ec = EC.gen_params(EC.NID_X9_62_prime256v1)
+    ec.gen_key()
+    key = EVP.load_key_string_pubkey(ec.pub().as_pem())
+    with pytest.raises(EVP.EVPError, match="no private part"):
+        key.as_pem(None)
+    with pytest.raises(EVP.EVPError, match="no modulus"):
+        key.get_modulus()
 
 
 @pytest.mark.parametrize("cipher", [None, "aes_128_cbc", "aes_256_cbc"])

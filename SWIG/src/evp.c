@@ -83,6 +83,8 @@ m2_bytes m2_digest_final(EVP_MD_CTX *context)
         digest.length = length;
     else
         m2_bytes_free(&digest);
+    if (digest.data == NULL && ERR_peek_error() == 0)
+        m2_error("the algorithm has no digest length of its own");
     return digest;
 }
 
