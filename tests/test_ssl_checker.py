@@ -129,6 +129,17 @@ def test_the_common_name_counts_only_without_a_subject_alt_name(certificate):
     )
 
 
+def test_a_subject_alt_name_that_cannot_be_read_is_refused(certificates):
+    broken = X509.load_cert_der_string(
+        X509.load_cert(certificates("server.pem"))
+        .as_der()
+        # The tag of the first name becomes one that no name has.
+        .replace(b"\x82\x09localhost", b"\x9f\x09localhost")
+    )
+    with pytest.raises(WrongCertificate, match="subjectAltName cannot be read"):
+        Checker()(broken, "localhost")
+
+
 def test_the_common_name_never_counts_when_strict(certificate):
     with pytest.raises(WrongHost):
         Checker(strict=True)(certificate("cn_only.pem"), "localhost")

@@ -221,6 +221,16 @@ def test_a_handshake_in_vain_is_a_timeout(pair, contexts):
         client.connect_ssl()
 
 
+def test_a_non_blocking_connection_connects_in_steps(stdlib_server, contexts):
+    server = stdlib_server()
+    with SSL.Connection(contexts[0]) as client:
+        client.setblocking(False)
+        assert client.connect(("127.0.0.1", server.port)) == -1
+        client.settimeout(20)
+        assert client.connect_ssl() == 1
+        assert client.verify_ok()
+
+
 def test_accepting_in_vain_is_a_timeout(contexts):
     with SSL.Connection(contexts[1]) as listener:
         listener.bind(("127.0.0.1", 0))
@@ -549,6 +559,16 @@ def test_other_families_of_sockets_serve_as_well(contexts, family, tmp_path):
             client.write(b"hello")
             assert server[0].read() == b"hello"
             server[0].close()
+
+
+def test_hosts_and_names_have_to_be_ones(contexts):
+    with SSL.Connection(contexts[0]) as client:
+        for name in ("", "a..b", "*.example.org"):
+            with pytest.raises(ValueError, match="is no host name"):
+                client.set1_host(name)
+        with pytest.raises(ValueError, match="not sent to servers"):
+            client.set_tlsext_host_name("127.0.0.1")
+        assert client.set1_host("::1") == 1
 
 
 def test_a_server_that_is_not_there_is_the_systems_error(contexts):

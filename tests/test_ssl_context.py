@@ -270,6 +270,10 @@ def test_the_server_names_the_cas_of_its_clients(pair, shake, contexts, certific
         server_context.load_client_CA(certificates("README.md"))
 
 
+def test_a_callback_written_in_c_gets_two_arguments():
+    SSL.Context().set_verify(SSL.verify_peer, 9, max)
+
+
 # ---- the end -------------------------------------------------------------------------------------
 
 

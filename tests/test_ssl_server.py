@@ -20,21 +20,23 @@ class Echo(socketserver.StreamRequestHandler):
 
 
 @pytest.fixture
-def serve(contexts, capfd):
-    """Start a server in a thread: its address."""
-    with contextlib.ExitStack() as stack:
+def serve(contexts):
+    """Serve in a thread, while the block lasts: the server's address."""
 
-        def start(kind, handler=Echo):
-            server = kind(("127.0.0.1", 0), handler, contexts[1])
+    @contextlib.contextmanager
+    def serving(kind, handler=Echo):
+        # Leaving it waits for the threads of the requests.
+        with kind(("127.0.0.1", 0), handler, contexts[1]) as server:
             server.socket.settimeout(20)
             thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005})
             thread.start()
-            stack.callback(server.server_close)
-            stack.callback(thread.join)
-            stack.callback(server.shutdown)
-            return server.server_address
+            try:
+                yield server.server_address
+            finally:
+                server.shutdown()
+                thread.join()
 
-        yield start
+    return serving
 
 
 def ask(context, address, line=b"hello\n"):
@@ -51,8 +53,8 @@ KINDS = [SSL.SSLServer, SSL.ThreadingSSLServer]
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_clients_are_served(serve, contexts, kind):
-    address = serve(kind)
-    assert [ask(contexts[0], address) for _ in range(2)] == [b"hello\n", b"hello\n"]
+    with serve(kind) as address:
+        assert [ask(contexts[0], address) for _ in range(2)] == [b"hello\n", b"hello\n"]
 
 
 def test_a_forking_server_serves_in_processes(certificates, tmp_path):
@@ -85,21 +87,19 @@ with SSL.ForkingSSLServer(("127.0.0.1", 0), Echo, context) as server:
 
 
 def test_a_slow_client_does_not_hold_up_the_others(serve, contexts):
-    address = serve(SSL.ThreadingSSLServer)
     # It connects and says nothing.
-    with socket.create_connection(address):
+    with serve(SSL.ThreadingSSLServer) as address, socket.create_connection(address):
         assert ask(contexts[0], address) == b"hello\n"
 
 
 def test_a_client_that_does_not_speak_tls_is_one_line(serve, contexts, capfd):
-    address = serve(SSL.SSLServer)
-    with socket.create_connection(address, 20) as client:
-        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
-        client.settimeout(20)
-        with contextlib.suppress(ConnectionError):
-            while client.recv(100):
-                pass
-    assert ask(contexts[0], address) == b"hello\n"
+    with serve(SSL.SSLServer) as address:
+        with socket.create_connection(address, 20) as client:
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            with contextlib.suppress(ConnectionError):
+                while client.recv(100):
+                    pass
+        assert ask(contexts[0], address) == b"hello\n"
     lines = capfd.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("TLS with ('127.0.0.1', ")
@@ -111,8 +111,8 @@ def test_a_handler_that_raises_is_a_traceback(serve, contexts, capfd):
         def handle(self):
             raise LookupError("the echo is lost")
 
-    address = serve(SSL.SSLServer, Broken)
-    assert ask(contexts[0], address) == b""
+    with serve(SSL.SSLServer, Broken) as address:
+        assert ask(contexts[0], address) == b""
     assert "LookupError: the echo is lost" in capfd.readouterr().err
 
 
