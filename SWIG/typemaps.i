@@ -154,11 +154,16 @@ const m2_handle_type handle_##TYPE = {#TYPE, release_##TYPE};
 
 /* ---- the GIL -------------------------------------------------------------------------------- */
 
-/* %thread FUNCTION; (SWIG's own) runs it without the GIL. %thread_large does so only when its
- * argument number ARGUMENT, an m2_buffer, is large enough to be worth the 44 ns. */
+/* %thread FUNCTION; (SWIG's own) runs it without the GIL. %thread_when does so only under a CONDITION
+ * on the arguments arg1, arg2, ...; %thread_large when ARGUMENT, an m2_buffer, is large enough to be
+ * worth the 44 ns. */
 %define %thread_large(FUNCTION, ARGUMENT)
+%thread_when(FUNCTION, ARGUMENT.length > M2_GIL_THRESHOLD)
+%enddef
+
+%define %thread_when(FUNCTION, CONDITION)
 %exception FUNCTION {
-    PyThreadState *waiting = ARGUMENT.length > M2_GIL_THRESHOLD ? PyEval_SaveThread() : NULL;
+    PyThreadState *waiting = CONDITION ? PyEval_SaveThread() : NULL;
     $action
     if (waiting != NULL)
         PyEval_RestoreThread(waiting);

@@ -113,6 +113,11 @@ m2_number m2_bio_get_fd(BIO *bio)
     return BIO_get_fd(bio, NULL);
 }
 
+int m2_bio_may_block(BIO *bio)
+{
+    return BIO_find_type(bio, BIO_TYPE_DESCRIPTOR) != NULL;
+}
+
 int m2_bio_should_retry(BIO *bio)
 {
     return BIO_should_retry(bio) != 0;

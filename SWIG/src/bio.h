@@ -22,6 +22,8 @@ m2_number m2_bio_ctrl_wpending(BIO *bio);
 /* A memory BIO that is empty is at its end from now on, and does not ask to be read again. */
 m2_status m2_bio_set_mem_eof_return(BIO *bio, int value);
 m2_number m2_bio_get_fd(BIO *bio);
+/* Is there a file or socket in its chain? */
+int m2_bio_may_block(BIO *bio);
 
 int m2_bio_should_retry(BIO *bio);
 int m2_bio_should_read(BIO *bio);
