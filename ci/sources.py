@@ -18,7 +18,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from http.client import HTTPException, HTTPResponse
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -70,10 +70,12 @@ def unpack(archive: Path, tree: Path) -> None:
     fresh.mkdir(parents=True)
     try:
         with tarfile.open(archive) as members:
-            members.extractall(fresh, filter=_inside)  # noqa: S202 - the filter sees to it
+            for member in members:
+                _check(member)
+                members.extract(member, fresh)
         (top,) = fresh.iterdir()
         top.rename(tree)
-    except tarfile.FilterError as error:
+    except _Outside as error:
         raise Problem(f"{archive}: refused, nothing was unpacked: {error}") from error
     except (tarfile.TarError, EOFError, ValueError) as error:
         raise Problem(f"{archive}: not a whole tarball of one folder: {error}") from error
@@ -81,15 +83,36 @@ def unpack(archive: Path, tree: Path) -> None:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def _inside(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
-    go_on()
-    # `data` follows the paths; a `..` that comes back in has no place in a release either.
-    for name in (member.name, member.linkname if member.issym() or member.islnk() else ""):
-        if name.startswith("/"):
-            raise tarfile.AbsolutePathError(member)
-        if not member.issym() and ".." in name.split("/"):
-            raise tarfile.OutsideDestinationError(member, name)
-    return tarfile.data_filter(member, folder)
+_MYSELF = (os.getuid(), os.getgid()) if hasattr(os, "getuid") else (0, 0)
+
+
+class _Outside(Exception):
+    """Which member of a tarball leads out of its folder, or is no file."""
+
+
+def _check(member: tarfile.TarInfo) -> None:
+    """Refuse what a release has no place for, and take away the rights it has no use for.
+
+    tarfile's own filters came with 3.11.4, later than the Python of Debian 12. A symbolic link may
+    climb only at its start and never above the top folder: then none leads out, whichever others
+    it goes through.
+    """
+    if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
+        raise _Outside(f"{member.name} is neither a file nor a folder nor a link")
+    name, target = PurePosixPath(member.name), PurePosixPath()
+    climbs = 0
+    if member.issym() or member.islnk():
+        target = PurePosixPath(member.linkname)
+    if member.issym():
+        climbs = next((i for i, part in enumerate(target.parts) if part != ".."), len(target.parts))
+        if climbs >= len(name.parts) - 1:
+            raise _Outside(f"{name} is a link out of the folder, to {target}")
+    for path in (name, PurePosixPath(*target.parts[climbs:])):
+        if path.is_absolute() or ".." in path.parts:
+            raise _Outside(f"{name} leads out of the folder, to {path}")
+    member.mode = (member.mode | 0o600) & 0o755
+    # root would give the files to whoever packed them.
+    member.uid, member.gid, member.uname, member.gname = *_MYSELF, "", ""
 
 
 def _fetch(release: Release, part: Path, target: Path) -> None:
