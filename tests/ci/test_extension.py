@@ -1,0 +1,204 @@
+"""How the extension is made: OpenSSL is found or asked for, and its headers say what there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ci import extension
+from ci.extension import BuildError, OpenSSL
+
+HEADER = """
+#define OPENSSL_VERSION_NUMBER ( (3<<28)|(5<<20)|(7<<4)|0x0L )
+#define OPENSSL_VERSION_TEXT "OpenSSL 3.5.7"
+#define OPENSSL_NO_EC
+#define NID_commonName 13
+#define NID_old NID_that_nobody_defines
+#define SSL_OP_BIT(n) ((uint64_t)1 << (uint64_t)n)
+#define SSL_OP_NO_TICKET SSL_OP_BIT(14)
+#define SSL_OP_ALL (SSL_OP_NO_TICKET | 0x80000000U)
+#ifdef OPENSSL_NO_DEPRECATED
+#define X509_V_OK 0
+#else
+#define X509_V_DEPRECATED 1
+#endif
+#define SOMETHING_ELSE 5
+#undef XN_FLAG_GONE
+typedef struct evp_md_st EVP_MD;
+const EVP_MD *EVP_sha256(void);
+const EVP_MD
+  *EVP_sha3_256(void);
+int EVP_MD_size(const EVP_MD *md);
+"""
+
+
+@pytest.fixture
+def openssl(tmp_path: Path) -> OpenSSL:
+    """An OpenSSL of headers alone, all of them in the first."""
+    folder = tmp_path / "prefix" / "include" / "openssl"
+    folder.mkdir(parents=True)
+    for name in extension.HEADERS:
+        text = HEADER if name == "opensslv" else "#include <openssl/opensslv.h>\n"
+        (folder / f"{name}.h").write_text(f"#pragma once\n{text}")
+    return OpenSSL((str(folder.parent),), (), True, "here")
+
+
+def names(openssl: OpenSSL, tmp_path: Path) -> extension.Names:
+    return extension.read_names(["cc"], openssl, tmp_path)
+
+
+def test_the_headers_say_which_integers_there_are(openssl: OpenSSL, tmp_path: Path) -> None:
+    found = names(openssl, tmp_path)
+    assert set(found.constants) == {
+        "NID_commonName",
+        "OPENSSL_NO_DEPRECATED",
+        "OPENSSL_NO_EC",
+        "OPENSSL_VERSION_NUMBER",
+        "SSL_OP_ALL",
+        "SSL_OP_NO_TICKET",
+        "X509_V_OK",
+    }
+
+
+def test_the_headers_say_the_version_and_the_algorithms(openssl: OpenSSL, tmp_path: Path) -> None:
+    found = names(openssl, tmp_path)
+    assert found.version == 0x30500070
+    assert ("EVP_MD", "EVP_sha256") in found.algorithms
+    assert ("EVP_MD", "EVP_sha3_256") in found.algorithms
+
+
+def test_swig_is_told_the_version_and_what_is_missing(openssl: OpenSSL, tmp_path: Path) -> None:
+    command = extension.swig_command("swig", names(openssl, tmp_path), tmp_path)
+    assert "-DOPENSSL_VERSION_NUMBER=0x30500070" in command
+    assert "-DOPENSSL_NO_EC=1" in command
+
+
+def test_the_interface_offers_them(openssl: OpenSSL, tmp_path: Path) -> None:
+    lines = extension.interface_of(names(openssl, tmp_path)).splitlines()
+    assert "%constant long long NID_commonName = NID_commonName;" in lines
+    # In quotes and under another name, as SWIG expands what it is told.
+    assert '%rename("OPENSSL_NO_EC") m2_OPENSSL_NO_EC;' in lines
+    assert "const EVP_MD *EVP_sha256(void);" in lines
+
+
+def test_an_openssl_that_is_too_old_is_refused(openssl: OpenSSL, tmp_path: Path) -> None:
+    header = Path(openssl.include_dirs[0]) / "openssl" / "opensslv.h"
+    header.write_text("#define OPENSSL_VERSION_NUMBER 0x1000214fL\n")
+    with pytest.raises(BuildError, match="here is older than 1.1.1"):
+        names(openssl, tmp_path)
+
+
+def test_headers_that_do_not_compile_are_told_with_the_compilers_word(
+    openssl: OpenSSL, tmp_path: Path
+) -> None:
+    header = Path(openssl.include_dirs[0]) / "openssl" / "opensslv.h"
+    header.write_text("#error not for this machine\n")
+    with pytest.raises(BuildError, match="do not go through cc: .*not for this machine"):
+        names(openssl, tmp_path)
+
+
+def test_a_missing_compiler_is_told(openssl: OpenSSL, tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match="no C compiler: nocc is not there"):
+        extension.read_names(["nocc"], openssl, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0x30500070, "3.5.7"),
+        (0x40000020, "4.0.2"),
+        (0x1010117F, "1.1.1w"),
+        (0x1010100F, "1.1.1"),
+    ],
+)
+def test_a_version_number_reads_as_openssl_writes_it(number: int, text: str) -> None:
+    assert extension.version_text(number) == text
+
+
+def test_a_prefix_with_archives_is_linked_statically(openssl: OpenSSL, tmp_path: Path) -> None:
+    prefix = tmp_path / "prefix"
+    (prefix / "lib").mkdir()
+    for name in ("libssl.a", "libcrypto.a"):
+        (prefix / "lib" / name).touch()
+    found = extension.find_openssl({"OPENSSL_DIR": str(prefix)})
+    assert found.static
+    assert found.link_args[:2] == (
+        str(prefix / "lib" / "libssl.a"),
+        str(prefix / "lib" / "libcrypto.a"),
+    )
+    assert found.include_dirs == (str(prefix / "include"),)
+
+
+def test_a_prefix_with_shared_libraries_is_linked_to_them(openssl: OpenSSL, tmp_path: Path) -> None:
+    lib = tmp_path / "prefix" / "lib64"
+    lib.mkdir()
+    (lib / "libcrypto.so.3").touch()
+    found = extension.find_openssl({"OPENSSL_DIR": str(tmp_path / "prefix")})
+    assert not found.static
+    assert f"-Wl,-rpath,{lib}" in found.link_args
+
+
+def test_a_folder_that_is_no_prefix_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match=r"OPENSSL_DIR: .* has no include/openssl/opensslv.h"):
+        extension.find_openssl({"OPENSSL_DIR": str(tmp_path)})
+
+
+def test_headers_without_libraries_are_refused(openssl: OpenSSL, tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match="has no libssl and libcrypto in lib or lib64"):
+        extension.find_openssl({"OPENSSL_DIR": str(tmp_path / "prefix")})
+
+
+@pytest.mark.parametrize("script", ["exit 1", None])
+def test_without_openssl_the_way_out_is_said(
+    tmp_path: Path, script: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if script is not None:
+        (tmp_path / "pkg-config").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "pkg-config").chmod(0o755)
+    with pytest.raises(
+        BuildError, match="no OpenSSL: .*set OPENSSL_DIR.*apt-get install"
+    ) as refused:
+        extension.find_openssl({})
+    assert "\n" not in str(refused.value)
+
+
+def test_pkg_config_is_asked_where_no_prefix_is_named(tmp_path: Path) -> None:
+    program = tmp_path / "pkg-config"
+    program.write_text(
+        "#!/bin/sh\ncase $1 in --libs) echo -lssl -lcrypto;; *) echo -I/some;; esac\n"
+    )
+    program.chmod(0o755)
+    found = extension.find_openssl({"PKG_CONFIG": str(program)})
+    assert found == OpenSSL(("/some",), ("-lssl", "-lcrypto"), False, "pkg-config")
+
+
+@pytest.mark.parametrize(
+    ("says", "message"),
+    [
+        ("SWIG Version 4.3.1", "SWIG 4.3.1 is too old"),
+        ("nothing", "does not say its version"),
+    ],
+)
+def test_a_swig_that_will_not_do_is_refused(tmp_path: Path, says: str, message: str) -> None:
+    program = tmp_path / "swig"
+    program.write_text(f"#!/bin/sh\necho {says}\n")
+    program.chmod(0o755)
+    with pytest.raises(BuildError, match=message):
+        extension.find_swig({"SWIG": str(program)})
+
+
+def test_an_extension_that_does_not_import_is_refused(tmp_path: Path) -> None:
+    broken = tmp_path / "_m2crypto.so"
+    broken.write_bytes(b"no library")
+    with pytest.raises(BuildError, match="was linked but does not import: ImportError"):
+        extension.check_extension(broken, {}, tmp_path)
+
+
+def test_headers_and_library_that_disagree_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extension, "CHECK", "print('0x30500070 0x30000160')")
+    with pytest.raises(BuildError, match="headers are 3.5.7 but its library is 3.0.22"):
+        extension.check_extension(tmp_path / "any", {}, tmp_path)
