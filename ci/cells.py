@@ -339,6 +339,8 @@ def _environment(cell: Cell, wheel: Wheel, scratch: Path) -> dict[str, str]:
         "COVERAGE_PROCESS_START": str(SETTINGS),
         "COVERAGE_FILE": str(scratch / "python" / "data"),
         "M2CRYPTO_CELL": cell.id,
+        # The machine's openssl.cnf is read by every OpenSSL: a cell is about OpenSSL alone.
+        "OPENSSL_CONF": os.devnull,
         "GCOV_PREFIX": str(scratch / "counts"),
         # Of the path that was compiled in nothing but the file's name: counts lie flat.
         "GCOV_PREFIX_STRIP": "999",
