@@ -360,7 +360,8 @@ def test_a_public_key_comes_back_from_pem(key, public, tmp_path):
 
 @needs_ec
 def test_a_wrong_passphrase_is_told(key):
-    with pytest.raises(EC.ECError, match=r"bad decrypt|bad password|unsupported|asn1|wrong tag"):
+    # "bad decrypt", unless the padding is right by chance: then whatever the garbage is not.
+    with pytest.raises(EC.ECError):
         EC.load_key_string(key.as_pem(callback=secret), lambda _writing: b"wrong")
 
 

@@ -416,9 +416,10 @@ def test_a_public_key_comes_back_from_pem(key, public, tmp_path):
     assert RSA.load_pub_key_bio(bio).pub() == key.pub()
 
 
-def test_a_wrong_passphrase_is_told(key):
-    with pytest.raises(RSA.RSAError, match=r"bad decrypt|bad password|unsupported"):
-        RSA.load_key_string(key.as_pem(callback=secret), wrong)
+def test_a_wrong_passphrase_is_told():
+    # A key encrypted once: of fresh ones, one in 256 has a right padding by chance.
+    with pytest.raises(RSA.RSAError, match="bad decrypt"):
+        RSA.load_key(str(KEYS / "rsa_2048_encrypted.pem"), wrong)
 
 
 def test_what_a_passphrase_callback_raises_reaches_the_caller(key, tmp_path):
