@@ -12,8 +12,7 @@
 
 #if OPENSSL_VERSION_NUMBER < 0x30000000L
 
-/* ---- OpenSSL 1.1.1 ----------------------------------------------------------------------------
- */
+/* ---- OpenSSL 1.1.1 ------------------------------------------------------------------------ */
 
 const EVP_MD *m2_context_digest(const EVP_MD_CTX *context)
 {
@@ -161,8 +160,7 @@ int m2_store_load_file(X509_STORE *store, const char *file)
 
 #else
 
-/* ---- OpenSSL 3.0 and later --------------------------------------------------------------------
- */
+/* ---- OpenSSL 3.0 and later ---------------------------------------------------------------- */
 
 #include <openssl/core_names.h>
 #include <openssl/param_build.h>
@@ -303,8 +301,7 @@ int m2_store_load_file(X509_STORE *store, const char *file)
 
 #endif
 
-/* ---- TLS --------------------------------------------------------------------------------------
- */
+/* ---- TLS ---------------------------------------------------------------------------------- */
 
 #include <openssl/pem.h>
 

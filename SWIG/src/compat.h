@@ -13,14 +13,12 @@
 #include <openssl/ec.h>
 #endif
 
-/* ---- what a context was initialised with; NULL when it was not --------------------------------
- */
+/* ---- what a context was initialised with; NULL when it was not ---------------------------- */
 
 const EVP_MD *m2_context_digest(const EVP_MD_CTX *context);
 const EVP_CIPHER *m2_context_cipher(const EVP_CIPHER_CTX *context);
 
-/* ---- HMAC -------------------------------------------------------------------------------------
- */
+/* ---- HMAC --------------------------------------------------------------------------------- */
 
 #if OPENSSL_VERSION_NUMBER < 0x30000000L
 typedef HMAC_CTX m2_hmac;
@@ -36,8 +34,7 @@ int m2_hmac_context_update(m2_hmac *context, const unsigned char *data, size_t l
 /* Writes at most EVP_MAX_MD_SIZE bytes. */
 int m2_hmac_context_final(m2_hmac *context, unsigned char *mac, size_t *length);
 
-/* ---- the numbers of a key ---------------------------------------------------------------------
- */
+/* ---- the numbers of a key ----------------------------------------------------------------- */
 
 typedef enum {
     M2_RSA_MODULUS,
@@ -66,15 +63,13 @@ EC_GROUP *m2_ec_group(const EVP_PKEY *pkey);
 int m2_ec_has_point(const EVP_PKEY *pkey);
 #endif
 
-/* ---- X.509 ------------------------------------------------------------------------------------
- */
+/* ---- X.509 -------------------------------------------------------------------------------- */
 
 unsigned long m2_name_hash(const X509_NAME *name);
 /* Add the certificates and CRLs of a PEM file to the store. */
 int m2_store_load_file(X509_STORE *store, const char *file);
 
-/* ---- TLS --------------------------------------------------------------------------------------
- */
+/* ---- TLS ---------------------------------------------------------------------------------- */
 
 #if OPENSSL_VERSION_NUMBER < 0x30000000L
 typedef unsigned long m2_ssl_options;

@@ -9,22 +9,19 @@
 #include "compat.h"
 #endif
 
-/* ---- algorithms by name ------------------------------------------------------------------------
- */
+/* ---- algorithms by name ------------------------------------------------------------------- */
 
 /* "sha3-256", or "sha3_256" as m2 calls it; NULL, with no error queued, when there is none. */
 const EVP_MD *m2_get_digestbyname(const char *name);
 const EVP_CIPHER *m2_get_cipherbyname(const char *name);
 
-/* ---- digests (EVP_DigestInit(3)) ---------------------------------------------------------------
- */
+/* ---- digests (EVP_DigestInit(3)) ---------------------------------------------------------- */
 
 m2_status m2_digest_init(EVP_MD_CTX *context, const EVP_MD *md);
 m2_status m2_digest_update(EVP_MD_CTX *context, m2_buffer data);
 m2_bytes m2_digest_final(EVP_MD_CTX *context);
 
-/* ---- HMAC and key derivation (EVP_MAC-HMAC(7), PKCS5_PBKDF2_HMAC(3), EVP_BytesToKey(3)) ---------
- */
+/* ---- HMAC and key derivation (EVP_MAC-HMAC(7), PKCS5_PBKDF2_HMAC(3), EVP_BytesToKey(3)) --- */
 
 m2_hmac *m2_hmac_ctx_new(void);
 m2_status m2_hmac_init(m2_hmac *context, m2_buffer key, const EVP_MD *md);
@@ -37,8 +34,7 @@ m2_bytes m2_pkcs5_pbkdf2_hmac_sha1(m2_buffer password, m2_buffer salt, int itera
 m2_bytes m2_bytes_to_key(const EVP_CIPHER *cipher, const EVP_MD *md, m2_buffer data, m2_buffer salt,
                          int iterations);
 
-/* ---- ciphers (EVP_EncryptInit(3)) --------------------------------------------------------------
- */
+/* ---- ciphers (EVP_EncryptInit(3)) --------------------------------------------------------- */
 
 /* `encrypt` is 1 or 0. Of a key or an IV that is too long the beginning is used; one that is too
  * short is refused. An AEAD cipher takes an IV whole, whatever its length. */
@@ -62,8 +58,7 @@ m2_bytes m2_cipher_ccm(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_buf
 int m2_cipher_is_aead(const EVP_CIPHER *cipher);
 int m2_cipher_is_ccm(const EVP_CIPHER *cipher);
 
-/* ---- keys (EVP_PKEY_new(3), PEM_read_bio_PrivateKey(3)) ----------------------------------------
- */
+/* ---- keys (EVP_PKEY_new(3), PEM_read_bio_PrivateKey(3)) ----------------------------------- */
 
 EVP_PKEY *m2_pkey_read_pem(BIO *bio, m2_callback passphrase);
 EVP_PKEY *m2_pkey_read_pem_pubkey(BIO *bio, m2_callback passphrase);
@@ -77,8 +72,7 @@ m2_bytes m2_pkey_get_key_identifier(EVP_PKEY *pkey);
 m2_bytes m2_pkey_get_modulus(EVP_PKEY *pkey);
 m2_number m2_pkey_size(EVP_PKEY *pkey);
 
-/* ---- signatures (EVP_SignInit(3), EVP_DigestSignInit(3)) ---------------------------------------
- */
+/* ---- signatures (EVP_SignInit(3), EVP_DigestSignInit(3)) ---------------------------------- */
 
 m2_bytes m2_sign_final(EVP_MD_CTX *context, EVP_PKEY *pkey);
 m2_verdict m2_verify_final(EVP_MD_CTX *context, m2_buffer signature, EVP_PKEY *pkey);

@@ -45,7 +45,7 @@ m2_status m2_ssl_set_bio(SSL *connection, BIO *readbio, BIO *writebio)
     return 1;
 }
 
-/* ---- input and output ------------------------------------------------------------------------ */
+/* ---- input and output --------------------------------------------------------------------- */
 
 /* The operating system's error of this thread. */
 static int system_error(void)
@@ -126,7 +126,7 @@ m2_ssl_progress m2_ssl_shutdown(SSL *connection)
     return result < 0 ? progress(connection, result, 0) : result;
 }
 
-/* ---- what a connection is told --------------------------------------------------------------- */
+/* ---- what a connection is told ------------------------------------------------------------ */
 
 m2_status m2_ssl_set_session_id_context(SSL *connection, m2_buffer id)
 {
@@ -193,7 +193,7 @@ m2_status m2_ssl_set1_ip(SSL *connection, const char *address)
     return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(connection), address);
 }
 
-/* ---- what a connection tells ----------------------------------------------------------------- */
+/* ---- what a connection tells -------------------------------------------------------------- */
 
 X509 *m2_ssl_get_peer_cert(SSL *connection)
 {
@@ -240,7 +240,7 @@ int m2_ssl_is_server(SSL *connection)
     return SSL_is_server(connection) != 0;
 }
 
-/* ---- ciphers --------------------------------------------------------------------------------- */
+/* ---- ciphers ------------------------------------------------------------------------------ */
 
 m2_ssl_ciphers *m2_ssl_get_ciphers(SSL *connection)
 {

@@ -12,7 +12,7 @@ static X509_NAME *copy_name(const X509_NAME *name)
     return name == NULL ? NULL : X509_NAME_dup((X509_NAME *)name);
 }
 
-/* ---- certificates --------------------------------------------------------------------------- */
+/* ---- certificates ------------------------------------------------------------------------- */
 
 X509 *m2_x509_read_pem(BIO *bio)
 {
@@ -92,7 +92,7 @@ GENERAL_NAMES *m2_x509_get_subject_alt_names(X509 *certificate)
     return names;
 }
 
-/* ---- requests ------------------------------------------------------------------------------- */
+/* ---- requests ----------------------------------------------------------------------------- */
 
 X509_REQ *m2_x509_req_read_pem(BIO *bio)
 {
@@ -119,7 +119,7 @@ m2_status m2_x509_req_add_extensions(X509_REQ *request, m2_x509_ext_stack *exten
     return X509_REQ_add_extensions(request, extensions);
 }
 
-/* ---- revocation lists ----------------------------------------------------------------------- */
+/* ---- revocation lists --------------------------------------------------------------------- */
 
 X509_CRL *m2_x509_crl_read_pem(BIO *bio)
 {
