@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NewType, NoReturn
 
-from M2Crypto import BIO, Err, m2, util
+from M2Crypto import BIO, Err, _pem, m2, util
 
 if TYPE_CHECKING:
     from typing import TypedDict
 
-    from M2Crypto._m2crypto import EVP_CIPHER, Buffer, m2_ec
+    from M2Crypto._m2crypto import Buffer, m2_ec
 
     class Curve(TypedDict):
         """A curve: its NID, short name, and what it is for."""
@@ -64,17 +64,8 @@ def ec_error() -> NoReturn:
     raise ECError(Err.get_error_message())
 
 
-def _cipher(name: str | None) -> EVP_CIPHER | None:
-    if name is None:
-        return None
-    cipher = m2.get_cipherbyname(name)
-    if cipher is None:
-        raise ECError(f"no such cipher: {name}")
-    return cipher
-
-
-class EC:
-    """Parameters or a key pair on an `m2` handle.
+class EC(_pem.PrivateKey):
+    """Parameters or a key pair on an `m2` handle; its PEM is SEC 1's (RFC 5915).
 
     `_pyfree` is for compatibility: the handle frees itself.
     """
@@ -147,40 +138,12 @@ class EC:
         secret: bytes = ec_m2.ecdh_compute_key(self.ec, pub_key.ec)
         return secret
 
-    def save_key_bio(
-        self,
-        bio: BIO.BIO,
-        cipher: str | None = "aes_128_cbc",
-        callback: util.PassphraseCallback = util.passphrase_callback,
+    def _write_private(
+        self, bio: BIO.BIO, cipher: str | None, callback: util.PassphraseCallback
     ) -> int:
-        """Save the private key as PEM (SEC 1) into a BIO: 1.
-
-        Args:
-            bio: what to write to.
-            cipher: what encrypts it, or None to save it as it is.
-            callback: what gives the passphrase.
-
-        Raises:
-            ECError: there is no private key, no such cipher or no passphrase.
-        """
-        status: int = ec_m2.ec_key_write_bio(self.ec, bio._ptr(), _cipher(cipher), callback)
+        encryption = _pem.cipher_named(cipher, ECError)
+        status: int = ec_m2.ec_key_write_bio(self.ec, bio._ptr(), encryption, callback)
         return status
-
-    def save_key(
-        self,
-        file: str | bytes,
-        cipher: str | None = "aes_128_cbc",
-        callback: util.PassphraseCallback = util.passphrase_callback,
-    ) -> int:
-        """Save the private key as PEM into a file that only its owner may read: 1.
-
-        Raises:
-            BIOError: the file cannot be written.
-            ECError: see `save_key_bio`.
-        """
-        bio = BIO.MemoryBuffer()
-        self.save_key_bio(bio, cipher, callback)
-        return util.save_private(file, bio.read())
 
     def save_pub_key_bio(self, bio: BIO.BIO) -> int:
         """Save the public key as PEM (subjectPublicKeyInfo) into a BIO: 1."""
@@ -194,16 +157,6 @@ class EC:
         with BIO.openfile(file, "wb") as out:
             out.write(bio.read())
         return 1
-
-    def as_pem(
-        self,
-        cipher: str | None = "aes_128_cbc",
-        callback: util.PassphraseCallback = util.passphrase_callback,
-    ) -> bytes:
-        """Give the private key as PEM; see `save_key_bio`."""
-        bio = BIO.MemoryBuffer()
-        self.save_key_bio(bio, cipher, callback)
-        return bio.read()
 
     def check_key(self) -> int:
         """Is it a key, and do its numbers agree (EVP_PKEY_check(3))? 1, or 0."""
@@ -260,7 +213,7 @@ def load_key_string(
     string: bytes | str, callback: util.PassphraseCallback | None = util.passphrase_callback
 ) -> EC:
     """Load a key pair in PEM from bytes; see `load_key`."""
-    return load_key_bio(_buffer(string), callback)
+    return load_key_bio(_pem.bio_of(string), callback)
 
 
 def load_key_bio(
@@ -285,7 +238,7 @@ def load_key_string_pubkey(
     string: bytes | str, callback: util.PassphraseCallback | None = util.passphrase_callback
 ) -> EC_pub:
     """Load a public key in PEM from bytes; nothing in it is encrypted. See `load_pub_key`."""
-    return load_pub_key_bio(_buffer(string))
+    return load_pub_key_bio(_pem.bio_of(string))
 
 
 def load_pub_key_bio(bio: BIO.BIO) -> EC_pub:
@@ -318,10 +271,6 @@ def get_builtin_curves() -> tuple[Curve, ...]:
         comment = ec_m2.ec_builtin_curve_comment(len(curves))
         curves.append({"NID": nid, "sname": m2.obj_nid2sn(nid), "comment": comment})
     return tuple(curves)
-
-
-def _buffer(string: bytes | str) -> BIO.MemoryBuffer:
-    return BIO.MemoryBuffer(string.encode() if isinstance(string, str) else string)
 
 
 # OpenSSL's numbers for curves. Which of them the OpenSSL at hand can use, get_builtin_curves says;

@@ -11,7 +11,7 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from M2Crypto import BIO, m2, util
+from M2Crypto import BIO, _pem, m2, util
 
 if TYPE_CHECKING:
     from M2Crypto import EC, RSA
@@ -358,11 +358,12 @@ class Cipher:
 # ---- keys ----------------------------------------------------------------------------------------
 
 
-class PKey:
+class PKey(_pem.PrivateKey):
     """A key of any kind, and what signs or verifies by it (EVP_PKEY(3), EVP_SignInit(3)).
 
     `sign_*` and `verify_*` hash with `md` and sign the digest. `digest_sign*` and `digest_verify*`
-    do the same and work for keys that bring their own digest (Ed25519) too, in one go.
+    do the same and work for keys that bring their own digest (Ed25519) too, in one go. Its PEM is
+    PKCS #8 (RFC 5958).
     `_pyfree` is for compatibility: the handle frees itself.
     """
 
@@ -524,44 +525,11 @@ class PKey:
 
         return EC.EC_pub(EC.ec_m2.pkey_get1_ec(self.pkey), 1)
 
-    def save_key(
-        self,
-        file: str | bytes,
-        cipher: str | None = "aes_128_cbc",
-        callback: util.PassphraseCallback = util.passphrase_callback,
+    def _write_private(
+        self, bio: BIO.BIO, cipher: str | None, callback: util.PassphraseCallback
     ) -> int:
-        """Save the private key as PEM (PKCS #8) into a file: 1.
-
-        Args:
-            file: its name; a new one can only be read by its owner.
-            cipher: what encrypts it, or None to save it as it is.
-            callback: what gives the passphrase.
-
-        Raises:
-            BIOError: the file cannot be written.
-            EVPError: there is no private key, no such cipher or no passphrase.
-        """
-        return util.save_private(file, self.as_pem(cipher, callback))
-
-    def save_key_bio(
-        self,
-        bio: BIO.BIO,
-        cipher: str | None = "aes_128_cbc",
-        callback: util.PassphraseCallback = util.passphrase_callback,
-    ) -> int:
-        """Save the private key as PEM (PKCS #8) into a BIO: 1; see `save_key`."""
         encryption = None if cipher is None else _cipher(cipher)
         return m2.pkey_write_pem(self.pkey, bio._ptr(), encryption, callback)
-
-    def as_pem(
-        self,
-        cipher: str | None = "aes_128_cbc",
-        callback: util.PassphraseCallback = util.passphrase_callback,
-    ) -> bytes:
-        """Give the private key as PEM (PKCS #8); see `save_key`."""
-        bio = BIO.MemoryBuffer()
-        self.save_key_bio(bio, cipher, callback)
-        return bio.read()
 
     def as_der(self) -> bytes:
         """Give the public key as DER: a subjectPublicKeyInfo (RFC 5280, 4.1.2.7)."""
@@ -632,15 +600,11 @@ def load_key_string(
     string: bytes | str, callback: util.PassphraseCallback | None = util.passphrase_callback
 ) -> PKey:
     """Load a private key in PEM from bytes; see `load_key`."""
-    return load_key_bio(_buffer(string), callback)
+    return load_key_bio(_pem.bio_of(string), callback)
 
 
 def load_key_string_pubkey(
     string: bytes | str, callback: util.PassphraseCallback | None = util.passphrase_callback
 ) -> PKey:
     """Load a public key in PEM from bytes; see `load_key_pubkey`."""
-    return load_key_bio_pubkey(_buffer(string), callback)
-
-
-def _buffer(string: bytes | str) -> BIO.MemoryBuffer:
-    return BIO.MemoryBuffer(string.encode() if isinstance(string, str) else string)
+    return load_key_bio_pubkey(_pem.bio_of(string), callback)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, NoReturn
 
-from M2Crypto import BIO, Err, m2, util
+from M2Crypto import BIO, Err, _pem, m2, util
 
 if TYPE_CHECKING:
-    from M2Crypto._m2crypto import EVP_CIPHER, EVP_MD, Buffer, m2_rsa
+    from M2Crypto._m2crypto import EVP_MD, Buffer, m2_rsa
 
 __all__ = [
     "RSA",
@@ -47,17 +47,8 @@ def rsa_error() -> NoReturn:
     raise RSAError(Err.get_error_message())
 
 
-def _cipher(name: str | None) -> EVP_CIPHER | None:
-    if name is None:
-        return None
-    cipher = m2.get_cipherbyname(name)
-    if cipher is None:
-        raise RSAError(f"no such cipher: {name}")
-    return cipher
-
-
-class RSA:
-    """An RSA key pair on an `m2` handle.
+class RSA(_pem.PrivateKey):
+    """An RSA key pair on an `m2` handle; its PEM is PKCS #1 (RFC 8017, A.1.2).
 
     `_pyfree` is for compatibility: the handle frees itself.
     """
@@ -133,49 +124,13 @@ class RSA:
         """
         return m2.rsa_private_decrypt(self.rsa, data, padding)
 
-    def save_key_bio(
-        self,
-        bio: BIO.BIO,
-        cipher: str | None = "aes_128_cbc",
-        callback: util.PassphraseCallback = util.passphrase_callback,
+    def _write_private(
+        self, bio: BIO.BIO, cipher: str | None, callback: util.PassphraseCallback
     ) -> int:
-        """Save the private key as PEM (PKCS #1) into a BIO: 1.
+        encryption = _pem.cipher_named(cipher, RSAError)
+        return m2.rsa_write_key(self.rsa, bio._ptr(), encryption, callback)
 
-        Args:
-            bio: what to write to.
-            cipher: what encrypts it, or None to save it as it is.
-            callback: what gives the passphrase.
-
-        Raises:
-            RSAError: there is no private key, no such cipher or no passphrase.
-        """
-        return m2.rsa_write_key(self.rsa, bio._ptr(), _cipher(cipher), callback)
-
-    def save_key(
-        self,
-        file: str | bytes,
-        cipher: str | None = "aes_128_cbc",
-        callback: util.PassphraseCallback = util.passphrase_callback,
-    ) -> int:
-        """Save the private key as PEM into a file that only its owner may read: 1.
-
-        Raises:
-            BIOError: the file cannot be written.
-            RSAError: see `save_key_bio`.
-        """
-        return util.save_private(file, self.as_pem(cipher, callback))
-
-    save_pem = save_key
-
-    def as_pem(
-        self,
-        cipher: str | None = "aes_128_cbc",
-        callback: util.PassphraseCallback = util.passphrase_callback,
-    ) -> bytes:
-        """Give the private key as PEM; see `save_key_bio`."""
-        bio = BIO.MemoryBuffer()
-        m2.rsa_write_key(self.rsa, bio._ptr(), _cipher(cipher), callback)
-        return bio.read()
+    save_pem = _pem.PrivateKey.save_key
 
     def save_key_der_bio(self, bio: BIO.BIO) -> int:
         """Save the private key as DER (PKCS #1), not encrypted, into a BIO: 1."""
@@ -343,8 +298,7 @@ def load_key_string(
     string: bytes | str, callback: util.PassphraseCallback | None = util.passphrase_callback
 ) -> RSA:
     """Load a key pair in PEM from bytes; see `load_key`."""
-    data = string.encode() if isinstance(string, str) else string
-    return load_key_bio(BIO.MemoryBuffer(data), callback)
+    return load_key_bio(_pem.bio_of(string), callback)
 
 
 def load_pub_key(file: str | bytes) -> RSA_pub:

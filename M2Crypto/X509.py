@@ -18,7 +18,7 @@ import ipaddress
 import threading
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, Generic, Protocol, TypeVar
 
-from M2Crypto import ASN1, BIO, EVP, m2
+from M2Crypto import ASN1, BIO, EVP, _pem, m2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,10 +103,6 @@ def _in_format(format: int, pem: Callable[[], Handle], der: Callable[[], Handle]
     if format == FORMAT_DER:
         return der()
     raise ValueError(f"unknown format {format!r}: it is FORMAT_PEM or FORMAT_DER")
-
-
-def _buffer(content: str | bytes) -> BIO.MemoryBuffer:
-    return BIO.MemoryBuffer(content.encode() if isinstance(content, str) else content)
 
 
 def _digest(name: str | None) -> _m2crypto.EVP_MD | None:
@@ -699,7 +695,7 @@ def load_cert_bio(bio: BIO.BIO, format: int = FORMAT_PEM) -> X509:
 
 def load_cert_string(string: str | bytes, format: int = FORMAT_PEM) -> X509:
     """Load a certificate from text or bytes."""
-    return load_cert_bio(_buffer(string), format)
+    return load_cert_bio(_pem.bio_of(string), format)
 
 
 def load_cert_der_string(cert_str: bytes) -> X509:
@@ -789,7 +785,7 @@ def load_crl(file: str | bytes) -> CRL:
 
 def load_crl_string(crl_string: str | bytes) -> CRL:
     """Load a CRL from PEM."""
-    return CRL(m2.x509_crl_read_pem(_buffer(crl_string).bio_ptr()))
+    return CRL(m2.x509_crl_read_pem(_pem.bio_of(crl_string).bio_ptr()))
 
 
 class CRL_Stack(_Stack[CRL]):
@@ -1041,7 +1037,7 @@ def load_request_bio(bio: BIO.BIO, format: int = FORMAT_PEM) -> Request:
 
 def load_request_string(string: str | bytes, format: int = FORMAT_PEM) -> Request:
     """Load a request from text or bytes."""
-    return load_request_bio(_buffer(string), format)
+    return load_request_bio(_pem.bio_of(string), format)
 
 
 def load_request_der_string(cert_str: bytes) -> Request:
