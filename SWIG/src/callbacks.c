@@ -117,3 +117,15 @@ void m2_callback_drop(m2_callback callback)
     Py_XDECREF(callback);
     PyGILState_Release(state);
 }
+
+void m2_callback_drop_ex_data(void *parent, void *callback, CRYPTO_EX_DATA *data, int index,
+                              long argl, void *argp)
+{
+    (void)parent;
+    (void)data;
+    (void)index;
+    (void)argl;
+    (void)argp;
+    if (callback != NULL)
+        m2_callback_drop(callback);
+}

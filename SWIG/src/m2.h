@@ -14,6 +14,7 @@
 #include <openssl/opensslv.h>
 #include <openssl/bio.h>
 #include <openssl/bn.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
@@ -79,6 +80,8 @@ int m2_call_ints(m2_callback callback, int count, const int *arguments);
 /* References to a callable that an OpenSSL object's ex_data holds; these acquire the GIL. */
 void m2_callback_keep(m2_callback callback);
 void m2_callback_drop(m2_callback callback);
+/* The same for the index's free_func; without a callable it leaves the GIL alone. */
+CRYPTO_EX_free m2_callback_drop_ex_data;
 
 #endif
 #endif

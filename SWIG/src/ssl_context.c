@@ -9,7 +9,7 @@ const SSL_METHOD *m2_sslv23_method(void)
     return TLS_method();
 }
 
-/* ---- certificates and keys ------------------------------------------------------------------- */
+/* ---- certificates and keys ---------------------------------------------------------------- */
 
 /* SSL_CTX_use_* ask the context for passphrases; outside of a call it has no callable to ask, since
  * whoever gave one may be gone by then. */
@@ -50,7 +50,7 @@ m2_status m2_ssl_ctx_use_privkey(SSL_CTX *context, const char *file, m2_callback
     return use_file(context, file, passphrase, use_key_pem);
 }
 
-/* ---- whom to believe ------------------------------------------------------------------------- */
+/* ---- whom to believe ---------------------------------------------------------------------- */
 
 m2_status m2_ssl_ctx_set_client_ca_list_from_file(SSL_CTX *context, const char *file)
 {
@@ -70,7 +70,7 @@ X509_STORE *m2_ssl_ctx_get_cert_store(SSL_CTX *context)
     return store;
 }
 
-/* ---- callbacks ------------------------------------------------------------------------------- */
+/* ---- callbacks ---------------------------------------------------------------------------- */
 
 /* Where contexts and connections keep their callables. */
 typedef struct {
@@ -82,24 +82,12 @@ static callback_indices context_index = {-1, -1};
 static callback_indices connection_index = {-1, -1};
 static CRYPTO_ONCE indices_once = CRYPTO_ONCE_STATIC_INIT;
 
-static void drop(void *parent, void *callback, CRYPTO_EX_DATA *data, int index, long argl,
-                 void *argp)
-{
-    (void)parent;
-    (void)data;
-    (void)index;
-    (void)argl;
-    (void)argp;
-    if (callback != NULL)
-        m2_callback_drop(callback);
-}
-
 static void make_indices(void)
 {
-    context_index.verify = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, drop);
-    context_index.info = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, drop);
-    connection_index.verify = SSL_get_ex_new_index(0, NULL, NULL, NULL, drop);
-    connection_index.info = SSL_get_ex_new_index(0, NULL, NULL, NULL, drop);
+    context_index.verify = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, m2_callback_drop_ex_data);
+    context_index.info = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, m2_callback_drop_ex_data);
+    connection_index.verify = SSL_get_ex_new_index(0, NULL, NULL, NULL, m2_callback_drop_ex_data);
+    connection_index.info = SSL_get_ex_new_index(0, NULL, NULL, NULL, m2_callback_drop_ex_data);
 }
 
 static int have_indices(void)
@@ -173,7 +161,7 @@ int m2_ssl_inherit_callbacks(SSL *connection, const SSL_CTX *context)
                               SSL_CTX_get_ex_data(context, context_index.info));
 }
 
-/* ---- versions and options -------------------------------------------------------------------- */
+/* ---- versions and options ----------------------------------------------------------------- */
 
 m2_status m2_ssl_ctx_set_min_proto_version(SSL_CTX *context, int version)
 {
@@ -215,7 +203,7 @@ long m2_ssl_ctx_set_mode(SSL_CTX *context, long mode)
     return SSL_CTX_set_mode(context, mode);
 }
 
-/* ---- key exchange ---------------------------------------------------------------------------- */
+/* ---- key exchange ------------------------------------------------------------------------- */
 
 m2_status m2_ssl_ctx_set_tmp_dh(SSL_CTX *context, BIO *parameters)
 {
@@ -227,7 +215,7 @@ m2_status m2_ssl_ctx_set_dh_auto(SSL_CTX *context, int on)
     return (m2_status)SSL_CTX_set_dh_auto(context, on);
 }
 
-/* ---- sessions -------------------------------------------------------------------------------- */
+/* ---- sessions ----------------------------------------------------------------------------- */
 
 m2_status m2_ssl_ctx_set_session_id_context(SSL_CTX *context, m2_buffer id)
 {

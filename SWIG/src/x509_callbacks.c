@@ -17,21 +17,9 @@ extern const m2_handle_type handle_m2_x509_store_ctx;
 static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
 static int callback_index = -1;
 
-static void drop(void *parent, void *callback, CRYPTO_EX_DATA *data, int index, long argl,
-                 void *argp)
-{
-    (void)parent;
-    (void)data;
-    (void)index;
-    (void)argl;
-    (void)argp;
-    if (callback != NULL)
-        m2_callback_drop(callback);
-}
-
 static void get_index(void)
 {
-    callback_index = X509_STORE_get_ex_new_index(0, NULL, NULL, NULL, drop);
+    callback_index = X509_STORE_get_ex_new_index(0, NULL, NULL, NULL, m2_callback_drop_ex_data);
 }
 
 int m2_verify_callback_set(X509_STORE *store, m2_callback callback)
