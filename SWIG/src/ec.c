@@ -13,8 +13,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
-/* ---- what there is of a key --------------------------------------------------------------------
- */
+/* ---- what there is of a key --------------------------------------------------------------- */
 
 /* OpenSSL 1.1.1 follows the NULL where there is no point yet. */
 static int is_public(const m2_ec *key)
@@ -34,8 +33,7 @@ static int is_private(const m2_ec *key)
     return found;
 }
 
-/* ---- making keys -------------------------------------------------------------------------------
- */
+/* ---- making keys -------------------------------------------------------------------------- */
 
 /* The key, which may be NULL (failed), when it is an EC key; else it is freed. */
 static EVP_PKEY *only_ec(EVP_PKEY *key)
@@ -162,8 +160,7 @@ m2_ec *m2_pkey_get1_ec(EVP_PKEY *pkey)
     return only_ec(pkey);
 }
 
-/* ---- to and from files -------------------------------------------------------------------------
- */
+/* ---- to and from files -------------------------------------------------------------------- */
 
 m2_ec *m2_ec_key_read_bio(BIO *bio, m2_callback passphrase)
 {
@@ -204,8 +201,7 @@ m2_bytes m2_ec_key_get_public_key(m2_ec *key)
     return is_public(key) ? M2_DER(PublicKey, key) : failed;
 }
 
-/* ---- what a key is -----------------------------------------------------------------------------
- */
+/* ---- what a key is ------------------------------------------------------------------------ */
 
 m2_number m2_ec_key_keylen(m2_ec *key)
 {
@@ -230,8 +226,7 @@ m2_verdict m2_ec_key_check_key(m2_ec *key)
     return agree;
 }
 
-/* ---- ECDSA -------------------------------------------------------------------------------------
- */
+/* ---- ECDSA -------------------------------------------------------------------------------- */
 
 static ECDSA_SIG *decode(m2_buffer signature)
 {
@@ -313,8 +308,7 @@ done:
     return der;
 }
 
-/* ---- ECDH --------------------------------------------------------------------------------------
- */
+/* ---- ECDH --------------------------------------------------------------------------------- */
 
 static int derive(EVP_PKEY_CTX *context, unsigned char *out, size_t *length,
                   const unsigned char *in, size_t in_length)
@@ -336,8 +330,7 @@ m2_bytes m2_ecdh_compute_key(m2_ec *key, m2_ec *peer)
     return m2_pkey_operate(context, derive, nothing);
 }
 
-/* ---- curves ------------------------------------------------------------------------------------
- */
+/* ---- curves ------------------------------------------------------------------------------- */
 
 /* The curve at a place; its NID is 0 where there is none. */
 static EC_builtin_curve builtin_curve(int place)

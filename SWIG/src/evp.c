@@ -11,8 +11,7 @@
 #include "m2.h"
 #include "evp.h"
 
-/* ---- algorithms by name ------------------------------------------------------------------------
- */
+/* ---- algorithms by name ------------------------------------------------------------------- */
 
 /* Copy the name as OpenSSL spells it: "-" for "_", and CFB without the length of a whole block. */
 static int openssl_spelling(const char *name, char *spelt, size_t size)
@@ -51,8 +50,7 @@ const EVP_CIPHER *m2_get_cipherbyname(const char *name)
     return cipher;
 }
 
-/* ---- digests -----------------------------------------------------------------------------------
- */
+/* ---- digests ------------------------------------------------------------------------------ */
 
 static int has_digest(const EVP_MD_CTX *context)
 {
@@ -88,8 +86,7 @@ m2_bytes m2_digest_final(EVP_MD_CTX *context)
     return digest;
 }
 
-/* ---- HMAC and key derivation -------------------------------------------------------------------
- */
+/* ---- HMAC and key derivation -------------------------------------------------------------- */
 
 /* OpenSSL takes NULL for "the key of before", also where it is empty. */
 static const unsigned char *never_null(m2_buffer buffer)
@@ -191,8 +188,7 @@ m2_bytes m2_bytes_to_key(const EVP_CIPHER *cipher, const EVP_MD *md, m2_buffer d
     return key;
 }
 
-/* ---- ciphers -----------------------------------------------------------------------------------
- */
+/* ---- ciphers ------------------------------------------------------------------------------ */
 
 int m2_cipher_is_aead(const EVP_CIPHER *cipher)
 {
@@ -417,8 +413,7 @@ m2_bytes m2_cipher_ccm(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_buf
     return out;
 }
 
-/* ---- keys --------------------------------------------------------------------------------------
- */
+/* ---- keys --------------------------------------------------------------------------------- */
 
 EVP_PKEY *m2_pkey_read_pem(BIO *bio, m2_callback passphrase)
 {
@@ -547,8 +542,7 @@ done:
     return out;
 }
 
-/* ---- signatures --------------------------------------------------------------------------------
- */
+/* ---- signatures --------------------------------------------------------------------------- */
 
 m2_bytes m2_sign_final(EVP_MD_CTX *context, EVP_PKEY *pkey)
 {

@@ -16,8 +16,7 @@ struct m2_rsa_st {
     BIGNUM *e;
 };
 
-/* ---- the box -----------------------------------------------------------------------------------
- */
+/* ---- the box ------------------------------------------------------------------------------ */
 
 m2_rsa *m2_rsa_new(void)
 {
@@ -67,8 +66,7 @@ static EVP_PKEY *private_key_of(const m2_rsa *rsa)
     return NULL;
 }
 
-/* ---- keys made of numbers ----------------------------------------------------------------------
- */
+/* ---- keys made of numbers ----------------------------------------------------------------- */
 
 static int set_number(m2_rsa *rsa, BIGNUM **place, m2_buffer bytes)
 {
@@ -133,8 +131,7 @@ m2_bytes m2_rsa_get_n(const m2_rsa *rsa)
     return get_number(rsa, rsa->n, M2_RSA_MODULUS);
 }
 
-/* ---- generating --------------------------------------------------------------------------------
- */
+/* ---- generating --------------------------------------------------------------------------- */
 
 static int report_progress(EVP_PKEY_CTX *context)
 {
@@ -173,8 +170,7 @@ done:
     return boxed(key);
 }
 
-/* ---- to and from PKeys and files ---------------------------------------------------------------
- */
+/* ---- to and from PKeys and files ---------------------------------------------------------- */
 
 EVP_PKEY *m2_pkey_from_rsa(const m2_rsa *rsa)
 {
@@ -225,8 +221,7 @@ m2_status m2_rsa_write_pub_key(const m2_rsa *rsa, BIO *bio)
     return key == NULL ? 0 : PEM_write_bio_PUBKEY(bio, key);
 }
 
-/* ---- what a key is -----------------------------------------------------------------------------
- */
+/* ---- what a key is ------------------------------------------------------------------------ */
 
 m2_number m2_rsa_size(const m2_rsa *rsa)
 {
@@ -270,8 +265,7 @@ m2_verdict m2_rsa_check_pub_key(const m2_rsa *rsa)
     return agree;
 }
 
-/* ---- encrypting and decrypting -----------------------------------------------------------------
- */
+/* ---- encrypting and decrypting ------------------------------------------------------------ */
 
 #ifndef RSA_SSLV23_PADDING
 #define RSA_SSLV23_PADDING 2
@@ -326,8 +320,7 @@ m2_bytes m2_rsa_public_decrypt(const m2_rsa *rsa, m2_buffer data, int padding)
                            EVP_PKEY_verify_recover, data);
 }
 
-/* ---- signing and verifying ---------------------------------------------------------------------
- */
+/* ---- signing and verifying ---------------------------------------------------------------- */
 
 /* As `begin`; a salt length is set for PSS. */
 static EVP_PKEY_CTX *begin_with_digest(EVP_PKEY *key, int (*init)(EVP_PKEY_CTX *), int padding,
