@@ -6,7 +6,6 @@ gets from `PrivateKey` the functions that save it.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from M2Crypto import BIO, m2, util
@@ -34,14 +33,14 @@ def cipher_named(name: str | None, error: type[Exception]) -> EVP_CIPHER | None:
     return cipher
 
 
-class PrivateKey(ABC):
+class PrivateKey:
     """What is saved as the PEM of a private key."""
 
-    @abstractmethod
     def _write_private(
         self, bio: BIO.BIO, cipher: str | None, callback: util.PassphraseCallback
     ) -> int:
-        """Write the private key as PEM into a BIO: 1."""
+        """Write the private key as PEM into a BIO: 1. Each class has its own."""
+        raise NotImplementedError
 
     # A subclass for public keys may give save_key_bio and as_pem another meaning.
     def _private_pem(self, cipher: str | None, callback: util.PassphraseCallback) -> bytes:
