@@ -67,7 +67,7 @@ def compiler() -> tuple[str, ...]:
     Raises a `Problem` when there is none, which says what else is missing too.
     """
     command = _compiler_command()
-    if not command:
+    if not command or not shutil.which(command[0]):
         require()
     return command
 

@@ -87,7 +87,11 @@ class Store:
 
     def _made(self, label: str, name: str, make: Callable[[Path], None]) -> Path:
         making = self.folder / ".making"
-        making.mkdir(parents=True, exist_ok=True)
+        try:
+            making.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError as error:
+            # Where no folder can be made at all, such as below /proc.
+            raise _unusable(error, making) from error
         with self._locked(label, name):
             entry = self.folder / label
             damage = _damage(entry)
@@ -189,11 +193,15 @@ def clear_errors(folder: Path) -> Iterator[None]:
         if error.errno in FULL:
             raise _full(folder) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise Problem(
-                f"the cache cannot be used: {error.strerror}: {error.filename or folder}; "
-                "make it yours to read and write, or set M2CRYPTO_CACHE to another folder"
-            ) from error
+            raise _unusable(error, folder) from error
         raise
+
+
+def _unusable(error: OSError, folder: Path) -> Problem:
+    return Problem(
+        f"the cache cannot be used: {error.strerror}: {error.filename or folder}; "
+        "make it yours to read and write, or set M2CRYPTO_CACHE to another folder"
+    )
 
 
 def _full(folder: Path) -> Problem:

@@ -182,6 +182,12 @@ def test_a_compiler_that_meets_a_full_disk_is_said_to(things: Store) -> None:
         things.get("name", "key", fill)
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="this system has no /proc")
+def test_a_cache_where_no_folder_can_be_made_is_one_line() -> None:
+    with pytest.raises(Problem, match=r"the cache cannot be used: No such file .*: /proc/cache"):
+        Store(Path("/proc/cache"), "things").get("name", "key", Maker())
+
+
 def test_a_cache_that_is_no_folder_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Problem, match=r"the cache cannot be used: Not a directory: .*file/things"):
