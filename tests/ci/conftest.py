@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -23,6 +24,11 @@ from ci import doctor, prefixes, sources
 from ci.manifest import Build, Variant
 
 ROOT = Path(__file__).parents[2]
+
+
+def pytest_configure() -> None:
+    # A shell starts what runs in its background deaf to Ctrl-C, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass
