@@ -2,7 +2,7 @@
 
 import pytest
 
-from M2Crypto import BN, Err, Rand, m2
+from M2Crypto import BIO, BN, Err, Rand, m2
 
 
 def fail():
@@ -41,6 +41,20 @@ def test_an_error_with_data_shows_it(tmp_path):
     with pytest.raises(Rand.RandError) as caught:
         Rand.load_file(missing, -1)
     assert any(missing in str(entry) for entry in caught.value.errors)
+
+
+def test_a_code_is_written_as_openssl_writes_it():
+    code = fail().code
+    # ERR_error_string_n(3): error:CODE:LIBRARY:FUNCTION:REASON.
+    start, number, library, _, reason = m2.err_error_string(code).decode().split(":")
+    assert (start, int(number, 16)) == ("error", code)
+    assert (library, reason) == (Err.get_error_lib(code), Err.get_error_reason(code))
+
+
+def test_an_empty_queue_prints_nothing():
+    buffer = BIO.MemoryBuffer()
+    m2.err_print_errors(buffer.bio_ptr())
+    assert buffer.read() == b""
 
 
 def test_an_unknown_code_has_no_text():
