@@ -55,7 +55,7 @@ EVP_PKEY *EVP_PKEY_new(void);
 %rename(pkey_free) EVP_PKEY_free;
 void EVP_PKEY_free(EVP_PKEY *RELEASE);
 %rename(pkey_bits) EVP_PKEY_bits;
-int EVP_PKEY_bits(const EVP_PKEY *pkey);
+m2_verdict EVP_PKEY_bits(const EVP_PKEY *pkey);
 %rename(pkey_base_id) EVP_PKEY_base_id;
 int EVP_PKEY_base_id(const EVP_PKEY *pkey);
 

@@ -11,11 +11,15 @@
 
 /* ---- results -------------------------------------------------------------------------------- */
 
+/* Whatever the outcome, the error queue is empty afterwards: OpenSSL also queues errors that it gets
+ * over by itself. */
+
 %typemap(out, noblock=1) m2_status {
     if ($1 <= 0) {
         m2_raise("$symname");
         SWIG_fail;
     }
+    ERR_clear_error();
     $result = PyLong_FromLong($1);
 }
 
@@ -33,6 +37,7 @@
         m2_raise("$symname");
         SWIG_fail;
     }
+    ERR_clear_error();
     $result = PyLong_FromLongLong($1);
 }
 
@@ -41,6 +46,7 @@
         m2_raise("$symname");
         SWIG_fail;
     }
+    ERR_clear_error();
     $result = PyBytes_FromStringAndSize((const char *)$1.data, (Py_ssize_t)$1.length);
     m2_bytes_free(&$1);
 }

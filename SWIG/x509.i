@@ -8,13 +8,19 @@
 %constant long long VERIFY_CRL_CHECK_LEAF = X509_V_FLAG_CRL_CHECK;
 %constant long long VERIFY_CRL_CHECK_CHAIN = X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL;
 
+/* OpenSSL 1.1.1 follows NULL in a PKey without a key. */
+%typemap(check, noblock=1) EVP_PKEY *key {
+    if (m2_pkey_size($1) < 0) {
+        m2_raise("$symname");
+        SWIG_fail;
+    }
+}
+
 /* Names. */
 X509_NAME *X509_NAME_new(void);
 X509_NAME *X509_NAME_dup(X509_NAME *name);
 void X509_NAME_free(X509_NAME *RELEASE);
 int X509_NAME_entry_count(const X509_NAME *name);
-/* Where the next entry of a kind is; -1 when there is none. */
-int X509_NAME_get_index_by_NID(X509_NAME *name, int nid, int after);
 m2_number X509_NAME_print_ex(BIO *bio, const X509_NAME *name, int indent, unsigned long flags);
 X509_NAME_ENTRY *X509_NAME_ENTRY_new(void);
 void X509_NAME_ENTRY_free(X509_NAME_ENTRY *RELEASE);

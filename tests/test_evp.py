@@ -161,8 +161,36 @@ def test_a_context_without_a_digest_is_refused():
         lambda: m2.digest_verify_final(context, b"x"),
         lambda: m2.digest_verify(context, b"x", b"x"),
     ):
-        with pytest.raises(EVP.EVPError, match="was not initialised with"):
+        with pytest.raises(EVP.EVPError, match="was not initialised (with a digest|to)"):
             use()
+
+
+def test_a_context_does_only_what_it_was_initialised_for():
+    key = EVP.load_key(KEY_FILE).pkey
+    context = m2.md_ctx_new()
+    m2.digest_sign_init(context, m2.sha256(), key)
+    for use in (
+        lambda: m2.digest_update(context, b"x"),
+        lambda: m2.digest_final(context),
+        lambda: m2.sign_final(context, key),
+        lambda: m2.verify_final(context, b"x", key),
+        lambda: m2.digest_verify_final(context, b"x"),
+    ):
+        with pytest.raises(EVP.EVPError, match="was not initialised"):
+            use()
+    m2.digest_init(context, m2.sha256())
+    m2.digest_update(context, b"abc")
+    assert m2.digest_final(context) == hashlib.sha256(b"abc").digest()
+
+
+def test_a_cipher_that_failed_to_begin_cannot_be_used():
+    context = m2.cipher_ctx_new()
+    with pytest.raises(EVP.EVPError, match="the key is 1 bytes"):
+        m2.cipher_init(context, m2.aes_128_cbc(), b"k", IV, 1)
+    with pytest.raises(EVP.EVPError, match="was not initialised with a cipher"):
+        m2.cipher_update(context, b"data")
+    with pytest.raises(EVP.EVPError, match="is not in CCM mode"):
+        m2.cipher_ccm(context, m2.aes_128_cbc(), KEY128, IV, b"", b"data", bytes(16), 1)
 
 
 # ---- HMAC, derivation ----------------------------------------------------------------------------

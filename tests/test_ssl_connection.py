@@ -588,3 +588,10 @@ def test_a_timeout_packs_into_a_timeval():
     assert SSL.timeout(1) != 1
     with pytest.raises(ValueError, match="bytes"):
         SSL.struct_to_timeout(b"short")
+
+
+def test_a_connection_without_a_socket_says_so(contexts):
+    ssl = m2.ssl_new(contexts[0].ctx)
+    m2.ssl_set_connect_state(ssl)
+    with pytest.raises(SSL.SSLError, match="neither a socket nor BIOs"):
+        m2.ssl_do_handshake(ssl)

@@ -737,3 +737,16 @@ def test_the_module_offers_the_constants_of_verification():
     assert X509.verify_crl_check_leaf == m2.X509_V_FLAG_CRL_CHECK
     both = m2.X509_V_FLAG_CRL_CHECK | m2.X509_V_FLAG_CRL_CHECK_ALL
     assert X509.verify_crl_check_chain == both
+
+
+def test_a_name_is_not_searched_behind_its_end(leaf):
+    name = leaf.get_subject().x509_name
+    assert m2.x509_name_get_index_by_nid(name, m2.NID_commonName, 2**31 - 1) == -1
+    assert m2.x509_name_get_index_by_nid(name, 2**30, -1) == -1
+
+
+def test_a_pkey_without_a_key_neither_signs_nor_verifies(leaf):
+    empty = m2.pkey_new()
+    for use in (m2.x509_verify, m2.x509_set_pubkey):
+        with pytest.raises(X509.X509Error, match="there is no key in the PKey"):
+            use(leaf.x509, empty)

@@ -36,7 +36,12 @@ void m2_hmac_context_free(m2_hmac *context)
 
 int m2_hmac_context_init(m2_hmac *context, const unsigned char *key, int length, const EVP_MD *md)
 {
-    return HMAC_Init_ex(context, key, length, md, NULL);
+    /* The null digest has no blocks, and HMAC_Update would crash on it. */
+    if (EVP_MD_size(md) > 0 && HMAC_Init_ex(context, key, length, md, NULL) == 1)
+        return 1;
+    /* Half initialised it would crash when it is used all the same. */
+    HMAC_CTX_reset(context);
+    return 0;
 }
 
 int m2_hmac_context_update(m2_hmac *context, const unsigned char *data, size_t length)
@@ -49,6 +54,8 @@ int m2_hmac_context_final(m2_hmac *context, unsigned char *mac, size_t *length)
     unsigned int written = 0;
     int status = HMAC_Final(context, mac, &written);
 
+    /* What is added behind the end would crash with SHA-3. */
+    HMAC_CTX_reset(context);
     *length = written;
     return status;
 }

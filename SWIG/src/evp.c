@@ -52,9 +52,10 @@ const EVP_CIPHER *m2_get_cipherbyname(const char *name)
 
 /* ---- digests ------------------------------------------------------------------------------ */
 
-static int has_digest(const EVP_MD_CTX *context)
+/* A context that signs or verifies by digest_sign_init has a digest too, but of another kind. */
+static int has_digest(EVP_MD_CTX *context)
 {
-    if (m2_context_digest(context) != NULL)
+    if (m2_context_digest(context) != NULL && EVP_MD_CTX_pkey_ctx(context) == NULL)
         return 1;
     m2_error("the context was not initialised with a digest");
     return 0;
@@ -62,7 +63,7 @@ static int has_digest(const EVP_MD_CTX *context)
 
 m2_status m2_digest_init(EVP_MD_CTX *context, const EVP_MD *md)
 {
-    return EVP_DigestInit_ex(context, md, NULL);
+    return EVP_MD_CTX_reset(context) == 1 ? EVP_DigestInit_ex(context, md, NULL) : 0;
 }
 
 m2_status m2_digest_update(EVP_MD_CTX *context, m2_buffer data)
@@ -81,6 +82,8 @@ m2_bytes m2_digest_final(EVP_MD_CTX *context)
         digest.length = length;
     else
         m2_bytes_free(&digest);
+    /* OpenSSL 1.1.1 crashes when something is added to a SHA-3 behind its end. */
+    EVP_MD_CTX_reset(context);
     if (digest.data == NULL && ERR_peek_error() == 0)
         m2_error("the algorithm has no digest length of its own");
     return digest;
@@ -278,9 +281,12 @@ static int prepare(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_buffer 
 m2_status m2_cipher_init(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_buffer key,
                          m2_buffer iv, int encrypt)
 {
-    if (!prepare(context, cipher, key, iv, NULL, encrypt))
-        return 0;
-    return EVP_CipherInit_ex(context, NULL, NULL, key.data, iv.data, -1);
+    if (prepare(context, cipher, key, iv, NULL, encrypt) &&
+        EVP_CipherInit_ex(context, NULL, NULL, key.data, iv.data, -1) == 1)
+        return 1;
+    /* With a cipher and no key it would crash when it is used all the same. */
+    EVP_CIPHER_CTX_reset(context);
+    return 0;
 }
 
 /* `data` through the cipher; `data` is not NULL, which would mean that it is only authenticated. */
@@ -400,13 +406,19 @@ m2_bytes m2_cipher_ccm(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_buf
     m2_bytes out = {NULL, 0};
     int length = 0;
 
+    if (!m2_cipher_is_ccm(cipher)) {
+        m2_error("the cipher is not in CCM mode");
+        return out;
+    }
     if (!m2_fits_int(aad.length) || !m2_fits_int(data.length) || !m2_fits_int(tag.length) ||
         !prepare(context, cipher, key, iv, &tag, encrypt) ||
         EVP_CipherInit_ex(context, NULL, NULL, key.data, iv.data, -1) != 1 ||
-        EVP_CipherUpdate(context, NULL, &length, NULL, (int)data.length) != 1)
+        EVP_CipherUpdate(context, NULL, &length, NULL, (int)data.length) != 1 ||
+        (aad.length > 0 &&
+         EVP_CipherUpdate(context, NULL, &length, aad.data, (int)aad.length) != 1)) {
+        EVP_CIPHER_CTX_reset(context);
         return out;
-    if (aad.length > 0 && EVP_CipherUpdate(context, NULL, &length, aad.data, (int)aad.length) != 1)
-        return out;
+    }
     out = update(context, data);
     if (out.data == NULL && !encrypt && ERR_peek_error() == 0)
         m2_error("the tag does not match");
@@ -570,37 +582,56 @@ m2_verdict m2_verify_final(EVP_MD_CTX *context, m2_buffer signature, EVP_PKEY *p
     return EVP_VerifyFinal(context, signature.data, (unsigned int)signature.length, pkey) == 1;
 }
 
+/* OpenSSL 1.1.1 does not look whether a context that verifies is asked to sign, so what it does is
+ * noted with its key. */
+static const char SIGNS[] = "sign";
+static const char VERIFIES[] = "verify";
+
+static int note(EVP_MD_CTX *context, const char *purpose)
+{
+    EVP_PKEY_CTX_set_app_data(EVP_MD_CTX_pkey_ctx(context), (void *)purpose);
+    return 1;
+}
+
+static int has_key(EVP_MD_CTX *context, const char *purpose)
+{
+    EVP_PKEY_CTX *key = EVP_MD_CTX_pkey_ctx(context);
+
+    if (key != NULL && EVP_PKEY_CTX_get_app_data(key) == purpose)
+        return 1;
+    m2_error(purpose == SIGNS ? "the context was not initialised to sign"
+                              : "the context was not initialised to verify");
+    return 0;
+}
+
 m2_status m2_digest_sign_init(EVP_MD_CTX *context, const EVP_MD *md, EVP_PKEY *pkey)
 {
     if (m2_pkey_size(pkey) < 0 || EVP_MD_CTX_reset(context) != 1)
         return 0;
-    return EVP_DigestSignInit(context, NULL, m2_pkey_has_own_digest(pkey) ? NULL : md, NULL, pkey);
+    if (EVP_DigestSignInit(context, NULL, m2_pkey_has_own_digest(pkey) ? NULL : md, NULL, pkey) !=
+        1)
+        return 0;
+    return note(context, SIGNS);
 }
 
 m2_status m2_digest_verify_init(EVP_MD_CTX *context, const EVP_MD *md, EVP_PKEY *pkey)
 {
     if (m2_pkey_size(pkey) < 0 || EVP_MD_CTX_reset(context) != 1)
         return 0;
-    return EVP_DigestVerifyInit(context, NULL, m2_pkey_has_own_digest(pkey) ? NULL : md, NULL,
-                                pkey);
-}
-
-static int has_key(EVP_MD_CTX *context)
-{
-    if (EVP_MD_CTX_pkey_ctx(context) != NULL)
-        return 1;
-    m2_error("the context was not initialised with a key");
-    return 0;
+    if (EVP_DigestVerifyInit(context, NULL, m2_pkey_has_own_digest(pkey) ? NULL : md, NULL, pkey) !=
+        1)
+        return 0;
+    return note(context, VERIFIES);
 }
 
 m2_status m2_digest_sign_update(EVP_MD_CTX *context, m2_buffer data)
 {
-    return has_key(context) ? EVP_DigestSignUpdate(context, data.data, data.length) : 0;
+    return has_key(context, SIGNS) ? EVP_DigestSignUpdate(context, data.data, data.length) : 0;
 }
 
 m2_status m2_digest_verify_update(EVP_MD_CTX *context, m2_buffer data)
 {
-    return has_key(context) ? EVP_DigestVerifyUpdate(context, data.data, data.length) : 0;
+    return has_key(context, VERIFIES) ? EVP_DigestVerifyUpdate(context, data.data, data.length) : 0;
 }
 
 m2_bytes m2_digest_sign_final(EVP_MD_CTX *context)
@@ -608,7 +639,7 @@ m2_bytes m2_digest_sign_final(EVP_MD_CTX *context)
     m2_bytes signature = {NULL, 0};
     size_t length = 0;
 
-    if (!has_key(context) || EVP_DigestSignFinal(context, NULL, &length) != 1)
+    if (!has_key(context, SIGNS) || EVP_DigestSignFinal(context, NULL, &length) != 1)
         return signature;
     signature = m2_bytes_new(length);
     if (signature.data == NULL)
@@ -625,7 +656,7 @@ m2_bytes m2_digest_sign(EVP_MD_CTX *context, m2_buffer data)
     m2_bytes signature = {NULL, 0};
     size_t length = 0;
 
-    if (!has_key(context) ||
+    if (!has_key(context, SIGNS) ||
         EVP_DigestSign(context, NULL, &length, never_null(data), data.length) != 1)
         return signature;
     signature = m2_bytes_new(length);
@@ -640,14 +671,14 @@ m2_bytes m2_digest_sign(EVP_MD_CTX *context, m2_buffer data)
 
 m2_verdict m2_digest_verify_final(EVP_MD_CTX *context, m2_buffer signature)
 {
-    if (!has_key(context))
+    if (!has_key(context, VERIFIES))
         return -1;
     return EVP_DigestVerifyFinal(context, signature.data, signature.length) == 1;
 }
 
 m2_verdict m2_digest_verify(EVP_MD_CTX *context, m2_buffer signature, m2_buffer data)
 {
-    if (!has_key(context))
+    if (!has_key(context, VERIFIES))
         return -1;
     return EVP_DigestVerify(context, never_null(signature), signature.length, never_null(data),
                             data.length) == 1;

@@ -70,8 +70,16 @@ static void forget_errors(void)
 static m2_ssl_progress progress(const SSL *connection, int result, size_t done)
 {
     int system = system_error();
-    int error = result > 0 ? SSL_ERROR_NONE : SSL_get_error(connection, result);
+    int error = SSL_ERROR_NONE;
 
+    if (result <= 0 && SSL_get_rbio(connection) == NULL) {
+        /* SSL_get_error would ask the BIO that is not there. */
+        ERR_clear_error();
+        m2_error("the connection has neither a socket nor BIOs");
+        return -SSL_ERROR_SSL;
+    }
+    if (result <= 0)
+        error = SSL_get_error(connection, result);
     switch (error) {
     case SSL_ERROR_NONE:
         return (m2_ssl_progress)done;

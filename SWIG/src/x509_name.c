@@ -107,3 +107,16 @@ m2_status m2_x509_name_entry_set_data(X509_NAME_ENTRY *entry, int type, m2_buffe
         return 0;
     return X509_NAME_ENTRY_set_data(entry, type, value.data, (int)value.length);
 }
+
+int m2_x509_name_get_index_by_nid(X509_NAME *name, int nid, int after)
+{
+    int place;
+
+    /* OpenSSL adds one to the last place without looking. */
+    if (after >= X509_NAME_entry_count(name))
+        return -1;
+    place = X509_NAME_get_index_by_NID(name, nid, after);
+    /* -2: no such NID, which is no error here; an error may be queued all the same. */
+    ERR_clear_error();
+    return place < 0 ? -1 : place;
+}

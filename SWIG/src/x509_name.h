@@ -22,4 +22,8 @@ ASN1_OBJECT *m2_x509_name_entry_get_object(const X509_NAME_ENTRY *entry);
 ASN1_STRING *m2_x509_name_entry_get_data(const X509_NAME_ENTRY *entry);
 m2_status m2_x509_name_entry_set_data(X509_NAME_ENTRY *entry, int type, m2_buffer value);
 
+/* The place of the first entry of that kind behind the place `after` (-1: of all); -1: there is
+ * none. */
+int m2_x509_name_get_index_by_nid(X509_NAME *name, int nid, int after);
+
 #endif
