@@ -192,7 +192,7 @@ def test_a_cached_tarball_with_another_byte_is_fetched_again(mirror: Path) -> No
         {"top/../../out": "escaped"},
         {"../out": "escaped"},
         {"top/in": "here", "top/../../out": "escaped"},
-        {"/tmp/out": "escaped"},
+        {"/etc/out": "escaped"},
         {"top/link": "-> ../../out"},
         {"top/link": "-> /etc/passwd"},
         {"top/link": "-> ../..", "top/link/out": "escaped"},
