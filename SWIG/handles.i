@@ -2,17 +2,32 @@
  * The OpenSSL types that Python holds, and what gives one reference back.
  */
 %{
+#include "bio.h"
+
 /* Some types are constants inside OpenSSL: nothing is given back. */
 static void release_nothing(const void *object)
 {
     (void)object;
 }
+
+/* Nothing changes an object of the type, or OpenSSL locks it (openssl-threads(7)). */
+static int always_shared(const void *object)
+{
+    (void)object;
+    return 1;
+}
+
+/* Threads may read a descriptor while others write it; memory they must not. */
+static int is_shared_bio(const void *object)
+{
+    return m2_bio_may_block((BIO *)object);
+}
 %}
 
-%handle(BIO, BIO_free_all)
+%shared_handle(BIO, BIO_free_all, is_shared_bio)
 %handle(BIGNUM, BN_clear_free)
-%handle(EVP_MD, release_nothing)
-%handle(EVP_CIPHER, release_nothing)
+%shared_handle(EVP_MD, release_nothing, always_shared)
+%shared_handle(EVP_CIPHER, release_nothing, always_shared)
 
 %{
 #include "ec.h"
@@ -21,11 +36,11 @@ static void release_nothing(const void *object)
 %}
 %handle(EVP_MD_CTX, EVP_MD_CTX_free)
 %handle(EVP_CIPHER_CTX, EVP_CIPHER_CTX_free)
-%handle(EVP_PKEY, EVP_PKEY_free)
+%shared_handle(EVP_PKEY, EVP_PKEY_free, always_shared)
 %handle(m2_hmac, m2_hmac_context_free)
 %handle(m2_rsa, m2_rsa_free)
 #ifndef OPENSSL_NO_EC
-%handle(m2_ec, EVP_PKEY_free)
+%shared_handle(m2_ec, EVP_PKEY_free, always_shared)
 #endif
 
 %{
@@ -53,8 +68,8 @@ static void release_nothing(const void *object)
 #include "ssl_connection.h"
 %}
 %handle(SSL, SSL_free)
-%handle(SSL_CIPHER, release_nothing)
+%shared_handle(SSL_CIPHER, release_nothing, always_shared)
 %handle(SSL_CTX, SSL_CTX_free)
-%handle(SSL_METHOD, release_nothing)
+%shared_handle(SSL_METHOD, release_nothing, always_shared)
 %handle(SSL_SESSION, SSL_SESSION_free)
 %handle(m2_ssl_ciphers, m2_sk_ssl_cipher_free)

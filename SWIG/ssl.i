@@ -3,6 +3,7 @@
 #include "ssl_context.h"
 #include "ssl_connection.h"
 #include "ssl_session.h"
+#include "ssl_use.h"
 %}
 
 /* ---- values ---------------------------------------------------------------------------------- */
@@ -29,6 +30,9 @@
     $result = PyLong_FromLongLong($1);
 }
 
+/* The connection shares its BIOs, which may be one. */
+%apply BIO *SHARED { BIO *readbio, BIO *writebio };
+
 /* Either may be None. */
 %apply const char *OPTIONAL { const char *cafile, const char *capath };
 
@@ -53,8 +57,9 @@ void SSL_CTX_set_verify_depth(SSL_CTX *context, int depth);
 m2_status SSL_CTX_set_cipher_list(SSL_CTX *context, const char *ciphers);
 int SSL_CTX_get_security_level(const SSL_CTX *context);
 void SSL_CTX_set_security_level(SSL_CTX *context, int level);
-m2_verdict SSL_CTX_add_session(SSL_CTX *context, SSL_SESSION *session);
-m2_verdict SSL_CTX_remove_session(SSL_CTX *context, SSL_SESSION *session);
+/* OpenSSL locks the context's cache of sessions. */
+m2_verdict SSL_CTX_add_session(SSL_CTX *SHARED, SSL_SESSION *session);
+m2_verdict SSL_CTX_remove_session(SSL_CTX *SHARED, SSL_SESSION *session);
 /* In seconds; setting it gives the one that held before. */
 long SSL_CTX_get_timeout(const SSL_CTX *context);
 long SSL_CTX_set_timeout(SSL_CTX *context, long seconds);
@@ -67,10 +72,29 @@ long SSL_CTX_set_timeout(SSL_CTX *context, long seconds);
 %none_for_null(SSL_SESSION, m2_ssl_get_session)
 %none_for_null(SSL_CIPHER, m2_ssl_get_current_cipher)
 
-%thread m2_ssl_do_handshake;
-%thread m2_ssl_read;
-%thread m2_ssl_write;
-%thread m2_ssl_shutdown;
+/* An operation runs without the GIL, and uses more than its argument. */
+%define %ssl_operation(FUNCTION)
+%exception FUNCTION {
+    m2_ssl_use use = {{0}};
+    int may_run = m2_ssl_use_begin(&use, arg1);
+
+    if (may_run) {
+        PyThreadState *waiting = PyEval_SaveThread();
+        $action
+        PyEval_RestoreThread(waiting);
+    }
+    m2_ssl_use_end(&use);
+    if (!may_run) {
+        m2_raise("$symname");
+        SWIG_fail;
+    }
+}
+%enddef
+
+%ssl_operation(m2_ssl_do_handshake)
+%ssl_operation(m2_ssl_read)
+%ssl_operation(m2_ssl_write)
+%ssl_operation(m2_ssl_shutdown)
 
 void SSL_free(SSL *RELEASE);
 m2_status SSL_clear(SSL *connection);

@@ -101,7 +101,13 @@
 
 /* ---- handles -------------------------------------------------------------------------------- */
 
+/* %handle(TYPE, FREE): calls that change one object wait for each other. %shared_handle: they need not,
+ * if IS_SHARED(object) is true. */
 %define %handle(TYPE, FREE)
+%shared_handle(TYPE, FREE, NULL)
+%enddef
+
+%define %shared_handle(TYPE, FREE, IS_SHARED)
 %{
 static void release_##TYPE(void *object)
 {
@@ -109,29 +115,42 @@ static void release_##TYPE(void *object)
 }
 /* Not static: a callback (src/x509_callbacks.c) hands out handles too. */
 extern const m2_handle_type handle_##TYPE;
-const m2_handle_type handle_##TYPE = {#TYPE, release_##TYPE};
+const m2_handle_type handle_##TYPE = {#TYPE, release_##TYPE, IS_SHARED};
 %}
 
-%typemap(in, noblock=1) TYPE *, const TYPE * {
-    $1 = m2_handle_get($input, &handle_##TYPE);
+%typemap(in, noblock=1) TYPE * (m2_argument argument = {0}) {
+    $1 = m2_argument_begin(&argument, $input, &handle_##TYPE, M2_CHANGES, "$symname");
+    if ($1 == NULL)
+        SWIG_fail;
+}
+/* The function only reads the object, or OpenSSL locks what the function changes. */
+%typemap(in, noblock=1) const TYPE * (m2_argument argument = {0}),
+                        TYPE *SHARED (m2_argument argument = {0}) {
+    $1 = m2_argument_begin(&argument, $input, &handle_##TYPE, M2_READS, "$symname");
     if ($1 == NULL)
         SWIG_fail;
 }
 /* None is NULL, where a parameter is called OPTIONAL. */
-%typemap(in, noblock=1) TYPE *OPTIONAL, const TYPE *OPTIONAL {
+%typemap(in, noblock=1) TYPE *OPTIONAL (m2_argument argument = {0}),
+                        const TYPE *OPTIONAL (m2_argument argument = {0}) {
     $1 = NULL;
     if ($input != Py_None) {
-        $1 = m2_handle_get($input, &handle_##TYPE);
+        $1 = m2_argument_begin(&argument, $input, &handle_##TYPE, M2_READS, "$symname");
         if ($1 == NULL)
             SWIG_fail;
     }
 }
-/* The function frees what it gets: the handle is spent. */
-%typemap(in, noblock=1) TYPE *RELEASE {
-    $1 = m2_handle_take($input, &handle_##TYPE);
-    if ($1 == NULL)
-        SWIG_fail;
+%typemap(freearg, noblock=1) TYPE *, const TYPE *, TYPE *SHARED, TYPE *OPTIONAL,
+                             const TYPE *OPTIONAL {
+    m2_argument_end(&argument$argnum);
 }
+/* The function frees what it gets: the handle is spent. */
+%typemap(in, noblock=1) TYPE *RELEASE (void *object = NULL) {
+    if (!m2_handle_take($input, &handle_##TYPE, &object))
+        SWIG_fail;
+    $1 = object;
+}
+%typemap(freearg) TYPE *RELEASE "";
 /* A handle owns what it holds, so every function that returns one returns a reference of its own. */
 %typemap(out, noblock=1) TYPE *, const TYPE * {
     if ($1 == NULL) {

@@ -95,11 +95,26 @@ m2_verdict X509_CRL_verify(X509_CRL *crl, EVP_PKEY *key);
 
 /* Stores and verification. */
 %thread m2_x509_store_load_locations;
-%thread m2_x509_verify_cert;
+%exception m2_x509_verify_cert {
+    m2_use use = {0};
+    int may_run = arg1->store == NULL || m2_use_begin(&use, "X509_STORE", arg1->store, 0);
+
+    if (may_run) {
+        PyThreadState *waiting = PyEval_SaveThread();
+        $action
+        PyEval_RestoreThread(waiting);
+    }
+    m2_use_end(&use);
+    if (!may_run) {
+        m2_raise("$symname");
+        SWIG_fail;
+    }
+}
 X509_STORE *X509_STORE_new(void);
 void X509_STORE_free(X509_STORE *RELEASE);
-m2_status X509_STORE_add_cert(X509_STORE *store, X509 *certificate);
-m2_status X509_STORE_add_crl(X509_STORE *store, X509_CRL *crl);
+/* OpenSSL locks the store for these, also during a verification. */
+m2_status X509_STORE_add_cert(X509_STORE *SHARED, X509 *certificate);
+m2_status X509_STORE_add_crl(X509_STORE *SHARED, X509_CRL *crl);
 m2_status X509_STORE_set_flags(X509_STORE *store, unsigned long flags);
 %none_for_null(X509, m2_x509_store_ctx_get_current_cert)
 %include "src/x509_store.h"

@@ -1,32 +1,62 @@
 /*
- * Handles, as handle.h explains them. A capsule keeps its type in its context, so one destructor
- * serves all types and there is no state of the process.
+ * Handles, as handle.h explains them. A capsule's pointer is the object, its context the state
+ * below and its name that of its type, or SPENT; so one destructor serves all types.
  */
+#include "m2.h"
 #include "handle.h"
+#include "raise.h"
+
+typedef struct {
+    const m2_handle_type *type;
+    /* Calls that have the handle as an argument, and whether the last of them releases the object.
+     */
+    int calls;
+    int is_freed;
+} handle_state;
 
 static const char *const SPENT = "freed";
 
-static void release(PyObject *handle)
+static int is_spent(PyObject *handle)
 {
-    const m2_handle_type *type = PyCapsule_GetContext(handle);
-    const char *name = PyCapsule_GetName(handle);
+    return PyCapsule_GetName(handle) == SPENT;
+}
 
-    if (name != SPENT)
-        type->release(PyCapsule_GetPointer(handle, name));
+static void destroy(PyObject *handle)
+{
+    handle_state *state = PyCapsule_GetContext(handle);
+
+    if (!is_spent(handle))
+        state->type->release(PyCapsule_GetPointer(handle, state->type->name));
+    PyMem_Free(state);
 }
 
 PyObject *m2_handle_new(void *object, const m2_handle_type *type)
 {
-    PyObject *handle = PyCapsule_New(object, type->name, release);
+    handle_state *state = PyMem_Malloc(sizeof(*state));
+    PyObject *handle = NULL;
 
-    if (handle == NULL)
-        type->release(object);
+    if (state == NULL)
+        PyErr_NoMemory();
     else
-        PyCapsule_SetContext(handle, (void *)type);
+        handle = PyCapsule_New(object, type->name, destroy);
+    if (handle == NULL) {
+        PyMem_Free(state);
+        type->release(object);
+        return NULL;
+    }
+    state->type = type;
+    state->calls = 0;
+    state->is_freed = 0;
+    PyCapsule_SetContext(handle, state);
     return handle;
 }
 
-void *m2_handle_get(PyObject *handle, const m2_handle_type *type)
+static void refuse_spent(const m2_handle_type *type)
+{
+    PyErr_Format(PyExc_ValueError, "the %s was freed already", type->name);
+}
+
+static void *object_of(PyObject *handle, const m2_handle_type *type)
 {
     PyObject *text = NULL;
 
@@ -36,7 +66,7 @@ void *m2_handle_get(PyObject *handle, const m2_handle_type *type)
         if (name == type->name)
             return PyCapsule_GetPointer(handle, name);
         if (name == SPENT)
-            PyErr_Format(PyExc_ValueError, "the %s was freed already", type->name);
+            refuse_spent(type);
         else
             PyErr_Format(PyExc_TypeError, "expected a handle of type %s, not one of type %s",
                          type->name, name == NULL ? "unknown" : name);
@@ -49,11 +79,72 @@ void *m2_handle_get(PyObject *handle, const m2_handle_type *type)
     return NULL;
 }
 
-void *m2_handle_take(PyObject *handle, const m2_handle_type *type)
+void *m2_argument_begin(m2_argument *argument, PyObject *handle, const m2_handle_type *type,
+                        m2_access access, const char *function)
 {
-    void *object = m2_handle_get(handle, type);
+    void *object = object_of(handle, type);
+    handle_state *state;
 
-    if (object != NULL)
-        PyCapsule_SetName(handle, SPENT);
+    if (object == NULL)
+        return NULL;
+    state = PyCapsule_GetContext(handle);
+    state->calls++;
+    Py_INCREF(handle);
+    argument->handle = handle;
+    if (type->is_shared != NULL && type->is_shared(object))
+        return object;
+    if (!m2_use_begin(&argument->use, type->name, object, access == M2_CHANGES)) {
+        m2_raise(function);
+        return NULL;
+    }
+    if (is_spent(handle)) {
+        /* Another thread freed it while this one waited. */
+        refuse_spent(type);
+        return NULL;
+    }
     return object;
+}
+
+void m2_argument_end(m2_argument *argument)
+{
+    PyObject *handle = argument->handle;
+    handle_state *state;
+
+    if (handle == NULL)
+        return;
+    argument->handle = NULL;
+    m2_use_end(&argument->use);
+    state = PyCapsule_GetContext(handle);
+    state->calls--;
+    if (state->calls == 0 && state->is_freed) {
+        state->type->release(PyCapsule_GetPointer(handle, SPENT));
+        ERR_clear_error();
+    }
+    Py_DECREF(handle);
+}
+
+int m2_handle_take(PyObject *handle, const m2_handle_type *type, void **object)
+{
+    handle_state *state;
+
+    *object = object_of(handle, type);
+    if (*object == NULL)
+        return 0;
+    state = PyCapsule_GetContext(handle);
+    PyCapsule_SetName(handle, SPENT);
+    if (state->calls > 0) {
+        state->is_freed = 1;
+        *object = NULL;
+    }
+    return 1;
+}
+
+void m2_handle_detach(PyObject *handle)
+{
+    handle_state *state = PyCapsule_GetContext(handle);
+    const void *object = PyCapsule_GetPointer(handle, PyCapsule_GetName(handle));
+
+    PyCapsule_SetName(handle, SPENT);
+    state->is_freed = 0;
+    m2_use_wait(object);
 }

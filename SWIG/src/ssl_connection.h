@@ -22,7 +22,7 @@ typedef struct {
  * is ready; -SSL_ERROR_ZERO_RETURN is the peer's close_notify. What else there is raises. */
 typedef long long m2_ssl_progress;
 
-SSL *m2_ssl_new(SSL_CTX *context);
+SSL *m2_ssl_new(SSL_CTX *SHARED);
 m2_status m2_ssl_set_fd(SSL *connection, long long fd);
 /* The connection reads from one BIO and writes to the other; it shares them. */
 m2_status m2_ssl_set_bio(SSL *connection, BIO *readbio, BIO *writebio);

@@ -40,18 +40,6 @@ int m2_verify_callback_set(X509_STORE *store, m2_callback callback)
     return 1;
 }
 
-/* Spend the handle, whatever the callback did with it, and keep an exception that it left. */
-static void spend(PyObject *handle)
-{
-    PyObject *type, *value, *traceback;
-
-    PyErr_Fetch(&type, &value, &traceback);
-    if (m2_handle_take(handle, &handle_m2_x509_store_ctx) == NULL)
-        PyErr_Clear();
-    PyErr_Restore(type, value, traceback);
-    Py_DECREF(handle);
-}
-
 /* The GIL is held. */
 static int call(m2_callback callback, int ok, X509_STORE_CTX *context)
 {
@@ -72,7 +60,8 @@ static int call(m2_callback callback, int ok, X509_STORE_CTX *context)
         result = PyObject_IsTrue(answer) > 0;
         Py_DECREF(answer);
     }
-    spend(handle);
+    m2_handle_detach(handle);
+    Py_DECREF(handle);
     return result;
 }
 

@@ -47,21 +47,17 @@ static void release_parts(m2_x509_store_ctx *context)
 
 void m2_x509_store_ctx_free(m2_x509_store_ctx *context)
 {
-    if (context->lent)
+    if (context == NULL || context->lent)
         return;
-    if (context->verifying) {
-        context->freed = 1;
-        return;
-    }
     release_parts(context);
     OPENSSL_free(context);
 }
 
-static int is_idle(const m2_x509_store_ctx *context)
+static int is_own(const m2_x509_store_ctx *context)
 {
-    if (!context->lent && !context->verifying)
+    if (!context->lent)
         return 1;
-    m2_error("a verification that is running cannot be started or changed");
+    m2_error("the verification that calls this callback cannot be started or changed");
     return 0;
 }
 
@@ -70,7 +66,7 @@ m2_status m2_x509_store_ctx_init(m2_x509_store_ctx *context, X509_STORE *store, 
 {
     m2_x509_store_ctx parts = {0};
 
-    if (!is_idle(context))
+    if (!is_own(context))
         return 0;
     parts.context = X509_STORE_CTX_new();
     if (parts.context == NULL)
@@ -99,7 +95,7 @@ m2_status m2_x509_store_ctx_add_crls(m2_x509_store_ctx *context, m2_x509_crl_sta
 {
     int i;
 
-    if (!is_idle(context))
+    if (!is_own(context))
         return 0;
     if (context->crls == NULL) {
         m2_error("init comes before add_crls");
@@ -117,23 +113,19 @@ m2_verdict m2_x509_verify_cert(m2_x509_store_ctx *context)
 {
     int verdict;
 
-    if (!is_idle(context))
+    if (!is_own(context))
         return -1;
     if (context->certificate == NULL) {
         m2_error("init comes before verify_cert");
         return -1;
     }
-    context->verifying = 1;
     verdict = X509_verify_cert(context->context);
-    context->verifying = 0;
     if (verdict < 0 && ERR_peek_error() == 0)
         m2_error("the context has verified already; init makes it ready again");
-    if (context->freed)
-        m2_x509_store_ctx_free(context);
     return verdict;
 }
 
-int m2_x509_store_ctx_get_error(m2_x509_store_ctx *context)
+int m2_x509_store_ctx_get_error(const m2_x509_store_ctx *context)
 {
     return X509_STORE_CTX_get_error(context->context);
 }
@@ -143,12 +135,12 @@ void m2_x509_store_ctx_set_error(m2_x509_store_ctx *context, int error)
     X509_STORE_CTX_set_error(context->context, error);
 }
 
-int m2_x509_store_ctx_get_error_depth(m2_x509_store_ctx *context)
+int m2_x509_store_ctx_get_error_depth(const m2_x509_store_ctx *context)
 {
     return X509_STORE_CTX_get_error_depth(context->context);
 }
 
-X509 *m2_x509_store_ctx_get_current_cert(m2_x509_store_ctx *context)
+X509 *m2_x509_store_ctx_get_current_cert(const m2_x509_store_ctx *context)
 {
     X509 *certificate = X509_STORE_CTX_get_current_cert(context->context);
 
@@ -157,7 +149,7 @@ X509 *m2_x509_store_ctx_get_current_cert(m2_x509_store_ctx *context)
     return certificate;
 }
 
-m2_x509_stack *m2_x509_store_ctx_get1_chain(m2_x509_store_ctx *context)
+m2_x509_stack *m2_x509_store_ctx_get1_chain(const m2_x509_store_ctx *context)
 {
     m2_x509_stack *chain = X509_STORE_CTX_get1_chain(context->context);
 

@@ -20,30 +20,27 @@ typedef struct m2_x509_store_ctx {
     m2_x509_crl_stack *crls;
     /* It is OpenSSL's own, lent to a callback until that returns; only `context` is set. */
     int lent;
-    /* A callback may free or start anew the context that calls it. */
-    int verifying;
-    int freed;
 } m2_x509_store_ctx;
 #endif
 
 /* PEM files of certificates and CRLs. */
 m2_status m2_x509_store_load_locations(X509_STORE *store, const char *file);
 /* callback(ok, context), which says whether to go on; NULL takes it away. */
-m2_status m2_x509_store_set_verify_cb(X509_STORE *store, m2_callback callback);
+m2_status m2_x509_store_set_verify_cb(X509_STORE *SHARED, m2_callback callback);
 
 m2_x509_store_ctx *m2_x509_store_ctx_new(void);
 void m2_x509_store_ctx_free(m2_x509_store_ctx *RELEASE);
-m2_status m2_x509_store_ctx_init(m2_x509_store_ctx *context, X509_STORE *store, X509 *certificate,
+m2_status m2_x509_store_ctx_init(m2_x509_store_ctx *context, X509_STORE *SHARED, X509 *certificate,
                                  m2_x509_stack *OPTIONAL);
 m2_status m2_x509_store_ctx_add_crls(m2_x509_store_ctx *context, m2_x509_crl_stack *crls);
 /* 1: the chain is good. */
 m2_verdict m2_x509_verify_cert(m2_x509_store_ctx *context);
-int m2_x509_store_ctx_get_error(m2_x509_store_ctx *context);
+int m2_x509_store_ctx_get_error(const m2_x509_store_ctx *context);
 void m2_x509_store_ctx_set_error(m2_x509_store_ctx *context, int error);
-int m2_x509_store_ctx_get_error_depth(m2_x509_store_ctx *context);
+int m2_x509_store_ctx_get_error_depth(const m2_x509_store_ctx *context);
 /* NULL when no certificate is at fault. */
-X509 *m2_x509_store_ctx_get_current_cert(m2_x509_store_ctx *context);
+X509 *m2_x509_store_ctx_get_current_cert(const m2_x509_store_ctx *context);
 /* The chain that was built, leaf first; empty before the verification. */
-m2_x509_stack *m2_x509_store_ctx_get1_chain(m2_x509_store_ctx *context);
+m2_x509_stack *m2_x509_store_ctx_get1_chain(const m2_x509_store_ctx *context);
 
 #endif

@@ -1,0 +1,46 @@
+/* What an operation of a connection uses beside the connection itself (use.h). */
+#include "m2.h"
+#include "bio.h"
+#include "ssl_use.h"
+
+/* A memory BIO, or NULL: descriptors are shared. */
+static const BIO *memory_of(BIO *bio)
+{
+    return bio == NULL || m2_bio_may_block(bio) ? NULL : bio;
+}
+
+/* Both BIOs, which may be one, in the order of their addresses: two connections that talk through
+ * two BIOs must not each hold one and wait for the other. */
+static int use_bios(m2_use uses[2], const SSL *connection)
+{
+    const BIO *first = memory_of(SSL_get_rbio(connection));
+    const BIO *second = memory_of(SSL_get_wbio(connection));
+
+    if (first > second) {
+        const BIO *swapped = first;
+
+        first = second;
+        second = swapped;
+    }
+    if (first == second)
+        first = NULL;
+    return (first == NULL || m2_use_begin(&uses[0], "BIO", first, 1)) &&
+           (second == NULL || m2_use_begin(&uses[1], "BIO", second, 1));
+}
+
+int m2_ssl_use_begin(m2_ssl_use *use, const SSL *connection)
+{
+    const SSL_CTX *context = SSL_get_SSL_CTX(connection);
+
+    return m2_use_begin(&use->context, "SSL_CTX", context, 0) &&
+           m2_use_begin(&use->store, "X509_STORE", SSL_CTX_get_cert_store(context), 0) &&
+           use_bios(use->bios, connection);
+}
+
+void m2_ssl_use_end(m2_ssl_use *use)
+{
+    m2_use_end(&use->bios[1]);
+    m2_use_end(&use->bios[0]);
+    m2_use_end(&use->store);
+    m2_use_end(&use->context);
+}

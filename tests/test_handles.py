@@ -1,0 +1,377 @@
+"""Handles as arguments of calls: freed, changed or used by another thread while a call works on them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from M2Crypto import BIO, EVP, RSA, SSL, X509, m2
+from M2Crypto.BIO import BIOError
+from M2Crypto.EVP import EVPError
+from M2Crypto.SSL import SSLError
+
+KEYS = Path(__file__).parent / "data" / "keys"
+# A bound for what must not happen at all; nothing waits so long unless the test fails.
+PATIENCE = 20
+
+
+@pytest.fixture
+def key():
+    pkey = EVP.PKey()
+    pkey.assign_rsa(RSA.gen_key(1024, 65537, None))
+    return pkey
+
+
+@pytest.fixture
+def encrypted_key(certificates):
+    return Path(certificates("server_encrypted.pem"))
+
+
+def write_encrypted(key, bio, passphrase):
+    return m2.pkey_write_pem(key._ptr(), bio, m2.get_cipherbyname("aes_128_cbc"), passphrase)
+
+
+# ---- freed during a call -------------------------------------------------------------------------
+
+
+def test_a_bio_freed_by_the_passphrase_callback_lasts_until_the_call_ends(key):
+    bio = m2.bio_new_mem()
+
+    def passphrase(writing):
+        m2.bio_free(bio)
+        return b"for tests"
+
+    assert write_encrypted(key, bio, passphrase) == 1
+    with pytest.raises(ValueError, match="the BIO was freed already"):
+        m2.bio_write(bio, b"more")
+
+
+def test_a_context_freed_by_the_passphrase_callback_lasts_until_the_call_ends(encrypted_key):
+    context = m2.ssl_ctx_new(m2.tls_method())
+
+    def passphrase(writing):
+        m2.ssl_ctx_free(context)
+        return b"wrong"
+
+    with pytest.raises(SSLError):
+        m2.ssl_ctx_use_privkey(context, str(encrypted_key), passphrase)
+    with pytest.raises(ValueError, match="the SSL_CTX was freed already"):
+        m2.ssl_ctx_get_timeout(context)
+
+
+def test_a_connection_freed_by_the_info_callback_lasts_until_the_call_ends(pair, contexts):
+    client_context, server_context = contexts
+    freed = []
+
+    def free(where, ret, connection):
+        if not freed:
+            freed.append(True)
+            m2.ssl_free(client.ssl)
+
+    client_context.set_info_callback(free)
+    client, server = pair(client_context, server_context)
+    client.setup_ssl()
+    client.set_connect_state()
+    assert m2.ssl_do_handshake(client.ssl) == -m2.SSL_ERROR_WANT_READ
+    with pytest.raises(ValueError, match="the SSL was freed already"):
+        m2.ssl_get_version(client.ssl)
+    client.ssl = m2.ssl_new(client_context.ctx)
+
+
+def test_a_store_freed_by_its_former_callback_lasts_until_the_call_ends():
+    store = m2.x509_store_new()
+
+    class Freeing:
+        def __call__(self, ok, context):
+            return ok
+
+        def __del__(self):
+            m2.x509_store_free(store)
+
+    m2.x509_store_set_verify_cb(store, Freeing())
+    assert m2.x509_store_set_verify_cb(store, None) == 1
+    with pytest.raises(ValueError, match="the X509_STORE was freed already"):
+        m2.x509_store_set_flags(store, 0)
+
+
+# ---- changed by a callback -----------------------------------------------------------------------
+
+
+def test_a_callback_cannot_change_what_its_caller_works_on(key):
+    bio = m2.bio_new_mem()
+
+    def passphrase(writing):
+        with pytest.raises(BIOError, match="the BIO is in use by the call whose callback this is"):
+            m2.bio_write(bio, b"between the lines")
+        return b"for tests"
+
+    assert write_encrypted(key, bio, passphrase) == 1
+    assert m2.bio_read(bio, 10000).startswith(b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n")
+
+
+def test_a_callback_cannot_start_a_second_operation_of_its_connection(pair, contexts):
+    client_context, server_context = contexts
+    refused = []
+
+    def inform(where, ret, connection):
+        for operation in (m2.ssl_do_handshake, m2.ssl_clear, m2.ssl_shutdown):
+            with pytest.raises(SSLError, match="in use by the call whose callback this is"):
+                operation(connection)
+        refused.append(m2.ssl_get_state_v(connection))
+
+    client_context.set_info_callback(inform)
+    client, server = pair(client_context, server_context)
+    assert client.connect_ssl() == -1
+    assert refused
+
+
+def test_a_callback_cannot_change_the_context_of_its_connection(pair, contexts):
+    client_context, server_context = contexts
+    messages = []
+
+    def inform(where, ret, connection):
+        try:
+            m2.ssl_ctx_set_verify(client_context.ctx, m2.SSL_VERIFY_NONE, None)
+        except SSLError as error:
+            messages.append(str(error))
+
+    client_context.set_info_callback(inform)
+    client, server = pair(client_context, server_context)
+    assert client.connect_ssl() == -1
+    assert set(messages) == {"the SSL_CTX is in use by the call whose callback this is"}
+
+
+class Hostile:
+    """A buffer that runs Python code when a call takes it (PEP 688)."""
+
+    def __init__(self, act):
+        self.act = act
+
+    def __buffer__(self, flags):
+        self.act()
+        return memoryview(b"data")
+
+
+needs_buffer_protocol = pytest.mark.skipif(
+    sys.version_info < (3, 12), reason="needs Python 3.12, for __buffer__"
+)
+
+
+@needs_buffer_protocol
+def test_a_buffer_may_free_the_context_that_it_is_added_to():
+    context = m2.md_ctx_new()
+    m2.digest_init(context, m2.get_digestbyname("sha256"))
+    assert m2.digest_update(context, Hostile(lambda: m2.md_ctx_free(context))) == 1
+    with pytest.raises(ValueError, match="the EVP_MD_CTX was freed already"):
+        m2.digest_final(context)
+
+
+@needs_buffer_protocol
+def test_a_buffer_cannot_use_the_context_that_it_is_added_to():
+    context = m2.md_ctx_new()
+    md = m2.get_digestbyname("sha256")
+    m2.digest_init(context, md)
+    for act in (lambda: m2.digest_final(context), lambda: m2.digest_init(context, md)):
+        with pytest.raises(EVPError, match="in use by the call whose callback this is"):
+            m2.digest_update(context, Hostile(act))
+    m2.digest_update(context, b"data")
+    assert m2.digest_final(context) == SHA256_OF_DATA
+
+
+SHA256_OF_DATA = bytes.fromhex(
+    "3a6eb0790f39ac87c94f3856b2dd2c5d110e6811602261a9a923d3bb23adc8b7"
+)
+
+
+# ---- used by other threads -----------------------------------------------------------------------
+
+
+def test_a_thread_waits_for_the_bio_that_another_writes(key):
+    bio = BIO.MemoryBuffer()
+    read = []
+    reader = threading.Thread(target=lambda: read.append(bio.read()))
+
+    def passphrase(writing):
+        reader.start()
+        # A reader that does not wait has read nothing by then.
+        reader.join(0.2)
+        return b"for tests"
+
+    key.save_key_bio(bio, "aes_128_cbc", passphrase)
+    reader.join(PATIENCE)
+    assert read[0].endswith(b"-----END ENCRYPTED PRIVATE KEY-----\n")
+
+
+def test_calls_that_only_read_run_side_by_side(certificates):
+    # Both are in the callback at once, or the barrier breaks.
+    barrier = threading.Barrier(2)
+    certificate = X509.load_cert(certificates("server.pem"))
+    store = X509.X509_Store()
+    store.add_x509(X509.load_cert(certificates("ca.pem")))
+    verdicts = []
+
+    def verify():
+        context = X509.X509_Store_Context(m2.x509_store_ctx_new(), 1)
+        context.init(store, certificate)
+        verdicts.append(context.verify_cert())
+
+    store.set_verify_cb(lambda ok, context: barrier.wait(PATIENCE) is not None and ok)
+    threads = [threading.Thread(target=verify) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert verdicts == [1, 1]
+
+
+def test_two_threads_that_would_wait_for_each_other_are_told(key):
+    barrier = threading.Barrier(2)
+    bios = [m2.bio_new_mem(), m2.bio_new_mem()]
+    outcomes = []
+
+    def save(mine, others):
+        def passphrase(writing):
+            barrier.wait(PATIENCE)
+            try:
+                m2.bio_read(others, 1)
+            except BIOError as error:
+                outcomes.append(str(error))
+            else:
+                outcomes.append("read")
+            return b"for tests"
+
+        write_encrypted(key, mine, passphrase)
+
+    threads = [threading.Thread(target=save, args=pair) for pair in (bios, bios[::-1])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert sorted(outcomes) == [
+        "read",
+        "the BIO is in use by another thread, which waits for this one",
+    ]
+
+
+def test_connections_over_the_same_bios_do_not_wait_for_each_other_for_ever(contexts):
+    client_context, server_context = contexts
+    client_context.set_verify(SSL.verify_none, 1)
+    results = []
+
+    def shake(connection, handshake):
+        connection.set_post_connection_check_callback(None)
+        while handshake() != 1:
+            if failed.is_set():
+                return
+        results.append(connection)
+
+    def guarded(connection, handshake):
+        try:
+            shake(connection, handshake)
+        except BaseException:
+            failed.set()
+            raise
+
+    for _ in range(10):
+        failed = threading.Event()
+        first, second = BIO.MemoryBuffer(), BIO.MemoryBuffer()
+        with socket.socket() as one, socket.socket() as other:
+            client = SSL.Connection(client_context, one)
+            server = SSL.Connection(server_context, other)
+            client.set_bio(first, second)
+            server.set_bio(second, first)
+            threads = [
+                threading.Thread(target=guarded, args=(client, client.connect_ssl)),
+                threading.Thread(target=guarded, args=(server, server.accept_ssl)),
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(PATIENCE)
+    assert len(results) == 20
+
+
+def test_a_bio_may_be_read_and_written_by_connections_and_threads_at_once(contexts):
+    client_context, _ = contexts
+    stop = threading.Event()
+    incoming, outgoing = BIO.MemoryBuffer(), BIO.MemoryBuffer()
+
+    def disturb():
+        while not stop.is_set():
+            outgoing.read()
+
+    reader = threading.Thread(target=disturb)
+    reader.start()
+    try:
+        for _ in range(100):
+            with socket.socket() as unused:
+                client = SSL.Connection(client_context, unused)
+                client.set_bio(incoming, outgoing)
+                assert client.connect_ssl() == -1
+    finally:
+        stop.set()
+        reader.join(PATIENCE)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="this system has no pthread_kill")
+def test_a_signal_handler_ends_the_wait_for_another_thread(key):
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(signum, frame):
+        raise Interrupted
+
+    bio = m2.bio_new_mem()
+    started, done = threading.Event(), threading.Event()
+    main = threading.get_ident()
+
+    def passphrase(writing):
+        started.set()
+        # Until the main thread waits, the signal finds it on the way there; both raise.
+        while not done.wait(0.01):
+            signal.pthread_kill(main, signal.SIGUSR1)
+        return b"for tests"
+
+    writer = threading.Thread(target=write_encrypted, args=(key, bio, passphrase))
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with pytest.raises(Interrupted):
+            writer.start()
+            started.wait(PATIENCE)
+            m2.bio_read(bio, 1)
+    finally:
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        done.set()
+        writer.join(PATIENCE)
+        signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_process_does_not_wait_for_threads_of_its_parent(key):
+    bio = m2.bio_new_mem()
+    started, done = threading.Event(), threading.Event()
+
+    def passphrase(writing):
+        started.set()
+        done.wait(PATIENCE)
+        return b"for tests"
+
+    writer = threading.Thread(target=write_encrypted, args=(key, bio, passphrase))
+    writer.start()
+    try:
+        assert started.wait(PATIENCE)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(PATIENCE)
+            os._exit(0 if m2.bio_read(bio, 1) == b"" else 1)
+        assert os.waitpid(child, 0)[1] == 0
+    finally:
+        done.set()
+        writer.join(PATIENCE)
