@@ -11,15 +11,15 @@
 
 /* ---- results -------------------------------------------------------------------------------- */
 
-/* Whatever the outcome, the error queue is empty afterwards: OpenSSL also queues errors that it gets
- * over by itself. */
+/* Whatever the outcome, the error queue is empty afterwards: OpenSSL also queues errors that it
+ * recovers from. An exception that a callback raised propagates, also if OpenSSL succeeded. */
 
 %typemap(out, noblock=1) m2_status {
-    if ($1 <= 0) {
+    if ($1 <= 0 || PyErr_Occurred()) {
         m2_raise("$symname");
         SWIG_fail;
     }
-    ERR_clear_error();
+    m2_errors_clear();
     $result = PyLong_FromLong($1);
 }
 
@@ -28,25 +28,26 @@
         m2_raise("$symname");
         SWIG_fail;
     }
-    ERR_clear_error();
+    m2_errors_clear();
     $result = PyLong_FromLong($1);
 }
 
 %typemap(out, noblock=1) m2_number {
-    if ($1 < 0) {
+    if ($1 < 0 || PyErr_Occurred()) {
         m2_raise("$symname");
         SWIG_fail;
     }
-    ERR_clear_error();
+    m2_errors_clear();
     $result = PyLong_FromLongLong($1);
 }
 
 %typemap(out, noblock=1) m2_bytes {
-    if ($1.data == NULL) {
+    if ($1.data == NULL || PyErr_Occurred()) {
+        m2_bytes_free(&$1);
         m2_raise("$symname");
         SWIG_fail;
     }
-    ERR_clear_error();
+    m2_errors_clear();
     $result = PyBytes_FromStringAndSize((const char *)$1.data, (Py_ssize_t)$1.length);
     m2_bytes_free(&$1);
 }
@@ -153,27 +154,18 @@ const m2_handle_type handle_##TYPE = {#TYPE, release_##TYPE, IS_SHARED};
 %typemap(freearg) TYPE *RELEASE "";
 /* A handle owns what it holds, so every function that returns one returns a reference of its own. */
 %typemap(out, noblock=1) TYPE *, const TYPE * {
-    if ($1 == NULL) {
-        m2_raise("$symname");
+    $result = m2_handle_or_raise((void *)$1, &handle_##TYPE, NULL, "$symname");
+    if ($result == NULL)
         SWIG_fail;
-    }
-    $result = m2_handle_new((void *)$1, &handle_##TYPE);
 }
 %enddef
 
 /* A function that answers None where OpenSSL has nothing to give and no error is queued. */
 %define %none_for_null(TYPE, FUNCTION)
 %typemap(out, noblock=1) TYPE *FUNCTION, const TYPE *FUNCTION {
-    if ($1 == NULL) {
-        if (ERR_peek_error() != 0 || PyErr_Occurred()) {
-            m2_raise("$symname");
-            SWIG_fail;
-        }
-        $result = Py_None;
-        Py_INCREF(Py_None);
-    } else {
-        $result = m2_handle_new((void *)$1, &handle_##TYPE);
-    }
+    $result = m2_handle_or_raise((void *)$1, &handle_##TYPE, Py_None, "$symname");
+    if ($result == NULL)
+        SWIG_fail;
 }
 %enddef
 

@@ -294,6 +294,7 @@ def test_connections_over_the_same_bios_do_not_wait_for_each_other_for_ever(cont
                 thread.start()
             for thread in threads:
                 thread.join(PATIENCE)
+            failed.set()
     assert len(results) == 20
 
 
@@ -375,3 +376,28 @@ def test_a_child_process_does_not_wait_for_threads_of_its_parent(key):
     finally:
         done.set()
         writer.join(PATIENCE)
+
+
+# ---- results of calls whose callback raised ------------------------------------------------------
+
+
+@pytest.mark.openssl(">= 3.0")
+def test_an_exception_of_a_callback_propagates_although_openssl_succeeded():
+    class Refused(Exception):
+        pass
+
+    def refuse(*arguments):
+        raise Refused
+
+    # OpenSSL skips the private key, whose passphrase it does not get, and reads the public one.
+    rsa = RSA.gen_key(1024, 65537, None)
+    bio = BIO.MemoryBuffer(rsa.as_pem("aes_128_cbc", lambda writing: b"for tests"))
+    rsa.save_pub_key_bio(bio)
+    with pytest.raises(Refused):
+        EVP.load_key_bio_pubkey(bio, refuse)
+
+
+def test_a_call_that_returns_a_handle_leaves_no_error_queued():
+    # Its crlNumber is no INTEGER, which OpenSSL notices and reads on.
+    X509.load_crl(str(Path(__file__).parent / "data" / "x509" / "crl_malformed_number.pem"))
+    assert m2.err_peek_error() == 0

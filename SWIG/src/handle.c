@@ -79,6 +79,25 @@ static void *object_of(PyObject *handle, const m2_handle_type *type)
     return NULL;
 }
 
+PyObject *m2_handle_or_raise(void *object, const m2_handle_type *type, PyObject *if_null,
+                             const char *function)
+{
+    int raised = PyErr_Occurred() != NULL;
+
+    if (object != NULL && !raised) {
+        m2_errors_clear();
+        return m2_handle_new(object, type);
+    }
+    if (object != NULL)
+        type->release(object);
+    else if (if_null != NULL && !raised && ERR_peek_error() == 0) {
+        Py_INCREF(if_null);
+        return if_null;
+    }
+    m2_raise(function);
+    return NULL;
+}
+
 void *m2_argument_begin(m2_argument *argument, PyObject *handle, const m2_handle_type *type,
                         m2_access access, const char *function)
 {
@@ -118,7 +137,7 @@ void m2_argument_end(m2_argument *argument)
     state->calls--;
     if (state->calls == 0 && state->is_freed) {
         state->type->release(PyCapsule_GetPointer(handle, SPENT));
-        ERR_clear_error();
+        m2_errors_clear();
     }
     Py_DECREF(handle);
 }

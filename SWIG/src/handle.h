@@ -33,6 +33,12 @@ typedef enum { M2_READS, M2_CHANGES } m2_access;
 /* Create a handle that owns `object`. Returns NULL with an exception set, and `object` released, on
  * failure. */
 PyObject *m2_handle_new(void *object, const m2_handle_type *type);
+/* Create the handle that the m2 function `function` returns. A NULL object makes the function
+ * return `if_null`, a borrowed reference, unless that is NULL or an error is queued. Then, and if a
+ * callback raised an exception, it returns NULL with the exception set. The error queue is empty
+ * afterwards. */
+PyObject *m2_handle_or_raise(void *object, const m2_handle_type *type, PyObject *if_null,
+                             const char *function);
 /* Return the object, which is the call's until m2_argument_end. Returns NULL with an exception set
  * if the handle is none of this type or spent, or if the object is in use (use.h): then the
  * exception is that of the m2 function `function`. */

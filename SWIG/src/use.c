@@ -13,7 +13,8 @@
 
 #define BUCKETS 64
 
-/* A call that waits for an object, in its stack frame; `lock` is held until a use of it ends. */
+/* A call that waits for an object, in its stack frame. `lock` is held; who ends a use of the object
+ * releases it once. */
 typedef struct waiter {
     const void *object;
     unsigned long thread;
@@ -24,6 +25,7 @@ typedef struct waiter {
 } waiter;
 
 static m2_use *in_use[BUCKETS];
+/* In the order in which they came, which is that in which they get the object. */
 static waiter *waiters;
 
 static m2_use **bucket_of(const void *object)
@@ -71,16 +73,13 @@ static int conflict(const m2_use *use, const void *object, int changes)
     return use->object == object && (changes || use->changes);
 }
 
-/* Whether a call of this thread is in the way. A callback may read what its caller changes. */
-static int is_reentrant(const void *object, int changes, unsigned long thread)
+static const m2_use *use_of_thread(const void *object, unsigned long thread)
 {
-    const m2_use *use;
+    const m2_use *use = *bucket_of(object);
 
-    for (use = *bucket_of(object); use != NULL; use = use->next) {
-        if (use->object == object && use->thread == thread)
-            return changes;
-    }
-    return 0;
+    while (use != NULL && (use->object != object || use->thread != thread))
+        use = use->next;
+    return use;
 }
 
 static int is_busy(const void *object, int changes, unsigned long thread)
@@ -94,6 +93,20 @@ static int is_busy(const void *object, int changes, unsigned long thread)
     return 0;
 }
 
+/* Whether another call came before and waits for the object; `self` is NULL for a call that does
+ * not wait yet. A thread that uses an object again and again would not let it go otherwise: it uses
+ * the object whenever it releases the GIL. */
+static const waiter *waiter_ahead(const void *object, int changes, const waiter *self)
+{
+    const waiter *each;
+
+    for (each = waiters; each != NULL && each != self; each = each->next) {
+        if (each->object == object && (changes || each->changes))
+            return each;
+    }
+    return NULL;
+}
+
 static const waiter *waiter_of(unsigned long thread)
 {
     const waiter *found = waiters;
@@ -103,21 +116,22 @@ static const waiter *waiter_of(unsigned long thread)
     return found;
 }
 
-/* Whether a thread that `thread` would wait for waits, directly or not, for `thread`. There are at
- * most as many steps as waiters, since a thread waits for one object. */
-static int would_deadlock(const void *object, int changes, unsigned long thread, int steps)
+/* Whether those that `self` waits for wait, directly or not, for `thread`. There are no more steps
+ * than waiters. */
+static int would_deadlock(const waiter *self, unsigned long thread, int steps)
 {
+    const waiter *other = waiter_ahead(self->object, self->changes, self);
     const m2_use *use;
 
-    for (use = *bucket_of(object); use != NULL && steps > 0; use = use->next) {
-        const waiter *other = NULL;
-
-        if (!conflict(use, object, changes))
+    if (steps == 0)
+        return 0;
+    if (other != NULL && would_deadlock(other, thread, steps - 1))
+        return 1;
+    for (use = *bucket_of(self->object); use != NULL; use = use->next) {
+        if (!conflict(use, self->object, self->changes))
             continue;
-        if (use->thread == thread)
-            return 1;
         other = waiter_of(use->thread);
-        if (other != NULL && would_deadlock(other->object, other->changes, thread, steps - 1))
+        if (use->thread == thread || (other != NULL && would_deadlock(other, thread, steps - 1)))
             return 1;
     }
     return 0;
@@ -126,7 +140,7 @@ static int would_deadlock(const void *object, int changes, unsigned long thread,
 static int count_waiters(void)
 {
     const waiter *each;
-    int count = 1;
+    int count = 0;
 
     for (each = waiters; each != NULL; each = each->next)
         count++;
@@ -134,43 +148,6 @@ static int count_waiters(void)
 }
 
 /* ---- waiting -------------------------------------------------------------------------------- */
-
-static void stop_waiting(waiter *self)
-{
-    waiter **link = &waiters;
-
-    while (*link != NULL && *link != self)
-        link = &(*link)->next;
-    if (*link != NULL)
-        *link = self->next;
-}
-
-/* Wait until a use of the object ends. Returns 0 if a signal handler raised an exception. */
-static int wait_for_end(const void *object, int changes, unsigned long thread, int interruptible)
-{
-    waiter self = {0};
-    PyLockStatus status;
-
-    self.lock = PyThread_allocate_lock();
-    if (self.lock == NULL) {
-        m2_error("out of memory");
-        return 0;
-    }
-    PyThread_acquire_lock(self.lock, WAIT_LOCK);
-    self.object = object;
-    self.changes = changes;
-    self.thread = thread;
-    self.next = waiters;
-    waiters = &self;
-    Py_BEGIN_ALLOW_THREADS;
-    status = PyThread_acquire_lock_timed(self.lock, -1, interruptible);
-    Py_END_ALLOW_THREADS;
-    stop_waiting(&self);
-    if (status == PY_LOCK_ACQUIRED || !self.woken)
-        PyThread_release_lock(self.lock);
-    PyThread_free_lock(self.lock);
-    return status != PY_LOCK_INTR || PyErr_CheckSignals() == 0;
-}
 
 static void wake(const void *object)
 {
@@ -184,6 +161,52 @@ static void wake(const void *object)
     }
 }
 
+static int start_waiting(waiter *self)
+{
+    waiter **link = &waiters;
+
+    self->lock = PyThread_allocate_lock();
+    if (self->lock == NULL) {
+        m2_error("out of memory");
+        return 0;
+    }
+    PyThread_acquire_lock(self->lock, WAIT_LOCK);
+    while (*link != NULL)
+        link = &(*link)->next;
+    *link = self;
+    return 1;
+}
+
+static void stop_waiting(waiter *self)
+{
+    waiter **link = &waiters;
+
+    if (self->lock == NULL)
+        return;
+    while (*link != NULL && *link != self)
+        link = &(*link)->next;
+    if (*link != NULL)
+        *link = self->next;
+    if (!self->woken)
+        PyThread_release_lock(self->lock);
+    PyThread_free_lock(self->lock);
+    /* Those behind it may be the first now. */
+    wake(self->object);
+}
+
+/* Wait until a use of the object ends. Returns 0 if a signal handler raised an exception. */
+static int wait_for_end(waiter *self, int interruptible)
+{
+    PyLockStatus status;
+
+    Py_BEGIN_ALLOW_THREADS;
+    status = PyThread_acquire_lock_timed(self->lock, -1, interruptible);
+    Py_END_ALLOW_THREADS;
+    if (status == PY_LOCK_ACQUIRED)
+        self->woken = 0;
+    return status != PY_LOCK_INTR || PyErr_CheckSignals() == 0;
+}
+
 static int refuse(const char *type, const char *why)
 {
     char message[160];
@@ -193,22 +216,43 @@ static int refuse(const char *type, const char *why)
     return 0;
 }
 
+/* Wait for a turn with the object. */
+static int take_turn(waiter *self, const char *type)
+{
+    int busy = is_busy(self->object, self->changes, self->thread);
+
+    while (busy || waiter_ahead(self->object, self->changes, self) != NULL) {
+        if (would_deadlock(self, self->thread, count_waiters())) {
+            /* Out of turn rather than never. */
+            return busy ? refuse(type, "another thread, which waits for this one") : 1;
+        }
+        if (!wait_for_end(self, 1))
+            return 0;
+        busy = is_busy(self->object, self->changes, self->thread);
+    }
+    return 1;
+}
+
 int m2_use_begin(m2_use *use, const char *type, const void *object, int changes)
 {
     unsigned long thread = PyThread_get_thread_ident();
     m2_use **bucket = bucket_of(object);
+    int turn = 1;
 
 #ifndef _WIN32
     CRYPTO_THREAD_run_once(&once, watch_forks);
 #endif
-    if (*bucket != NULL && is_reentrant(object, changes, thread))
-        return refuse(type, "the call whose callback this is");
-    while (*bucket != NULL && is_busy(object, changes, thread)) {
-        if (would_deadlock(object, changes, thread, count_waiters()))
-            return refuse(type, "another thread, which waits for this one");
-        if (!wait_for_end(object, changes, thread, 1))
-            return 0;
+    if (use_of_thread(object, thread) != NULL) {
+        if (changes)
+            return refuse(type, "the call whose callback this is");
+    } else if (is_busy(object, changes, thread) || waiter_ahead(object, changes, NULL) != NULL) {
+        waiter self = {object, thread, changes, NULL, 0, NULL};
+
+        turn = start_waiting(&self) && take_turn(&self, type);
+        stop_waiting(&self);
     }
+    if (!turn)
+        return 0;
     use->object = object;
     use->thread = thread;
     use->changes = changes;
@@ -235,8 +279,11 @@ void m2_use_end(m2_use *use)
 
 void m2_use_wait(const void *object)
 {
-    unsigned long thread = PyThread_get_thread_ident();
+    waiter self = {object, PyThread_get_thread_ident(), 1, NULL, 0, NULL};
 
-    while (is_busy(object, 1, thread))
-        (void)wait_for_end(object, 1, thread, 0);
+    if (!start_waiting(&self))
+        return;
+    while (is_busy(object, 1, self.thread))
+        (void)wait_for_end(&self, 0);
+    stop_waiting(&self);
 }

@@ -16,6 +16,12 @@ void m2_error(const char *message)
     ERR_add_error_data(1, message);
 }
 
+void m2_errors_clear(void)
+{
+    if (ERR_peek_error() != 0)
+        ERR_clear_error();
+}
+
 int m2_fits_int(size_t length)
 {
     if (length <= INT_MAX)

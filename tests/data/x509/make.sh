@@ -111,3 +111,5 @@ openssl x509 -in leaf.pem -noout -fingerprint -sha256 >> leaf.txt
 for form in RFC2253 oneline; do
     openssl x509 -in leaf.pem -noout -subject -nameopt $form | sed "s/^subject=/$form=/" >> leaf.txt
 done
+
+# crl_malformed_number.pem was made by hand: crl.pem, with a reasonCode's octets as its crlNumber.
