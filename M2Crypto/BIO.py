@@ -7,7 +7,7 @@ bytes in memory; `File` is on the descriptor of a Python file.
 from __future__ import annotations
 
 import os
-from typing import IO, TYPE_CHECKING, Callable
+from typing import IO, TYPE_CHECKING, Any, Callable, Union
 
 from M2Crypto import m2
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from M2Crypto import _m2crypto
     from M2Crypto._m2crypto import Buffer
 
-__all__ = ["BIO", "BIOError", "BIOFileError", "File", "MemoryBuffer", "openfile"]
+__all__ = ["BIO", "BIOError", "BIOFileError", "File", "FilePath", "MemoryBuffer", "openfile"]
+
+FilePath = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
 _CHUNK = 65536
 
@@ -193,16 +195,20 @@ class File(BIO):
     """
 
     def __init__(
-        self, pyfile_arg: IO[bytes] | IO[str] | str | bytes, close_pyfile: int = 1, mode: str = "rb"
+        self,
+        pyfile_arg: IO[bytes] | IO[str] | FilePath,
+        close_pyfile: int = 1,
+        mode: str = "rb",
     ) -> None:
         """Open it.
 
         Args:
-            pyfile_arg: an open file, or the name of one to open.
+            pyfile_arg: an open file, or the path of one to open.
             close_pyfile: does `close` close the Python file?
-            mode: how to open the file when `pyfile_arg` is a name.
+            mode: how to open the file if `pyfile_arg` is a path.
         """
-        pyfile = _open(pyfile_arg, mode) if isinstance(pyfile_arg, (str, bytes)) else pyfile_arg
+        is_path = isinstance(pyfile_arg, (str, bytes, os.PathLike))
+        pyfile: Any = _open(pyfile_arg, mode) if is_path else pyfile_arg  # type: ignore[arg-type]
         if not hasattr(pyfile, "fileno"):
             raise TypeError(
                 f"{type(pyfile).__name__} has no descriptor; read it into a MemoryBuffer"
@@ -236,7 +242,7 @@ class File(BIO):
         return super().reset()
 
 
-def openfile(filename: str | bytes, mode: str = "rb") -> File:
+def openfile(filename: FilePath, mode: str = "rb") -> File:
     """Open a file as a BIO.
 
     Raises:
@@ -245,7 +251,7 @@ def openfile(filename: str | bytes, mode: str = "rb") -> File:
     return File(_open(filename, mode))
 
 
-def _open(filename: str | bytes, mode: str) -> IO[bytes]:
+def _open(filename: FilePath, mode: str) -> IO[bytes]:
     try:
         file: IO[bytes] = open(filename, mode)  # noqa: PTH123, SIM115  (the File closes it)
     except OSError as error:

@@ -91,7 +91,7 @@ def _written(write: Callable[..., object], *arguments: object) -> bytes:
     return buffer.read()
 
 
-def _save(filename: str | bytes, content: bytes) -> int:
+def _save(filename: BIO.FilePath, content: bytes) -> int:
     with BIO.openfile(filename, "wb") as file:
         file.write(content)
     return 1
@@ -494,11 +494,11 @@ class X509:
         """The certificate in PEM."""
         return _written(m2.x509_write_pem, self.x509)
 
-    def save_pem(self, filename: str | bytes) -> int:
+    def save_pem(self, filename: BIO.FilePath) -> int:
         """Write it to a PEM file: 1."""
         return self.save(filename, FORMAT_PEM)
 
-    def save(self, filename: str | bytes, format: int = FORMAT_PEM) -> int:
+    def save(self, filename: BIO.FilePath, format: int = FORMAT_PEM) -> int:
         """Write it to a file in PEM or DER: 1."""
         return _save(filename, _in_format(format, self.as_pem, self.as_der))
 
@@ -676,7 +676,7 @@ class X509:
         return self.add_ext(new_extension("subjectKeyIdentifier", "hash", pkey=self.get_pubkey()))
 
 
-def load_cert(file: str | bytes, format: int = FORMAT_PEM) -> X509:
+def load_cert(file: BIO.FilePath, format: int = FORMAT_PEM) -> X509:
     """Load a certificate from a file: the first of a PEM file.
 
     Raises:
@@ -733,7 +733,7 @@ class X509_Stack(_Stack[X509]):
         """Write them to a BIO as PKCS #7 in PEM, without content or signers (RFC 2315, 9.1): 1."""
         return m2.sk_x509_write_degenerate(bio.bio_ptr(), self.stack)
 
-    def save_degenerate(self, filename: str | bytes) -> int:
+    def save_degenerate(self, filename: BIO.FilePath) -> int:
         """Write them to a file as `create_degenerate` does: 1."""
         return _save(filename, _written(m2.sk_x509_write_degenerate, self.stack))
 
@@ -777,7 +777,7 @@ class CRL:
         return m2.x509_crl_verify(self.crl, pkey._ptr())
 
 
-def load_crl(file: str | bytes) -> CRL:
+def load_crl(file: BIO.FilePath) -> CRL:
     """Load a CRL from a PEM file."""
     with BIO.openfile(file) as bio:
         return CRL(m2.x509_crl_read_pem(bio.bio_ptr()))
@@ -898,7 +898,7 @@ class X509_Store:
     def _ptr(self) -> _m2crypto.X509_STORE:
         return self.store
 
-    def load_info(self, file: str) -> int:
+    def load_info(self, file: BIO.FilePath) -> int:
         """Add the certificates and CRLs of a PEM file: 1.
 
         Raises:
@@ -972,11 +972,11 @@ class Request:
         """The request in DER."""
         return m2.i2d_x509_req(self.req)
 
-    def save_pem(self, filename: str | bytes) -> int:
+    def save_pem(self, filename: BIO.FilePath) -> int:
         """Write it to a PEM file: 1."""
         return self.save(filename, FORMAT_PEM)
 
-    def save(self, filename: str | bytes, format: int = FORMAT_PEM) -> int:
+    def save(self, filename: BIO.FilePath, format: int = FORMAT_PEM) -> int:
         """Write it to a file in PEM or DER: 1."""
         return _save(filename, _in_format(format, self.as_pem, self.as_der))
 
@@ -1021,7 +1021,7 @@ class Request:
         return m2.x509_req_set_version(self.req, ver)
 
 
-def load_request(file: str | bytes, format: int = FORMAT_PEM) -> Request:
+def load_request(file: BIO.FilePath, format: int = FORMAT_PEM) -> Request:
     """Load a request from a file."""
     with BIO.openfile(file) as bio:
         return load_request_bio(bio, format)

@@ -13,7 +13,7 @@ import sys
 import unittest
 from typing import Any, Callable, TypeVar, Union
 
-from M2Crypto.BIO import BIOFileError
+from M2Crypto.BIO import BIOFileError, FilePath
 
 __all__ = [
     "AddrType",
@@ -110,7 +110,7 @@ def no_passphrase_callback(*args: object) -> str:
     return ""
 
 
-def save_private(file: str | bytes | os.PathLike[str], data: bytes) -> int:
+def save_private(file: FilePath, data: bytes) -> int:
     """Write a private key to `file`, which only its owner may read when it is new: 1.
 
     The key is complete before the file is touched, so that a failure to make it leaves an older

@@ -34,7 +34,7 @@
 %apply BIO *SHARED { BIO *readbio, BIO *writebio };
 
 /* Either may be None. */
-%apply const char *OPTIONAL { const char *cafile, const char *capath };
+%apply const char *OPTIONAL_PATH { const char *cafile, const char *capath };
 
 /* Under these names programs look them up. */
 %constant int ssl_sent_shutdown = SSL_SENT_SHUTDOWN;

@@ -92,6 +92,25 @@
 }
 %typemap(freearg) const char *, const char *OPTIONAL "";
 
+/* A path: str, bytes or os.PathLike, as os.fsencode encodes it. The names of the parameters say so. */
+%typemap(in) const char *PATH (PyObject *encoded = NULL) {
+    $1 = (char *)m2_path_get($input, "$symname", &encoded);
+    if ($1 == NULL)
+        SWIG_fail;
+}
+%typemap(in) const char *OPTIONAL_PATH (PyObject *encoded = NULL) {
+    $1 = NULL;
+    if ($input != Py_None) {
+        $1 = (char *)m2_path_get($input, "$symname", &encoded);
+        if ($1 == NULL)
+            SWIG_fail;
+    }
+}
+%typemap(freearg, noblock=1) const char *PATH, const char *OPTIONAL_PATH {
+    Py_XDECREF(encoded$argnum);
+}
+%apply const char *PATH { const char *file, const char *filename };
+
 %typemap(in) m2_callback {
     if ($input != Py_None && !PyCallable_Check($input)) {
         PyErr_SetString(PyExc_TypeError, "$symname: argument $argnum is a callable or None");

@@ -27,12 +27,14 @@ STUB = extension.ROOT / "M2Crypto" / "_m2crypto.pyi"
 HEAD = '''\
 """The extension: OpenSSL's functions and constants. Made by `nox -s stubs`; do not edit."""
 
+import os
 from collections.abc import Callable
 from typing import Union
 
 from typing_extensions import TypeAlias
 
 Buffer: TypeAlias = Union[bytes, bytearray, memoryview]
+Path: TypeAlias = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
 
 OPENSSL_VERSION_TEXT: str
 # The other constants depend on the build, and are integers.
@@ -120,6 +122,8 @@ def _function(element: ET.Element, aliases: Mapping[str, str]) -> Function | Non
             continue
         kind = _python_type(facts["type"], aliases)
         handles.append(_handle(facts["type"]))
+        if "m2_path_get" in facts.get("tmap_in", ""):
+            kind = "Path"
         if _takes_none(facts):
             kind += " | None"
         name = facts.get("name") or f"argument{number}"

@@ -1,7 +1,11 @@
 """BIOs: memory and files are read, written and closed like streams."""
 
+from __future__ import annotations
+
 import os
 import socket
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -167,3 +171,26 @@ def test_a_descriptor_that_is_not_ready_asks_to_be_read_again():
         assert bio.should_retry()
         theirs.sendall(b"x")
         assert bio.read(1) == b"x"
+
+
+# ---- paths ---------------------------------------------------------------------------------------
+
+NAMES = ["plain", b"bytes", Path("pathlib"), "caf\N{LATIN SMALL LETTER E WITH ACUTE}"]
+if sys.platform == "linux":
+    # Latin-1, which is not UTF-8.
+    NAMES += [b"caf\xe9", os.fsdecode(b"\xff\xfe"), Path(os.fsdecode(b"\xe9"))]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=repr)
+def test_every_kind_of_path_is_opened(name, tmp_path):
+    path = os.path.join(os.fsencode(tmp_path), os.fsencode(name))  # noqa: PTH118
+    path = type(name)(os.fsdecode(path)) if not isinstance(name, bytes) else path
+    with BIO.openfile(path, "wb") as file:
+        file.write(b"content")
+    with BIO.File(path) as file:
+        assert file.read() == b"content"
+
+
+def test_a_path_with_a_nul_is_refused():
+    with pytest.raises(ValueError, match="null byte"):
+        BIO.openfile("file\0.pem")

@@ -2,13 +2,17 @@
 
 import ast
 import gc
+import os
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 import M2Crypto
-from M2Crypto import BIO, m2
+from M2Crypto import BIO, X509, m2
 
+ROOT = Path(__file__).parent / "data" / "x509" / "root.pem"
 STUB = Path(M2Crypto.__file__).with_name("_m2crypto.pyi")
 
 
@@ -88,14 +92,56 @@ def test_a_handle_frees_what_it_holds_when_it_goes():
 
 def test_text_arguments_refuse_none_and_bytes():
     with pytest.raises(TypeError, match="expected text, not <class 'NoneType'>"):
-        m2.rand_load_file(None, 1)
+        m2.obj_sn2nid(None)
     with pytest.raises(TypeError, match="expected text, not <class 'bytes'>"):
-        m2.rand_load_file(b"file", 1)
+        m2.obj_sn2nid(b"CN")
 
 
 def test_text_with_a_nul_is_refused_whole():
-    with pytest.raises(ValueError, match="rand_load_file: the text has a NUL in it"):
-        m2.rand_load_file("file\0.pem", 1)
+    with pytest.raises(ValueError, match="obj_sn2nid: the text has a NUL in it"):
+        m2.obj_sn2nid("CN\0")
+
+
+class PathByProtocol:
+    """A path by its protocol alone (PEP 519)."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __fspath__(self):
+        return self.path
+
+
+NAMES = ["root.pem", b"root.pem", "caf\u00e9.pem"]
+if sys.platform == "linux":
+    # Latin-1, which is not UTF-8.
+    NAMES += [b"caf\xe9.pem", os.fsdecode(b"caf\xe9.pem")]
+
+
+@pytest.mark.parametrize("wrap", [lambda path: path, PathByProtocol], ids=["plain", "pathlike"])
+@pytest.mark.parametrize("name", NAMES, ids=repr)
+def test_openssl_opens_paths_of_every_kind(name, wrap, tmp_path):
+    place = os.path.join(os.fsencode(tmp_path), os.fsencode(name))  # noqa: PTH118
+    shutil.copy(ROOT, place)
+    path = wrap(place if isinstance(name, bytes) else os.fsdecode(place))
+    store = X509.X509_Store()
+    assert store.load_info(path) == 1
+    assert m2.x509_store_load_locations(store._ptr(), path) == 1
+    context = m2.ssl_ctx_new(m2.tls_method())
+    assert m2.ssl_ctx_load_verify_locations(context, path, None) == 1
+    assert m2.rand_load_file(path, -1) > 0
+
+
+def test_a_path_with_a_nul_is_refused_whole():
+    for path in ("file\0.pem", b"file\0.pem", PathByProtocol("file\0.pem")):
+        with pytest.raises(ValueError, match="rand_load_file: the path has a NUL in it"):
+            m2.rand_load_file(path, 1)
+
+
+@pytest.mark.parametrize("wrong", [None, 1, ["file"], PathByProtocol(None), bytearray(b"file")])
+def test_what_is_no_path_is_refused(wrong):
+    with pytest.raises(TypeError):
+        m2.rand_load_file(wrong, 1)
 
 
 def test_buffers_are_bytes_or_their_like():

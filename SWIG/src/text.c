@@ -1,5 +1,5 @@
 /*
- * Text arguments.
+ * Text and path arguments.
  */
 #include <string.h>
 
@@ -21,4 +21,27 @@ const char *m2_text_get(PyObject *text, const char *function)
         return NULL;
     }
     return utf8;
+}
+
+const char *m2_path_get(PyObject *path, const char *function, PyObject **encoded)
+{
+    PyObject *name = PyOS_FSPath(path);
+    const char *result = NULL;
+
+    if (name == NULL)
+        return NULL;
+    if (PyUnicode_Check(name)) {
+        *encoded = PyUnicode_EncodeFSDefault(name);
+    } else {
+        Py_INCREF(name);
+        *encoded = name;
+    }
+    Py_DECREF(name);
+    if (*encoded != NULL)
+        result = PyBytes_AsString(*encoded);
+    if (result != NULL && strlen(result) != (size_t)PyBytes_Size(*encoded)) {
+        PyErr_Format(PyExc_ValueError, "%s: the path has a NUL in it", function);
+        result = NULL;
+    }
+    return result;
 }
