@@ -82,7 +82,7 @@ class ASN1_String:
         """The characters as ASN1_STRING_print_ex writes them, with its `m2.ASN1_STRFLGS_` flags."""
         buffer = BIO.MemoryBuffer()
         m2.asn1_string_print_ex(buffer.bio_ptr(), self.asn1str, flags)
-        return buffer.read().decode(errors="backslashreplace")
+        return (buffer.read() or b"").decode(errors="backslashreplace")
 
 
 class ASN1_Object:

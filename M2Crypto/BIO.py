@@ -7,6 +7,7 @@ bytes in memory; `File` is on the descriptor of a Python file.
 from __future__ import annotations
 
 import os
+import sys
 from typing import IO, TYPE_CHECKING, Any, Callable, Union
 
 from M2Crypto import m2
@@ -20,10 +21,18 @@ __all__ = ["BIO", "BIOError", "BIOFileError", "File", "FilePath", "MemoryBuffer"
 FilePath = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
 _CHUNK = 65536
+# OpenSSL's lengths are C ints.
+_INT_MAX = 2**31 - 1
 
 
 class BIOError(ValueError):
     """A BIO could not do what was asked."""
+
+
+def _length(size: int) -> int:
+    if size < 0:
+        raise BIOError("the number of bytes to read is negative")
+    return min(size, _INT_MAX)
 
 
 class BIOFileError(BIOError, OSError):
@@ -74,24 +83,44 @@ class BIO:
         """
         self._check_readable()
         if size is not None:
-            return m2.bio_read(self._ptr(), size)
+            return m2.bio_read(self._ptr(), _length(size))
         chunks = []
         while chunk := m2.bio_read(self._ptr(), _CHUNK):
             chunks.append(chunk)
         return b"".join(chunks)
 
     def readline(self, size: int = 4096) -> bytes:
-        """One line with its end, of at most `size` bytes (BIO_gets); b"" at the end."""
+        """Read one line with its end, of at most `size` bytes; a NUL does not end it.
+
+        Returns:
+            The line; b"" at the end of the stream.
+
+        Raises:
+            OSError: the BIO is closed.
+            BIOError: `size` is negative, or the BIO cannot be read.
+        """
         self._check_readable()
-        return m2.bio_gets(self._ptr(), size)
+        return self._read_line(_length(size))
 
     def readlines(self, sizehint: int | str = "ignored") -> list[bytes]:
-        """All lines that are left, with their ends."""
+        """Read all lines that are left, with their ends, however long they are."""
         self._check_readable()
         lines = []
-        while line := m2.bio_gets(self._ptr(), _CHUNK):
+        while line := self._read_line(sys.maxsize):
             lines.append(line)
         return lines
+
+    def _read_line(self, limit: int) -> bytes:
+        pieces = []
+        while limit > 0:
+            wanted = min(limit, _CHUNK)
+            piece = m2.bio_gets(self._ptr(), wanted)
+            pieces.append(piece)
+            limit -= len(piece)
+            # A short piece is followed by the end, or by a wait.
+            if len(piece) < wanted or piece.endswith(b"\n"):
+                break
+        return b"".join(pieces)
 
     def _check_readable(self) -> None:
         if not self.readable():
@@ -172,12 +201,22 @@ class MemoryBuffer(BIO):
     def __len__(self) -> int:
         return m2.bio_ctrl_pending(self._ptr())
 
-    def read(self, size: int | None = None) -> bytes:
-        """Up to `size` bytes; None or 0 reads all that is there."""
+    def read(self, size: int | None = None) -> bytes | Any:
+        """Read up to `size` bytes; None or 0 reads all that is there.
+
+        Returns:
+            The bytes; None if the buffer is empty.
+
+        Raises:
+            BIOError: `size` is negative.
+        """
         self._check_readable()
-        return m2.bio_read(self._ptr(), size or len(self))
+        length = _length(size or 0) or len(self)
+        # Reading an empty buffer sets the flags that `should_retry` returns.
+        return m2.bio_read(self._ptr(), min(length, len(self)) or 1) or None
 
     getvalue = read
+    read_all = read
 
     def write_close(self) -> None:
         """Close the writing side: what is there can still be read, then it is at its end."""

@@ -88,7 +88,7 @@ def _text(write: Callable[..., object], *arguments: object) -> str:
 def _written(write: Callable[..., object], *arguments: object) -> bytes:
     buffer = BIO.MemoryBuffer()
     write(buffer.bio_ptr(), *arguments)
-    return buffer.read()
+    return buffer.read() or b""
 
 
 def _save(filename: BIO.FilePath, content: bytes) -> int:

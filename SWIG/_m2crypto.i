@@ -24,10 +24,10 @@
 /* The constants and algorithms of the build at hand, listed from its headers by ci/extension.py. */
 %include "openssl_names.i"
 
+%include "bio.i"
 %include "err.i"
 %include "rand.i"
 %include "bn.i"
-%include "bio.i"
 %include "asn1.i"
 %include "evp.i"
 %include "rsa.i"

@@ -3,6 +3,9 @@
 #include "asn1.h"
 %}
 
+%thread_io(ASN1_STRING_print_ex)
+%thread_io(ASN1_TIME_print)
+
 ASN1_INTEGER *ASN1_INTEGER_new(void);
 void ASN1_INTEGER_free(ASN1_INTEGER *RELEASE);
 

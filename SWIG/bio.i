@@ -6,11 +6,22 @@
 %constant int bio_noclose = BIO_NOCLOSE;
 %constant int bio_close = BIO_CLOSE;
 
-/* Memory never blocks, and under the GIL no two threads are in one buffer. */
-%thread_when(m2_bio_read, m2_bio_may_block(arg1))
-%thread_when(m2_bio_gets, m2_bio_may_block(arg1))
-%thread_when(m2_bio_write, m2_bio_may_block(arg1))
-%thread_when(m2_bio_flush, m2_bio_may_block(arg1))
+/* A FUNCTION that reads or writes the BIO that is its first argument. Only a descriptor can block;
+ * tests/test_bio.py checks that no such function is forgotten. */
+%define %thread_io(FUNCTION)
+%thread_when(FUNCTION, m2_bio_may_block(arg1))
+%enddef
+
+%thread_io(m2_bio_read)
+%thread_io(m2_bio_gets)
+%thread_io(m2_bio_write)
+%thread_io(m2_bio_flush)
+/* Of the areas included later, as far as no %thread there releases the GIL in any case. */
+%thread_io(m2_rsa_read_pub_key)
+%thread_when(m2_rsa_write_key_der, m2_bio_may_block(arg2))
+%thread_when(m2_rsa_write_pub_key, m2_bio_may_block(arg2))
+%thread_io(m2_ec_key_read_pubkey)
+%thread_when(m2_ec_key_write_pubkey, m2_bio_may_block(arg2))
 
 BIO *BIO_new_fd(int fd, int close_flag);
 void BIO_free(BIO *RELEASE);

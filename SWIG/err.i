@@ -6,6 +6,8 @@
 #include "err.h"
 %}
 
+%thread_io(ERR_print_errors)
+
 unsigned long ERR_get_error(void);
 unsigned long ERR_peek_error(void);
 void ERR_clear_error(void);

@@ -16,6 +16,20 @@
     }
 }
 
+%thread_io(X509_NAME_print_ex)
+%thread_io(m2_x509_ext_print)
+%thread_io(m2_sk_x509_write_degenerate)
+%thread_io(X509_print)
+%thread_io(PEM_write_bio_X509)
+%thread_io(m2_x509_read_pem)
+%thread_io(m2_d2i_x509)
+%thread_io(X509_REQ_print)
+%thread_io(PEM_write_bio_X509_REQ)
+%thread_io(m2_x509_req_read_pem)
+%thread_io(m2_d2i_x509_req)
+%thread_io(X509_CRL_print)
+%thread_io(m2_x509_crl_read_pem)
+
 /* Names. */
 X509_NAME *X509_NAME_new(void);
 X509_NAME *X509_NAME_dup(X509_NAME *name);

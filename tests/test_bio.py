@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import M2Crypto
 from M2Crypto import BIO, m2
+
+DATA = Path(__file__).parent / "data" / "x509"
 
 
 def test_memory_is_read_once():
@@ -17,12 +22,21 @@ def test_memory_is_read_once():
     assert len(buffer) == 9
     assert buffer.read(4) == b"some"
     assert buffer.getvalue() == b" data"
-    assert buffer.read() == b""
     assert len(buffer) == 0
 
 
+@pytest.mark.parametrize("name", ["read", "read_all", "getvalue"])
+@pytest.mark.parametrize("size", [None, 0, 1, 2**40])
+def test_an_empty_memory_buffer_reads_as_none(name, size):
+    buffer = BIO.MemoryBuffer(b"x")
+    assert getattr(buffer, name)(size) == b"x"
+    assert getattr(buffer, name)(size) is None
+    buffer.write_close()
+    assert getattr(buffer, name)(size) is None
+
+
 @pytest.mark.parametrize(
-    "data", [b"", b"x", bytes(range(256)) * 1000, bytearray(b"y"), memoryview(b"z")]
+    "data", [b"x", bytes(range(256)) * 1000, bytearray(b"y"), memoryview(b"z")]
 )
 def test_memory_gives_back_what_it_got(data):
     assert BIO.MemoryBuffer(data).read() == bytes(data)
@@ -56,14 +70,14 @@ def test_a_line_is_no_longer_than_asked_for():
 
 def test_empty_memory_asks_to_be_read_again_until_its_writing_side_is_closed():
     buffer = BIO.MemoryBuffer()
-    assert buffer.read(1) == b""
+    assert buffer.read(1) is None
     assert buffer.should_retry() == 1
     assert buffer.should_read() == 1
     assert buffer.should_write() == 0
     buffer.write_close()
     assert not buffer.writeable()
     assert buffer.readable()
-    assert buffer.read(1) == b""
+    assert buffer.read(1) is None
     assert buffer.should_retry() == 0
     with pytest.raises(OSError, match="cannot write"):
         buffer.write(b"late")
@@ -72,12 +86,56 @@ def test_empty_memory_asks_to_be_read_again_until_its_writing_side_is_closed():
 def test_reset_empties_memory():
     buffer = BIO.MemoryBuffer(b"data")
     assert buffer.reset() == 1
-    assert buffer.read() == b""
+    assert buffer.read() is None
 
 
-def test_a_negative_size_is_refused():
-    with pytest.raises(BIO.BIOError, match="negative"):
-        BIO.MemoryBuffer(b"data").read(-1)
+@pytest.mark.parametrize("size", [-1, -2, -(2**31), -(2**70)])
+def test_a_negative_size_is_refused(size, tmp_path):
+    (tmp_path / "file").write_bytes(b"data")
+    with BIO.openfile(tmp_path / "file") as file:
+        for bio in (BIO.MemoryBuffer(b"data"), file):
+            for read in (bio.read, bio.readline):
+                with pytest.raises(BIO.BIOError, match="negative"):
+                    read(size)
+            assert bio.read() == b"data"
+    for read in (m2.bio_read, m2.bio_gets):
+        with pytest.raises(BIO.BIOError, match="negative"):
+            read(m2.bio_new_mem(), -1)
+
+
+@pytest.mark.parametrize("size", [2**31 - 1, 2**31, 2**70])
+def test_a_huge_size_reads_what_is_there(size, tmp_path):
+    (tmp_path / "file").write_bytes(b"one\ntwo")
+    with BIO.openfile(tmp_path / "file") as file:
+        for bio in (BIO.MemoryBuffer(b"one\ntwo"), file):
+            assert bio.readline(size) == b"one\n"
+            assert bio.read(size) == b"two"
+
+
+LINES = [b"a\0b\n", b"\0\n", b"\n", b"long\0" * 40000 + b"\n", b"\0end\0"]
+
+
+def test_a_nul_does_not_end_a_line(tmp_path):
+    (tmp_path / "file").write_bytes(b"".join(LINES))
+    with BIO.openfile(tmp_path / "file") as file:
+        for bio in (BIO.MemoryBuffer(b"".join(LINES)), file):
+            assert [bio.readline() for _ in range(3)] == LINES[:3]
+            assert bio.readlines() == LINES[3:]
+            assert bio.readline() == b""
+            assert bio.readlines() == []
+
+
+def test_a_line_that_is_not_whole_yet_is_returned_as_far_as_it_came():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        bio = BIO.BIO(m2.bio_new_fd(ours.fileno(), m2.bio_noclose))
+        assert bio.readline() == b""
+        assert bio.should_retry()
+        theirs.sendall(b"a\0b")
+        assert bio.readline() == b"a\0b"
+        theirs.sendall(b"c\nd")
+        assert bio.readline() == b"c\n"
 
 
 def test_a_bio_without_a_handle_says_so():
@@ -100,8 +158,9 @@ def test_a_bio_that_cannot_be_read_raises():
     reading, writing = os.pipe()
     try:
         bio = BIO.BIO(m2.bio_new_fd(writing, m2.bio_noclose))
-        with pytest.raises(BIO.BIOError):
-            bio.read(1)
+        for read in (bio.read, bio.readline):
+            with pytest.raises(BIO.BIOError):
+                read(2**31 - 1)
     finally:
         os.close(reading)
         os.close(writing)
@@ -194,3 +253,158 @@ def test_every_kind_of_path_is_opened(name, tmp_path):
 def test_a_path_with_a_nul_is_refused():
     with pytest.raises(ValueError, match="null byte"):
         BIO.openfile("file\0.pem")
+
+
+# ---- the GIL -------------------------------------------------------------------------------------
+
+# Calls that block on a pipe until another thread of the process has read or written it. That thread
+# cannot run before the call releases the GIL: no switch is forced within the interval.
+BLOCK = """
+import base64, os, sys, threading
+from M2Crypto import BIO, EVP, X509, m2
+
+PATH = sys.argv[1]
+certificate = X509.load_cert(PATH + "/leaf.pem")
+request = X509.load_request(PATH + "/request.pem")
+crl = X509.load_crl(PATH + "/crl.pem")
+stack = X509.X509_Stack()
+stack.push(certificate)
+key = EVP.load_key(PATH + "/leaf.key").pkey
+rsa = m2.pkey_get1_rsa(key)
+time = certificate.get_not_before()._ptr()
+entry = certificate.get_subject()[0].get_data()._ptr()
+
+def content(name):
+    with open(PATH + "/" + name, "rb") as file:
+        return file.read()
+
+def written(write, *arguments):
+    buffer = BIO.MemoryBuffer()
+    write(*(buffer.bio_ptr() if argument is BIO else argument for argument in arguments))
+    return buffer.read()
+
+READERS = {
+    "bio_gets": (b"line\\n", BIO, 100),
+    "bio_read": (b"x", BIO, 1),
+    "d2i_x509": (certificate.as_der(), BIO),
+    "d2i_x509_req": (request.as_der(), BIO),
+    "pkey_read_pem": (content("leaf.key"), BIO, None),
+    "pkey_read_pem_pubkey": (written(m2.rsa_write_pub_key, rsa, BIO), BIO, None),
+    "rsa_read_key": (content("leaf.key"), BIO, None),
+    "rsa_read_pub_key": (written(m2.rsa_write_pub_key, rsa, BIO), BIO),
+    "x509_crl_read_pem": (content("crl.pem"), BIO),
+    "x509_read_pem": (content("leaf.pem"), BIO),
+    "x509_req_read_pem": (content("request.pem"), BIO),
+}
+WRITERS = {
+    "asn1_string_print_ex": (BIO, entry, 0),
+    "asn1_time_print": (BIO, time),
+    "bio_write": (BIO, b"x"),
+    "pkey_write_pem": (key, BIO, None, None),
+    "rsa_write_key": (rsa, BIO, None, None),
+    "rsa_write_key_der": (rsa, BIO),
+    "rsa_write_pub_key": (rsa, BIO),
+    "sk_x509_write_degenerate": (BIO, stack._ptr()),
+    "x509_crl_print": (BIO, crl._ptr()),
+    "x509_ext_print": (BIO, certificate.get_ext("keyUsage")._ptr(), 0, 0),
+    "x509_name_print_ex": (BIO, certificate.get_subject()._ptr(), 0, 0),
+    "x509_print": (BIO, certificate._ptr()),
+    "x509_req_print": (BIO, request._ptr()),
+    "x509_req_write_pem": (BIO, request._ptr()),
+    "x509_write_pem": (BIO, certificate._ptr()),
+}
+if hasattr(m2, "ec_key_read_bio"):
+    from M2Crypto import EC
+    ec = EC.gen_params(m2.NID_X9_62_prime256v1)
+    ec.gen_key()
+    ec = ec._ptr()
+    public = written(m2.ec_key_write_pubkey, ec, BIO)
+    READERS["ec_key_read_bio"] = (written(m2.ec_key_write_bio, ec, BIO, None, None), BIO, None)
+    READERS["ec_key_read_pubkey"] = (public, BIO)
+    WRITERS["ec_key_write_bio"] = (ec, BIO, None, None)
+    WRITERS["ec_key_write_pubkey"] = (ec, BIO)
+
+def call(name, descriptor, arguments):
+    bio = m2.bio_new_fd(descriptor, m2.bio_noclose)
+    getattr(m2, name)(*(bio if argument is BIO else argument for argument in arguments))
+
+def on_another_thread(use):
+    go = threading.Event()
+    thread = threading.Thread(target=lambda: (go.wait(), use()))
+    thread.start()
+    return go, thread
+
+def read(name, data, *arguments):
+    reading, writing = os.pipe()
+    go, thread = on_another_thread(lambda: (os.write(writing, data), os.close(writing)))
+    go.set()
+    call(name, reading, arguments)
+    thread.join()
+    os.close(reading)
+
+def drain(reading):
+    while os.read(reading, 65536):
+        pass
+
+def write(name, *arguments):
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    try:
+        while True:
+            os.write(writing, b"x")
+    except BlockingIOError:
+        os.set_blocking(writing, True)
+    go, thread = on_another_thread(lambda: drain(reading))
+    go.set()
+    call(name, writing, arguments)
+    os.close(writing)
+    thread.join()
+    os.close(reading)
+
+sys.setswitchinterval(1000)
+for name, arguments in READERS.items():
+    print(name, flush=True)
+    read(name, *arguments)
+for name, arguments in WRITERS.items():
+    print(name, flush=True)
+    write(name, *arguments)
+"""
+# Functions with a BIO that do not wait for it, or of which a test cannot make one that does.
+NO_WAIT = {
+    "bio_ctrl_pending",
+    "bio_ctrl_wpending",
+    "bio_eof",
+    "bio_flush",
+    "bio_free",
+    "bio_free_all",
+    "bio_get_fd",
+    "bio_may_block",
+    "bio_reset",
+    "bio_seek",
+    "bio_set_mem_eof_return",
+    "bio_should_read",
+    "bio_should_retry",
+    "bio_should_write",
+    "bio_tell",
+    "err_print_errors",
+}
+
+
+def functions_with_a_bio():
+    stub = Path(M2Crypto.__file__).with_name("_m2crypto.pyi")
+    for node in ast.parse(stub.read_text(encoding="utf-8")).body:
+        parameters = node.args.posonlyargs if isinstance(node, ast.FunctionDef) else []
+        if any(ast.unparse(each.annotation) == "BIO" for each in parameters):
+            yield node.name
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs pipes that can be full")
+def test_other_threads_run_while_a_call_waits_for_a_descriptor():
+    # The time is only reached if a call keeps the GIL, which then waits for itself.
+    command = [sys.executable, "-c", BLOCK, str(DATA)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    assert done.stderr == ""
+    waited = set(done.stdout.split())
+    # The functions of TLS have their own test.
+    others = {name for name in functions_with_a_bio() if not name.startswith("ssl_")}
+    assert {name for name in others - NO_WAIT if hasattr(m2, name)} == waited

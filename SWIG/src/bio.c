@@ -1,4 +1,6 @@
 /* BIOs: OpenSSL's streams (BIO_read(3), BIO_ctrl(3), BIO_s_mem(3)). */
+#include <string.h>
+
 #include "m2.h"
 #include "bio.h"
 
@@ -24,6 +26,8 @@ static m2_bytes take(BIO *bio, int length, int (*read)(BIO *, void *, int))
     if (got < 0 && BIO_should_retry(bio))
         got = 0;
     if (got < 0) {
+        /* Nothing was written into it. */
+        bytes.length = 0;
         m2_bytes_free(&bytes);
         if (ERR_peek_error() == 0)
             m2_error("the BIO cannot be read");
@@ -38,15 +42,44 @@ m2_bytes m2_bio_read(BIO *bio, int length)
     return take(bio, length, BIO_read);
 }
 
-static int gets_line(BIO *bio, void *data, int length)
+/* The bytes of a memory BIO up to the end of its first line; 0 if it is empty. */
+static int length_of_line(BIO *bio, int length)
 {
-    return BIO_gets(bio, data, length);
+    char *data = NULL;
+    char *end = NULL;
+    long pending = BIO_get_mem_data(bio, &data);
+
+    if (pending < length)
+        length = (int)pending;
+    if (length > 0)
+        end = memchr(data, '\n', (size_t)length);
+    return end == NULL ? length : (int)(end - data) + 1;
+}
+
+/* BIO_gets without its fault: for a descriptor it returns the length up to the first NUL. It reads
+ * a descriptor one byte after another too. */
+static int read_line(BIO *bio, void *data, int length)
+{
+    unsigned char *line = data;
+    int count = 0;
+    int got = 1;
+
+    if (BIO_method_type(bio) == BIO_TYPE_MEM) {
+        int pending = length_of_line(bio, length);
+
+        return BIO_read(bio, data, pending > 0 ? pending : length);
+    }
+    while (got > 0 && count < length && (count == 0 || line[count - 1] != '\n')) {
+        got = BIO_read(bio, line + count, 1);
+        if (got > 0)
+            count++;
+    }
+    return count > 0 ? count : got;
 }
 
 m2_bytes m2_bio_gets(BIO *bio, int length)
 {
-    /* BIO_gets puts a NUL behind the line, so it is given one byte more. */
-    return take(bio, length < 0x7fffffff ? length + 1 : length, gets_line);
+    return take(bio, length, read_line);
 }
 
 m2_number m2_bio_write(BIO *bio, m2_buffer data)
@@ -88,19 +121,19 @@ m2_number m2_bio_seek(BIO *bio, long offset)
     return BIO_seek(bio, offset);
 }
 
-int m2_bio_eof(BIO *bio)
+int m2_bio_eof(const BIO *bio)
 {
-    return BIO_eof(bio);
+    return BIO_eof((BIO *)bio);
 }
 
-m2_number m2_bio_ctrl_pending(BIO *bio)
+m2_number m2_bio_ctrl_pending(const BIO *bio)
 {
-    return (m2_number)BIO_ctrl_pending(bio);
+    return (m2_number)BIO_ctrl_pending((BIO *)bio);
 }
 
-m2_number m2_bio_ctrl_wpending(BIO *bio)
+m2_number m2_bio_ctrl_wpending(const BIO *bio)
 {
-    return (m2_number)BIO_ctrl_wpending(bio);
+    return (m2_number)BIO_ctrl_wpending((BIO *)bio);
 }
 
 m2_status m2_bio_set_mem_eof_return(BIO *bio, int value)
@@ -108,27 +141,27 @@ m2_status m2_bio_set_mem_eof_return(BIO *bio, int value)
     return (m2_status)BIO_set_mem_eof_return(bio, value);
 }
 
-m2_number m2_bio_get_fd(BIO *bio)
+m2_number m2_bio_get_fd(const BIO *bio)
 {
-    return BIO_get_fd(bio, NULL);
+    return BIO_get_fd((BIO *)bio, NULL);
 }
 
-int m2_bio_may_block(BIO *bio)
+int m2_bio_may_block(const BIO *bio)
 {
-    return BIO_find_type(bio, BIO_TYPE_DESCRIPTOR) != NULL;
+    return BIO_find_type((BIO *)bio, BIO_TYPE_DESCRIPTOR) != NULL;
 }
 
-int m2_bio_should_retry(BIO *bio)
+int m2_bio_should_retry(const BIO *bio)
 {
     return BIO_should_retry(bio) != 0;
 }
 
-int m2_bio_should_read(BIO *bio)
+int m2_bio_should_read(const BIO *bio)
 {
     return BIO_should_read(bio) != 0;
 }
 
-int m2_bio_should_write(BIO *bio)
+int m2_bio_should_write(const BIO *bio)
 {
     return BIO_should_write(bio) != 0;
 }
