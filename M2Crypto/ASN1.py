@@ -6,7 +6,6 @@ Each class holds a handle and turns it into a Python value; the times can also b
 
 from __future__ import annotations
 
-import calendar
 import datetime
 import time as _time
 from typing import TYPE_CHECKING, Callable
@@ -37,12 +36,16 @@ MBSTRING_BMP = m2.MBSTRING_BMP
 MBSTRING_UTF8 = m2.MBSTRING_UTF8
 
 UTC = datetime.timezone.utc
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ASN1_Integer:
     """An INTEGER of any size. `_pyfree` is for compatibility: the handle frees itself."""
 
-    def __init__(self, asn1int: _m2crypto.ASN1_INTEGER, _pyfree: int = 0) -> None:
+    def __init__(self, asn1int: _m2crypto.ASN1_INTEGER | int, _pyfree: int = 0) -> None:
+        """Wrap a handle, or make an INTEGER of an int."""
+        if isinstance(asn1int, int):
+            asn1int = m2.asn1_integer_from_hex(f"{asn1int:x}")
         self.asn1int = asn1int
 
     def __int__(self) -> int:
@@ -61,7 +64,14 @@ class ASN1_Integer:
 class ASN1_String:
     """A string of any ASN.1 type; `bytes` gives its content octets as they are encoded."""
 
-    def __init__(self, asn1str: _m2crypto.ASN1_STRING, _pyfree: int = 0) -> None:
+    def __init__(self, asn1str: _m2crypto.ASN1_STRING | str | bytes, _pyfree: int = 0) -> None:
+        """Wrap a handle, or make a UTF8String of a str or an OCTET STRING of bytes."""
+        if isinstance(asn1str, str):
+            asn1str = m2.asn1_string_from_utf8(asn1str.encode())
+        elif isinstance(asn1str, bytes):
+            octets = asn1str
+            asn1str = m2.asn1_string_new()
+            m2.asn1_string_set(asn1str, octets)
         self.asn1str = asn1str
 
     def _ptr(self) -> _m2crypto.ASN1_STRING:
@@ -71,12 +81,19 @@ class ASN1_String:
         return m2.asn1_string_data(self.asn1str)
 
     def __str__(self) -> str:
-        """The characters, whatever their encoding (ASN1_STRING_to_UTF8).
+        """Return the characters, whatever their encoding (ASN1_STRING_to_UTF8).
 
         Raises:
-            X509Error: it is no string of characters, such as an OCTET STRING.
+            X509Error: this is not a character string, such as an OCTET STRING, or holds what is
+                not a character, such as a surrogate.
         """
-        return m2.asn1_string_to_utf8(self.asn1str).decode()
+        try:
+            return m2.asn1_string_to_utf8(self.asn1str).decode()
+        except UnicodeDecodeError as error:
+            # OpenSSL 1.1.1 does not check it.
+            from M2Crypto.X509 import X509Error
+
+            raise X509Error(f"the ASN.1 string is not Unicode: {error.reason}") from None
 
     def as_text(self, flags: int = 0) -> str:
         """The characters as ASN1_STRING_print_ex writes them, with its `m2.ASN1_STRFLGS_` flags."""
@@ -174,24 +191,33 @@ class ASN1_TIME:
         Raises:
             X509Error: that is not in the years 0 to 9999.
         """
-        m2.asn1_time_set(self.asn1_time, time)
+        # What does not fit into a long long is refused by the same check.
+        m2.asn1_time_set(self.asn1_time, max(-(2**62), min(time, 2**62)))
         return self._changed()
 
     def get_datetime(self) -> datetime.datetime:
-        """The time, aware, in UTC.
+        """Return the time, aware, in UTC.
 
         Raises:
-            X509Error: it is empty or malformed.
+            X509Error: the time is empty, malformed or in the year 0.
         """
         digits = m2.asn1_time_digits(self.asn1_time).decode()
         fields = [int(digits[:4]), *(int(digits[i : i + 2]) for i in range(4, 14, 2))]
         return datetime.datetime(*fields, tzinfo=UTC)  # type: ignore[arg-type, misc]
 
     def set_datetime(self, date: datetime.datetime) -> int:
-        """Set it to a `datetime`, cut to whole seconds; a naive one is in local time."""
+        """Set it to a `datetime`, cut to whole seconds; a naive one is in local time.
+
+        Raises:
+            X509Error: the time is not in the years 0 to 9999.
+            ValueError: the local time zone is not known for a naive `date`.
+        """
         if date.tzinfo is None:
-            date = date.astimezone(UTC)
-        return self.set_time(calendar.timegm(date.utctimetuple()))
+            try:
+                date = date.astimezone(UTC)
+            except (OverflowError, OSError) as error:
+                raise ValueError(f"{date} is not a local time: {error}") from None
+        return self.set_time((date - _EPOCH) // datetime.timedelta(seconds=1))
 
 
 class ASN1_UTCTIME(ASN1_TIME):

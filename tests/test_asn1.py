@@ -8,7 +8,7 @@ import time
 import pytest
 
 from M2Crypto import ASN1, m2
-from M2Crypto.X509 import X509Error
+from M2Crypto.X509 import X509_Name_Entry, X509Error
 
 UTC_TIME = m2.V_ASN1_UTCTIME
 GENERALIZED_TIME = m2.V_ASN1_GENERALIZEDTIME
@@ -17,6 +17,32 @@ GENERALIZED_TIME = m2.V_ASN1_GENERALIZEDTIME
 @pytest.mark.parametrize("number", [0, 1, 127, 128, 255, -1, -129, 2**64, 2**2000 - 1, -(2**200)])
 def test_integers_of_any_size_and_sign_survive(number):
     assert int(ASN1.ASN1_Integer(m2.asn1_integer_from_hex(f"{number:x}"))) == number
+
+
+@pytest.mark.parametrize("number", [0, 42, -42, True, 2**2000])
+def test_an_integer_is_made_of_an_int(number):
+    assert int(ASN1.ASN1_Integer(number)) == number
+
+
+@pytest.mark.parametrize("text", ["x", "", "a\0b", "\u010c\U0001f600"])
+def test_a_string_is_made_of_text(text):
+    string = ASN1.ASN1_String(text)
+    assert str(string) == text
+    assert bytes(string) == text.encode()
+    assert m2.asn1_string_type(string._ptr()) == m2.V_ASN1_UTF8STRING
+
+
+def test_a_string_is_made_of_octets():
+    string = ASN1.ASN1_String(b"\0\xff")
+    assert bytes(string) == b"\0\xff"
+    assert m2.asn1_string_type(string._ptr()) == m2.V_ASN1_OCTET_STRING
+    assert ASN1.ASN1_String("").as_text() == ""
+
+
+@pytest.mark.parametrize("wrong", [None, 1.5, [], "42"])
+def test_what_is_no_integer_is_refused(wrong):
+    with pytest.raises(TypeError):
+        int(ASN1.ASN1_Integer(wrong))
 
 
 def test_equal_integers_are_equal():
@@ -41,6 +67,28 @@ def test_a_string_keeps_its_octets_whatever_they_are():
     string = ASN1.ASN1_String(handle)
     assert bytes(string) == b"a\0b\xff"
     assert string.as_text(m2.ASN1_STRFLGS_ESC_CTRL | m2.ASN1_STRFLGS_ESC_MSB) == r"a\00b\FF"
+
+
+@pytest.mark.parametrize(
+    ("kind", "octets"),
+    [
+        (m2.V_ASN1_BMPSTRING, b"\xd8\x00"),
+        (m2.V_ASN1_UNIVERSALSTRING, b"\x00\x00\xd8\x00"),
+        (m2.V_ASN1_UNIVERSALSTRING, b"\x00\x11\x00\x00"),
+        (m2.V_ASN1_UTF8STRING, b"\xed\xa0\x80"),
+    ],
+)
+def test_what_is_no_character_is_refused(kind, octets):
+    # RFC 3629, section 3: neither surrogates nor numbers above 10FFFF.
+    entry = X509_Name_Entry(m2.x509_name_entry_new())
+    try:
+        entry.set_data(octets, kind)
+    except X509Error:
+        # OpenSSL 3 refuses it earlier.
+        assert m2.err_peek_error() == 0
+        return
+    with pytest.raises(X509Error, match="not Unicode"):
+        str(entry.get_data())
 
 
 def test_octets_are_not_taken_for_characters():
@@ -122,6 +170,38 @@ def test_what_is_no_time_is_refused_and_changes_nothing(text):
 def test_a_time_beyond_the_year_9999_is_refused():
     with pytest.raises(X509Error, match="between the years 0 and 9999"):
         ASN1.ASN1_TIME().set_time(253402300800)
+
+
+@pytest.mark.parametrize("seconds", [-(2**70), -(2**63), -62167219201, 2**63, 2**70])
+def test_a_time_of_any_size_that_does_not_fit_is_refused(seconds):
+    when = ASN1.ASN1_TIME()
+    when.set_time(1)
+    with pytest.raises(X509Error, match="between the years 0 and 9999"):
+        when.set_time(seconds)
+    assert when.get_datetime().second == 1
+
+
+def test_the_first_and_last_datetime_are_set_or_refused():
+    ahead, behind = (datetime.timezone(datetime.timedelta(hours=hours)) for hours in (1, -1))
+    when = ASN1.ASN1_TIME()
+    when.set_datetime(datetime.datetime.max.replace(tzinfo=ASN1.UTC))
+    assert when.get_datetime().year == 9999
+    when.set_datetime(datetime.datetime.min.replace(tzinfo=ASN1.UTC))
+    assert when.get_datetime().year == 1
+    # An hour before the year 1 is in the year 0.
+    when.set_datetime(datetime.datetime.min.replace(tzinfo=ahead))
+    for _ in range(2):
+        with pytest.raises(X509Error, match="year 0"):
+            when.get_datetime()
+        when.set_string("00001231235959Z")
+    with pytest.raises(X509Error, match="between the years 0 and 9999"):
+        when.set_datetime(datetime.datetime.max.replace(tzinfo=behind))
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the time zone cannot be set here")
+def test_a_local_time_before_the_year_1_is_a_value_error(prague):
+    with pytest.raises(ValueError, match="year|time"):
+        ASN1.ASN1_TIME().set_datetime(datetime.datetime.min)
 
 
 def test_a_time_that_was_never_set_is_no_time():

@@ -40,6 +40,20 @@ ASN1_INTEGER *m2_asn1_integer_from_hex(const char *digits)
     return number;
 }
 
+ASN1_STRING *m2_asn1_string_from_utf8(m2_buffer text)
+{
+    ASN1_STRING *string = NULL;
+
+    if (!m2_fits_int(text.length))
+        return NULL;
+    string = ASN1_STRING_type_new(V_ASN1_UTF8STRING);
+    if (string != NULL && ASN1_STRING_set(string, text.data, (int)text.length) != 1) {
+        ASN1_STRING_free(string);
+        string = NULL;
+    }
+    return string;
+}
+
 m2_status m2_asn1_string_set(ASN1_STRING *string, m2_buffer content)
 {
     if (!m2_fits_int(content.length))
@@ -99,6 +113,10 @@ m2_bytes m2_asn1_time_digits(const ASN1_TIME *time)
     /* An empty time is "now" to ASN1_TIME_to_tm. */
     if (ASN1_STRING_length(time) == 0 || ASN1_TIME_to_tm(time, &parts) != 1) {
         m2_error("the time is empty or malformed");
+        return text;
+    }
+    if (parts.tm_year + 1900 < 1) {
+        m2_error("the time is in the year 0, which Python has no datetime for");
         return text;
     }
     text = m2_bytes_new(64);

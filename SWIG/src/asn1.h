@@ -6,6 +6,8 @@
 m2_bytes m2_asn1_integer_to_hex(const ASN1_INTEGER *number);
 ASN1_INTEGER *m2_asn1_integer_from_hex(const char *digits);
 
+/* A UTF8String. */
+ASN1_STRING *m2_asn1_string_from_utf8(m2_buffer text);
 m2_status m2_asn1_string_set(ASN1_STRING *string, m2_buffer content);
 /* The content octets as they are, and as UTF-8 from whatever the string's type says they are. */
 m2_bytes m2_asn1_string_data(const ASN1_STRING *string);
@@ -17,7 +19,7 @@ m2_status m2_asn1_time_set(ASN1_TIME *time, long long seconds);
 m2_status m2_asn1_time_set_string(ASN1_TIME *time, const char *text);
 /* V_ASN1_UTCTIME or V_ASN1_GENERALIZEDTIME. */
 int m2_asn1_time_type(const ASN1_TIME *time);
-/* "YYYYMMDDHHMMSS" in UTC, of either type. */
+/* "YYYYMMDDHHMMSS" in UTC, of either type, from the year 1 on. */
 m2_bytes m2_asn1_time_digits(const ASN1_TIME *time);
 
 ASN1_OBJECT *m2_obj_nid2obj(int nid);
