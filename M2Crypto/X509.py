@@ -15,6 +15,7 @@ uses it.
 from __future__ import annotations
 
 import ipaddress
+import re
 import threading
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, Generic, Protocol, TypeVar
 
@@ -181,7 +182,7 @@ class X509_Extension:
         """Its value as text for people (X509V3_EXT_print); what OpenSSL cannot read is dumped.
 
         A hostile value can look like another one in this text: decide nothing by it. For
-        alternative names there is `X509.get_subject_alt_names`.
+        alternative names use `X509.get_subject_alt_names`.
         """
         return _text(m2.x509_ext_print, self.x509_ext, flag, indent)
 
@@ -198,26 +199,39 @@ class AuthorityKeyIdentifier:
         return X509_Extension(handle, _pyfree)
 
 
+# "keyid:" followed by octets, which OpenSSL refuses or, before 3.2, ignores.
+_KEY_IDENTIFIER = re.compile(
+    r"(?P<critical>critical,\s*)?keyid:(?P<octets>[0-9A-Fa-f]{2}(?::?[0-9A-Fa-f]{2})*)"
+)
+
+
 def new_extension(
     name: str, value: str, critical: int = 0, _pyfree: int = 1, pkey: EVP.PKey | None = None
 ) -> X509_Extension:
     """Make an extension from OpenSSL's text form (x509v3_config(5)).
 
-    There is no configuration file behind the value, so one that names a section ("@section") is
-    refused. A value made of somebody else's text can say more than it should: "DNS:" and a name
-    with a comma are two names.
+    The configuration behind the value is empty, so one that names a section ("@section") is
+    refused. A value built from untrusted text can hold more than intended: "DNS:" and a name with
+    a comma are two names.
 
     Args:
         name: the short name, such as "basicConstraints", or an OID's digits.
-        value: such as "CA:TRUE".
-        critical: whether who does not know it must refuse the certificate.
-        pkey: the key that "hash" (subjectKeyIdentifier) and "keyid" (authorityKeyIdentifier) mean.
+        value: such as "CA:TRUE". An authorityKeyIdentifier may also be "keyid:" and the octets of
+            the key identifier in hexadecimal.
+        critical: whether the extension is critical (RFC 5280, section 4.2).
+        pkey: the key of the subject and the issuer, which "hash" (subjectKeyIdentifier) and "keyid"
+            (authorityKeyIdentifier) refer to.
 
     Raises:
         X509Error: OpenSSL does not know the name or cannot read the value.
     """
     if "\0" in name or "\0" in value:
         raise X509Error("the name or value of an extension has a NUL in it")
+    identifier = _KEY_IDENTIFIER.fullmatch(value) if name == "authorityKeyIdentifier" else None
+    if identifier is not None:
+        octets = bytes.fromhex(identifier["octets"].replace(":", ""))
+        marked = identifier["critical"] is not None
+        return AuthorityKeyIdentifier(octets).as_extension(int(bool(critical) or marked), _pyfree)
     key = None if pkey is None else pkey._ptr()
     return X509_Extension(m2.x509_new_extension(name, value, critical, key), _pyfree)
 
@@ -271,7 +285,12 @@ class X509_Name_Entry:
         return self._changed()
 
     def set_data(self, data: str | bytes, type: int = ASN1.MBSTRING_ASC) -> int:
-        """Set the value; bytes are encoded as `type` says, text may have any characters."""
+        """Set the value; bytes are encoded as `type` says, text may have any characters.
+
+        Raises:
+            X509Error: the value is not one of the type, or the type is not a character string type;
+                the entry is unchanged.
+        """
         m2.x509_name_entry_set_data(self.x509_name_entry, *_typed(data, type))
         return self._changed()
 
@@ -342,7 +361,7 @@ class X509_Name:
 
     def __str__(self) -> str:
         """Such as "/C=US/CN=example.org" (X509_NAME_oneline)."""
-        return m2.x509_name_oneline(self.x509_name).decode()
+        return m2.x509_name_oneline(self.x509_name)
 
     def __repr__(self) -> str:
         return f"<X509_Name {self}>"
@@ -432,7 +451,11 @@ class X509_Name:
         return m2.x509_name_get_der(self.x509_name)
 
     def as_hash(self) -> int:
-        """The number that a file in a folder of CAs is called after (X509_NAME_hash)."""
+        """Return the hash by which a directory of CAs is indexed (X509_NAME_hash).
+
+        Raises:
+            X509Error: this OpenSSL has no SHA-1, as under FIPS.
+        """
         return m2.x509_name_hash(self.x509_name)
 
 
@@ -507,7 +530,11 @@ class X509:
         return m2.x509_set_version(self.x509, version)
 
     def get_version(self) -> int:
-        """The version, counted from 0: 2 is a v3 certificate."""
+        """Return the version, counted from 0: 2 is a v3 certificate.
+
+        Raises:
+            X509Error: the encoded version is negative or does not fit into a C long.
+        """
         return m2.x509_get_version(self.x509)
 
     def set_not_before(self, asn1_time: ASN1.ASN1_TIME) -> int:
@@ -600,18 +627,14 @@ class X509:
                 return extension
         raise LookupError(f"the certificate has no extension {name}")
 
-    def get_subject_alt_names(self) -> list[tuple[str, str]]:
-        r"""The names in the subjectAltName: pairs of kind and value, in its order.
-
-        The kinds are those of `ssl.SSLSocket.getpeercert`: "DNS", "IP Address", "URI", "email",
-        "DirName" (as RFC 2253 text), "Registered ID" (digits), "othername", and "X400Name" and
-        "EdiPartyName"; the values of the last three are the whole name's DER, in hexadecimal. Each
-        pair is one name of the certificate whatever is in it: commas and NULs do not part it, and
-        an octet that is not ASCII is shown as "\xNN". An address of no known size is "<invalid>".
-        RFC 5280, 4.2.1.6.
+    def get_subject_alt_names(self) -> list[tuple[int, bytes]]:
+        """Return the names in the subjectAltName, in its order (RFC 5280, section 4.2.1.6).
 
         Returns:
-            The pairs; none when the certificate has no subjectAltName.
+            Pairs of kind, such as `m2.GEN_DNS`, and value; none if the certificate has no
+            subjectAltName. DNS names, URIs and mail addresses are as they are encoded, IP addresses
+            are octets, directory names are RFC 2253 text, registered IDs are digits, other kinds
+            are the whole name's DER.
 
         Raises:
             X509Error: the subjectAltName is malformed, or there is more than one.
@@ -619,10 +642,30 @@ class X509:
         names = m2.x509_get_subject_alt_names(self.x509)
         if names is None:
             return []
+        return [
+            (m2.general_names_type(names, index), m2.general_names_value(names, index))
+            for index in range(m2.general_names_num(names))
+        ]
+
+    def get_subject_alt_names_as_text(self) -> list[tuple[str, str]]:
+        r"""Return the names in the subjectAltName as text, in its order.
+
+        Each pair is one name of the certificate: commas and NULs do not split it.
+
+        Returns:
+            Pairs of kind and value; none if the certificate has no subjectAltName. The kinds are
+            those of `ssl.SSLSocket.getpeercert`: "DNS", "IP Address", "URI", "email", "DirName" (as
+            RFC 2253 text), "Registered ID" (digits), "othername", "X400Name" and "EdiPartyName";
+            the values of the last three are the whole name's DER in hexadecimal. An octet that is
+            not ASCII is written as "\xNN", an address of no known size as "<invalid>".
+
+        Raises:
+            X509Error: the subjectAltName is malformed, or there is more than one.
+        """
         pairs = []
-        for index in range(m2.general_names_num(names)):
-            kind = _GENERAL_NAME_KINDS[m2.general_names_type(names, index)]
-            pairs.append((kind, _general_name(kind, m2.general_names_value(names, index))))
+        for number, value in self.get_subject_alt_names():
+            kind = _GENERAL_NAME_KINDS[number]
+            pairs.append((kind, _general_name(kind, value)))
         return pairs
 
     def sign(self, pkey: EVP.PKey, md: str | None) -> int:
@@ -657,10 +700,10 @@ class X509:
         return m2.x509_check_ca(self.x509)
 
     def check_purpose(self, id: int, ca: int) -> int:
-        """May it be used for `m2.X509_PURPOSE_...`, as a CA when `ca` is 1? (X509_check_purpose).
+        """Return whether it may be used for `m2.X509_PURPOSE_...`, as a CA if `ca` is 1.
 
         Raises:
-            X509Error: there is no such purpose.
+            X509Error: there is no such purpose, or an extension is malformed (X509_check_purpose).
         """
         return m2.x509_check_purpose(self.x509, id, ca)
 
@@ -1013,11 +1056,19 @@ class Request:
             return m2.x509_req_sign(self.req, pkey._ptr(), _digest(md))
 
     def get_version(self) -> int:
-        """The version, counted from 0; there is only that."""
+        """Return the version, counted from 0, the only one (RFC 2986, section 4.1).
+
+        Raises:
+            X509Error: the encoded version is negative or does not fit into a C long.
+        """
         return m2.x509_req_get_version(self.req)
 
     def set_version(self, ver: int) -> int:
-        """Set the version, counted from 0."""
+        """Set the version, counted from 0, the only one (RFC 2986, section 4.1).
+
+        Returns:
+            1; 0 for another version, which leaves the request unchanged.
+        """
         return m2.x509_req_set_version(self.req, ver)
 
 

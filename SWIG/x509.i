@@ -1,5 +1,7 @@
 /* X.509: certificates, names, extensions, requests, revocation lists, stores and verification. */
 %{
+#include <string.h>
+
 #include "x509_name.h"
 #include "x509_ext.h"
 #include "x509.h"
@@ -30,6 +32,16 @@
 %thread_io(X509_CRL_print)
 %thread_io(m2_x509_crl_read_pem)
 
+%typemap(out, noblock=1) char *m2_x509_name_oneline {
+    if ($1 == NULL) {
+        m2_raise("$symname");
+        SWIG_fail;
+    }
+    ERR_clear_error();
+    $result = PyUnicode_DecodeUTF8($1, (Py_ssize_t)strlen($1), "backslashreplace");
+    OPENSSL_free($1);
+}
+
 /* Names. */
 X509_NAME *X509_NAME_new(void);
 X509_NAME *X509_NAME_dup(X509_NAME *name);
@@ -38,7 +50,6 @@ int X509_NAME_entry_count(const X509_NAME *name);
 m2_number X509_NAME_print_ex(BIO *bio, const X509_NAME *name, int indent, unsigned long flags);
 X509_NAME_ENTRY *X509_NAME_ENTRY_new(void);
 void X509_NAME_ENTRY_free(X509_NAME_ENTRY *RELEASE);
-m2_status X509_NAME_ENTRY_set_object(X509_NAME_ENTRY *entry, const ASN1_OBJECT *object);
 %include "src/x509_name.h"
 
 /* Extensions. */
@@ -62,7 +73,6 @@ void X509_free(X509 *RELEASE);
 m2_status X509_print(BIO *bio, X509 *certificate);
 %rename(x509_write_pem) PEM_write_bio_X509;
 m2_status PEM_write_bio_X509(BIO *bio, X509 *certificate);
-long X509_get_version(const X509 *certificate);
 m2_status X509_set_version(X509 *certificate, long version);
 %rename(x509_set_serial_number) X509_set_serialNumber;
 m2_status X509_set_serialNumber(X509 *certificate, ASN1_INTEGER *serial);
@@ -79,7 +89,6 @@ m2_status X509_add_ext(X509 *certificate, X509_EXTENSION *extension, int index);
 m2_status X509_sign(X509 *certificate, EVP_PKEY *key, const EVP_MD *OPTIONAL);
 m2_verdict X509_verify(X509 *certificate, EVP_PKEY *key);
 m2_verdict X509_check_ca(X509 *certificate);
-m2_verdict X509_check_purpose(X509 *certificate, int purpose, int ca);
 %none_for_null(GENERAL_NAMES, m2_x509_get_subject_alt_names)
 
 /* Requests. */
@@ -90,8 +99,6 @@ void X509_REQ_free(X509_REQ *RELEASE);
 m2_status X509_REQ_print(BIO *bio, X509_REQ *request);
 %rename(x509_req_write_pem) PEM_write_bio_X509_REQ;
 m2_status PEM_write_bio_X509_REQ(BIO *bio, X509_REQ *request);
-long X509_REQ_get_version(const X509_REQ *request);
-m2_status X509_REQ_set_version(X509_REQ *request, long version);
 m2_status X509_REQ_set_subject_name(X509_REQ *request, X509_NAME *name);
 EVP_PKEY *X509_REQ_get_pubkey(X509_REQ *request);
 m2_status X509_REQ_set_pubkey(X509_REQ *request, EVP_PKEY *key);

@@ -6,6 +6,7 @@ What is read is compared with what the openssl program said of the same files (d
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime
 import gc
 import ssl
@@ -286,6 +287,126 @@ def test_an_entry_of_its_own_is_made_and_changed():
     assert bytes(entry.get_data()) == b"else"
 
 
+# Types of ASN1_STRING that no attribute of a name has (RFC 5280, section 4.1.2.4).
+NO_STRING_TYPES = [
+    "BOOLEAN",
+    "INTEGER",
+    "BIT_STRING",
+    "OCTET_STRING",
+    "NULL",
+    "OBJECT",
+    "ENUMERATED",
+    "SEQUENCE",
+    "SET",
+    "UTCTIME",
+    "GENERALIZEDTIME",
+    "OTHER",
+]
+BAD_VALUES = [
+    *((getattr(m2, f"V_ASN1_{kind}"), b"x" * 40) for kind in NO_STRING_TYPES),
+    (m2.V_ASN1_OBJECT, b""),
+    (m2.V_ASN1_UTF8STRING, b"\xff"),
+    (m2.V_ASN1_BMPSTRING, b"odd"),
+    (m2.V_ASN1_UNIVERSALSTRING, b"12345"),
+    (ASN1.MBSTRING_BMP, b"odd"),
+    (ASN1.MBSTRING_UTF8, b"\xff"),
+    (ASN1.MBSTRING_FLAG | 7, b"x"),
+    (m2.V_ASN1_UNDEF, b"\xff"),
+    (31, b"x"),
+    (-1000, b"x"),
+    (2**31 - 1, b"x"),
+]
+
+
+def unchanged(name):
+    """Return what must be the same before and after a failed change."""
+    return name.as_der(), name.as_hash(), [bytes(entry.get_data()) for entry in name]
+
+
+@pytest.mark.parametrize(("kind", "value"), BAD_VALUES)
+def test_a_value_that_a_name_cannot_hold_is_refused_and_changes_nothing(kind, value):
+    name = X509.X509_Name()
+    name.CN = "before"
+    name.OU = "e\u0301"
+    before = unchanged(name)
+    entry = name[1]
+    # The entry is a UTF8String, which V_ASN1_UNDEF keeps.
+    with pytest.raises(X509Error):
+        entry.set_data(value, kind)
+    with pytest.raises(X509Error):
+        name.add_entry_by_txt("CN", kind, value)
+    with pytest.raises(X509Error):
+        m2.x509_name_add_entry_by_nid(name._ptr(), m2.NID_commonName, kind, value, -1, 0)
+    with pytest.raises(X509Error):
+        entry.create_by_txt("CN", kind, value)
+    assert m2.err_peek_error() == 0
+    assert unchanged(name) == before
+    assert str(entry.get_data()) == "e\u0301"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "text"),
+    [
+        (m2.V_ASN1_PRINTABLESTRING, b"abc", "abc"),
+        (m2.V_ASN1_NUMERICSTRING, b"123", "123"),
+        (m2.V_ASN1_T61STRING, b"\xe9", "\xe9"),
+        (m2.V_ASN1_IA5STRING, b"a@b", "a@b"),
+        (m2.V_ASN1_UTF8STRING, b"\xc3\xa9", "\xe9"),
+        (m2.V_ASN1_BMPSTRING, b"\x01\x0c", "\u010c"),
+        (m2.V_ASN1_UNIVERSALSTRING, b"\0\0\x01\x0c", "\u010c"),
+        (m2.V_ASN1_APP_CHOOSE, b"abc", "abc"),
+        (m2.V_ASN1_UTF8STRING, b"", ""),
+    ],
+)
+def test_each_string_type_of_a_name_is_kept(kind, value, text):
+    name = X509.X509_Name()
+    name.add_entry_by_txt("CN", kind, value)
+    name[0].set_data(value, kind)
+    assert str(name[0].get_data()) == text
+    again = X509.X509()
+    again.set_subject_name(name)
+    assert again.get_subject().as_hash() == name.as_hash() != 0
+
+
+def test_an_attribute_without_an_object_identifier_is_refused():
+    undefined = m2.obj_nid2obj(m2.NID_undef)
+    name = X509.X509_Name()
+    name.CN = "before"
+    before = unchanged(name)
+    with pytest.raises(X509Error, match="object identifier of the attribute is empty"):
+        name[0].set_object(ASN1.ASN1_Object(undefined))
+    with pytest.raises(X509Error):
+        m2.x509_name_add_entry_by_nid(name._ptr(), 0, ASN1.MBSTRING_ASC, b"x", -1, 0)
+    fresh = m2.x509_name_entry_new()
+    m2.x509_name_entry_set_data(fresh, m2.V_ASN1_UTF8STRING, b"x")
+    with pytest.raises(X509Error, match="object identifier of the attribute is empty"):
+        m2.x509_name_set_entry(name._ptr(), 0, fresh)
+    assert unchanged(name) == before
+
+
+def test_an_entry_that_was_never_filled_in_does_not_take_the_place_of_another():
+    name = X509.X509_Name()
+    name.CN = "before"
+    before = unchanged(name)
+    entry = m2.x509_name_entry_new()
+    m2.x509_name_entry_set_object(entry, m2.obj_nid2obj(m2.NID_commonName))
+    with pytest.raises(X509Error, match="not a string type"):
+        m2.x509_name_set_entry(name._ptr(), 0, entry)
+    assert unchanged(name) == before
+
+
+def test_the_hash_of_an_empty_name_is_a_number():
+    # SHA-1 of nothing, its first four octets, the lowest first (X509_NAME_hash).
+    assert X509.X509_Name().as_hash() == int.from_bytes(bytes.fromhex("da39a3ee"), "little")
+    assert m2.err_peek_error() == 0
+
+
+def test_the_low_level_text_of_a_name_is_str():
+    name = X509.X509_Name()
+    name.add_entry_by_txt("CN", m2.V_ASN1_T61STRING, b"\xff\n")
+    assert m2.x509_name_oneline(name._ptr()) == str(name) == r"/CN=\xFF\x0A"
+
+
 # ---- extensions ----------------------------------------------------------------------------------
 
 
@@ -322,14 +443,26 @@ def test_the_value_is_indented_when_asked(leaf):
         ("nsComment", "a comment", "a comment"),
         ("subjectAltName", "DNS:a.example,IP:192.0.2.1", "DNS:a.example, IP Address:192.0.2.1"),
         ("subjectKeyIdentifier", "0102AB", "01:02:AB"),
+        (
+            "proxyCertInfo",
+            "language:id-ppl-anyLanguage,policy:text:AB",
+            "Path Length Constraint: infinite\nPolicy Language: Any language\nPolicy Text: AB",
+        ),
+        (
+            "proxyCertInfo",
+            "critical,language:Inherit all",
+            "Path Length Constraint: infinite\nPolicy Language: Inherit all",
+        ),
+        ("certificatePolicies", "1.2.3.4", "Policy: 1.2.3.4"),
+        ("certificatePolicies", "1.2.3.4, 1.2.5", "Policy: 1.2.3.4\nPolicy: 1.2.5"),
     ],
 )
 @pytest.mark.parametrize("critical", [0, 1])
 def test_extensions_are_made_from_text(name, value, text, critical):
     extension = X509.new_extension(name, value, critical)
     assert extension.get_name() == name
-    assert extension.get_value() == text
-    assert extension.get_critical() == critical
+    assert extension.get_value().strip() == text
+    assert extension.get_critical() == int(critical or value.startswith("critical,"))
 
 
 def test_an_extension_can_be_made_critical_afterwards():
@@ -349,7 +482,17 @@ def test_an_extension_can_be_made_critical_afterwards():
         ("subjectKeyIdentifier", "hash"),
         ("authorityKeyIdentifier", "keyid:always"),
         ("subjectAltName", "email:copy"),
-        # There is no configuration file whose sections a value could name.
+        ("authorityKeyIdentifier", "keyid:0102,issuer"),
+        ("authorityKeyIdentifier", "keyid:012"),
+        ("proxyCertInfo", "pathlen:3"),
+        ("proxyCertInfo", "policy:file:/nonexistent"),
+        # The configuration has no section that a value could name.
+        ("proxyCertInfo", "@section"),
+        ("proxyCertInfo", "language:@section"),
+        ("nameConstraints", "permitted;dirName:section"),
+        ("issuingDistributionPoint", "@section"),
+        ("issuingDistributionPoint", "relativename:section"),
+        ("subjectAltName", "@"),
         ("subjectAltName", "@section"),
         ("subjectAltName", "dirName:section"),
         ("certificatePolicies", "@section"),
@@ -360,6 +503,58 @@ def test_an_extension_can_be_made_critical_afterwards():
 def test_an_extension_that_cannot_be_made_is_refused(name, value):
     with pytest.raises(X509Error):
         X509.new_extension(name, value)
+    assert m2.err_peek_error() == 0
+
+
+@pytest.mark.parametrize("critical", ["", "critical,"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("sbgp-ipAddrBlock", "IPv4-SAFI"),
+        ("sbgp-ipAddrBlock", "IPv4:192.0.2.0/24,IPv4-SAFI"),
+        ("sbgp-autonomousSysNum", "AS"),
+        ("sbgp-autonomousSysNum", "RDI"),
+        ("issuingDistributionPoint", "fullname"),
+        ("issuingDistributionPoint", "onlysomereasons"),
+    ],
+)
+def test_an_item_without_a_value_is_refused(critical, name, value):
+    with pytest.raises(X509Error, match="has no value of its own"):
+        X509.new_extension(name, critical + value)
+    assert m2.err_peek_error() == 0
+
+
+def test_an_issuing_distribution_point_is_made():
+    value = "critical,onlyuser:TRUE,indirectCRL:TRUE"
+    extension = X509.new_extension("issuingDistributionPoint", value)
+    assert extension.get_critical() == 1
+    assert "Only User Certificates" in extension.get_value()
+
+
+def test_a_key_that_cannot_be_the_subjects_is_refused():
+    with pytest.raises(X509Error):
+        X509.new_extension("subjectKeyIdentifier", "hash", pkey=EVP.PKey())
+    assert m2.err_peek_error() == 0
+
+
+@pytest.mark.parametrize("octets", ["0102AB", "01:02:ab"])
+@pytest.mark.parametrize(("mark", "critical"), [("", 0), ("", 1), ("critical, ", 0)])
+def test_an_authority_key_identifier_is_made_of_hexadecimal_octets(octets, mark, critical):
+    extension = X509.new_extension("authorityKeyIdentifier", f"{mark}keyid:{octets}", critical)
+    assert "01:02:AB" in extension.get_value()
+    assert extension.get_critical() == int(critical or bool(mark))
+
+
+@pytest.mark.parametrize("value", ["keyid", "keyid:always", "keyid,issuer"])
+def test_the_authority_key_identifier_of_a_key_is_the_subjects_of_its_issuer(value, leaf, key):
+    expected = leaf.get_ext("subjectKeyIdentifier").get_value()
+    made = X509.new_extension("authorityKeyIdentifier", value, pkey=key).get_value()
+    assert made.strip().replace("keyid:", "") == expected
+
+
+def test_an_extension_that_openssl_cannot_print_is_dumped():
+    # An IA5String without characters.
+    assert X509.new_extension("nsBaseUrl", "").get_value().startswith("0000 - 16 00 ")
     assert m2.err_peek_error() == 0
 
 
@@ -400,9 +595,26 @@ def test_a_stack_of_extensions_keeps_copies():
 # ---- alternative names ---------------------------------------------------------------------------
 
 
-def test_alternative_names_are_pairs_of_kind_and_value(leaf):
-    other = "a00e06032a0304a0070c056f74686572"
+OTHER_NAME = "a00e06032a0304a0070c056f74686572"
+
+
+def test_alternative_names_are_pairs_of_kind_and_octets(leaf):
     assert leaf.get_subject_alt_names() == [
+        (m2.GEN_DNS, b"www.example.org"),
+        (m2.GEN_DNS, b"*.example.net"),
+        (m2.GEN_IPADD, bytes([192, 0, 2, 7])),
+        (m2.GEN_IPADD, bytes.fromhex("20010db8000000000000000000000007")),
+        (m2.GEN_EMAIL, b"someone@example.org"),
+        (m2.GEN_URI, b"https://example.org/"),
+        (m2.GEN_RID, b"1.2.3.4"),
+        (m2.GEN_DIRNAME, rb"CN=directory,O=Example\, Ltd."),
+        (m2.GEN_OTHERNAME, bytes.fromhex(OTHER_NAME)),
+    ]
+    assert m2.GEN_DNS == 2
+
+
+def test_alternative_names_have_a_text_form(leaf):
+    assert leaf.get_subject_alt_names_as_text() == [
         ("DNS", "www.example.org"),
         ("DNS", "*.example.net"),
         ("IP Address", "192.0.2.7"),
@@ -411,12 +623,13 @@ def test_alternative_names_are_pairs_of_kind_and_value(leaf):
         ("URI", "https://example.org/"),
         ("Registered ID", "1.2.3.4"),
         ("DirName", r"CN=directory,O=Example\, Ltd."),
-        ("othername", other),
+        ("othername", OTHER_NAME),
     ]
 
 
 def test_a_certificate_without_alternative_names_has_none():
-    assert X509.load_cert(str(DATA / "root.pem")).get_subject_alt_names() == []
+    root = X509.load_cert(str(DATA / "root.pem"))
+    assert root.get_subject_alt_names() == root.get_subject_alt_names_as_text() == []
 
 
 @pytest.mark.parametrize(
@@ -431,12 +644,14 @@ def test_a_certificate_without_alternative_names_has_none():
 )
 def test_a_hostile_name_is_one_name(blank, encoded, value):
     names = with_names(blank, tlv(0x82, encoded), tlv(0x82, b"after.example"))
-    assert names.get_subject_alt_names() == [("DNS", value), ("DNS", "after.example")]
+    octets = [value for kind, value in names.get_subject_alt_names()]
+    assert octets == [encoded, b"after.example"]
+    assert names.get_subject_alt_names_as_text() == [("DNS", value), ("DNS", "after.example")]
 
 
 def test_an_address_of_no_known_size_is_no_address(blank):
     names = with_names(blank, tlv(0x87, b"\x01\x02\x03"), tlv(0x87, b"\x7f\0\0\x01"))
-    assert names.get_subject_alt_names() == [
+    assert names.get_subject_alt_names_as_text() == [
         ("IP Address", "<invalid>"),
         ("IP Address", "127.0.0.1"),
     ]
@@ -454,6 +669,33 @@ def test_two_subject_alt_names_are_not_taken_for_none(blank):
         blank.add_ext(X509.new_extension("subjectAltName", name))
     with pytest.raises(X509Error, match="more than one subjectAltName"):
         blank.get_subject_alt_names()
+
+
+# ---- versions -----------------------------------------------------------------------------------
+
+
+def with_version(content):
+    """Return the leaf with a version of these content octets."""
+    der = X509.load_cert(LEAF).as_der()
+    # Two SEQUENCEs with two octets of length each: the certificate and what is signed of it.
+    assert der[8:13] == b"\xa0\x03\x02\x01\x02"
+    version = tlv(0xA0, tlv(0x02, content))
+    lengths = [int.from_bytes(der[at : at + 2], "big") + len(version) - 5 for at in (2, 6)]
+    heads = [b"\x30\x82" + length.to_bytes(2, "big") for length in lengths]
+    return X509.load_cert_der_string(b"".join(heads) + version + der[13:])
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff", b"\x80\0", b"\x7f" + b"\xff" * 8, b"\x80" + b"\0" * 7]
+)
+def test_a_version_that_is_none_is_refused(content):
+    with pytest.raises(X509Error):
+        with_version(content).get_version()
+    assert m2.err_peek_error() == 0
+
+
+def test_a_version_that_rfc_5280_does_not_have_is_read():
+    assert with_version(b"\x07").get_version() == 7
 
 
 # ---- making and signing --------------------------------------------------------------------------
@@ -598,6 +840,20 @@ def test_a_request_needs_no_version_to_be_signed_and_verified(key):
     assert request.verify(key) == 1
 
 
+@pytest.mark.parametrize("version", [-1, 1, 2, 3, 2**31 - 1])
+def test_a_request_keeps_its_only_version(version, key):
+    request = X509.Request()
+    request.set_pubkey(key)
+    assert request.set_version(version) == 0
+    assert request.set_version(0) == 1
+    assert request.set_version(version) == 0
+    assert request.get_version() == 0
+    request.sign(key, "sha256")
+    again = X509.load_request_string(request.as_pem())
+    assert (again.get_version(), again.verify(key)) == (0, 1)
+    assert m2.err_peek_error() == 0
+
+
 def test_a_requests_subject_is_set_by_a_copy():
     request = X509.Request()
     name = X509.X509_Name()
@@ -618,6 +874,20 @@ def test_a_revocation_list_is_read():
     assert "Serial Number: 04" in crl.as_text()
     assert crl.verify(X509.load_cert(str(DATA / "intermediate.pem")).get_pubkey()) == 1
     assert crl.verify(X509.load_cert(str(DATA / "root.pem")).get_pubkey()) == 0
+
+
+def test_a_list_that_loads_leaves_no_error_behind():
+    # The extensions are read when the list is loaded; a malformed one need not fail the load.
+    pem = (DATA / "crl.pem").read_text(encoding="ascii")
+    pem = pem[pem.index("-----BEGIN") :].replace("X509 CRL", "CERTIFICATE")
+    der = ssl.PEM_cert_to_DER_cert(pem)
+    broken = der.replace(b"\x06\x03\x55\x1d\x14\x04\x03\x02", b"\x06\x03\x55\x1d\x14\x04\x03\x05")
+    assert broken != der
+    text = ssl.DER_cert_to_PEM_cert(broken).replace("CERTIFICATE", "X509 CRL")
+    # OpenSSL 4.0 refuses it.
+    with contextlib.suppress(X509Error):
+        assert X509.load_crl_string(text).get_nextUpdate() is not None
+    assert m2.err_peek_error() == 0
 
 
 def test_an_empty_revocation_list_has_no_next_update():

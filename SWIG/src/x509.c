@@ -7,6 +7,16 @@
 #include "x509_stack.h"
 #include "x509.h"
 
+/* -1 with an error queued if the version that was read is none. */
+static m2_number x509_version(long version)
+{
+    if (version >= 0)
+        return version;
+    if (ERR_peek_error() == 0)
+        m2_error("the version is negative");
+    return -1;
+}
+
 static X509_NAME *copy_name(const X509_NAME *name)
 {
     return name == NULL ? NULL : X509_NAME_dup((X509_NAME *)name);
@@ -24,37 +34,42 @@ X509 *m2_d2i_x509(BIO *bio)
     return d2i_X509_bio(bio, NULL);
 }
 
-m2_bytes m2_i2d_x509(X509 *certificate)
+m2_bytes m2_i2d_x509(const X509 *certificate)
 {
     return M2_DER(X509, certificate);
 }
 
-X509_NAME *m2_x509_get_subject_name(X509 *certificate)
+m2_number m2_x509_get_version(const X509 *certificate)
+{
+    return x509_version(X509_get_version(certificate));
+}
+
+X509_NAME *m2_x509_get_subject_name(const X509 *certificate)
 {
     return copy_name(X509_get_subject_name(certificate));
 }
 
-X509_NAME *m2_x509_get_issuer_name(X509 *certificate)
+X509_NAME *m2_x509_get_issuer_name(const X509 *certificate)
 {
     return copy_name(X509_get_issuer_name(certificate));
 }
 
-ASN1_INTEGER *m2_x509_get_serial_number(X509 *certificate)
+ASN1_INTEGER *m2_x509_get_serial_number(const X509 *certificate)
 {
     return ASN1_INTEGER_dup(X509_get0_serialNumber(certificate));
 }
 
-ASN1_TIME *m2_x509_get_not_before(X509 *certificate)
+ASN1_TIME *m2_x509_get_not_before(const X509 *certificate)
 {
     return m2_asn1_time_dup(X509_get0_notBefore(certificate));
 }
 
-ASN1_TIME *m2_x509_get_not_after(X509 *certificate)
+ASN1_TIME *m2_x509_get_not_after(const X509 *certificate)
 {
     return m2_asn1_time_dup(X509_get0_notAfter(certificate));
 }
 
-X509_EXTENSION *m2_x509_get_ext(X509 *certificate, int index)
+X509_EXTENSION *m2_x509_get_ext(const X509 *certificate, int index)
 {
     const X509_EXTENSION *extension = X509_get_ext(certificate, index);
 
@@ -65,7 +80,7 @@ X509_EXTENSION *m2_x509_get_ext(X509 *certificate, int index)
     return X509_EXTENSION_dup((X509_EXTENSION *)extension);
 }
 
-m2_bytes m2_x509_digest(X509 *certificate, const EVP_MD *algorithm)
+m2_bytes m2_x509_digest(const X509 *certificate, const EVP_MD *algorithm)
 {
     m2_bytes digest = m2_bytes_new(EVP_MAX_MD_SIZE);
     unsigned int length = 0;
@@ -79,7 +94,16 @@ m2_bytes m2_x509_digest(X509 *certificate, const EVP_MD *algorithm)
     return digest;
 }
 
-GENERAL_NAMES *m2_x509_get_subject_alt_names(X509 *certificate)
+m2_verdict m2_x509_check_purpose(X509 *certificate, int purpose, int ca)
+{
+    int verdict = X509_check_purpose(certificate, purpose, ca);
+
+    if (verdict < 0 && ERR_peek_error() == 0)
+        m2_error("there is no such purpose, or an extension of the certificate is malformed");
+    return verdict;
+}
+
+GENERAL_NAMES *m2_x509_get_subject_alt_names(const X509 *certificate)
 {
     int critical = -1;
     GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, &critical, NULL);
@@ -104,12 +128,23 @@ X509_REQ *m2_d2i_x509_req(BIO *bio)
     return d2i_X509_REQ_bio(bio, NULL);
 }
 
-m2_bytes m2_i2d_x509_req(X509_REQ *request)
+m2_bytes m2_i2d_x509_req(const X509_REQ *request)
 {
     return M2_DER(X509_REQ, request);
 }
 
-X509_NAME *m2_x509_req_get_subject_name(X509_REQ *request)
+m2_number m2_x509_req_get_version(const X509_REQ *request)
+{
+    return x509_version(X509_REQ_get_version(request));
+}
+
+m2_verdict m2_x509_req_set_version(X509_REQ *request, long version)
+{
+    /* Only version 1, encoded as 0, exists (RFC 2986, section 4.1); OpenSSL 3.5 checks the same. */
+    return version == 0 && X509_REQ_set_version(request, version) == 1;
+}
+
+X509_NAME *m2_x509_req_get_subject_name(const X509_REQ *request)
 {
     return copy_name(X509_REQ_get_subject_name(request));
 }
@@ -126,17 +161,17 @@ X509_CRL *m2_x509_crl_read_pem(BIO *bio)
     return PEM_read_bio_X509_CRL(bio, NULL, m2_password, NULL);
 }
 
-X509_NAME *m2_x509_crl_get_issuer(X509_CRL *crl)
+X509_NAME *m2_x509_crl_get_issuer(const X509_CRL *crl)
 {
     return copy_name(X509_CRL_get_issuer(crl));
 }
 
-ASN1_TIME *m2_x509_crl_get_last_update(X509_CRL *crl)
+ASN1_TIME *m2_x509_crl_get_last_update(const X509_CRL *crl)
 {
     return m2_asn1_time_dup(X509_CRL_get0_lastUpdate(crl));
 }
 
-ASN1_TIME *m2_x509_crl_get_next_update(X509_CRL *crl)
+ASN1_TIME *m2_x509_crl_get_next_update(const X509_CRL *crl)
 {
     return m2_asn1_time_dup(X509_CRL_get0_nextUpdate(crl));
 }

@@ -5,26 +5,31 @@
 
 X509 *m2_x509_read_pem(BIO *bio);
 X509 *m2_d2i_x509(BIO *bio);
-m2_bytes m2_i2d_x509(X509 *certificate);
-X509_NAME *m2_x509_get_subject_name(X509 *certificate);
-X509_NAME *m2_x509_get_issuer_name(X509 *certificate);
-ASN1_INTEGER *m2_x509_get_serial_number(X509 *certificate);
-ASN1_TIME *m2_x509_get_not_before(X509 *certificate);
-ASN1_TIME *m2_x509_get_not_after(X509 *certificate);
-X509_EXTENSION *m2_x509_get_ext(X509 *certificate, int index);
-m2_bytes m2_x509_digest(X509 *certificate, const EVP_MD *algorithm);
+m2_bytes m2_i2d_x509(const X509 *certificate);
+m2_number m2_x509_get_version(const X509 *certificate);
+X509_NAME *m2_x509_get_subject_name(const X509 *certificate);
+X509_NAME *m2_x509_get_issuer_name(const X509 *certificate);
+ASN1_INTEGER *m2_x509_get_serial_number(const X509 *certificate);
+ASN1_TIME *m2_x509_get_not_before(const X509 *certificate);
+ASN1_TIME *m2_x509_get_not_after(const X509 *certificate);
+X509_EXTENSION *m2_x509_get_ext(const X509 *certificate, int index);
+m2_bytes m2_x509_digest(const X509 *certificate, const EVP_MD *algorithm);
+m2_verdict m2_x509_check_purpose(X509 *certificate, int purpose, int ca);
 /* NULL when the certificate has none; an error when it has two, or one that is malformed. */
-GENERAL_NAMES *m2_x509_get_subject_alt_names(X509 *certificate);
+GENERAL_NAMES *m2_x509_get_subject_alt_names(const X509 *certificate);
 
 X509_REQ *m2_x509_req_read_pem(BIO *bio);
 X509_REQ *m2_d2i_x509_req(BIO *bio);
-m2_bytes m2_i2d_x509_req(X509_REQ *request);
-X509_NAME *m2_x509_req_get_subject_name(X509_REQ *request);
+m2_bytes m2_i2d_x509_req(const X509_REQ *request);
+m2_number m2_x509_req_get_version(const X509_REQ *request);
+/* 0, and the request unchanged, for a version other than 0. */
+m2_verdict m2_x509_req_set_version(X509_REQ *request, long version);
+X509_NAME *m2_x509_req_get_subject_name(const X509_REQ *request);
 m2_status m2_x509_req_add_extensions(X509_REQ *request, m2_x509_ext_stack *extensions);
 
 X509_CRL *m2_x509_crl_read_pem(BIO *bio);
-X509_NAME *m2_x509_crl_get_issuer(X509_CRL *crl);
-ASN1_TIME *m2_x509_crl_get_last_update(X509_CRL *crl);
-ASN1_TIME *m2_x509_crl_get_next_update(X509_CRL *crl);
+X509_NAME *m2_x509_crl_get_issuer(const X509_CRL *crl);
+ASN1_TIME *m2_x509_crl_get_last_update(const X509_CRL *crl);
+ASN1_TIME *m2_x509_crl_get_next_update(const X509_CRL *crl);
 
 #endif

@@ -1,15 +1,16 @@
 /* Extensions, and the names in a subjectAltName (X509V3_EXT_print(3), x509v3_config(5)). */
 #include <string.h>
 
+#include <openssl/conf.h>
 #include <openssl/x509v3.h>
 
 #include "m2.h"
 #include "asn1.h"
 #include "x509_ext.h"
 
-m2_bytes m2_x509_extension_get_name(X509_EXTENSION *extension)
+m2_bytes m2_x509_extension_get_name(const X509_EXTENSION *extension)
 {
-    const ASN1_OBJECT *object = X509_EXTENSION_get_object(extension);
+    const ASN1_OBJECT *object = X509_EXTENSION_get_object((X509_EXTENSION *)extension);
     int nid = OBJ_obj2nid(object);
     m2_bytes text;
 
@@ -21,14 +22,72 @@ m2_bytes m2_x509_extension_get_name(X509_EXTENSION *extension)
     return text;
 }
 
-m2_status m2_x509_ext_print(BIO *bio, X509_EXTENSION *extension, unsigned long flag, int indent)
+m2_status m2_x509_ext_print(BIO *bio, const X509_EXTENSION *extension, unsigned long flag,
+                            int indent)
 {
-    if (X509V3_EXT_print(bio, extension, flag, indent) == 1)
+    const ASN1_OCTET_STRING *data = X509_EXTENSION_get_data((X509_EXTENSION *)extension);
+
+    if (X509V3_EXT_print(bio, (X509_EXTENSION *)extension, flag, indent) == 1)
         return 1;
     if (flag != 0)
         return 0;
     ERR_clear_error();
-    return X509V3_EXT_print(bio, extension, X509V3_EXT_DUMP_UNKNOWN, indent);
+    /* X509V3_EXT_DUMP_UNKNOWN does not dump an empty IA5String, which OpenSSL cannot print. */
+    return BIO_dump_indent(bio, (const char *)ASN1_STRING_get0_data(data), ASN1_STRING_length(data),
+                           indent) >= 0;
+}
+
+/* A configuration without sections: OpenSSL dereferences NULL in one that was never loaded. */
+static CONF *ext_configuration(void)
+{
+    CONF *configuration = NCONF_new(NULL);
+    BIO *text = BIO_new(BIO_s_mem());
+
+    if (configuration != NULL && (text == NULL || NCONF_load_bio(configuration, text, NULL) != 1)) {
+        NCONF_free(configuration);
+        configuration = NULL;
+    }
+    BIO_free(text);
+    return configuration;
+}
+
+/* Make the subjectKeyIdentifier of the certificate's key (RFC 5280, section 4.2.1.2, method 1). */
+static int ext_add_key_identifier(X509 *certificate)
+{
+    X509_EXTENSION *extension = NULL;
+    X509V3_CTX context;
+    int result;
+
+    X509V3_set_ctx(&context, NULL, certificate, NULL, NULL, 0);
+    X509V3_set_ctx_nodb(&context);
+    extension = X509V3_EXT_nconf_nid(NULL, &context, NID_subject_key_identifier, "hash");
+    result = extension != NULL && X509_add_ext(certificate, extension, -1) == 1;
+    X509_EXTENSION_free(extension);
+    return result;
+}
+
+/* Has each item of the value a name and a value? OpenSSL 1.1.1 dereferences the NULL of an item
+ * without value in these extensions. */
+static int ext_has_values(const char *name, const char *value)
+{
+    STACK_OF(CONF_VALUE) *items = NULL;
+    int complete = 1;
+    int i;
+
+    if (strcmp(name, SN_sbgp_ipAddrBlock) != 0 && strcmp(name, SN_sbgp_autonomousSysNum) != 0 &&
+        strcmp(name, SN_issuing_distribution_point) != 0)
+        return 1;
+    if (strncmp(value, "critical,", strlen("critical,")) == 0)
+        value += strlen("critical,");
+    items = X509V3_parse_list(value);
+    for (i = 0; i < sk_CONF_VALUE_num(items); i++) {
+        if (sk_CONF_VALUE_value(items, i)->value == NULL)
+            complete = 0;
+    }
+    sk_CONF_VALUE_pop_free(items, X509V3_conf_free);
+    if (!complete)
+        m2_error("an item of the extension's value has no value of its own");
+    return complete;
 }
 
 X509_EXTENSION *m2_x509_new_extension(const char *name, const char *value, int critical,
@@ -36,22 +95,32 @@ X509_EXTENSION *m2_x509_new_extension(const char *name, const char *value, int c
 {
     X509_EXTENSION *extension = NULL;
     X509 *subject = NULL;
+    X509 *issuer = NULL;
+    CONF *configuration = ext_configuration();
     X509V3_CTX context;
 
+    if (configuration == NULL || !ext_has_values(name, value))
+        goto done;
     if (key != NULL) {
+        /* Two certificates: OpenSSL 3 omits "keyid" if the issuer is the subject. */
         subject = X509_new();
+        issuer = X509_new();
         if (subject == NULL || X509_set_pubkey(subject, key) != 1)
             goto done;
+        if (issuer == NULL || X509_set_pubkey(issuer, key) != 1 || !ext_add_key_identifier(issuer))
+            goto done;
     }
-    X509V3_set_ctx(&context, subject, subject, NULL, NULL, 0);
-    X509V3_set_ctx_nodb(&context);
-    extension = X509V3_EXT_nconf(NULL, &context, name, value);
+    X509V3_set_ctx(&context, issuer, subject, NULL, NULL, 0);
+    X509V3_set_nconf(&context, configuration);
+    extension = X509V3_EXT_nconf(configuration, &context, name, value);
     if (extension != NULL && critical && X509_EXTENSION_set_critical(extension, 1) != 1) {
         X509_EXTENSION_free(extension);
         extension = NULL;
     }
 done:
     X509_free(subject);
+    X509_free(issuer);
+    NCONF_free(configuration);
     return extension;
 }
 

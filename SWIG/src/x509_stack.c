@@ -159,9 +159,9 @@ X509_EXTENSION *m2_sk_x509_ext_value(const m2_x509_ext_stack *stack, int index)
     return X509_EXTENSION_dup(extension);
 }
 
-m2_status m2_sk_x509_ext_push(m2_x509_ext_stack *stack, X509_EXTENSION *extension)
+m2_status m2_sk_x509_ext_push(m2_x509_ext_stack *stack, const X509_EXTENSION *extension)
 {
-    X509_EXTENSION *copy = X509_EXTENSION_dup(extension);
+    X509_EXTENSION *copy = X509_EXTENSION_dup((X509_EXTENSION *)extension);
     int count = 0;
 
     if (copy != NULL)

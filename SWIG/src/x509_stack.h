@@ -36,7 +36,7 @@ m2_x509_ext_stack *m2_sk_x509_ext_new_null(void);
 void m2_sk_x509_ext_free(m2_x509_ext_stack *RELEASE);
 int m2_sk_x509_ext_num(const m2_x509_ext_stack *stack);
 X509_EXTENSION *m2_sk_x509_ext_value(const m2_x509_ext_stack *stack, int index);
-m2_status m2_sk_x509_ext_push(m2_x509_ext_stack *stack, X509_EXTENSION *extension);
+m2_status m2_sk_x509_ext_push(m2_x509_ext_stack *stack, const X509_EXTENSION *extension);
 X509_EXTENSION *m2_sk_x509_ext_pop(m2_x509_ext_stack *stack);
 
 #endif
