@@ -1,21 +1,37 @@
 """M2Crypto, a SWIG binding of OpenSSL for Python.
 
-``import M2Crypto`` binds `m2`, the flat low-level layer; the modules (`M2Crypto.EVP`,
-`M2Crypto.X509`, `M2Crypto.SSL`, ...) are imported by name.
+``import M2Crypto`` binds `m2`, the flat low-level layer, also called `m2crypto`. The modules
+(`M2Crypto.EVP`, `M2Crypto.X509`, `M2Crypto.SSL`, ...) are imported on first use.
 """
 
 from __future__ import annotations
 
+import importlib
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from M2Crypto import m2
+try:
+    from M2Crypto import m2
+except ModuleNotFoundError as error:
+    if error.name != "M2Crypto._m2crypto":
+        raise
+    raise ImportError(
+        f"M2Crypto was imported from {__path__[0]}, which has no _m2crypto extension for this"
+        " Python: start Python in another directory to import the installed package, or install"
+        " it with `python -m pip install M2Crypto`",
+        name=error.name,
+        path=__path__[0],
+    ) from None
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 __all__ = [
     "VersionCtor",
     "decrypt",
     "encrypt",
     "m2",
+    "m2crypto",
     "release",
     "release_tuple",
     "strict_version",
@@ -23,7 +39,8 @@ __all__ = [
     "version_info",
 ]
 
-version = "1.0.0.dev0"
+version = __version__ = "1.0.0.dev0"
+m2crypto = m2
 
 
 class VersionCtor(NamedTuple):
@@ -50,3 +67,23 @@ strict_version = release
 # What `EVP.Cipher` takes as `op`.
 encrypt = 1
 decrypt = 0
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import the submodule `name` on first use (PEP 562)."""
+    if name.isidentifier() and not name.startswith("__"):
+        module = f"{__name__}.{name}"
+        try:
+            return importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name != module:
+                raise
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the submodules too, imported or not."""
+    import pkgutil
+
+    modules = (module.name for module in pkgutil.iter_modules(__path__))
+    return sorted({*globals(), *(name for name in modules if not name.startswith("_"))})

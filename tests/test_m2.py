@@ -3,7 +3,9 @@
 import ast
 import gc
 import os
+import runpy
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -17,10 +19,78 @@ STUB = Path(M2Crypto.__file__).with_name("_m2crypto.pyi")
 
 
 def test_importing_the_package_alone_binds_m2():
-    assert M2Crypto.m2 is m2
+    assert M2Crypto.m2 is M2Crypto.m2crypto is m2
+
+
+def python(*arguments, **kw):
+    """Run another Python, for what is imported only once."""
+    command = [sys.executable, "-W", "error", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **kw)
+
+
+def test_every_module_is_an_attribute_of_the_package_at_once():
+    names = ["RSA", "EC", "Err", "SSL", "EVP", "BN", "ASN1", "util"]
+    program = f"""
+import sys, M2Crypto
+assert not {{'M2Crypto.X509', 'M2Crypto.SSL'}} & set(sys.modules), "slow to import"
+assert set({names}) <= set(dir(M2Crypto))
+import M2Crypto.X509
+for name in {names}:
+    assert getattr(M2Crypto, name) is sys.modules['M2Crypto.' + name]
+assert M2Crypto.SSL.Context
+"""
+    assert python("-c", program).stderr == ""
+
+
+@pytest.mark.parametrize("name", ["nonsense", "__wrapped__", "X509.nonsense", "no name", ""])
+def test_what_is_no_module_is_an_attribute_error(name):
+    with pytest.raises(AttributeError, match=f"module 'M2Crypto' has no attribute {name!r}"):
+        getattr(M2Crypto, name)
+    with pytest.raises(ImportError):
+        exec("from M2Crypto import nonsense")
+
+
+def test_a_module_that_does_not_import_says_why(monkeypatch, tmp_path):
+    (tmp_path / "broken.py").write_text("import no_such_module")
+    monkeypatch.setattr(M2Crypto, "__path__", [*M2Crypto.__path__, str(tmp_path)])
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+        M2Crypto.broken  # noqa: B018
+
+
+def test_sources_without_the_extension_say_what_to_do(tmp_path):
+    here = Path(M2Crypto.__file__).parent
+    ignore = shutil.ignore_patterns("_m2crypto*.so", "_m2crypto*.pyd", "__pycache__")
+    shutil.copytree(here, tmp_path / "M2Crypto", ignore=ignore)
+    for module in ("M2Crypto", "M2Crypto.X509"):
+        done = python("-c", f"import {module}", cwd=tmp_path)
+        last = done.stderr.splitlines()[-1]
+        assert last.startswith(f"ImportError: M2Crypto was imported from {tmp_path / 'M2Crypto'}, ")
+        assert "start Python in another directory" in last
+
+
+def test_an_extension_that_does_not_load_says_why(tmp_path):
+    here = Path(M2Crypto.__file__).parent
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(here, tmp_path / "M2Crypto", ignore=ignore)
+    for extension in (tmp_path / "M2Crypto").glob("_m2crypto.*[!i]"):
+        extension.write_bytes(b"no library")
+    last = python("-c", "import M2Crypto", cwd=tmp_path).stderr.splitlines()[-1]
+    assert last.startswith("ImportError")
+    assert "M2Crypto was imported from" not in last
+
+
+def test_another_module_that_is_missing_is_not_taken_for_the_extension(monkeypatch):
+    for missing, expected in (("M2Crypto._m2crypto", "another directory"), ("M2Crypto.m2", "m2")):
+        with monkeypatch.context() as patch:
+            patch.delitem(sys.modules, "M2Crypto.m2")
+            patch.delattr(M2Crypto, "m2")
+            patch.setitem(sys.modules, missing, None)
+            with pytest.raises(ImportError, match=expected):
+                runpy.run_path(M2Crypto.__file__, {"__path__": M2Crypto.__path__})
 
 
 def test_the_package_says_its_version_in_every_form():
+    assert M2Crypto.__version__ == M2Crypto.version
     assert M2Crypto.version.startswith(M2Crypto.release)
     assert tuple(M2Crypto.version_info[:3]) == M2Crypto.release_tuple
     assert M2Crypto.strict_version == M2Crypto.release
