@@ -142,6 +142,74 @@ def test_the_depth_of_a_chain_is_limited(pair, shake, client_context, server_of)
     assert client.verify_ok()
 
 
+# ---- revocation --------------------------------------------------------------------------------
+
+X509_V_FLAG_EXTENDED_CRL_SUPPORT = 0x1000
+
+
+@pytest.fixture
+def impostor_pair(pair, client_context, server_of, certificates):
+    """Make a pair whose server sends an untrusted CA with the name of the CRL's issuer.
+
+    OpenSSL verifies that CA, as the issuer of the CRL, in a store context of its own.
+    """
+
+    def make(callback):
+        store = client_context.get_cert_store()
+        store.add_crl(X509.load_crl(certificates("impostor.crl")))
+        store.set_flags(SSL.verify_crl_check_leaf | X509_V_FLAG_EXTENDED_CRL_SUPPORT)
+        client_context.set_verify(SSL.verify_peer, 9, callback)
+        return pair(client_context, server_of("impostor.pem"))
+
+    return make
+
+
+def is_impostor(store):
+    return store.get_error() == m2.X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT
+
+
+def test_a_callback_is_called_for_the_issuer_of_a_crl(shake, impostor_pair):
+    seen = []
+
+    def callback(ok, store):
+        seen.append((ok, store.get_error(), store.get_current_cert().get_subject().CN))
+        return ok
+
+    with pytest.raises(SSL.SSLError, match="CRL path validation error"):
+        shake(*impostor_pair(callback))
+    assert (0, m2.X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, "Test CA") in seen
+
+
+def test_a_callback_can_accept_the_issuer_of_a_crl(shake, impostor_pair):
+    client, _ = shake(*impostor_pair(lambda ok, store: True))
+    assert not client.verify_ok()
+
+
+def test_a_callback_that_refuses_the_issuer_of_a_crl_ends_the_handshake(shake, impostor_pair):
+    refused = []
+
+    def callback(ok, store):
+        if is_impostor(store):
+            refused.append(store.get_error())
+            return False
+        return ok
+
+    with pytest.raises(SSL.SSLError, match="certificate verify failed"):
+        shake(*impostor_pair(callback))
+    assert refused
+
+
+def test_what_a_callback_raises_for_the_issuer_of_a_crl_reaches_the_caller(shake, impostor_pair):
+    def callback(ok, store):
+        if is_impostor(store):
+            raise LookupError("the issuer is not in the list")
+        return True
+
+    with pytest.raises(LookupError, match="the issuer is not in the list"):
+        shake(*impostor_pair(callback))
+    assert m2.err_peek_error() == 0
+
+
 # ---- callbacks that are ready to use -------------------------------------------------------------
 
 

@@ -96,12 +96,24 @@ static int have_indices(void)
            context_index.info >= 0 && connection_index.verify >= 0 && connection_index.info >= 0;
 }
 
+/* OpenSSL verifies the issuer of a CRL in a context of its own, without the ex_data of its parent
+ * (X509_STORE_CTX_get0_parent_ctx(3)). */
+static const SSL *verifying_connection(X509_STORE_CTX *store_context)
+{
+    X509_STORE_CTX *parent = X509_STORE_CTX_get0_parent_ctx(store_context);
+
+    return X509_STORE_CTX_get_ex_data(parent == NULL ? store_context : parent,
+                                      SSL_get_ex_data_X509_STORE_CTX_idx());
+}
+
 static int verify(int ok, X509_STORE_CTX *store_context)
 {
-    const SSL *connection =
-        X509_STORE_CTX_get_ex_data(store_context, SSL_get_ex_data_X509_STORE_CTX_idx());
-    m2_callback callback = SSL_get_ex_data(connection, connection_index.verify);
+    const SSL *connection = verifying_connection(store_context);
+    m2_callback callback;
 
+    if (connection == NULL)
+        return 0;
+    callback = SSL_get_ex_data(connection, connection_index.verify);
     if (callback == NULL)
         return ok;
     return m2_call_verify(callback, ok, store_context);

@@ -116,6 +116,29 @@ def save(file: str, identity: Identity, *rest: Identity) -> None:
     (HERE / file).write_bytes(chain + identity.key_pem())
 
 
+def empty_crl(issuer: Identity) -> x509.CertificateRevocationList:
+    public_key = issuer.certificate.public_key()
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer.certificate.subject)
+        .last_update(FROM)
+        .next_update(TO)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(public_key), critical=False
+        )
+        .add_extension(x509.CRLNumber(1), critical=False)
+    )
+    return builder.sign(issuer.key, hashes.SHA256())
+
+
+def save_impostor(server: Identity) -> None:
+    """Another CA with the name of the test CA, sent after the server's certificate, and its CRL."""
+    impostor = issue("Test CA", [], None, ca=True)
+    save("impostor.pem", server, impostor)
+    crl = empty_crl(impostor).public_bytes(serialization.Encoding.PEM)
+    (HERE / "impostor.crl").write_bytes(crl)
+
+
 def main() -> None:
     ca = issue("Test CA", [], None, ca=True)
     other_ca = issue("Other Test CA", [], None, ca=True)
@@ -130,6 +153,7 @@ def main() -> None:
     (HERE / "server_encrypted.pem").write_bytes(
         server.certificate_pem() + server.key_pem(PASSPHRASE)
     )
+    save_impostor(server)
     save("server_ec.pem", issue("localhost", localhost, ca, curve=True))
     save("chain.pem", issue("localhost", localhost, intermediate), intermediate)
     save("wildcard.pem", issue("*.example.org", ["*.example.org", "xn--bcher-kva.example"], ca))
