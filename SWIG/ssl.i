@@ -1,5 +1,6 @@
 /* TLS: contexts, connections, their ciphers and sessions. */
 %{
+#include "ssl_callbacks.h"
 #include "ssl_context.h"
 #include "ssl_connection.h"
 #include "ssl_session.h"
@@ -23,6 +24,16 @@
 
 /* A callback may have raised although the operation went well. */
 %typemap(out, noblock=1) m2_ssl_progress {
+    if ($1 == -SSL_ERROR_SSL || PyErr_Occurred()) {
+        m2_raise("$symname");
+        SWIG_fail;
+    }
+    $result = PyLong_FromLongLong($1);
+}
+/* What was read or written counts in any case. */
+%typemap(out, noblock=1) m2_ssl_transfer {
+    if ($1 > 0 && PyErr_Occurred())
+        m2_ssl_postpone_exception(arg1);
     if ($1 == -SSL_ERROR_SSL || PyErr_Occurred()) {
         m2_raise("$symname");
         SWIG_fail;
@@ -55,14 +66,13 @@ int SSL_CTX_get_verify_mode(const SSL_CTX *context);
 int SSL_CTX_get_verify_depth(const SSL_CTX *context);
 void SSL_CTX_set_verify_depth(SSL_CTX *context, int depth);
 m2_status SSL_CTX_set_cipher_list(SSL_CTX *context, const char *ciphers);
+m2_status SSL_CTX_set_ciphersuites(SSL_CTX *context, const char *ciphers);
 int SSL_CTX_get_security_level(const SSL_CTX *context);
 void SSL_CTX_set_security_level(SSL_CTX *context, int level);
 /* OpenSSL locks the context's cache of sessions. */
-m2_verdict SSL_CTX_add_session(SSL_CTX *SHARED, SSL_SESSION *session);
 m2_verdict SSL_CTX_remove_session(SSL_CTX *SHARED, SSL_SESSION *session);
-/* In seconds; setting it gives the one that held before. */
+/* In seconds. */
 long SSL_CTX_get_timeout(const SSL_CTX *context);
-long SSL_CTX_set_timeout(SSL_CTX *context, long seconds);
 %include "src/ssl_context.h"
 
 /* ---- connections ----------------------------------------------------------------------------- */
@@ -101,11 +111,11 @@ m2_status SSL_clear(SSL *connection);
 void SSL_set_accept_state(SSL *connection);
 void SSL_set_connect_state(SSL *connection);
 int SSL_pending(const SSL *connection);
-int SSL_get_error(const SSL *connection, int result);
 int SSL_get_shutdown(const SSL *connection);
 void SSL_set_shutdown(SSL *connection, int mode);
 m2_status SSL_renegotiate(SSL *connection);
 m2_status SSL_set_cipher_list(SSL *connection, const char *ciphers);
+m2_status SSL_set_ciphersuites(SSL *connection, const char *ciphers);
 /* None behind the last one. */
 const char *SSL_get_cipher_list(const SSL *connection, int priority);
 const char *SSL_get_version(const SSL *connection);
@@ -113,7 +123,6 @@ int SSL_version(const SSL *connection);
 long SSL_get_verify_result(const SSL *connection);
 int SSL_get_verify_mode(const SSL *connection);
 int SSL_get_verify_depth(const SSL *connection);
-m2_status SSL_set_session(SSL *connection, SSL_SESSION *session);
 long SSL_get_default_timeout(const SSL *connection);
 /* A few letters, and in words. */
 %rename(ssl_get_state) SSL_state_string;
@@ -137,5 +146,4 @@ const char *SSL_CIPHER_get_version(const SSL_CIPHER *cipher);
 
 void SSL_SESSION_free(SSL_SESSION *RELEASE);
 long SSL_SESSION_get_timeout(const SSL_SESSION *session);
-long SSL_SESSION_set_timeout(SSL_SESSION *session, long seconds);
 %include "src/ssl_session.h"

@@ -133,8 +133,50 @@ def test_a_session_has_a_time_and_a_timeout(agreed):
     assert agreed.get_time() == 1_600_000_000
     assert agreed.set_timeout(60) == 1
     assert agreed.get_timeout() == 60
-    with pytest.raises(SSL.SSLError, match="negative"):
-        agreed.set_time(-1)
+
+
+LONGEST = (2**63 - 1) // 10**9
+SECONDS = {
+    -1: "negative",
+    -(2**62): "negative",
+    LONGEST + 1: "too large",
+    2**34 + 2**33: "too large",
+    2**62: "too large",
+    2**63 - 1: "too large",
+}
+
+
+@pytest.mark.parametrize("change", ["set_time", "set_timeout"])
+@pytest.mark.parametrize(("seconds", "fault"), SECONDS.items())
+def test_a_time_that_openssl_cannot_keep_is_refused(agreed, change, seconds, fault):
+    before = agreed.get_time(), agreed.get_timeout()
+    with pytest.raises(SSL.SSLError, match=f"the number of seconds is {fault}"):
+        getattr(agreed, change)(seconds)
+    with pytest.raises(OverflowError):
+        getattr(agreed, change)(2**64)
+    assert (agreed.get_time(), agreed.get_timeout()) == before
+    assert m2.err_peek_error() == 0
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 2**31, 2**32, LONGEST])
+def test_a_time_that_openssl_can_keep_reads_back(agreed, seconds):
+    assert agreed.set_time(seconds) == 1
+    assert agreed.get_time() == seconds
+    assert agreed.set_timeout(seconds) == 1
+    assert agreed.get_timeout() == seconds
+    context = SSL.Context()
+    before = context.get_session_timeout()
+    assert context.set_session_timeout(seconds) == before
+    assert context.get_session_timeout() == seconds
+
+
+@pytest.mark.parametrize(("seconds", "fault"), SECONDS.items())
+def test_a_contexts_timeout_that_openssl_cannot_keep_is_refused(seconds, fault):
+    context = SSL.Context()
+    before = context.get_session_timeout()
+    with pytest.raises(SSL.SSLError, match=f"the number of seconds is {fault}"):
+        context.set_session_timeout(seconds)
+    assert context.get_session_timeout() == before
 
 
 def test_a_session_is_made_of_a_session():
@@ -157,6 +199,48 @@ def test_a_context_caches_sessions(agreed):
     assert context.get_session_timeout() == 60
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_contexts_cache_copies_of_a_session(pair, shake, contexts, version, request):
+    contexts[0].set_max_proto_version(version)
+    contexts[1].set_session_cache_mode(m2.SSL_SESS_CACHE_BOTH)
+    contexts[0].set_session_cache_mode(m2.SSL_SESS_CACHE_BOTH)
+    agreed = request.getfixturevalue("agreed")
+    caches = [*contexts, SSL.Context(), SSL.Context()]
+    for _ in range(3):
+        for context in caches:
+            assert context.add_session(agreed) in (0, 1)
+            assert context.add_session(agreed) == 0
+    # Each list of OpenSSL's is walked to its end when its context goes.
+    for context in caches[::2]:
+        assert context.remove_session(agreed) == 1
+        assert context.remove_session(agreed) == 0
+    for context in caches[1::2]:
+        context.close()
+    assert caches[2].add_session(agreed) == 1
+    assert caches[2].remove_session(agreed) == 1
+
+
+def test_a_session_of_another_context_is_resumed_and_cached(pair, shake, contexts, certificates):
+    sessions = []
+    for _ in range(3):
+        context = SSL.Context()
+        context.load_verify_locations(certificates("ca.pem"))
+        context.set_session_cache_mode(m2.SSL_SESS_CACHE_CLIENT)
+        client, server = pair(context, contexts[1])
+        if sessions:
+            client.set_session(sessions[-1])
+        shake(client, server)
+        assert client.session_reused() is bool(sessions)
+        server.write(b"hello")
+        assert client.read() == b"hello"
+        sessions.append(client.get_session())
+        context.add_session(sessions[0])
+        client.close()
+        server.close()
+        context.close()
+    assert len({session.as_der() for session in sessions}) >= 1
+
+
 def test_a_connection_without_a_handshake_has_no_session():
     with SSL.Connection(SSL.Context()) as connection:
         assert connection.get_session() is None
@@ -164,3 +248,4 @@ def test_a_connection_without_a_handshake_has_no_session():
         assert connection.get_peer_cert() is None
         assert connection.get_default_session_timeout() > 0
         assert connection.ssl_get_error(1) == m2.SSL_ERROR_NONE
+        assert connection.ssl_get_error(-1) == m2.SSL_ERROR_SSL

@@ -509,11 +509,19 @@ class Context:
         return m2.ssl_ctx_set_session_id_context(self.ctx, id)
 
     def add_session(self, session: Session) -> int:
-        """Put a session into the cache: 1, or 0 when it was there (SSL_CTX_add_session)."""
+        """Add a copy of a session to the cache (SSL_CTX_add_session(3)).
+
+        Returns:
+            1, or 0 if it replaces a session with the same session ID.
+        """
         return m2.ssl_ctx_add_session(self.ctx, session._ptr())
 
     def remove_session(self, session: Session) -> int:
-        """Take a session out of the cache: 1, or 0 when it was not there."""
+        """Remove the session with the same session ID from the cache (SSL_CTX_remove_session(3)).
+
+        Returns:
+            1, or 0 if the cache has none.
+        """
         return m2.ssl_ctx_remove_session(self.ctx, session._ptr())
 
     def get_session_timeout(self) -> int:
@@ -521,7 +529,14 @@ class Context:
         return m2.ssl_ctx_get_timeout(self.ctx)
 
     def set_session_timeout(self, timeout: int) -> int:
-        """Say for how many seconds new sessions can be used; the number that held before."""
+        """Set the lifetime of new sessions in seconds (SSL_CTX_set_timeout(3)).
+
+        Returns:
+            The previous lifetime.
+
+        Raises:
+            SSLError: it is negative or too large.
+        """
         return m2.ssl_ctx_set_timeout(self.ctx, timeout)
 
     def set_session_cache_mode(self, mode: int) -> int:

@@ -52,7 +52,14 @@ class Session:
         return m2.ssl_session_get_time(self.session)
 
     def set_time(self, t: int) -> int:
-        """Say when it was made, in seconds since 1970; 1."""
+        """Set the creation time, in seconds since 1970.
+
+        Returns:
+            1.
+
+        Raises:
+            SSLError: it is negative or too large.
+        """
         return m2.ssl_session_set_time(self.session, t)
 
     def get_timeout(self) -> int:
@@ -60,7 +67,14 @@ class Session:
         return m2.ssl_session_get_timeout(self.session)
 
     def set_timeout(self, t: int) -> int:
-        """Say for how many seconds it can be used; 1 (SSL_SESSION_set_timeout)."""
+        """Set the lifetime in seconds (SSL_SESSION_set_timeout(3)).
+
+        Returns:
+            1.
+
+        Raises:
+            SSLError: it is negative or too large.
+        """
         return m2.ssl_session_set_timeout(self.session, t)
 
 

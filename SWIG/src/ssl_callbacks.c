@@ -23,3 +23,74 @@ done:
     Py_XDECREF(handle);
     PyGILState_Release(state);
 }
+
+/* ---- exceptions that wait for the next call ------------------------------------------------- */
+
+static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
+static int postponed_index = -1;
+
+static void make_index(void)
+{
+    postponed_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, m2_callback_drop_ex_data);
+}
+
+static int have_index(void)
+{
+    return CRYPTO_THREAD_run_once(&once, make_index) && postponed_index >= 0;
+}
+
+/* Let the frames of a traceback go of the handle of the connection that is to keep it. */
+static void clear_frames(PyObject *traceback)
+{
+    PyObject *module = PyImport_ImportModule("traceback");
+    PyObject *result = NULL;
+
+    if (module != NULL)
+        result = PyObject_CallMethod(module, "clear_frames", "O", traceback);
+    if (result == NULL)
+        PyErr_Clear();
+    Py_XDECREF(result);
+    Py_XDECREF(module);
+}
+
+void m2_ssl_postpone_exception(SSL *connection)
+{
+    PyObject *type = NULL, *value = NULL, *traceback = NULL;
+    PyObject *before;
+
+    if (!have_index())
+        return;
+    before = SSL_get_ex_data(connection, postponed_index);
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (!SSL_set_ex_data(connection, postponed_index, value)) {
+        PyErr_Restore(type, value, traceback);
+        return;
+    }
+    if (traceback != NULL) {
+        PyException_SetTraceback(value, traceback);
+        clear_frames(traceback);
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    Py_XDECREF(before);
+}
+
+int m2_ssl_raise_postponed(SSL *connection)
+{
+    PyGILState_STATE state;
+    PyObject *exception;
+
+    if (!have_index())
+        return 0;
+    exception = SSL_get_ex_data(connection, postponed_index);
+    if (exception == NULL)
+        return 0;
+    state = PyGILState_Ensure();
+    SSL_set_ex_data(connection, postponed_index, NULL);
+    if (!PyErr_Occurred())
+        PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+    Py_DECREF(exception);
+    PyGILState_Release(state);
+    return 1;
+}

@@ -10,4 +10,10 @@
  * m2_call_ints in m2.h says. */
 void m2_call_info(m2_callback callback, int where, int ret, SSL *connection);
 
+/* Keep the exception that a callback raised while bytes were read or written, so that the caller
+ * gets the number of bytes now and the exception from its next call. The GIL is held. */
+void m2_ssl_postpone_exception(SSL *connection);
+/* Raise it: 1 if there was one, else 0. The GIL need not be held. */
+int m2_ssl_raise_postponed(SSL *connection);
+
 #endif

@@ -9,6 +9,7 @@
 #include <openssl/x509v3.h>
 
 #include "compat.h"
+#include "ssl_callbacks.h"
 #include "ssl_connection.h"
 #include "ssl_context.h"
 
@@ -67,13 +68,23 @@ static void forget_errors(void)
 #endif
 }
 
+/* OpenSSL up to 3.x dereferences the BIOs in SSL_get_error. */
+static int has_bios(const SSL *connection)
+{
+    return SSL_get_rbio(connection) != NULL && SSL_get_wbio(connection) != NULL;
+}
+
+int m2_ssl_get_error(const SSL *connection, int result)
+{
+    return result <= 0 && !has_bios(connection) ? SSL_ERROR_SSL : SSL_get_error(connection, result);
+}
+
 static m2_ssl_progress progress(const SSL *connection, int result, size_t done)
 {
     int system = system_error();
     int error = SSL_ERROR_NONE;
 
-    if (result <= 0 && SSL_get_rbio(connection) == NULL) {
-        /* SSL_get_error would ask the BIO that is not there. */
+    if (result <= 0 && !has_bios(connection)) {
         ERR_clear_error();
         m2_error("the connection has neither a socket nor BIOs");
         return -SSL_ERROR_SSL;
@@ -101,25 +112,31 @@ static m2_ssl_progress progress(const SSL *connection, int result, size_t done)
 
 m2_ssl_progress m2_ssl_do_handshake(SSL *connection)
 {
+    if (m2_ssl_raise_postponed(connection))
+        return -SSL_ERROR_SSL;
     forget_errors();
     return progress(connection, SSL_do_handshake(connection), 1);
 }
 
-m2_ssl_progress m2_ssl_read(SSL *connection, m2_target target)
+m2_ssl_transfer m2_ssl_read(SSL *connection, m2_target target)
 {
     size_t got = 0;
     int result;
 
+    if (m2_ssl_raise_postponed(connection))
+        return -SSL_ERROR_SSL;
     forget_errors();
     result = SSL_read_ex(connection, target.data, target.length, &got);
     return progress(connection, result, got);
 }
 
-m2_ssl_progress m2_ssl_write(SSL *connection, m2_buffer data)
+m2_ssl_transfer m2_ssl_write(SSL *connection, m2_buffer data)
 {
     size_t written = 0;
     int result;
 
+    if (m2_ssl_raise_postponed(connection))
+        return -SSL_ERROR_SSL;
     forget_errors();
     result = SSL_write_ex(connection, data.data, data.length, &written);
     return progress(connection, result, written);
@@ -131,6 +148,9 @@ m2_ssl_progress m2_ssl_shutdown(SSL *connection)
 
     forget_errors();
     result = SSL_shutdown(connection);
+    /* The peer gets its close_notify in any case. */
+    if (m2_ssl_raise_postponed(connection))
+        return -SSL_ERROR_SSL;
     return result < 0 ? progress(connection, result, 0) : result;
 }
 
@@ -203,29 +223,41 @@ m2_status m2_ssl_set1_ip(SSL *connection, const char *address)
 
 /* ---- what a connection tells -------------------------------------------------------------- */
 
-X509 *m2_ssl_get_peer_cert(SSL *connection)
+X509 *m2_ssl_get_peer_cert(const SSL *connection)
 {
-    return m2_compat_ssl_get1_peer_certificate(connection);
+    return m2_compat_ssl_get1_peer_certificate((SSL *)connection);
 }
 
-m2_x509_stack *m2_ssl_get_peer_cert_chain(SSL *connection)
+m2_x509_stack *m2_ssl_get_peer_cert_chain(const SSL *connection)
 {
     STACK_OF(X509) *chain = SSL_get_peer_cert_chain(connection);
 
     return chain == NULL ? NULL : X509_chain_up_ref(chain);
 }
 
-SSL_SESSION *m2_ssl_get_session(SSL *connection)
+m2_status m2_ssl_set_session(SSL *connection, const SSL_SESSION *session)
 {
-    return SSL_get1_session(connection);
+    /* A session belongs to one context (SSL_SESSION_free(3)). */
+    SSL_SESSION *copy = SSL_SESSION_dup(session);
+    int result = 0;
+
+    if (copy != NULL)
+        result = SSL_set_session(connection, copy);
+    SSL_SESSION_free(copy);
+    return result;
 }
 
-SSL_CIPHER *m2_ssl_get_current_cipher(SSL *connection)
+SSL_SESSION *m2_ssl_get_session(const SSL *connection)
+{
+    return SSL_get1_session((SSL *)connection);
+}
+
+SSL_CIPHER *m2_ssl_get_current_cipher(const SSL *connection)
 {
     return (SSL_CIPHER *)SSL_get_current_cipher(connection);
 }
 
-SSL_CTX *m2_ssl_get_ssl_ctx(SSL *connection)
+SSL_CTX *m2_ssl_get_ssl_ctx(const SSL *connection)
 {
     SSL_CTX *context = SSL_get_SSL_CTX(connection);
 
@@ -233,24 +265,24 @@ SSL_CTX *m2_ssl_get_ssl_ctx(SSL *connection)
     return context;
 }
 
-int m2_ssl_is_init_finished(SSL *connection)
+int m2_ssl_is_init_finished(const SSL *connection)
 {
     return SSL_is_init_finished(connection) != 0;
 }
 
-int m2_ssl_session_reused(SSL *connection)
+int m2_ssl_session_reused(const SSL *connection)
 {
     return SSL_session_reused(connection) != 0;
 }
 
-int m2_ssl_is_server(SSL *connection)
+int m2_ssl_is_server(const SSL *connection)
 {
     return SSL_is_server(connection) != 0;
 }
 
 /* ---- ciphers ------------------------------------------------------------------------------ */
 
-m2_ssl_ciphers *m2_ssl_get_ciphers(SSL *connection)
+m2_ssl_ciphers *m2_ssl_get_ciphers(const SSL *connection)
 {
     return sk_SSL_CIPHER_dup(SSL_get_ciphers(connection));
 }

@@ -2,6 +2,7 @@
 #include "compat.h"
 #include "ssl_callbacks.h"
 #include "ssl_context.h"
+#include "ssl_session.h"
 #include "x509_callbacks.h"
 
 const SSL_METHOD *m2_sslv23_method(void)
@@ -18,10 +19,14 @@ static m2_status use_file(SSL_CTX *context, const char *file, m2_callback passph
 {
     int result;
 
+    /* The passphrase callback may free the handle. */
+    if (!SSL_CTX_up_ref(context))
+        return 0;
     SSL_CTX_set_default_passwd_cb(context, m2_password);
     SSL_CTX_set_default_passwd_cb_userdata(context, passphrase);
     result = use(context, file);
     SSL_CTX_set_default_passwd_cb_userdata(context, NULL);
+    SSL_CTX_free(context);
     return result;
 }
 
@@ -62,7 +67,7 @@ m2_status m2_ssl_ctx_set_client_ca_list_from_file(SSL_CTX *context, const char *
     return 1;
 }
 
-X509_STORE *m2_ssl_ctx_get_cert_store(SSL_CTX *context)
+X509_STORE *m2_ssl_ctx_get_cert_store(const SSL_CTX *context)
 {
     X509_STORE *store = SSL_CTX_get_cert_store(context);
 
@@ -185,14 +190,14 @@ m2_status m2_ssl_ctx_set_max_proto_version(SSL_CTX *context, int version)
     return SSL_CTX_set_max_proto_version(context, version);
 }
 
-int m2_ssl_ctx_get_min_proto_version(SSL_CTX *context)
+int m2_ssl_ctx_get_min_proto_version(const SSL_CTX *context)
 {
-    return (int)SSL_CTX_get_min_proto_version(context);
+    return (int)SSL_CTX_get_min_proto_version((SSL_CTX *)context);
 }
 
-int m2_ssl_ctx_get_max_proto_version(SSL_CTX *context)
+int m2_ssl_ctx_get_max_proto_version(const SSL_CTX *context)
 {
-    return (int)SSL_CTX_get_max_proto_version(context);
+    return (int)SSL_CTX_get_max_proto_version((SSL_CTX *)context);
 }
 
 unsigned long long m2_ssl_ctx_set_options(SSL_CTX *context, unsigned long long options)
@@ -243,7 +248,47 @@ long m2_ssl_ctx_set_session_cache_mode(SSL_CTX *context, long mode)
     return SSL_CTX_set_session_cache_mode(context, mode);
 }
 
-long m2_ssl_ctx_get_session_cache_mode(SSL_CTX *context)
+long m2_ssl_ctx_get_session_cache_mode(const SSL_CTX *context)
 {
-    return SSL_CTX_get_session_cache_mode(context);
+    return SSL_CTX_get_session_cache_mode((SSL_CTX *)context);
+}
+
+/* Remove the session with the same ID. SSL_CTX_remove_session marks its argument as not resumable,
+ * so it gets a copy. */
+static int remove_cached(SSL_CTX *context, const SSL_SESSION *session)
+{
+    SSL_SESSION *copy = SSL_SESSION_dup(session);
+    int removed;
+
+    if (copy == NULL)
+        return -1;
+    removed = SSL_CTX_remove_session(context, copy);
+    SSL_SESSION_free(copy);
+    return removed;
+}
+
+m2_verdict m2_ssl_ctx_add_session(SSL_CTX *context, const SSL_SESSION *session)
+{
+    /* A session links to its neighbours in a cache, so it can be in one cache only. */
+    SSL_SESSION *copy = SSL_SESSION_dup(session);
+    int removed = -1;
+    int result = -1;
+
+    if (copy == NULL)
+        goto done;
+    removed = remove_cached(context, session);
+    if (removed < 0)
+        goto done;
+    if (SSL_CTX_add_session(context, copy))
+        result = !removed;
+done:
+    SSL_SESSION_free(copy);
+    return result;
+}
+
+m2_number m2_ssl_ctx_set_timeout(SSL_CTX *context, long long seconds)
+{
+    if (!m2_ssl_fits_seconds(seconds))
+        return -1;
+    return SSL_CTX_set_timeout(context, (long)seconds);
 }

@@ -1,5 +1,7 @@
 /* Sessions: what lets a later connection begin where an earlier one agreed (SSL_get1_session(3)).
  */
+#include <limits.h>
+
 #include <openssl/pem.h>
 
 #include "compat.h"
@@ -10,9 +12,9 @@ SSL_SESSION *m2_ssl_session_read_bio(BIO *bio)
     return PEM_read_bio_SSL_SESSION(bio, NULL, m2_password, NULL);
 }
 
-m2_status m2_ssl_session_write_bio(BIO *bio, SSL_SESSION *session)
+m2_status m2_ssl_session_write_bio(BIO *bio, const SSL_SESSION *session)
 {
-    return PEM_write_bio_SSL_SESSION(bio, session);
+    return PEM_write_bio_SSL_SESSION(bio, (SSL_SESSION *)session);
 }
 
 m2_status m2_ssl_session_print(BIO *bio, const SSL_SESSION *session)
@@ -30,12 +32,27 @@ long long m2_ssl_session_get_time(const SSL_SESSION *session)
     return m2_compat_ssl_session_get_time(session);
 }
 
+int m2_ssl_fits_seconds(long long seconds)
+{
+    /* OpenSSL 1.1.1 keeps a long; 3.2 and later keep nanoseconds in 64 bits. */
+    if (seconds >= 0 && seconds <= LLONG_MAX / 1000000000 && seconds <= LONG_MAX)
+        return 1;
+    m2_error(seconds < 0 ? "the number of seconds is negative"
+                         : "the number of seconds is too large for OpenSSL");
+    return 0;
+}
+
 m2_status m2_ssl_session_set_time(SSL_SESSION *session, long long seconds)
 {
-    if (seconds < 0) {
-        m2_error("a session's time is negative");
+    if (!m2_ssl_fits_seconds(seconds))
         return 0;
-    }
     m2_compat_ssl_session_set_time(session, seconds);
     return 1;
+}
+
+m2_status m2_ssl_session_set_timeout(SSL_SESSION *session, long long seconds)
+{
+    if (!m2_ssl_fits_seconds(seconds))
+        return 0;
+    return (m2_status)SSL_SESSION_set_timeout(session, (long)seconds);
 }

@@ -10,12 +10,18 @@
 #endif
 
 SSL_SESSION *m2_ssl_session_read_bio(BIO *bio);
-m2_status m2_ssl_session_write_bio(BIO *bio, SSL_SESSION *session);
+m2_status m2_ssl_session_write_bio(BIO *bio, const SSL_SESSION *session);
 m2_status m2_ssl_session_print(BIO *bio, const SSL_SESSION *session);
 m2_bytes m2_i2d_ssl_session(const SSL_SESSION *session);
 
 /* When it was made, in seconds since 1970. */
 long long m2_ssl_session_get_time(const SSL_SESSION *session);
 m2_status m2_ssl_session_set_time(SSL_SESSION *session, long long seconds);
+m2_status m2_ssl_session_set_timeout(SSL_SESSION *session, long long seconds);
+
+#ifndef SWIG
+/* Check that OpenSSL can keep a time or a timeout in seconds; queues an error if not. */
+int m2_ssl_fits_seconds(long long seconds);
+#endif
 
 #endif

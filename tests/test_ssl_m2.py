@@ -1,0 +1,92 @@
+"""The flat layer of TLS: every function takes any object of its types, however little it holds."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from pathlib import Path
+
+import pytest
+
+import M2Crypto
+from M2Crypto import BIO, SSL, m2
+
+STUB = Path(M2Crypto.__file__).with_name("_m2crypto.pyi")
+TYPES = {"SSL", "SSL_CTX", "SSL_SESSION", "SSL_CIPHER", "m2_ssl_ciphers"}
+
+
+def signatures():
+    """The functions of TLS: each with the types of its parameters."""
+    for node in ast.parse(STUB.read_text()).body:
+        if isinstance(node, ast.FunctionDef) and hasattr(m2, node.name):
+            types = [ast.unparse(argument.annotation) for argument in node.args.posonlyargs]
+            if TYPES & set(types):
+                yield pytest.param(getattr(m2, node.name), types, id=node.name)
+
+
+def plain_values(kind):
+    return {
+        "int": [0, 1, -1, 2**31 - 1, -(2**31)],
+        "str": ["", "x", "localhost", "/none", "DHE+AESGCM"],
+        "Buffer": [b"", b"x", bytes(40)],
+        "bytearray | memoryview": [bytearray(), bytearray(4)],
+        "Callable[..., object] | None": [None, lambda *_: 1],
+        "str | None": [None, "/none"],
+    }[kind]
+
+
+class Objects:
+    """New objects of each type, as they are made or as a handshake that was begun left them."""
+
+    def __init__(self, stage):
+        self.context = SSL.Context().ctx
+        self.connection = m2.ssl_new(self.context)
+        self.bio = BIO.MemoryBuffer()
+        if stage != "new":
+            m2.ssl_set_connect_state(self.connection)
+        if stage == "no BIO":
+            with pytest.raises(SSL.SSLError, match="neither a socket nor BIOs"):
+                m2.ssl_do_handshake(self.connection)
+        if stage == "begun":
+            m2.ssl_set_bio(self.connection, BIO.MemoryBuffer().bio_ptr(), self.bio.bio_ptr())
+            assert m2.ssl_do_handshake(self.connection) == -m2.SSL_ERROR_WANT_READ
+
+    def values(self, kind):
+        ciphers = m2.ssl_get_ciphers(self.connection)
+        made = {
+            "SSL": lambda: self.connection,
+            "SSL_CTX": lambda: self.context,
+            "SSL_SESSION": lambda: m2.ssl_get_session(self.connection),
+            "SSL_CIPHER": lambda: m2.sk_ssl_cipher_value(ciphers, 0),
+            "m2_ssl_ciphers": lambda: ciphers,
+            "BIO": BIO.MemoryBuffer().bio_ptr,
+        }
+        return [made[kind]()] if kind in made else plain_values(kind)
+
+
+@pytest.mark.parametrize("stage", ["new", "no BIO", "begun"])
+@pytest.mark.parametrize(("function", "types"), list(signatures()))
+def test_no_object_is_too_new(stage, function, types):
+    choices = [Objects(stage).values(kind) for kind in types]
+    called = 0
+    for index in range(len(list(itertools.product(*choices)))):
+        # Anew for each call, since one may leave an object in another state.
+        arguments = [Objects(stage).values(kind) for kind in types]
+        try:
+            function(*list(itertools.product(*arguments))[index])
+        except (SSL.SSLError, ValueError, TypeError, OverflowError, MemoryError) as error:
+            assert "\n" not in str(error)
+        assert m2.err_peek_error() == 0
+        called += 1
+    assert called
+
+
+@pytest.mark.parametrize("result", [-1, 0])
+def test_the_error_of_a_connection_without_a_bio(result):
+    connection = m2.ssl_new(SSL.Context().ctx)
+    assert m2.ssl_get_error(connection, result) == m2.SSL_ERROR_SSL
+    m2.ssl_set_connect_state(connection)
+    with pytest.raises(SSL.SSLError, match="neither a socket nor BIOs"):
+        m2.ssl_do_handshake(connection)
+    assert m2.ssl_get_error(connection, result) == m2.SSL_ERROR_SSL
+    assert m2.ssl_get_error(connection, 1) == m2.SSL_ERROR_NONE
