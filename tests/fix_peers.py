@@ -20,6 +20,18 @@ import pytest
 CERTIFICATES = Path(__file__).parent / "data" / "certificates"
 PATIENCE = 20
 
+# Neither DNS names (RFC 1123, section 2.1) nor IP addresses.
+NO_HOST_NAMES = [
+    "", ".", "..", "a..b", ".example.org", "example.org..", "*.example.org",
+    "a\0b", "example.org\0", " example.org", "a b.example.org", "example.org\n",
+    "-a.example.org", "a-.example.org", "example.org-",
+    "a/b", "a:b", "user@example.org", "[::1]",
+    "a" * 64 + ".example.org", "é" * 64, ".".join(["a" * 63] * 3 + ["a" * 62]),
+    # A zone is an IPv6 address's alone, and an address is no name.
+    "192.0.2.1%eth0", "192.0.2.1%.evil.example", "192.0.2.1%", "example.org%eth0",
+    "::1%", "::1%a%b", "::1%a\nb", "192.0.2.1.", "\uff11\uff19\uff12.0.2.1",
+]  # fmt: skip
+
 
 @pytest.fixture(scope="session")
 def certificates():

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import ssl
+from pathlib import Path
 
-from M2Crypto import SSL, X509
+import pytest
+from fix_peers import NO_HOST_NAMES
+
+from M2Crypto import ASN1, BIO, EVP, SSL, X509
 from M2Crypto.SSL.Checker import (
     Checker,
     NoCertificate,
@@ -77,12 +81,156 @@ def test_a_name_does_not_stand_for_the_host(presented, host):
     assert not matches_dns_name(presented, reference_identity(host))
 
 
-@pytest.mark.parametrize(
-    "host", ["", ".", ".example.org", "a..example.org", "*.example.org", "a\0b"]
-)
+@pytest.mark.parametrize("host", NO_HOST_NAMES)
 def test_what_is_no_host_name_has_no_identity(host):
     with pytest.raises(ValueError, match="is no host name"):
         reference_identity(host)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1%.evil.example", "192.0.2.1%eth0", "192.0.2.1."])
+def test_what_only_begins_with_an_address_is_not_that_address(certificate, host):
+    assert Checker()(certificate("address_only.pem"), "192.0.2.1")
+    with pytest.raises(WrongHost):
+        Checker()(certificate("address_only.pem"), host)
+
+
+# ---- wildcards as OpenSSL and Python's ssl see them ----------------------------------------------
+
+# The name in the certificate, the host, and whether the one stands for the other.
+TABLE = [
+    ("www.example.org", "www.example.org", True),
+    ("*.example.org", "www.example.org", True),
+    ("*.example.org", "WWW.Example.ORG", True),
+    ("*.example.org", "w-w.example.org", True),
+    ("*.example.org", "1.example.org", True),
+    ("*.example.org", "xn--bcher-kva.example.org", True),
+    ("*.xn--bcher-kva.example", "www.xn--bcher-kva.example", True),
+    ("*.xn--bcher-kva.example", "xn--bcher-kva.xn--bcher-kva.example", True),
+    ("_sip.example.org", "_sip.example.org", True),
+    ("*.example.org", "_sip.example.org", False),
+    ("*.example.org", "a_b.example.org", False),
+    ("*._tcp.example.org", "www._tcp.example.org", False),
+    ("*.exam_ple.org", "www.exam_ple.org", False),
+    ("*.example.org", "a.b.example.org", False),
+    ("*.example.org", "example.org", False),
+    ("*.org", "example.org", False),
+    ("w*.example.org", "www.example.org", False),
+    ("*w.example.org", "www.example.org", False),
+    ("xn--*.example.org", "xn--bcher-kva.example.org", False),
+    ("xn--b*.example.org", "xn--bcher-kva.example.org", False),
+    ("www.*.example.org", "www.a.example.org", False),
+    ("*.*.example.org", "www.a.example.org", False),
+    ("*.example-.org", "www.example-.org", False),
+    ("*.-example.org", "www.-example.org", False),
+]
+# No host names: a reference identity cannot be made of them, whatever OpenSSL does.
+WILDCARDS_OF_NO_HOST = [
+    ("*.example.org", "-a.example.org"),
+    ("*.example.org", "a-.example.org"),
+    ("*.example.org", "a b.example.org"),
+    ("*.example.org", ".example.org"),
+]
+
+
+@pytest.fixture
+def server_named(certificates, tmp_path):
+    """Make a context whose server certificate, issued by the test CA, has one DNS name."""
+
+    def make(name):
+        key = EVP.load_key(certificates("ca.key"))
+        ca = X509.load_cert(certificates("ca.pem"))
+        made = X509.X509()
+        made.set_version(2)
+        made.set_serial_number(1)
+        made.set_not_before(ca.get_not_before())
+        made.set_not_after(ca.get_not_after())
+        made.set_issuer(ca.get_subject())
+        made.get_subject().add_entry_by_txt("CN", ASN1.MBSTRING_ASC, "server", -1, -1, 0)
+        made.set_pubkey(key)
+        made.add_ext(X509.new_extension("subjectAltName", f"DNS:{name}"))
+        made.sign(key, "sha256")
+        path = tmp_path / "server.pem"
+        path.write_bytes(made.as_pem() + Path(certificates("ca.key")).read_bytes())
+        context = SSL.Context()
+        context.load_cert(path)
+        return context
+
+    return make
+
+
+@pytest.fixture
+def agree(pair, shake, contexts, server_named, certificates):
+    """Ask the Checker, OpenSSL through set1_host, and Python's ssl."""
+
+    def by_checker(context, host):
+        client, server = pair(contexts[0], context)
+        client.set_post_connection_check_callback(lambda found, _: Checker()(found, host))
+        try:
+            shake(client, server)
+        except WrongHost:
+            return False
+        return True
+
+    def by_openssl(context, host):
+        client, server = pair(contexts[0], context)
+        client.set1_host(host)
+        try:
+            shake(client, server)
+        except SSL.SSLError as error:
+            assert "ostname mismatch" in str(error)
+            return False
+        return True
+
+    def by_python(context, host):
+        python = ssl.create_default_context(cafile=certificates("ca.pem"))
+        python.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
+        to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = python.wrap_bio(to_client, to_server, server_hostname=host)
+        incoming, outgoing = BIO.MemoryBuffer(), BIO.MemoryBuffer()
+        with SSL.Connection(context) as server:
+            server.set_bio(incoming, outgoing)
+            for _ in range(5):
+                try:
+                    client.do_handshake()
+                except ssl.SSLWantReadError:
+                    pass
+                except ssl.SSLCertVerificationError as error:
+                    assert "match" in str(error)
+                    return False
+                else:
+                    return True
+                incoming.write(to_server.read())
+                server.accept_ssl()
+                to_client.write(outgoing.read() or b"")
+        raise AssertionError("the handshake does not come to an end")
+
+    def outcomes(presented, host):
+        context = server_named(presented)
+        return (
+            matches_dns_name(presented, reference_identity(host)),
+            by_checker(context, host),
+            by_openssl(context, host),
+            by_python(context, host),
+        )
+
+    return outcomes
+
+
+@pytest.mark.parametrize(("presented", "host", "matches"), TABLE)
+def test_the_checker_openssl_and_python_agree(agree, presented, host, matches):
+    try:
+        outcomes = agree(presented, host)
+    except ValueError:
+        # A host that is no host name.
+        outcomes = (False,) * 4
+    assert outcomes == (matches,) * 4
+
+
+@pytest.mark.parametrize(("presented", "host"), WILDCARDS_OF_NO_HOST)
+def test_a_wildcard_stands_for_no_label_that_is_none(certificate, presented, host):
+    assert not matches_dns_name(presented, host)
+    with pytest.raises(WrongHost):
+        Checker()(certificate("wildcard.pem"), host)
 
 
 @pytest.mark.parametrize(

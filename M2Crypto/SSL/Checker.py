@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Union
 
 from M2Crypto import m2
@@ -28,6 +29,12 @@ __all__ = [
 ]
 
 IPAddress = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+
+# A label of letters, digits and hyphens (RFC 5890, section 2.3.1).
+_LDH_LABEL = re.compile("[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+# A DNS name that a host can be reached by: underscores are in use.
+_LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*")
 
 
 class SSLVerificationError(Exception):
@@ -72,28 +79,43 @@ def reference_identity(host: str) -> str | IPAddress:
     host, not which it is.
 
     Raises:
-        ValueError: it is no name, such as an empty one or one with an empty label.
+        ValueError: it is neither; a DNS name has labels of 1 to 63 letters, digits, hyphens and
+            underscores, none of which begins or ends with a hyphen, and 253 characters at most.
     """
-    try:
-        return ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        pass
+    address = _address(host)
+    if address is not None:
+        return address
     name = host[:-1] if host.endswith(".") else host
     if not name.isascii():
         try:
             name = name.encode("idna").decode("ascii")
         except UnicodeError as error:
             raise ValueError(f"{host!r} is no host name: {error}") from None
-    if not all(name.split(".")) or not name.isprintable() or "*" in name:
+    if not _NAME.fullmatch(name) or _address(name) is not None:
         raise ValueError(f"{host!r} is no host name")
     return name.lower()
+
+
+def _address(host: str) -> IPAddress | None:
+    """Return the IP address that `host` is, without its zone; None if it is none.
+
+    Only an IPv6 address has a zone (RFC 4007, section 11).
+    """
+    address, percent, zone = host.partition("%")
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    has_zone = zone.isprintable() and zone != "" and "%" not in zone
+    return found if not percent or (found.version == 6 and has_zone) else None
 
 
 def matches_dns_name(presented: str, name: str) -> bool:
     """Does a DNS name in a certificate stand for `name`? (RFC 9525, 6.3).
 
     A `*` is allowed as the whole left-most label only, stands for exactly one label, and needs two
-    labels behind it, so that nobody has a certificate for `*.com`.
+    labels behind it, so that nobody has a certificate for `*.com`. All these labels are letters,
+    digits and hyphens, and neither begin nor end with a hyphen, as in X509_check_host(3).
 
     Args:
         presented: the name in the certificate.
@@ -104,7 +126,9 @@ def matches_dns_name(presented: str, name: str) -> bool:
         return presented == name
     first, _, domain = presented.partition(".")
     label, _, rest = name.partition(".")
-    return first == "*" and "*" not in domain and "." in domain and bool(label) and domain == rest
+    labels = [label, *domain.split(".")]
+    is_valid = first == "*" and len(labels) > 2 and all(map(_LDH_LABEL.fullmatch, labels))
+    return is_valid and domain == rest
 
 
 class _Presented(NamedTuple):
