@@ -41,7 +41,7 @@ def test_a_protocol_that_is_not_there_is_refused_in_one_sentence(protocol):
 
 
 def test_tls_1_3_is_there_or_refused_with_the_reason():
-    if hasattr(m2, "OPENSSL_NO_TLS1_3"):
+    if getattr(m2, "OPENSSL_NO_TLS1_3", 0):
         with pytest.raises(ValueError, match="built without it"):
             SSL.Context("tlsv1_3")
     else:
@@ -91,8 +91,48 @@ def test_options_are_added():
 def test_a_list_of_no_ciphers_is_refused():
     context = SSL.Context()
     assert context.set_cipher_list("DHE+AESGCM") == 1
-    with pytest.raises(SSL.SSLError, match="no cipher match"):
-        context.set_cipher_list("NONE-SUCH")
+    for none in ("NONE-SUCH", "", ":"):
+        with pytest.raises(SSL.SSLError, match="no cipher match"):
+            context.set_cipher_list(none)
+
+
+def names_of_ciphers(context):
+    with SSL.Connection(context) as connection:
+        return [cipher.name() for cipher in connection.get_ciphers()]
+
+
+def test_no_list_of_ciphers_leaves_the_default():
+    context = SSL.Context()
+    before = names_of_ciphers(context)
+    assert context.set_cipher_list(None) == 1
+    assert names_of_ciphers(context) == before
+    with SSL.Connection(context) as connection:
+        assert connection.set_cipher_list(None) == 1
+        assert [cipher.name() for cipher in connection.get_ciphers()] == before
+
+
+@pytest.mark.needs_tls13
+def test_the_cipher_suites_of_tls_1_3_can_be_in_the_list():
+    context = SSL.Context()
+    older = [name for name in names_of_ciphers(context) if not name.startswith("TLS_")]
+    assert context.set_cipher_list("TLS_AES_128_GCM_SHA256") == 1
+    assert names_of_ciphers(context) == ["TLS_AES_128_GCM_SHA256", *older]
+    one = "DHE-RSA-AES128-GCM-SHA256"
+    assert context.set_cipher_list(f"TLS_AES_256_GCM_SHA384:{one},TLS_AES_128_GCM_SHA256") == 1
+    assert names_of_ciphers(context) == ["TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256", one]
+    with SSL.Connection(context) as connection:
+        connection.set_cipher_list(f"{one}:TLS_AES_128_GCM_SHA256")
+        names = [cipher.name() for cipher in connection.get_ciphers()]
+        assert names == ["TLS_AES_128_GCM_SHA256", one]
+    assert names_of_ciphers(context)[0] == "TLS_AES_256_GCM_SHA384"
+
+
+@pytest.mark.openssl(">= 3.0")
+def test_the_standards_name_of_a_cipher_of_tls_1_2_is_one_of_tls_1_2():
+    context = SSL.Context()
+    newer = [name for name in names_of_ciphers(context) if name.startswith("TLS_")]
+    assert context.set_cipher_list("TLS_DHE_RSA_WITH_AES_256_GCM_SHA384") == 1
+    assert names_of_ciphers(context) == [*newer, "DHE-RSA-AES256-GCM-SHA384"]
 
 
 def test_what_openssl_has_no_more_warns_and_does_nothing():
@@ -145,6 +185,23 @@ def test_what_a_passphrase_callback_raises_reaches_the_caller(certificates):
 
     with pytest.raises(LookupError, match="the safe is closed"):
         SSL.Context().load_cert(certificates("server_encrypted.pem"), callback=passphrase)
+
+
+@pytest.mark.parametrize("chain", [False, True])
+def test_a_context_that_a_passphrase_callback_closes_lives_until_the_call_ends(certificates, chain):
+    closed = []
+
+    def passphrase(*_):
+        context.close()
+        closed.append(context.closed)
+        return b"test"
+
+    context = SSL.Context()
+    load = context.load_cert_chain if chain else context.load_cert
+    # The check of the key, which follows, finds it closed.
+    with pytest.raises(ValueError, match="freed already"):
+        load(certificates("server_encrypted.pem"), callback=passphrase)
+    assert closed == [True]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from M2Crypto import m2
@@ -11,7 +12,25 @@ if TYPE_CHECKING:
 
     from M2Crypto import _m2crypto
 
-__all__ = ["Cipher", "Cipher_Stack"]
+__all__ = ["Cipher", "Cipher_Stack", "split_cipher_list"]
+
+
+def split_cipher_list(cipher_list: str | None) -> tuple[str | None, str | None]:
+    """Split a cipher list into one for TLS 1.2 and older, and the cipher suites of TLS 1.3.
+
+    Each is None if the list does not concern it.
+
+    OpenSSL sets the two apart (SSL_CTX_set_cipher_list(3)). The name of a TLS 1.3 cipher suite has
+    no key exchange in it (RFC 8446, appendix B.4): TLS_AES_128_GCM_SHA256.
+    """
+    if cipher_list is None:
+        return None, None
+    names = re.split("[:, ;]", cipher_list)
+    newer = [name for name in names if name.startswith("TLS_") and "_WITH_" not in name]
+    if not newer:
+        return cipher_list, None
+    older = [name for name in names if name and name not in newer]
+    return ":".join(older) or None, ":".join(newer)
 
 
 class Cipher:

@@ -14,11 +14,19 @@ When the peer ends the connection without saying so by TLS's close_notify, readi
 (unexpected eof while reading): somebody else may have cut it. `read` gives b"" only for an end that
 the peer meant. `Context.set_options(m2.SSL_OP_IGNORE_UNEXPECTED_EOF)`, from OpenSSL 3.0 on, makes
 the two the same.
+
+Reading and writing complete an unfinished handshake first, and its post-connection check: no
+application data passes in either direction before the check has succeeded.
+
+A callback of an operation (verify, info, post-connection check) may call the getters of its
+connection. A method that would change the connection raises `SSLError` in the callback; in
+particular, `close` leaves the connection and its socket open.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import math
 import os
@@ -30,10 +38,10 @@ from typing import TYPE_CHECKING, Any, Callable, Union
 
 from M2Crypto import X509, Err, m2
 from M2Crypto.SSL.Checker import Checker, SSLVerificationError, reference_identity
-from M2Crypto.SSL.Cipher import Cipher, Cipher_Stack
+from M2Crypto.SSL.Cipher import Cipher, Cipher_Stack, split_cipher_list
 from M2Crypto.SSL.Session import Session
 from M2Crypto.SSL.SSLError import SSLError, SSLSystemError, SSLTimeoutError
-from M2Crypto.SSL.timeout import timeout
+from M2Crypto.SSL.timeout import checked_seconds, timeout
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -54,8 +62,13 @@ _WANT_WRITE = -m2.SSL_ERROR_WANT_WRITE
 _CLOSED_BY_PEER = -m2.SSL_ERROR_ZERO_RETURN
 # What a non-blocking handshake or write answers when it is to be called again.
 _AGAIN = -1
+_IN_USE = "the connection is in use by the operation whose callback this is"
+# The operations with application data.
+_TRANSFERS = (m2.ssl_read, m2.ssl_write)
 # A record of TLS holds no more (RFC 8446, 5.1), and SSL_read gives one record at most.
 _RECORD = 16384
+# poll(2) takes milliseconds as an int, at most 24.8 days: a longer wait is done in parts.
+_LONGEST_WAIT = 86400.0
 
 
 class _Deadline:
@@ -68,6 +81,24 @@ class _Deadline:
     def left(self) -> float | None:
         """The seconds left, 0 or more; None: any number."""
         return None if self._end is None else max(0.0, self._end - time.monotonic())
+
+    def lock_timeout(self) -> float:
+        """Return the seconds left as a lock's `acquire` takes them."""
+        left = self.left()
+        return -1 if left is None else min(left, threading.TIMEOUT_MAX)
+
+
+def _wait(fd: int, writing: bool, deadline: _Deadline) -> None:
+    """Block until the socket is ready for reading or writing.
+
+    Raises:
+        SSLTimeoutError: the deadline passed.
+    """
+    left = deadline.left()
+    while not _is_ready(fd, writing, None if left is None else min(left, _LONGEST_WAIT)):
+        left = deadline.left()
+        if left == 0:
+            raise SSLTimeoutError("timed out")
 
 
 def _is_ready(fd: int, writing: bool, seconds: float | None) -> bool:
@@ -123,8 +154,13 @@ class Connection:
         self._timeout = self.socket.gettimeout()
         self._read_timeout = timeout(0, 0)
         self._write_timeout = timeout(0, 0)
-        # Held around each of OpenSSL's operations; a callback may come back to it in its thread.
+        # Held around each use of OpenSSL's connection, and not while a thread waits for the socket.
+        # A callback of an operation acquires it again for getters; `_check_idle` refuses the rest.
         self._lock = threading.RLock()
+        self._is_operating = False
+        # Held for the length of a handshake with its check, and of a write, before `_lock`.
+        self._handshaking = threading.RLock()
+        self._is_handshaking = False
         self._writing = threading.Lock()
         # How many threads wait for the socket.
         self._waiting = 0
@@ -133,7 +169,10 @@ class Connection:
         self._has_bio = False
         self._has_session_id_ctx = False
         self._is_server: bool | None = None
+        # Did the post-connection check of the current handshake succeed? `_handshakes` counts how
+        # often the handshake was started anew.
         self._is_checked = False
+        self._handshakes = 0
         self._failed = False
         self._closed = False
         self._files = 0
@@ -164,12 +203,18 @@ class Connection:
 
         Args:
             freeBio: False leaves the socket open, for its owner to go on without TLS.
+
+        Raises:
+            SSLError: a callback of an operation on this connection called it.
         """
-        if self._closed:
-            return
-        self._closed = True
-        self._frees_bio = freeBio
-        if self._files == 0:
+        with self._lock:
+            if self._closed:
+                return
+            self._check_idle()
+            self._closed = True
+            self._frees_bio = freeBio
+            is_last = self._files == 0
+        if is_last:
             self._end()
 
     def _end(self) -> None:
@@ -185,6 +230,7 @@ class Connection:
     def _close_socket(self) -> None:
         # Under the lock: the number of a closed socket is soon another's.
         with self._lock:
+            self._check_idle()
             if self._waiting:
                 with contextlib.suppress(OSError):
                     self.socket.shutdown(socket.SHUT_RDWR)
@@ -193,10 +239,12 @@ class Connection:
     def _say_close_notify(self, deadline: _Deadline) -> None:
         if not self._has_socket and not self._has_bio:
             return
-        if self._failed or not m2.ssl_is_init_finished(self.ssl):
-            # SSL_shutdown(3): not after a fatal error, nor during a handshake.
-            return
-        if not m2.ssl_get_shutdown(self.ssl) & m2.SSL_SENT_SHUTDOWN:
+        with self._lock:
+            if self._failed or not m2.ssl_is_init_finished(self.ssl):
+                # SSL_shutdown(3): not after a fatal error, nor during a handshake.
+                return
+            is_sent = m2.ssl_get_shutdown(self.ssl) & m2.SSL_SENT_SHUTDOWN
+        if not is_sent:
             self._operate(m2.ssl_shutdown, deadline)
 
     def shutdown(self, how: int) -> None:
@@ -206,17 +254,28 @@ class Connection:
             how: socket.SHUT_WR and SHUT_RDWR say close_notify first; after SHUT_WR the peer can
                 still be read.
 
+        A peer that has closed its side already is no error.
+
         Raises:
             SSLTimeoutError: the socket does not take close_notify in time.
-            OSError: the socket is not connected any more.
+            SSLError: a callback of an operation on this connection called it.
+            OSError: the socket is closed.
         """
+        with self._lock:
+            self._check_idle()
         if how in (socket.SHUT_WR, socket.SHUT_RDWR):
-            self._say_close_notify(_Deadline(self._seconds(self._write_timeout)))
-        self.socket.shutdown(how)
+            with contextlib.suppress(SSLSystemError):
+                self._say_close_notify(_Deadline(self._seconds(self._write_timeout)))
+        try:
+            self.socket.shutdown(how)
+        except OSError as error:
+            if error.errno != errno.ENOTCONN:
+                raise
 
     def set_shutdown(self, mode: int) -> None:
         """Set SSL_SENT_SHUTDOWN and SSL_RECEIVED_SHUTDOWN as if they had happened."""
         with self._lock:
+            self._check_idle()
             m2.ssl_set_shutdown(self.ssl, mode)
 
     def get_shutdown(self) -> int:
@@ -227,9 +286,16 @@ class Connection:
     def clear(self) -> int:
         """Forget the handshake; after an error, also its session. 1 (SSL_clear)."""
         with self._lock:
-            self._is_server = None
-            self._is_checked = self._failed = False
+            self._check_idle()
+            self._start_anew(None)
+            self._failed = False
             return m2.ssl_clear(self.ssl)
+
+    def _start_anew(self, is_server: bool | None) -> None:
+        """Require a handshake, and a check of it. The caller holds `_lock`."""
+        self._is_server = is_server
+        self._is_checked = False
+        self._handshakes += 1
 
     # ---- the socket ----------------------------------------------------------------------------
 
@@ -281,12 +347,13 @@ class Connection:
 
     def setup_ssl(self) -> None:
         """Put the socket, which is connected, under OpenSSL's connection; once is enough."""
-        if self._has_socket or self._has_bio:
-            return
-        self.socket.setblocking(False)
         with self._lock:
+            self._check_idle()
+            if self._has_socket or self._has_bio:
+                return
+            self.socket.setblocking(False)
             m2.ssl_set_fd(self.ssl, self.socket.fileno())
-        self._has_socket = True
+            self._has_socket = True
 
     def set_bio(self, readbio: BIO, writebio: BIO) -> None:
         """Read from one BIO and write to the other, in place of a socket (SSL_set_bio).
@@ -294,8 +361,9 @@ class Connection:
         Such a connection is never waited for: all its operations are non-blocking.
         """
         with self._lock:
+            self._check_idle()
             m2.ssl_set_bio(self.ssl, readbio.bio_ptr(), writebio.bio_ptr())
-        self._has_bio = True
+            self._has_bio = True
 
     # ---- waiting -------------------------------------------------------------------------------
 
@@ -310,13 +378,14 @@ class Connection:
         own. Waiting in vain raises `SSLTimeoutError`.
 
         Raises:
-            ValueError: it is negative.
+            ValueError: it is negative or not a number.
+            OverflowError: it is larger than a timeout of `socket` can be.
         """
-        if timeout is not None and timeout < 0:
-            raise ValueError("a timeout is 0 or more seconds")
-        self._timeout = timeout
-        if not self._has_socket:
-            self.socket.settimeout(timeout)
+        seconds = checked_seconds(timeout)
+        with self._lock:
+            self._timeout = seconds
+            if not self._has_socket:
+                self.socket.settimeout(seconds)
 
     def gettimeout(self) -> float | None:
         """What `settimeout` was given."""
@@ -331,18 +400,28 @@ class Connection:
         return self._write_timeout
 
     def set_socket_read_timeout(self, timeo: timeout) -> None:
-        """Set the timeout of reading, and of `accept`, alone; 0 seconds: `settimeout`'s holds."""
+        """Set the timeout of reading, and of `accept`, alone; 0 seconds: `settimeout`'s holds.
+
+        Raises:
+            ValueError, OverflowError: see `settimeout`.
+        """
+        timeo.seconds()
         self._read_timeout = timeo
 
     def set_socket_write_timeout(self, timeo: timeout) -> None:
-        """Set the timeout of writing alone; 0 seconds: `settimeout`'s holds."""
+        """Set the timeout of writing alone; 0 seconds: `settimeout`'s holds.
+
+        Raises:
+            ValueError, OverflowError: see `settimeout`.
+        """
+        timeo.seconds()
         self._write_timeout = timeo
 
     def _seconds(self, own: timeout) -> float | None:
         """The seconds to wait for, given the timeout of one direction."""
         if self._timeout == 0:
             return 0
-        return own.sec + own.microsec / 1e6 or self._timeout
+        return own.seconds() or self._timeout
 
     def _operate(self, operation: Callable[..., int], deadline: _Deadline, *arguments: Any) -> int:
         """Do one of OpenSSL's operations; where it asks to wait, wait and do it again.
@@ -353,20 +432,25 @@ class Connection:
         """
         while True:
             with self._lock:
+                self._check_idle()
                 if self._has_socket and self.socket.fileno() < 0:
                     raise SSLError("the connection was closed by another thread")
+                if operation in _TRANSFERS and not self._is_checked:
+                    raise SSLError("the connection was cleared by another thread")
                 try:
+                    self._is_operating = True
                     done = operation(self.ssl, *arguments)
                 except SSLError as error:
                     self._failed = True
                     raise self._explained(error) from None
+                finally:
+                    self._is_operating = False
                 if done not in (_WANT_READ, _WANT_WRITE) or not deadline.waits or self._has_bio:
                     return done
                 fd = self.socket.fileno()
                 self._waiting += 1
             try:
-                if not _is_ready(fd, done == _WANT_WRITE, deadline.left()):
-                    raise SSLTimeoutError("timed out")
+                _wait(fd, done == _WANT_WRITE, deadline)
             finally:
                 with self._lock:
                     self._waiting -= 1
@@ -378,8 +462,8 @@ class Connection:
         if reason == "certificate verify failed" and result != m2.X509_V_OK:
             error.args = (f"{error}: {Err.get_x509_verify_error(result)}",)
         unspeakable = reason in ("no protocols available", "no ciphers available")
-        newest = self.ctx.get_max_proto_version() if unspeakable and not self.ctx.closed else 0
-        if 0 < newest < m2.TLS1_2_VERSION:
+        context = m2.ssl_get_ssl_ctx(self.ssl)
+        if unspeakable and 0 < m2.ssl_ctx_get_max_proto_version(context) < m2.TLS1_2_VERSION:
             error.args = (f"{error}: TLS 1.0 and 1.1 need Context(..., weak_crypto=1)",)
         for code, *_ in getattr(error, "errors", ()):
             if m2.err_get_lib(code) == m2.ERR_LIB_SYS:
@@ -392,16 +476,18 @@ class Connection:
     def set_accept_state(self) -> None:
         """Be a server in the handshake to come."""
         with self._lock:
+            self._check_idle()
             m2.ssl_set_accept_state(self.ssl)
+            self._start_anew(True)
             if self.ctx.server_session_id_ctx is not None and not self._has_session_id_ctx:
                 m2.ssl_set_session_id_context(self.ssl, self.ctx.server_session_id_ctx)
-        self._is_server = True
 
     def set_connect_state(self) -> None:
         """Be a client in the handshake to come."""
         with self._lock:
+            self._check_idle()
             m2.ssl_set_connect_state(self.ssl)
-        self._is_server = False
+            self._start_anew(False)
 
     def accept_ssl(self) -> int:
         """Do the handshake as a server, and then the post-connection check.
@@ -412,9 +498,7 @@ class Connection:
         Raises:
             SSLError: it failed; SSLTimeoutError: the client did not answer in time.
         """
-        if self._is_server is not True:
-            self.set_accept_state()
-        return self._handshake()
+        return self._handshake(_Deadline(self._timeout), True)
 
     def connect_ssl(self) -> int:
         """Do the handshake as a client, and then the post-connection check (`connect`).
@@ -426,9 +510,7 @@ class Connection:
             SSLError: it failed; SSLTimeoutError: the server did not answer in time.
             SSLVerificationError: the certificate is not that of the host.
         """
-        if self._is_server is not False:
-            self.set_connect_state()
-        return self._handshake()
+        return self._handshake(_Deadline(self._timeout), False)
 
     def handshake_on_existing_socket(self, server_side: bool = False) -> int:
         """Do the handshake on the connected socket that the connection was made with.
@@ -440,21 +522,59 @@ class Connection:
         self.setup_ssl()
         return self.accept_ssl() if server_side else self.connect_ssl()
 
-    def _handshake(self) -> int:
-        if self._closed:
-            raise SSLError("the connection is closed")
+    def _handshake(self, deadline: _Deadline, is_server: bool | None = None) -> int:
+        """Do or complete the handshake and the post-connection check, in one thread at a time.
+
+        Args:
+            deadline: for the handshake of another thread, and for the peer.
+            is_server: the role; None keeps the one that was set.
+
+        Returns:
+            1; _AGAIN if a non-blocking connection has to wait.
+        """
+        with self._lock:
+            self._check_idle()
+        if not self._handshaking.acquire(timeout=deadline.lock_timeout()):
+            return self._would_wait(deadline)
+        try:
+            if self._is_handshaking:
+                raise SSLError(_IN_USE)
+            try:
+                self._is_handshaking = True
+                return self._shake_hands(deadline, is_server)
+            finally:
+                self._is_handshaking = False
+        finally:
+            self._handshaking.release()
+
+    def _shake_hands(self, deadline: _Deadline, is_server: bool | None) -> int:
+        """Do what `_handshake` says, in the thread that holds `_handshaking`."""
+        self._check_open()
         self.setup_ssl()
-        if self._operate(m2.ssl_do_handshake, _Deadline(self._timeout)) < 0:
+        if is_server is not None and self._is_server is not is_server:
+            self.set_accept_state() if is_server else self.set_connect_state()
+        number = self._handshakes
+        if self._operate(m2.ssl_do_handshake, deadline) < 0:
             return _AGAIN
         if not self._is_checked:
-            self._check()
+            self._check(number)
         return 1
 
-    def _check(self) -> None:
-        """The post-connection check. Who does not pass it is not talked to."""
+    def _would_wait(self, deadline: _Deadline) -> int:
+        """Return _AGAIN if the connection is non-blocking.
+
+        Raises:
+            SSLTimeoutError: it is not, so its timeout has expired.
+        """
+        if deadline.waits:
+            raise SSLTimeoutError("timed out")
+        return _AGAIN
+
+    def _check(self, number: int) -> None:
+        """Run the post-connection check of a handshake. Close the connection if the check fails."""
         if self._has_own_check:
             check = self._postConnectionCheck
-        elif self._is_server:
+        elif self._acts_as_server():
             check = self.serverPostConnectionCheck
         else:
             check = self.clientPostConnectionCheck
@@ -462,18 +582,26 @@ class Connection:
             self._check_resumed()
             if check is not None and not check(self.get_peer_cert(), self._host()):
                 raise SSLVerificationError("post connection check failed")
+            with self._lock:
+                self._check_idle()
+                if self._handshakes != number:
+                    raise SSLError("the connection was cleared during its handshake")
+                self._is_checked = True
         except BaseException:
             self.close()
             raise
-        self._is_checked = True
 
     def _check_resumed(self) -> None:
         """Refuse a session from before verification was asked for: OpenSSL resumes it as it is."""
-        if self._is_server or not self.session_reused() or self.verify_ok():
+        if self._acts_as_server() or not self.session_reused() or self.verify_ok():
             return
         if self.get_verify_mode() & m2.SSL_VERIFY_PEER and not self.ctx.has_verify_callback:
             fault = Err.get_x509_verify_error(self.get_verify_result())
             raise SSLError(f"certificate verify failed when the session was made: {fault}")
+
+    def _acts_as_server(self) -> bool:
+        with self._lock:
+            return bool(m2.ssl_is_server(self.ssl))
 
     def _host(self) -> str | None:
         """The host that the peer's certificate has to be of; None when nobody said."""
@@ -532,10 +660,13 @@ class Connection:
             SSLVerificationError: the certificate is not that of the host.
             OSError: the host cannot be reached.
         """
-        self.addr = addr
-        if self._server_name is None and isinstance(addr, tuple):
-            self._name_server(addr[0])
-        self.socket.settimeout(self._timeout)
+        with self._lock:
+            self._check_idle()
+            self.addr = addr
+            if self._server_name is None and isinstance(addr, tuple):
+                self._name_server(addr[0])
+            if not self._has_socket:
+                self.socket.settimeout(self._timeout)
         try:
             self.socket.connect(addr)
         except socket.timeout:
@@ -562,6 +693,7 @@ class Connection:
             SSLError: always, unless the context's SSL_OP_NO_RENEGOTIATION was cleared.
         """
         with self._lock:
+            self._check_idle()
             return m2.ssl_renegotiate(self.ssl)
 
     def set_post_connection_check_callback(
@@ -580,8 +712,11 @@ class Connection:
         identity = reference_identity(name)
         if not isinstance(identity, str):
             raise ValueError(f"{name} is an IP address, and those are not sent to servers")
-        self._server_name = name
-        return m2.ssl_set_tlsext_host_name(self.ssl, identity)
+        with self._lock:
+            self._check_idle()
+            result = m2.ssl_set_tlsext_host_name(self.ssl, identity)
+            self._server_name = name
+        return result
 
     def set1_host(self, name: str) -> int:
         """Let OpenSSL compare the certificate with a host name or address, in the handshake; 1.
@@ -593,10 +728,16 @@ class Connection:
             ValueError: it is no host name or address.
         """
         identity = reference_identity(name)
-        self._checked_name = name
-        if isinstance(identity, str):
-            return m2.ssl_set1_host(self.ssl, identity)
-        return m2.ssl_set1_ip(self.ssl, str(identity))
+        if isinstance(identity, str) and len(identity) < 2:
+            raise ValueError(f"{name!r} is no host name: OpenSSL needs two characters")
+        with self._lock:
+            self._check_idle()
+            if isinstance(identity, str):
+                result = m2.ssl_set1_host(self.ssl, identity)
+            else:
+                result = m2.ssl_set1_ip(self.ssl, str(identity))
+            self._checked_name = name
+        return result
 
     # ---- input and output ----------------------------------------------------------------------
 
@@ -604,10 +745,15 @@ class Connection:
         if self._closed:
             raise SSLError("the connection is closed")
 
+    def _check_idle(self) -> None:
+        """Refuse a callback of an operation on this connection. The caller holds `_lock`."""
+        if self._is_operating:
+            raise SSLError(_IN_USE)
+
     def pending(self) -> int:
         """How many bytes can be read without waiting for the socket (SSL_pending)."""
         with self._lock:
-            return m2.ssl_pending(self.ssl)
+            return m2.ssl_pending(self.ssl) if self._is_checked else 0
 
     def read(self, size: int = 1024) -> bytes | None:
         """Read up to `size` bytes.
@@ -652,7 +798,10 @@ class Connection:
     def _read_into(self, target: memoryview) -> int | None:
         if not target:
             return 0
-        done = self._operate(m2.ssl_read, _Deadline(self._seconds(self._read_timeout)), target)
+        deadline = _Deadline(self._seconds(self._read_timeout))
+        if not self._is_checked and self._handshake(deadline) < 0:
+            return None
+        done = self._operate(m2.ssl_read, deadline, target)
         if done == _CLOSED_BY_PEER:
             return 0
         return None if done < 0 else done
@@ -671,16 +820,17 @@ class Connection:
         self._check_open()
         return self._write(memoryview(data).cast("B"))
 
-    sendall = write
+    send = sendall = write
 
     def _write(self, data: memoryview) -> int:
         deadline = _Deadline(self._seconds(self._write_timeout))
-        left = deadline.left()
-        # OpenSSL has one record on its way at most: writers take turns.
-        if not self._writing.acquire(timeout=-1 if left is None else left):
-            if deadline.waits:
-                raise SSLTimeoutError("timed out")
+        with self._lock:
+            self._check_idle()
+        if not self._is_checked and self._handshake(deadline) < 0:
             return _AGAIN
+        # OpenSSL has one record on its way at most: writers take turns.
+        if not self._writing.acquire(timeout=deadline.lock_timeout()):
+            return self._would_wait(deadline)
         try:
             sent = 0
             while sent < len(data):
@@ -733,7 +883,7 @@ class Connection:
     # ---- what was agreed on --------------------------------------------------------------------
 
     def ssl_get_error(self, ret: int) -> int:
-        """What SSL_get_error(3) says of the value that one of OpenSSL's functions returned."""
+        """Return SSL_get_error(3)'s code for the value that one of OpenSSL's functions returned."""
         with self._lock:
             return m2.ssl_get_error(self.ssl, ret)
 
@@ -795,11 +945,13 @@ class Connection:
     def set_client_CA_list_from_file(self, cafile: str | bytes) -> None:
         """On a server: name the CAs of a PEM file to the client."""
         with self._lock:
+            self._check_idle()
             m2.ssl_set_client_ca_list_from_file(self.ssl, os.fsdecode(cafile))
 
     def set_client_CA_list_from_context(self) -> None:
         """On a server: name the CAs of the context to the client."""
         with self._lock:
+            self._check_idle()
             m2.ssl_set_client_ca_list_from_context(self.ssl)
 
     def get_cipher(self) -> Cipher | None:
@@ -818,16 +970,27 @@ class Connection:
         with self._lock:
             return m2.ssl_get_cipher_list(self.ssl, idx)
 
-    def set_cipher_list(self, cipher_list: str) -> int:
-        """Say which ciphers of TLS 1.2 and older may be used, as `Context.set_cipher_list`; 1."""
+    def set_cipher_list(self, cipher_list: str | None) -> int:
+        """Set the ciphers of this connection; see `Context.set_cipher_list`.
+
+        Returns:
+            1.
+        """
+        older, newer = split_cipher_list(cipher_list)
         with self._lock:
-            return m2.ssl_set_cipher_list(self.ssl, cipher_list)
+            self._check_idle()
+            if older is not None:
+                m2.ssl_set_cipher_list(self.ssl, older)
+            if newer is not None:
+                m2.ssl_set_ciphersuites(self.ssl, newer)
+        return 1
 
     # ---- sessions ------------------------------------------------------------------------------
 
     def set_session_id_ctx(self, id: bytes) -> int:
         """Say whose sessions may be resumed, as `Context.set_session_id_ctx`; 1."""
         with self._lock:
+            self._check_idle()
             self._has_session_id_ctx = True
             return m2.ssl_set_session_id_context(self.ssl, id)
 
@@ -843,6 +1006,7 @@ class Connection:
     def set_session(self, session: Session) -> int:
         """Begin with an earlier connection's session, before the handshake; 1."""
         with self._lock:
+            self._check_idle()
             return m2.ssl_set_session(self.ssl, session._ptr())
 
     def session_reused(self) -> bool:
@@ -858,11 +1022,16 @@ class Connection:
     # ---- for makefile --------------------------------------------------------------------------
 
     def _opened_file(self) -> None:
-        self._files += 1
+        with self._lock:
+            self._files += 1
 
     def _closed_file(self) -> None:
-        self._files -= 1
-        if self._closed and self._files == 0:
+        with self._lock:
+            is_last = self._closed and self._files == 1
+            if is_last:
+                self._check_idle()
+            self._files -= 1
+        if is_last:
             self._end()
 
 
@@ -895,8 +1064,8 @@ class _ConnectionFile(io.RawIOBase):
 
     def close(self) -> None:
         if not self.closed:
-            super().close()
             self._connection._closed_file()
+            super().close()
 
     def _check_open(self) -> None:
         if self.closed:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Callable, Union
 
 from M2Crypto import BIO, X509, m2, util
 from M2Crypto.SSL import _trust, cb
+from M2Crypto.SSL.Cipher import split_cipher_list
 from M2Crypto.SSL.SSLError import SSLError
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def _version_number(version: int | str) -> int:
             f"protocol version {version!r} is none of {', '.join(_VERSIONS)}, "
             "which are m2.TLS1_VERSION to m2.TLS1_3_VERSION"
         )
-    if hasattr(m2, f"OPENSSL_NO_{stem}"):
+    if getattr(m2, f"OPENSSL_NO_{stem}", 0):
         raise ValueError(f"protocol version {version!r}: this OpenSSL was built without it")
     number: int = getattr(m2, f"{stem}_VERSION")
     return number
@@ -442,13 +443,27 @@ class Context:
         """The newest version to speak; 0 is the newest of the build."""
         return m2.ssl_ctx_get_max_proto_version(self.ctx)
 
-    def set_cipher_list(self, cipher_list: str) -> int:
-        """Say which ciphers of TLS 1.2 and older are used, in the language of ciphers(1); 1.
+    def set_cipher_list(self, cipher_list: str | None) -> int:
+        """Set the ciphers.
+
+        Args:
+            cipher_list: a cipher list (openssl-ciphers(1)). It sets the ciphers of TLS 1.2 and
+                older; names of TLS 1.3 cipher suites in it, such as TLS_AES_128_GCM_SHA256, set
+                those of TLS 1.3 (SSL_CTX_set_ciphersuites(3)). What the list does not name for
+                one of the two stays as it is; None changes nothing.
+
+        Returns:
+            1.
 
         Raises:
-            SSLError: there is none like that.
+            SSLError: the list selects no cipher.
         """
-        return m2.ssl_ctx_set_cipher_list(self.ctx, cipher_list)
+        older, newer = split_cipher_list(cipher_list)
+        if older is not None:
+            m2.ssl_ctx_set_cipher_list(self.ctx, older)
+        if newer is not None:
+            m2.ssl_ctx_set_ciphersuites(self.ctx, newer)
+        return 1
 
     def set_options(self, op: int) -> int:
         """Add options, m2.SSL_OP_...; all that hold then (SSL_CTX_set_options)."""

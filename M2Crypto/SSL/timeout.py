@@ -6,6 +6,7 @@ They are given to `Connection.set_socket_read_timeout` and its companions. `pack
 
 from __future__ import annotations
 
+import math
 import struct
 import sys
 
@@ -15,6 +16,24 @@ DEFAULT_TIMEOUT = 600
 
 # Windows counts milliseconds in a DWORD.
 _FORMAT = "@L" if sys.platform == "win32" else "@ll"
+# The longest timeout of a socket object: CPython keeps nanoseconds in 64 bits.
+_LONGEST = 2**63 // 10**9
+
+
+def checked_seconds(seconds: float | None) -> float | None:
+    """Return a timeout in seconds as a float; None is no limit.
+
+    Raises:
+        ValueError: it is negative or not a number.
+        OverflowError: it is larger than a timeout of `socket` can be.
+    """
+    if seconds is None:
+        return None
+    if seconds < 0 or math.isnan(seconds):
+        raise ValueError(f"a timeout is 0 or more seconds, not {seconds}")
+    if seconds > _LONGEST:
+        raise OverflowError(f"a timeout is at most {_LONGEST} seconds")
+    return float(seconds)
 
 
 class timeout:
@@ -23,6 +42,14 @@ class timeout:
     def __init__(self, sec: int = DEFAULT_TIMEOUT, microsec: int = 0) -> None:
         self.sec = sec
         self.microsec = microsec
+
+    def seconds(self) -> float:
+        """Return the timeout in seconds as a float.
+
+        Raises:
+            ValueError, OverflowError: it is negative, not a number or too large.
+        """
+        return (checked_seconds(self.sec) or 0.0) + (checked_seconds(self.microsec) or 0.0) / 1e6
 
     def pack(self) -> bytes:
         """The bytes that setsockopt takes for SO_RCVTIMEO."""
