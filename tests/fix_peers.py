@@ -26,7 +26,7 @@ NO_HOST_NAMES = [
     "a\0b", "example.org\0", " example.org", "a b.example.org", "example.org\n",
     "-a.example.org", "a-.example.org", "example.org-",
     "a/b", "a:b", "user@example.org", "[::1]",
-    "a" * 64 + ".example.org", "é" * 64, ".".join(["a" * 63] * 3 + ["a" * 62]),
+    "a" * 64 + ".example.org", "é" * 64, "é" * 254, ".".join(["a" * 63] * 3 + ["a" * 62]),
     # A zone is an IPv6 address's alone, and an address is no name.
     "192.0.2.1%eth0", "192.0.2.1%.evil.example", "192.0.2.1%", "example.org%eth0",
     "::1%", "::1%a%b", "::1%a\nb", "192.0.2.1.", "\uff11\uff19\uff12.0.2.1",

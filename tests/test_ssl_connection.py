@@ -610,6 +610,23 @@ def test_every_use_of_openssls_connection_holds_the_lock(
     assert takes_connection - used == rest
 
 
+def test_a_callback_leaves_the_error_of_the_operation_alone(pair, shake, contexts):
+    def callback(where, ret, ssl_ptr):
+        with pytest.raises(FileNotFoundError):
+            Path("none").stat()
+
+    for context in contexts:
+        context.set_info_callback(callback)
+    client, server = pair(*contexts)
+    client.connect_ssl()
+    client.socket.shutdown(socket.SHUT_WR)
+    # The callback is called for the steps before the end is read.
+    with pytest.raises(SSL.SSLError, match="unexpected eof while reading") as caught:
+        for _ in range(3):
+            server.accept_ssl()
+    assert not isinstance(caught.value, OSError)
+
+
 # ---- an exception in a callback loses no bytes ---------------------------------------------------
 
 
@@ -794,7 +811,7 @@ def test_a_timeout_has_the_range_of_a_sockets(connected, seconds, error):
 def test_a_long_timeout_waits(connected, seconds):
     client, server = connected
     server.settimeout(seconds)
-    server.set_socket_read_timeout(SSL.timeout(seconds, 999_999))
+    server.set_socket_read_timeout(SSL.timeout(seconds, 0))
     waiting = threading.Thread(target=lambda: got.append(server.read()))
     got = []
     waiting.start()
@@ -816,7 +833,58 @@ def test_a_long_wait_is_done_in_parts(monkeypatch):
 
     monkeypatch.setattr(module, "_is_ready", is_ready)
     module._wait(7, False, module._Deadline(25 * 86400))
-    assert waits == [86400.0] * 3
+    assert waits == [24 * 86400.0] * 3
+
+
+@pytest.mark.parametrize("seconds", [25 * 86400, 2**32, 9223372036])
+def test_a_long_timeout_is_one_of_connecting_and_accepting(contexts, seconds):
+    with SSL.Connection(contexts[1]) as listener, SSL.Connection(contexts[0]) as client:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        server = []
+        for connection in (listener, client):
+            connection.settimeout(seconds)
+            assert connection.gettimeout() == seconds
+        accepting = threading.Thread(target=lambda: server.append(listener.accept()[0]))
+        accepting.start()
+        assert client.connect(listener.getsockname()) == 1
+        accepting.join()
+        assert server[0].gettimeout() == seconds
+        client.write(b"hello")
+        assert server[0].read() == b"hello"
+        server[0].close()
+
+
+def test_accepting_waits_in_parts(contexts, monkeypatch):
+    waits = []
+
+    class Counting(socket.socket):
+        """A listener to which a client connects in the third wait."""
+
+        def settimeout(self, seconds):
+            waits.append(seconds)
+            if len(waits) == 4:
+                client.connect(self.getsockname())
+            super().settimeout(seconds)
+
+    monkeypatch.setattr(sys.modules["M2Crypto.SSL.Connection"], "_LONGEST_WAIT", 0.001)
+    with SSL.Connection(contexts[1], Counting()) as listener, socket.socket() as client:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.settimeout(20)
+        connection, _ = listener._accept_socket()
+        connection.close()
+    assert len(waits) >= 4
+    assert set(waits) == {0.001}
+
+
+def test_accepting_does_not_wait_when_non_blocking(contexts):
+    with SSL.Connection(contexts[1]) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
 
 
 def test_each_direction_can_have_its_timeout(connected):

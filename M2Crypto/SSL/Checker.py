@@ -34,7 +34,8 @@ IPAddress = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 _LDH_LABEL = re.compile("[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 # A DNS name that a host can be reached by: underscores are in use.
 _LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*")
+_LONGEST = 253
+_NAME = re.compile(rf"(?=.{{1,{_LONGEST}}}\Z){_LABEL}(\.{_LABEL})*")
 
 
 class SSLVerificationError(Exception):
@@ -86,7 +87,7 @@ def reference_identity(host: str) -> str | IPAddress:
     if address is not None:
         return address
     name = host[:-1] if host.endswith(".") else host
-    if not name.isascii():
+    if not name.isascii() and len(name) <= _LONGEST:
         try:
             name = name.encode("idna").decode("ascii")
         except UnicodeError as error:

@@ -67,8 +67,8 @@ _IN_USE = "the connection is in use by the operation whose callback this is"
 _TRANSFERS = (m2.ssl_read, m2.ssl_write)
 # A record of TLS holds no more (RFC 8446, 5.1), and SSL_read gives one record at most.
 _RECORD = 16384
-# poll(2) takes milliseconds as an int, at most 24.8 days: a longer wait is done in parts.
-_LONGEST_WAIT = 86400.0
+# poll(2) takes milliseconds as an int, and so do sockets: a longer wait is done in parts.
+_LONGEST_WAIT = 24 * 86400.0
 
 
 class _Deadline:
@@ -82,6 +82,11 @@ class _Deadline:
         """The seconds left, 0 or more; None: any number."""
         return None if self._end is None else max(0.0, self._end - time.monotonic())
 
+    def part(self) -> float | None:
+        """Return the seconds left, or as many as one wait for a socket can take."""
+        left = self.left()
+        return None if left is None else min(left, _LONGEST_WAIT)
+
     def lock_timeout(self) -> float:
         """Return the seconds left as a lock's `acquire` takes them."""
         left = self.left()
@@ -94,10 +99,8 @@ def _wait(fd: int, writing: bool, deadline: _Deadline) -> None:
     Raises:
         SSLTimeoutError: the deadline passed.
     """
-    left = deadline.left()
-    while not _is_ready(fd, writing, None if left is None else min(left, _LONGEST_WAIT)):
-        left = deadline.left()
-        if left == 0:
+    while not _is_ready(fd, writing, deadline.part()):
+        if deadline.left() == 0:
             raise SSLTimeoutError("timed out")
 
 
@@ -385,7 +388,7 @@ class Connection:
         with self._lock:
             self._timeout = seconds
             if not self._has_socket:
-                self.socket.settimeout(seconds)
+                self.socket.settimeout(_Deadline(seconds).part())
 
     def gettimeout(self) -> float | None:
         """What `settimeout` was given."""
@@ -630,11 +633,18 @@ class Connection:
 
     def _accept_socket(self) -> tuple[Connection, Any]:
         """Wait for a client; the handshake is still to be done."""
-        self.socket.settimeout(self._seconds(self._read_timeout))
-        try:
-            sock, addr = self.socket.accept()
-        except socket.timeout:
-            raise SSLTimeoutError("timed out") from None
+        deadline = _Deadline(self._seconds(self._read_timeout))
+        accepted = None
+        while accepted is None:
+            self.socket.settimeout(deadline.part())
+            try:
+                accepted = self.socket.accept()
+            except (socket.timeout, BlockingIOError):
+                if not deadline.waits:
+                    raise
+                if deadline.left() == 0:
+                    raise SSLTimeoutError("timed out") from None
+        sock, addr = accepted
         connection = Connection(self.ctx, sock)
         connection.setup_addr(addr)
         connection.settimeout(self._timeout)
@@ -666,7 +676,7 @@ class Connection:
             if self._server_name is None and isinstance(addr, tuple):
                 self._name_server(addr[0])
             if not self._has_socket:
-                self.socket.settimeout(self._timeout)
+                self.socket.settimeout(_Deadline(self._timeout).part())
         try:
             self.socket.connect(addr)
         except socket.timeout:

@@ -49,7 +49,9 @@ class timeout:
         Raises:
             ValueError, OverflowError: it is negative, not a number or too large.
         """
-        return (checked_seconds(self.sec) or 0.0) + (checked_seconds(self.microsec) or 0.0) / 1e6
+        checked_seconds(self.sec)
+        checked_seconds(self.microsec / 1e6)
+        return checked_seconds(self.sec + self.microsec / 1e6) or 0.0
 
     def pack(self) -> bytes:
         """The bytes that setsockopt takes for SO_RCVTIMEO."""

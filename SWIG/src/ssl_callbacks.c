@@ -1,5 +1,6 @@
 /* What a connection tells Python while it works (SSL_CTX_set_info_callback(3)). */
 #include <Python.h>
+#include <errno.h>
 
 #include "handle.h"
 #include "ssl_callbacks.h"
@@ -8,6 +9,8 @@ extern const m2_handle_type handle_SSL;
 
 void m2_call_info(m2_callback callback, int where, int ret, SSL *connection)
 {
+    /* The operation looks at errno when the callback has long returned. */
+    int saved_errno = errno;
     PyGILState_STATE state = PyGILState_Ensure();
     PyObject *handle = NULL;
     PyObject *answer = NULL;
@@ -22,6 +25,7 @@ done:
     Py_XDECREF(answer);
     Py_XDECREF(handle);
     PyGILState_Release(state);
+    errno = saved_errno;
 }
 
 /* ---- exceptions that wait for the next call ------------------------------------------------- */

@@ -3,6 +3,7 @@
  * handle that the callable gets is spent when it returns: a program that kept it gets an exception.
  */
 #include <Python.h>
+#include <errno.h>
 
 #include <openssl/crypto.h>
 #include <openssl/x509_vfy.h>
@@ -67,10 +68,13 @@ static int call(m2_callback callback, int ok, X509_STORE_CTX *context)
 
 int m2_call_verify(m2_callback callback, int ok, X509_STORE_CTX *context)
 {
+    /* The handshake that it is called in looks at errno afterwards. */
+    int saved_errno = errno;
     PyGILState_STATE state = PyGILState_Ensure();
     int result = call(callback, ok, context);
 
     PyGILState_Release(state);
+    errno = saved_errno;
     return result;
 }
 
