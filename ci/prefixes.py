@@ -167,7 +167,7 @@ class _Making:
         archive = sources.tarball(self.build.release)
         with Line(self.build.name) as line:
             line.show("unpacking")
-            sources.unpack(archive, self.tree)
+            sources.unpack(archive, self.tree, f"openssl-{self.build.version}")
             line.show("configuring")
             self.configure()
             line.show("writing headers and assembler")

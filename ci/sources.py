@@ -17,6 +17,7 @@ import tarfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -61,8 +62,8 @@ def tarball(release: Release) -> Path:
     return found
 
 
-def unpack(archive: Path, tree: Path) -> None:
-    """Unpack a tarball that holds one folder, which becomes `tree`.
+def unpack(archive: Path, tree: Path, top: str | None = None) -> None:
+    """Unpack a tarball of one folder, named `top` unless that is None, which becomes `tree`.
 
     A member or a link that leads out of that folder is a `Problem`, and then nothing is left.
     """
@@ -73,8 +74,13 @@ def unpack(archive: Path, tree: Path) -> None:
             for member in members:
                 _check(member)
                 members.extract(member, fresh)
-        (top,) = fresh.iterdir()
-        top.rename(tree)
+        (folder,) = fresh.iterdir()
+        if top not in (None, folder.name):
+            raise Problem(
+                f"{archive}: holds {folder.name}, not {top}: "
+                "version, url and sha256 in ci/matrix.toml are not of one release"
+            )
+        folder.rename(tree)
     except _Outside as error:
         raise Problem(f"{archive}: refused, nothing was unpacked: {error}") from error
     except (tarfile.TarError, EOFError, ValueError) as error:
@@ -192,19 +198,20 @@ def _apt_folders() -> Iterator[str]:
         yield f"{address}/pool/main/o/openssl"
 
 
+# How apt-get reports each mirror with each suite. `indextargets` lists only the suites whose lists
+# were downloaded, `update --print-uris` all that an update would read: neither alone is enough.
+APT = (
+    (("indextargets", "--format", "$(REPO_URI) $(RELEASE)"), r"(?m)^(https?://\S+?)/* (\S+)$"),
+    (("update", "--print-uris"), r"(?m)^'(https?://\S+?)/+dists/([^/']+)/"),
+)
+
+
 def _apt_suites() -> list[tuple[str, str]]:
-    """Each mirror with each suite, as `apt-get` knows them."""
-    try:
-        told = capture(
-            ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)"], timeout=30
-        )
-        found = re.findall(r"(?m)^(https?://\S+?)/* (\S+)$", told)
-        if not found:
-            # Without its lists, as in a container image, apt still says what an update would read.
-            told = capture(["apt-get", "update", "--print-uris"], timeout=30)
-            found = re.findall(r"(?m)^'(https?://\S+?)/+dists/([^/']+)/", told)
-    except Problem:
-        return []
+    """Return each mirror with each suite that apt is configured for, none twice."""
+    found: list[tuple[str, str]] = []
+    for arguments, pattern in APT:
+        with suppress(Problem):
+            found += re.findall(pattern, capture(["apt-get", *arguments], timeout=30))
     return list(dict.fromkeys(found))
 
 

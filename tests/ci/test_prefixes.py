@@ -133,9 +133,22 @@ def test_a_full_disk_that_the_compiler_meets_is_said_to(
         prefixes.ensure([build])
 
 
-def test_a_release_that_is_another_is_refused(mirror: Path, cache: Path) -> None:
+def test_a_release_that_is_another_is_refused_before_it_is_configured(
+    mirror: Path, cache: Path, tally: Callable[[], int]
+) -> None:
     (mirror / "openssl-9.9.1.tar.gz").write_bytes(tiny_openssl("9.9.2"))
     build = Build(release_of(tiny_bytes(mirror)), Variant("default", ()))
+    with pytest.raises(Problem, match=r"holds openssl-9\.9\.2, not openssl-9\.9\.1: version, url"):
+        prefixes.ensure([build])
+    assert half_made(cache) == []
+    assert tally() == 0
+    assert not (cache / "logs" / f"9.9-{prefixes._key(build)}.log").exists()
+
+
+def test_headers_of_another_version_are_refused(mirror: Path, cache: Path) -> None:
+    other = tiny_openssl("9.9.2", folder="openssl-9.9.1")
+    (mirror / "openssl-9.9.1.tar.gz").write_bytes(other)
+    build = Build(release_of(other), Variant("default", ()))
     with pytest.raises(Problem, match=r"build 9\.9: the headers are not those of OpenSSL 9\.9\.1"):
         prefixes.ensure([build])
     assert half_made(cache) == []

@@ -136,14 +136,41 @@ def test_apts_mirrors_are_asked_last(
     ]
 
 
-def test_an_apt_without_its_lists_is_asked_what_it_would_update(
+@pytest.mark.parametrize(
+    ("lists", "asked"),
+    [
+        ("", ["/security/pool/updates/", "/security/", "/debian/"]),
+        ("echo '{server}/debian/ any'", ["/debian/", "/security/pool/updates/", "/security/"]),
+        ("exit 1", ["/security/pool/updates/", "/security/", "/debian/"]),
+    ],
+    ids=["no lists", "part of its lists", "failing"],
+)
+def test_an_apt_without_all_its_lists_is_asked_for_every_mirror(
+    server: Server, tmp_path: Path, lists: str, asked: list[str]
+) -> None:
+    program(
+        tmp_path / "programs" / "apt-get",
+        f"""if [ "$1" = update ]; then
+        echo "'{server.address}/security/dists/any-security/InRelease' any 0"
+        echo "'{server.address}/debian/dists/any/InRelease' any 0"
+        else {lists.format(server=server.address) or "true"}; fi""",
+    )
+    with pytest.raises(Problem, match="404"):
+        sources.tarball(release_of(DATA, server.address + NAME))
+    pool = "main/o/openssl/openssl_9.9.1.orig.tar.gz"
+    assert [path for path, _ in server.asked] == [
+        NAME,
+        *(f"{each}{pool}" if "pool" in each else f"{each}pool/{pool}" for each in asked),
+    ]
+
+
+def test_an_apt_that_fails_to_list_its_updates_is_asked_for_its_lists(
     server: Server, tmp_path: Path
 ) -> None:
     server.files["/debian/pool/main/o/openssl/openssl_9.9.1.orig.tar.gz"] = DATA
     program(
         tmp_path / "programs" / "apt-get",
-        f"""if [ "$1" = update ]; then
-        echo "'{server.address}/debian/dists/any/InRelease' any 0"; fi""",
+        f'if [ "$1" = update ]; then exit 100; fi; echo "{server.address}/debian/ any"',
     )
     assert sources.tarball(release_of(DATA)).read_bytes() == DATA
 
@@ -227,3 +254,11 @@ def test_links_inside_are_unpacked(tmp_path: Path) -> None:
     archive.write_bytes(tarred({"top/a/file": "here", "top/b/link": "-> ../a/file"}))
     sources.unpack(archive, tmp_path / "tree")
     assert (tmp_path / "tree" / "b" / "link").read_text() == "here"
+
+
+def test_a_tarball_of_another_folder_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    archive = tmp_path / "openssl-9.9.2.tar.gz"
+    archive.write_bytes(DATA)
+    with pytest.raises(Problem, match=r"holds openssl-9\.9\.1, not openssl-9\.9\.2: version, url"):
+        sources.unpack(archive, tmp_path / "tree", "openssl-9.9.2")
+    assert list(tmp_path.glob("tree*")) == []

@@ -52,8 +52,11 @@ install_dev: build_libs
 """
 
 
-def tiny_openssl(version: str) -> bytes:
-    """A tarball that configures, builds and installs as OpenSSL's does, in a second."""
+def tiny_openssl(version: str, folder: str = "") -> bytes:
+    """A tarball that configures, builds and installs as OpenSSL's does, in a second.
+
+    Its one folder is `openssl-VERSION` unless `folder` names it.
+    """
     files = {
         "config": CONFIG,
         "Makefile.in": MAKEFILE,
@@ -63,7 +66,8 @@ def tiny_openssl(version: str) -> bytes:
         # Larger than the other files together: what a limited disk has no room for.
         "padding": "".join(hashlib.sha256(bytes([n])).hexdigest() for n in range(250)),
     }
-    return tarred({f"openssl-{version}/{name}": text for name, text in files.items()})
+    top = folder or f"openssl-{version}"
+    return tarred({f"{top}/{name}": text for name, text in files.items()})
 
 
 def tarred(files: dict[str, str]) -> bytes:
