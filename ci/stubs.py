@@ -172,7 +172,7 @@ def stub(functions: Iterable[Function]) -> str:
 def main(argv: list[str]) -> None:
     """Write the stub from the default builds of all releases."""
     facts = manifest.load()
-    names = argv or [build.name for build in facts.builds if not build.variant.options]
+    names = argv or [build.name for build in facts.builds if build.variant.name == "default"]
     installed = prefixes.ensure([plan.find_build(facts, name) for name in names])
     functions: list[Function] = []
     # The newest first: its spelling of a function is the one that stays.
