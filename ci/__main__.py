@@ -1,7 +1,7 @@
 """`python -m ci VERB [ARGUMENTS]`: what each nox session calls.
 
-Given a verb and its arguments it runs the function that does it. A `Problem` becomes one
-`error:` line and exit code 1; Ctrl-C or a kill becomes one line and the code a shell gives it.
+Given a verb and its arguments it runs the function that does it. A `Problem`, or an error of the
+file system that a person can mend, becomes one `error:` line and exit code 1; Ctrl-C or a kill becomes one line and the code a shell gives it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ if sys.hexversion < 0x030B0000:
         "install nox with a newer one (the tests still run on every Python that is installed)"
     )
 
+import errno
 import importlib
 import signal
 from types import FrameType
@@ -35,6 +36,15 @@ VERBS = {
 }
 
 
+# What the file system refuses: a matter of permissions or of room, not of this code.
+SYSTEM = {
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "make it yours to read and write"),
+    errno.EROFS: "use a checkout and a cache that can be written to",
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some room on that disk"),
+    errno.EFBIG: "raise the limit of file sizes (ulimit -f)",
+}
+
+
 class Killed(BaseException):
     """The process was told to end by a signal other than Ctrl-C's."""
 
@@ -50,6 +60,12 @@ def main(argv: list[str]) -> int:
         _do(argv)
     except Problem as problem:
         print(f"error: {problem}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.errno not in SYSTEM:
+            raise
+        where = f": {error.filename}" if error.filename else ""
+        print(f"error: {error.strerror}{where}; {SYSTEM[error.errno]}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return _stopped("interrupted", signal.SIGINT)

@@ -157,9 +157,7 @@ def from_pkg_config(environ: Mapping[str, str]) -> OpenSSL:
         )
     answers = []
     for question in ("--cflags-only-I", "--libs"):
-        answer = subprocess.run(
-            [program, question, "openssl"], capture_output=True, text=True, check=False
-        )
+        answer = _run([program, question, "openssl"], "PKG_CONFIG")
         if answer.returncode != 0:
             raise BuildError(
                 f"no OpenSSL: OPENSSL_DIR is not set and pkg-config knows no openssl; {way_out}"
@@ -169,18 +167,28 @@ def from_pkg_config(environ: Mapping[str, str]) -> OpenSSL:
     return OpenSSL(include_dirs, tuple(answers[1]), False, "pkg-config")
 
 
+def _run(command: Sequence[str], variable: str) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end; `variable` of the environment chooses another one.
+
+    Raises:
+        BuildError: it cannot be run at all.
+    """
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise BuildError(
+            f"{command[0]} cannot be run: {error.strerror}; "
+            f"install it, or set {variable} to another"
+        ) from None
+
+
 def preprocess(compiler: Sequence[str], source: str, include_dirs: Iterable[str], at: Path) -> str:
     """Run the compiler's preprocessor over `source`, written into the folder `at`."""
     path = at / "probe.c"
     path.write_text(source, encoding="ascii")
     flag = "/E" if Path(compiler[0]).stem.lower() == "cl" else "-E"
     command = [*compiler, flag, *(f"-I{folder}" for folder in include_dirs), str(path)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise BuildError(
-            f"no C compiler: {compiler[0]} is not there; install gcc or clang"
-        ) from None
+    done = _run(command, "CC")
     if done.returncode != 0:
         line = next((li for li in done.stderr.splitlines() if "error" in li), done.stderr.strip())
         raise BuildError(f"OpenSSL's headers do not go through {compiler[0]}: {line}")
@@ -296,7 +304,7 @@ def find_swig(environ: Mapping[str, str]) -> tuple[str, str]:
     path = path or shutil.which("swig")
     if path is None:
         raise BuildError("no SWIG: run `pip install 'swig>=4.4'`")
-    text = subprocess.run([path, "-version"], capture_output=True, text=True, check=False).stdout
+    text = _run([path, "-version"], "SWIG").stdout
     found = re.search(r"SWIG Version (\d+)\.(\d+)\.(\d+)", text)
     if found is None:
         raise BuildError(f"SWIG: {path} does not say its version; run `pip install 'swig>=4.4'`")

@@ -6,6 +6,7 @@ candidate is asked what it is, so a pyenv shim whose version is not selected is 
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
@@ -19,13 +20,14 @@ from ci.process import capture
 
 # Isolated, so that neither the folder it is run in nor a PYTHONPATH answers for it.
 ASK = """
-import json, platform, sys, sysconfig
+import importlib.util, json, platform, sys, sysconfig
 free = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 print(json.dumps({
     "version": "%d.%d" % sys.version_info[:2] + ("t" if free else ""),
     "executable": getattr(sys, "_base_executable", None) or sys.executable,
     "full_version": platform.python_version(),
     "free_threaded": free,
+    "has_ensurepip": bool(importlib.util.find_spec("ensurepip")),
     "implementation": sys.implementation.name,
     "hexversion": sys.hexversion,
     "include": sysconfig.get_path("include"),
@@ -41,7 +43,8 @@ class Interpreter:
 
     `version` is its series, `3.13` or free-threaded `3.13t`; `include` the folder of `Python.h`;
     `ext_suffix` that of an extension for this ABI alone; `platform` as a wheel's tag has it,
-    with `-` and `.` for `_`.
+    with `-` and `.` for `_`; without `has_ensurepip` its venv makes no environment with pip
+    (Debian packs it apart).
     """
 
     version: str
@@ -52,11 +55,12 @@ class Interpreter:
     include: Path
     ext_suffix: str
     platform: str
+    has_ensurepip: bool = True
 
     @property
     def has_headers(self) -> bool:
         """Whether an extension can be built for it (a distribution packs these apart)."""
-        return (self.include / "Python.h").is_file()
+        return os.path.isfile(self.include / "Python.h")  # noqa: PTH113 - see _candidates
 
 
 def installed(versions: Iterable[str]) -> dict[str, Interpreter]:
@@ -80,24 +84,28 @@ def ask(executable: Path) -> Interpreter | None:
     """What the Python at `executable` says it is; None when it does not run or is no CPython."""
     try:
         facts = json.loads(capture([executable, "-I", "-c", ASK], timeout=30))
-    except (Problem, ValueError):
+        if facts.pop("implementation") != "cpython":
+            return None
+        facts["executable"] = Path(facts["executable"])
+        facts["include"] = Path(facts["include"])
+        return Interpreter(**facts)
+    except (Problem, ValueError, TypeError, AttributeError, LookupError):
+        # It does not run, or what it printed is not what ASK prints.
         return None
-    if facts.pop("implementation") != "cpython":
-        return None
-    facts["executable"] = Path(facts["executable"])
-    facts["include"] = Path(facts["include"])
-    return Interpreter(**facts)
 
 
 def _candidates(versions: list[str]) -> list[Path]:
-    """Executables worth asking: the names a version goes by, in each folder, none twice."""
+    """Executables worth asking: the names a version goes by, in each folder, none twice.
+
+    A folder that may not be entered has none: os.path reports that as absent, pathlib raises it.
+    """
     names = [*(f"python{version}" for version in versions), "python3", "python"]
     seen: dict[Path, Path] = {}
     for folder in _folders():
         for name in names:
             path = folder / name
-            if path.is_file() and os.access(path, os.X_OK):
-                seen.setdefault(path.resolve() if not _is_shim(path) else path, path)
+            if os.path.isfile(path) and os.access(path, os.X_OK):  # noqa: PTH113
+                seen.setdefault(path if _is_shim(path) else Path(os.path.realpath(path)), path)
     return list(seen.values())
 
 
@@ -105,8 +113,8 @@ def _folders() -> Iterator[Path]:
     for entry in os.environ.get("PATH", "").split(os.pathsep):
         if entry:
             yield Path(entry)
-    yield from sorted(_pyenv_versions().glob("*/bin"))
-    yield from sorted(_uv_pythons().glob("*/bin"))
+    for versions in (_pyenv_versions(), _uv_pythons()):
+        yield from map(Path, sorted(glob.glob(f"{glob.escape(versions)}/*/bin")))  # noqa: PTH207
 
 
 def _is_shim(path: Path) -> bool:
@@ -114,15 +122,19 @@ def _is_shim(path: Path) -> bool:
     return path.parent.name == "shims"
 
 
-def _pyenv_versions() -> Path:
+def _pyenv_versions() -> str:
     root = os.environ.get("PYENV_ROOT") or _answer("pyenv", "root")
-    return Path(root or Path.home() / ".pyenv") / "versions"
+    return (root or _home(".pyenv")) + "/versions"
 
 
-def _uv_pythons() -> Path:
+def _uv_pythons() -> str:
     named = os.environ.get("UV_PYTHON_INSTALL_DIR") or _answer("uv", "python", "dir")
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(named or Path(data) / "uv" / "python")
+    return named or (os.environ.get("XDG_DATA_HOME") or _home(".local/share")) + "/uv/python"
+
+
+def _home(below: str) -> str:
+    # Where the user has no home directory, pathlib raises RuntimeError.
+    return os.path.expanduser(f"~/{below}")  # noqa: PTH111
 
 
 def _answer(program: str, *arguments: str) -> str:

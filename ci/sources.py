@@ -164,10 +164,10 @@ def _addresses(release: Release) -> Iterator[str]:
             yield f"{mirror.rstrip('/')}/{upstream}"
             yield f"{mirror.rstrip('/')}/{debian}"
         else:
-            found = [
-                path for name in (upstream, debian) if (path := _folder(mirror) / name).exists()
-            ]
-            yield (found or [_folder(mirror) / upstream])[0].as_uri()
+            paths = [_folder(mirror) / name for name in (upstream, debian)]
+            # os.path, as pathlib raises what a folder that may not be entered answers.
+            found = [path for path in paths if os.path.exists(path)]  # noqa: PTH110
+            yield (found or paths)[0].as_uri()
     yield release.url
     if not _offline():
         for folder in _apt_folders():
@@ -177,7 +177,7 @@ def _addresses(release: Release) -> Iterator[str]:
 def _folder(mirror: str) -> Path:
     """The folder a mirror is: a `file:` address, or a path as a shell would take it."""
     path = _path(mirror) if mirror.startswith("file:") else Path(mirror)
-    return path.expanduser().absolute()
+    return Path(os.path.expanduser(path)).absolute()  # noqa: PTH111 - raises for no user
 
 
 def _path(address: str) -> Path:

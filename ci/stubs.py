@@ -8,7 +8,6 @@ any of them. The constants differ from build to build and are all integers, so t
 from __future__ import annotations
 
 import shlex
-import subprocess
 import sysconfig
 import tempfile
 import xml.etree.ElementTree as ET
@@ -181,5 +180,5 @@ def main(argv: list[str]) -> None:
             functions += parse(installed[name], Path(folder))
     text = stub(functions)
     STUB.write_text(text, encoding="utf-8")
-    subprocess.run(["ruff", "format", "--quiet", str(STUB)], check=True)  # noqa: S607
+    process.capture(["ruff", "format", "--quiet", STUB])
     print(f"{STUB.relative_to(extension.ROOT)}: {len({f.name for f in functions})} functions")

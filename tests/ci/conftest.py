@@ -5,6 +5,7 @@ No test here reaches a network, and none sees the user's own cache, mirrors or a
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -102,6 +103,37 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     doctor.compiler.cache_clear()
     prefixes.toolchain.cache_clear()
     return folder
+
+
+@pytest.fixture
+def forbid(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
+    """Forbids to enter a folder, root too, which a folder's mode does not keep out."""
+    forbidden: list[str] = []
+
+    def refuse(name: str, answer: object = None) -> None:
+        real = getattr(os, name)
+
+        def guarded(path: object, *arguments: object, **keywords: object) -> object:
+            text = os.fspath(path) if isinstance(path, (str, Path)) else ""
+            if any(text.startswith(f"{each}/") for each in forbidden):
+                if answer is None:
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), text)
+                return answer
+            return real(path, *arguments, **keywords)
+
+        monkeypatch.setattr(os, name, guarded)
+
+    for name in ("stat", "lstat", "scandir", "listdir", "readlink"):
+        refuse(name)
+    refuse("access", answer=False)
+
+    def chosen(folder: Path) -> None:
+        forbidden.append(str(folder))
+        folder.chmod(0)
+
+    yield chosen
+    for each in forbidden:
+        os.chmod(each, 0o700)
 
 
 @pytest.fixture

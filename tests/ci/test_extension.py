@@ -97,9 +97,18 @@ def test_headers_that_do_not_compile_are_told_with_the_compilers_word(
         names(openssl, tmp_path)
 
 
-def test_a_missing_compiler_is_told(openssl: OpenSSL, tmp_path: Path) -> None:
-    with pytest.raises(BuildError, match="no C compiler: nocc is not there"):
-        extension.read_names(["nocc"], openssl, tmp_path)
+@pytest.mark.parametrize(
+    ("program", "why"), [("/none/such", "No such file"), ("/etc/passwd", "Permission denied")]
+)
+def test_a_program_that_cannot_be_run_is_told_with_its_variable(
+    openssl: OpenSSL, tmp_path: Path, program: str, why: str
+) -> None:
+    with pytest.raises(BuildError, match=f"^{program} cannot be run: {why}.* set CC to another"):
+        extension.read_names([program], openssl, tmp_path)
+    with pytest.raises(BuildError, match=f"^{program} cannot be run: {why}.* set PKG_CONFIG to"):
+        extension.find_openssl({"PKG_CONFIG": program})
+    with pytest.raises(BuildError, match=f"^{program} cannot be run: {why}.* set SWIG to another"):
+        extension.find_swig({"SWIG": program})
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -126,7 +127,42 @@ def test_another_implementation_is_no_answer(home: Path) -> None:
     assert found("3.11") == {}
 
 
-@pytest.mark.parametrize("script", ["exit 1", "echo hello", "kill -9 $$"])
+@pytest.mark.parametrize(
+    "script",
+    ["exit 1", "echo hello", "kill -9 $$", "echo []", "echo {}", """echo '{"implementation":1}'"""],
+)
 def test_what_does_not_run_is_no_answer(home: Path, script: str) -> None:
     program(home / "bin" / "python3.11", script)
     assert found("3.11") == {}
+
+
+@pytest.mark.parametrize("variable", ["PATH", "PYENV_ROOT", "UV_PYTHON_INSTALL_DIR"])
+def test_a_folder_that_may_not_be_entered_has_no_python(
+    home: Path,
+    variable: str,
+    forbid: Callable[[Path], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    python(home / "bin" / "python3.13", "3.13.1")
+    closed = home / "closed"
+    python(closed / "versions" / "a" / "bin" / "python3.12", "3.12.1")
+    named = str(closed / "versions" / "a" / "bin") if variable == "PATH" else str(closed)
+    monkeypatch.setenv(variable, named, prepend=os.pathsep if variable == "PATH" else None)
+    forbid(closed)
+    assert found("3.12", "3.13") == {"3.13": "3.13.1"}
+
+
+def test_headers_in_a_folder_that_may_not_be_entered_are_missing(
+    home: Path, forbid: Callable[[Path], None]
+) -> None:
+    python(home / "bin" / "python3.13", "3.13.1")
+    forbid(home / "bin" / "include3.13.1")
+    assert not interpreters.installed(["3.13"])["3.13"].has_headers
+
+
+def test_a_user_without_a_home_has_the_pythons_on_path(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python(home / "bin" / "python3.13", "3.13.1")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    assert found("3.13") == {"3.13": "3.13.1"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -42,3 +44,36 @@ def test_each_verb_leads_to_a_function() -> None:
         module, _, function = place.partition(":")
         source = ROOT.joinpath(*module.split(".")).with_suffix(".py")
         assert f"def {function}(" in source.read_text()
+
+
+@pytest.mark.parametrize(
+    ("code", "way"),
+    [
+        (errno.EACCES, "make it yours to read and write"),
+        (errno.EROFS, "use a checkout and a cache that can be written to"),
+        (errno.ENOSPC, "free some room on that disk"),
+        (errno.EFBIG, "raise the limit of file sizes"),
+    ],
+)
+def test_what_the_file_system_refuses_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], code: int, way: str
+) -> None:
+    def refuse(_argv: list[str]) -> None:
+        raise OSError(code, os.strerror(code), "/some/file")
+
+    monkeypatch.setattr(__main__, "_do", refuse)
+    monkeypatch.setattr(__main__, "_listen_for_kills", lambda: None)
+    assert __main__.main(["tests"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: {os.strerror(code)}: /some/file; {way}")
+    assert told.count("\n") == 1
+
+
+def test_an_error_that_nobody_can_mend_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_argv: list[str]) -> None:
+        raise FileNotFoundError(errno.ENOENT, "No such file", "/some/file")
+
+    monkeypatch.setattr(__main__, "_do", fail)
+    monkeypatch.setattr(__main__, "_listen_for_kills", lambda: None)
+    with pytest.raises(FileNotFoundError):
+        __main__.main(["tests"])

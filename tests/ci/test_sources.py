@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,16 @@ def test_a_mirror_may_be_a_file_address_with_debians_name(
     (tmp_path / "openssl_9.9.1.orig.tar.gz").write_bytes(DATA)
     monkeypatch.setenv("M2CRYPTO_MIRRORS", f"{tmp_path / 'none'} {tmp_path.as_uri()}")
     assert sources.tarball(release_of(DATA)).read_bytes() == DATA
+
+
+def test_a_mirror_that_may_not_be_entered_drops_the_source(
+    mirror: Path, server: Server, forbid: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.files[NAME] = DATA
+    monkeypatch.setenv("M2CRYPTO_MIRRORS", f"{mirror / 'closed'} ~no-such-user/mirror")
+    (mirror / "closed").mkdir()
+    forbid(mirror / "closed")
+    assert sources.tarball(release_of(DATA, server.address + NAME)).read_bytes() == DATA
 
 
 def test_a_wrong_sha256_drops_the_source_and_the_next_is_asked(
