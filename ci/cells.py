@@ -18,6 +18,7 @@ from pathlib import Path
 import coverage
 from ci import (
     c_lines,
+    doctor,
     environments,
     interpreters,
     manifest,
@@ -159,6 +160,7 @@ def _bench(
     found: Mapping[str, Interpreter],
 ) -> Bench:
     """Make, or find in the cache, everything these cells need."""
+    doctor.require(doctor.FOR_CELLS)
     root = store.cache_root()
     requirements = environments.group(PROJECT / "pyproject.toml", "tests")
     used = dict.fromkeys(cell.python for cell in cells)

@@ -121,7 +121,7 @@ def toolchain() -> Toolchain:
         command,
         capture([*command, "--version"]).partition("\n")[0],
         f"{platform.system()} {capture([*command, '-dumpmachine']).strip()}",
-        (*FLAGS, *shlex.split(os.environ.get("CFLAGS", ""))),
+        (*FLAGS, *doctor.words("CFLAGS")),
     )
 
 

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import shutil
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tiny_openssl import program
 
-from ci import doctor, interpreters, manifest
+from ci import cells, doctor, interpreters, manifest
 from ci.problem import Problem
 
 
 @pytest.fixture
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A PATH of one folder, with only what the system has under these names."""
+    """A PATH of one folder that holds every tool, optional ones too, if only by name."""
     folder = tmp_path / "tools"
     folder.mkdir()
-    for name in ("cc", "as", "sh", "env", "perl", "make", "gcov", "ccache"):
-        if shutil.which(name):
-            # A script, not a link: a compiler looks for its parts next to itself.
-            program(folder / name, f'exec {shutil.which(name)} "$@"')
+    for name in ("cc", "as", "sh", "env", "perl", "make", "gcov", "openssl", "ccache"):
+        # A script, not a link: a compiler looks for its parts next to itself.
+        real = shutil.which(name)
+        program(folder / name, f'exec {real} "$@"' if real else f"echo {name} 1")
     monkeypatch.setenv("PATH", str(folder))
+    on("debian", monkeypatch)
     return folder
+
+
+def on(system: str, monkeypatch: pytest.MonkeyPatch, like: str = "", user: int = 1000) -> None:
+    """Let this be a machine of that system, and the process a user's."""
+    monkeypatch.setattr(sys, "platform", "darwin" if system == "macos" else "linux")
+    release = {"ID": system, "ID_LIKE": like}
+    monkeypatch.setattr(platform, "freedesktop_os_release", lambda: release)
+    monkeypatch.setattr(os, "geteuid", lambda: user)
 
 
 def test_nothing_is_said_where_all_is_there(tools: Path) -> None:
@@ -31,34 +44,63 @@ def test_nothing_is_said_where_all_is_there(tools: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gone", "said", "installs"),
+    ("gone", "said"),
     [
-        (
-            ["cc"],
-            "there is no C compiler",
-            ["gcc libc6-dev", "gcc glibc-devel", "gcc linux-headers musl-dev", doctor.XCODE],
-        ),
-        (["perl"], "there is no perl", ["perl"] * 4),
-        (["make"], "there is no make", ["make", "make", "make", doctor.XCODE]),
+        (["cc"], "there is no C compiler; install with: sudo apt-get install gcc libc6-dev"),
+        (["perl"], "there is no perl; install with: sudo apt-get install perl"),
         (
             ["perl", "make"],
-            "there is no perl, there is no make",
-            ["make perl", "make perl", "make perl", f"perl && {doctor.XCODE}"],
+            "there is no perl, there is no make; install with: sudo apt-get install make perl",
         ),
     ],
 )
-def test_what_is_missing_is_said_with_each_systems_line(
-    tools: Path, gone: list[str], said: str, installs: list[str]
+def test_what_is_missing_is_one_line_with_the_command_that_installs_it(
+    tools: Path, gone: list[str], said: str
 ) -> None:
     for name in gone:
         (tools / name).unlink()
     with pytest.raises(Problem) as refused:
         doctor.require()
-    first, *lines = str(refused.value).splitlines()
-    assert first == f"{said}: install with"
-    assert [line.split()[0] for line in lines] == ["Debian", "Fedora", "Alpine", "macOS"]
-    for line, packages in zip(lines, installs, strict=True):
-        assert line.endswith(f" {packages}")
+    assert str(refused.value) == said
+
+
+@pytest.mark.parametrize(
+    ("system", "like", "line"),
+    [
+        ("debian", "", "sudo apt-get install gcc libc6-dev make"),
+        ("linuxmint", "ubuntu debian", "sudo apt-get install gcc libc6-dev make"),
+        ("rocky", "rhel centos fedora", "sudo dnf install gcc glibc-devel make"),
+        ("alpine", "", "sudo apk add gcc linux-headers make musl-dev"),
+        ("arch", "", "sudo pacman -S --needed gcc make"),
+        ("macos", "", "xcode-select --install"),
+        ("other", "", "Debian: sudo apt-get install gcc libc6-dev make; Fedora: sudo dnf install "),
+    ],
+)
+def test_each_system_has_its_own_command(
+    monkeypatch: pytest.MonkeyPatch, system: str, like: str, line: str
+) -> None:
+    on(system, monkeypatch, like)
+    said = doctor.install_line([doctor.COMPILER.packages, doctor.MAKE.packages])
+    assert said.startswith(line)
+    assert "\n" not in said
+
+
+def test_root_needs_no_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
+    on("debian", monkeypatch, user=0)
+    assert doctor.install_line([doctor.PERL.packages]) == "apt-get install perl"
+
+
+def test_a_system_without_os_release_is_given_every_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    on("debian", monkeypatch)
+
+    def missing() -> dict[str, str]:
+        raise OSError("no os-release")
+
+    monkeypatch.setattr(platform, "freedesktop_os_release", missing)
+    said = doctor.install_line([doctor.PERL.packages])
+    assert [each.partition(":")[0] for each in said.split("; ")] == list(doctor.INSTALL)
 
 
 def test_without_a_compiler_all_that_is_missing_is_said_at_once(tools: Path) -> None:
@@ -70,42 +112,132 @@ def test_without_a_compiler_all_that_is_missing_is_said_at_once(tools: Path) -> 
 
 def test_a_perl_without_its_modules_is_said(tools: Path) -> None:
     program(tools / "perl", 'case $2 in print*) echo v5;; *) echo "FindBin IPC::Cmd ";; esac')
-    with pytest.raises(Problem, match="perl lacks FindBin, IPC::Cmd: install with"):
+    with pytest.raises(Problem, match="perl lacks FindBin, IPC::Cmd; install with: "):
         doctor.require()
 
 
 def test_a_compiler_without_the_c_librarys_headers_is_said(tools: Path) -> None:
     program(tools / "cc", "case $1 in --version) echo cc 1;; *) exit 1;; esac")
-    with pytest.raises(Problem, match=r"cc does not compile with <stdlib\.h>: install with"):
+    with pytest.raises(Problem, match=r"cc does not compile with <stdlib\.h>; install with: "):
         doctor.require()
 
 
-def test_cc_is_the_users_to_choose(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cc_is_the_users_to_choose(tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CC", "ccache some-cc -m64")
     assert doctor.compiler() == ("ccache", "some-cc", "-m64")
 
 
-def test_doctor_lists_tools_and_pythons(
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("nope -m64", "CC=nope -m64: there is no nope; set CC to a C compiler that is installed"),
+        ('gcc "-m64', 'CC=gcc "-m64: No closing quotation; correct it or unset it'),
+    ],
+)
+def test_a_cc_that_is_no_compiler_is_named_and_nothing_is_to_be_installed(
+    tools: Path, monkeypatch: pytest.MonkeyPatch, value: str, said: str
+) -> None:
+    monkeypatch.setenv("CC", value)
+    for ask in (doctor.compiler, doctor.require):
+        with pytest.raises(Problem) as refused:
+            ask()
+        assert str(refused.value).startswith(said)
+        assert "install with" not in str(refused.value)
+
+
+def test_cflags_that_are_no_words_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CFLAGS", "-DX='")
+    with pytest.raises(Problem, match="^CFLAGS=-DX=': No closing quotation; correct it or unset"):
+        doctor.words("CFLAGS")
+
+
+@pytest.mark.parametrize(
+    ("cc", "says", "asked"),
+    [
+        ("cc", "cc 1", "gcov"),
+        ("gcc-12", "gcc 12", "gcov-12"),
+        ("ccache x86_64-linux-gnu-gcc", "gcc 12", "x86_64-linux-gnu-gcov"),
+        ("clang-14", "Debian clang version 14", "llvm-cov-14"),
+        ("cc", "Apple clang version 15", "llvm-cov"),
+    ],
+)
+def test_the_gcov_is_the_compilers_own(
+    tools: Path, monkeypatch: pytest.MonkeyPatch, cc: str, says: str, asked: str
+) -> None:
+    program(tools / cc.split()[-1], f"echo {says}")
+    monkeypatch.setenv("CC", cc)
+    (tools / "gcov").unlink()
+    with pytest.raises(Problem, match=f"there is no {asked}; install with: "):
+        doctor.require([doctor.GCOV])
+    program(tools / asked, f"echo {asked} of its own")
+    assert doctor.GCOV.version() == f"{asked} of its own"
+
+
+def test_cells_are_refused_without_gcov_before_anything_is_made(tools: Path, cache: Path) -> None:
+    (tools / "gcov").unlink()
+    plan = manifest.load()
+    with pytest.raises(Problem, match="^there is no gcov; install with: "):
+        cells._bench([], plan, [], {})
+    assert not cache.exists()
+
+
+def test_doctor_lists_tools_with_what_they_are_for(
     tools: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(interpreters, "installed", lambda versions: {})
-    (tools / "ccache").unlink(missing_ok=True)
+    there(monkeypatch)
+    for name in ("ccache", "openssl"):
+        (tools / name).unlink()
     doctor.main([])
     told = capsys.readouterr().out
     assert "  ok  C compiler   cc " in told
-    assert "  --  ccache       there is no ccache" in told
+    assert "(required: compiles OpenSSL and the extension)" in told
+    assert "(required by tests, matrix and each cell: reads which C lines ran)" in told
+    assert "  --  openssl      there is no openssl  (recommended: " in told
+    assert "  --  ccache       there is no ccache  (optional: " in told
     assert f"SWIG         {manifest.load().swig}" in told
     assert "  --  3.9          not installed, its cells are not run" in told
-    assert "apt-get install ccache" in told
+    assert (
+        "Not required: there is no openssl, there is no ccache; "
+        "install with: sudo apt-get install ccache openssl\n"
+    ) in told
 
 
-def test_doctor_fails_when_something_needed_is_missing(
+def there(monkeypatch: pytest.MonkeyPatch, **facts: bool) -> None:
+    """Let the only Python be the one that runs this, with these facts."""
+    own = interpreters.ask(Path(sys.executable))
+    assert own
+    own = replace(own, version="3.13", **facts)
+    monkeypatch.setattr(interpreters.Interpreter, "has_headers", True)
+    monkeypatch.setattr(interpreters, "installed", lambda versions: {"3.13": own})
+
+
+def test_doctor_names_what_a_python_lacks(
     tools: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(interpreters, "installed", lambda versions: {})
-    (tools / "make").unlink()
-    with pytest.raises(Problem, match="there is no make: install with"):
+    there(monkeypatch, has_ensurepip=False)
+    monkeypatch.setattr(interpreters.Interpreter, "has_headers", False)
+    with pytest.raises(Problem, match="no cell can run: none of the Pythons above can be used"):
         doctor.main([])
-    assert "  --  make         there is no make" in capsys.readouterr().out
-    with pytest.raises(Problem, match="doctor takes no arguments"):
+    told = capsys.readouterr().out
+    assert "no Python.h: sudo apt-get install python3.13-dev" in told
+    assert "no ensurepip: sudo apt-get install python3.13-venv" in told
+    program(tools / "uv", "exit 0")
+    with pytest.raises(Problem, match="no cell can run"):
+        doctor.main([])
+    assert "no ensurepip" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["make", "gcov"])
+def test_doctor_fails_when_something_required_is_missing(
+    tools: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    there(monkeypatch)
+    (tools / name).unlink()
+    with pytest.raises(Problem, match=f"there is no {name}; install with: "):
+        doctor.main([])
+    assert f"  --  {name:<12} there is no {name}" in capsys.readouterr().out
+
+
+def test_doctor_takes_no_arguments() -> None:
+    with pytest.raises(Problem, match="doctor takes no arguments, not '--all'"):
         doctor.main(["--all"])

@@ -106,7 +106,7 @@ def test_a_missing_tool_is_said_before_anything_is_fetched(
 ) -> None:
     program(tmp_path / "only" / "cc", 'exec /usr/bin/env PATH=/usr/bin:/bin cc "$@"')
     monkeypatch.setenv("PATH", str(tmp_path / "only"))
-    with pytest.raises(Problem, match="there is no perl, there is no make: install with"):
+    with pytest.raises(Problem, match="there is no perl, there is no make; install with"):
         prefixes.ensure([build])
     assert not cache.exists()
 
