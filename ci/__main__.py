@@ -1,7 +1,8 @@
 """`python -m ci VERB [ARGUMENTS]`: what each nox session calls.
 
 Given a verb and its arguments it runs the function that does it. A `Problem`, or an error of the
-file system that a person can mend, becomes one `error:` line and exit code 1; Ctrl-C or a kill becomes one line and the code a shell gives it.
+file system that a person can mend, becomes one `error:` line and exit code 1; Ctrl-C or a kill
+becomes one line and the code a shell gives it.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ def require(tools: Sequence[Tool] | None = None) -> None:
 
 
 def install_line(packages: Iterable[Packages]) -> str:
-    """Return the command that installs `packages` on this system, or on each one if it is unknown."""
+    """Return the command that installs `packages` here, or each system's if this one is unknown."""
     each = list(packages)
     systems = _systems()
     lines = [_install_command(system, each) for system in systems]

@@ -133,7 +133,7 @@ def forbid(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
 
     yield chosen
     for each in forbidden:
-        os.chmod(each, 0o700)
+        Path(each).chmod(0o700)
 
 
 @pytest.fixture
