@@ -1,11 +1,15 @@
 """The front door: `nox -l` lists the sessions, each calls one verb of the machine in `ci/`."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys
 from pathlib import Path
+
+if __name__ == "__main__":
+    # `python3 noxfile.py ARGUMENTS` is `nox ARGUMENTS`, on a machine without nox too.
+    from ci import bootstrap
+
+    bootstrap.main(sys.argv[1:])
 
 import nox
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from ci import doctor
+
 pytest.importorskip("nox", reason="nox is what these are about; `nox -s tooling` installs it")
 
 ROOT = Path(__file__).parents[2]
+README = ROOT.joinpath("README.md").read_text()
 
 
 def sessions(*arguments: str) -> dict[str, str]:
@@ -41,3 +45,28 @@ def test_plain_nox_runs_the_tests() -> None:
 
 def test_a_cell_is_a_session_when_it_is_asked_for() -> None:
     assert list(sessions("-s", "py3.13-openssl3.5-no-ec")) == ["py3.13-openssl3.5-no-ec"]
+
+
+def test_ci_installs_what_the_readme_names_and_no_more() -> None:
+    named = re.findall(r"(?m)^sudo apt-get install ([\w. -]+?)(?: +#.*)?$", README)
+    installed = re.findall(r"(?m)^install (.+)$", ROOT.joinpath(".ci", "run").read_text())
+    assert installed == named != []
+
+
+def test_the_readme_and_ci_run_sessions_that_there_are() -> None:
+    run = re.findall(r"(?m)^sessions (.+)$", ROOT.joinpath(".ci", "run").read_text())
+    named = re.findall(r"(?m)^(?:nox|python3 noxfile\.py) -s ([\w. -]+?) +(?:--|#)", README)
+    wanted = " ".join([*run, *named]).split()
+    assert {"tests", "matrix", "tooling", "py3.13-openssl3.5-no-ec"} <= set(wanted)
+    assert set(sessions("-s", *wanted)) == set(wanted)
+
+
+def test_the_readme_names_the_ways_to_call_nox_as_equals() -> None:
+    assert "python3 noxfile.py -s tests" in README
+    for way in ("`nox`", "`pipx run nox`", "`uvx nox`"):
+        assert way in README
+
+
+def test_the_readme_names_every_tool() -> None:
+    for tool in doctor.TOOLS:
+        assert tool.name in README
