@@ -83,7 +83,11 @@ class BuildM2Crypto(build_ext):
             abi="abi3" if extension.uses_limited_api() else sys.implementation.cache_tag,
             link="static" if openssl.static else "shared",
         )
-        (target.parent / "_build_info.py").write_text(info, encoding="utf-8")
+        path = target.parent / "_build_info.py"
+        # What an earlier build left there may be a link to something that others use.
+        if path.exists():
+            path.unlink()
+        path.write_text(info, encoding="utf-8")
 
     def compiler_command(self) -> list[str]:
         """The C compiler as it is called, Python's flags included; `cl` for Microsoft's."""

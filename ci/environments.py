@@ -28,7 +28,10 @@ COVERAGE_PTH = (
 
 def group(pyproject: Path, name: str) -> tuple[str, ...]:
     """The requirements of a dependency group (PEP 735) that includes no other."""
-    groups = tomllib.loads(pyproject.read_text(encoding="utf-8")).get("dependency-groups", {})
+    try:
+        groups = tomllib.loads(pyproject.read_text(encoding="utf-8")).get("dependency-groups", {})
+    except (OSError, ValueError) as error:
+        raise Problem(f"{pyproject}: cannot be read: {error}") from None
     wanted = groups.get(name)
     if not wanted or not all(isinstance(each, str) for each in wanted):
         raise Problem(f"{pyproject}: dependency-groups.{name} must be a list of requirements")

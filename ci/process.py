@@ -11,9 +11,11 @@ import shlex
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +27,12 @@ from ci.progress import say
 TAIL_LINES = 12
 # How long a group may take to end by itself before it is killed, in seconds.
 GRACE = 3.0
+# How long the processes that a program leaves may take to end by themselves, in seconds: one that
+# was killed a moment ago is still listed.
+LEAVING = 2.0
+# How often `watch` is called, in seconds.
+TICK = 0.25
+PROC = Path("/proc")
 
 # Reads `+ GROUP` and `- GROUP`; at the end of its input, which is this process's end, even by
 # SIGKILL, it ends the groups that are left.
@@ -67,6 +75,27 @@ class CommandFailed(Problem):
         self.log = log
 
 
+class TimedOut(Problem):
+    """A program was ended because it ran for longer than its limit."""
+
+
+class LeftBehind(Problem):
+    """A program ended well, but processes that it started did not; they were ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a program is held to: a `limit` in seconds, and a `mark` that its processes carry.
+
+    The mark is an entry `NAME=VALUE` of the program's environment. A process that is left with it
+    is found even in a session of its own. `watch` is called now and then while the program runs.
+    """
+
+    limit: float
+    mark: str
+    watch: Callable[[], None]
+
+
 def run(
     argv: Sequence[Argument],
     *,
@@ -75,11 +104,13 @@ def run(
     env: Mapping[str, str] | None = None,
     on_line: Callable[[str], None] | None = None,
     quiet: bool = False,
+    bounds: Bounds | None = None,
 ) -> None:
     """Run `argv` to its end, its output appended to the file `log`.
 
     Prints the command on stderr unless `quiet`. `on_line` is given each line of output, without
-    its end. Raises `CommandFailed`, or a `Problem` when the program is not there.
+    its end. Raises `CommandFailed`, or a `Problem` when the program is not there; with `bounds`
+    also `TimedOut` or `LeftBehind`.
     """
     if not quiet:
         say(f"$ {_short(argv)}")
@@ -102,14 +133,79 @@ def run(
                 for line in child.stdout:
                     sink.write(line)
                     on_line(line.decode(errors="replace").rstrip("\r\n"))
-            status = child.wait()
+            status = _wait(child, bounds) if bounds else child.wait()
         except BaseException:
             _end([child])
             raise
         finally:
+            left = _end_left(child.pid, bounds.mark) if bounds else []
             _ended(child)
     if status:
         raise CommandFailed(argv, status, _tail(log, start), log)
+    if left:
+        raise LeftBehind(f"processes were left running, and were ended: {'; '.join(left)}")
+
+
+def _wait(child: subprocess.Popen[bytes], bounds: Bounds) -> int:
+    """Wait for a child as its bounds say; raise `TimedOut` beyond the limit."""
+    end = time.monotonic() + bounds.limit
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            return child.wait(TICK)
+        bounds.watch()
+        if time.monotonic() > end:
+            # Python's fault handler (-X dev) writes where every thread is into the log.
+            with suppress(ProcessLookupError):
+                child.send_signal(signal.SIGABRT)
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(GRACE)
+            raise TimedOut(f"no end within {bounds.limit:.0f} s")
+
+
+def _end_left(session: int, mark: str) -> list[str]:
+    """End what a program left behind; give the command line of each.
+
+    It gets a moment to end by itself, but none once everything is to end.
+    """
+    end = time.monotonic() + LEAVING
+    while (left := _left(session, mark)) and time.monotonic() < end and not _ending:
+        time.sleep(0.05)
+    for signum in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
+        for pid in _left(session, mark):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signum)
+        end = time.monotonic() + GRACE
+        while _left(session, mark) and time.monotonic() < end:
+            time.sleep(0.05)
+    return list(left.values())
+
+
+def _left(session: int, mark: str) -> dict[int, str]:
+    """The processes of a session, or with `mark` in their environment, by their ids.
+
+    Where there is no /proc, only whether the session's first group has one, under the group's id.
+    """
+    if not (PROC / "self" / "environ").exists():
+        try:
+            os.killpg(session, 0)
+        except (ProcessLookupError, PermissionError):
+            return {}
+        return {-session: f"a process of group {session}"}
+    found = {}
+    for folder in PROC.iterdir():
+        if not folder.name.isdigit():
+            continue
+        # Another's process may not be read, and any may end meanwhile.
+        with suppress(OSError):
+            # After the name, which is in parentheses: state, parent, group, session.
+            state, _, _, its_session = (
+                (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+            )
+            environ = (folder / "environ").read_bytes().split(b"\0")
+            if state not in "ZX" and (int(its_session) == session or mark.encode() in environ):
+                words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                found[int(folder.name)] = _short([word for word in words if word] or ["?"])
+    return found
 
 
 def capture(

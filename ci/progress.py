@@ -77,15 +77,18 @@ def minutes(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
-def _written(line: Line) -> str:
-    return f"{line.name:<12} {line.text}  {minutes(line.elapsed)}"
+def _written(line: Line, width: int | None = None) -> str:
+    """The line; in `width` columns the text gives way, as the time is what shows that it moves."""
+    time_so_far = f"  {minutes(line.elapsed)}"
+    text = f"{line.name:<12} {line.text}"
+    return text[: width - len(time_so_far) if width else None] + time_so_far
 
 
 def _draw(stream: TextIO) -> None:
     if stream.isatty():
         width = shutil.get_terminal_size().columns - 1
         # A line that wraps would be two to clear.
-        stream.write("".join(f"{_written(line)[:width]}\n" for line in _live))
+        stream.write("".join(f"{_written(line, width)}\n" for line in _live))
         stream.flush()
 
 

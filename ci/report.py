@@ -11,6 +11,7 @@ import contextlib
 import html
 import re
 import shutil
+import sqlite3
 import tomllib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import coverage
-from ci import c_lines, interpreters, manifest, plan, progress, results, wheels
+from ci import c_lines, cells, checkout, interpreters, manifest, plan, progress, results
 from ci.c_lines import CPlugin
+from ci.checkout import PACKAGE
 from ci.manifest import Manifest
-from ci.problem import Problem
+from ci.problem import Problem, nearest
 from ci.results import NotRun, Result
-from ci.wheels import PACKAGE, PROJECT, TESTED
+from ci.wheels import PROJECT
 
 FOLDER = PROJECT / "coverage"
 HTML = FOLDER / "html"
@@ -42,11 +44,19 @@ class Floor:
 
 
 @dataclass(frozen=True, slots=True)
+class Skip:
+    """A reason to skip a test; `machine` if it is what this computer lacks, not the build."""
+
+    reason: re.Pattern[str]
+    machine: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What is asked of a report (`coverage/policy.toml`)."""
 
     floors: tuple[Floor, ...]
-    skips: tuple[re.Pattern[str], ...]
+    skips: tuple[Skip, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,29 +97,38 @@ def main_coverage(argv: list[str]) -> None:
             f"coverage takes no arguments, not {argv[0]!r}; it joins every result there is"
         )
     known = manifest.load()
-    complaints = make(known, interpreters.installed(known.pythons))
+    installed = interpreters.installed(known.pythons)
+    with results.writing(results.ROOT):
+        complaints = make(known, installed, cells.copy_checkout())
     if complaints:
         raise Problem("\nerror: ".join(complaints))
 
 
-def make(known: Manifest, installed: Container[str]) -> list[str]:
+def make(
+    known: Manifest, installed: Container[str], copy: Path, *, told: Container[str] = ()
+) -> list[str]:
     """Write the report and print the totals; what is wrong with them, a line each.
 
-    `installed` are the series of Python that are. Floors and skips are judged when every cell of
-    those is in the report with all of its tests.
+    `installed` are the series of Python that are, `copy` is that of the checkout, and of the cells
+    `told` their failures are known already. Floors and skips are judged when every cell of those
+    Pythons is in the report with all of its tests.
     """
     policy = read_policy(POLICY)
-    gathered = gather(known, installed, results.ROOT)
+    gathered = gather(known, installed, results.ROOT, copy)
     if not gathered.fit:
-        raise Problem(f"no results in {results.ROOT} of the present sources; run `nox -s tests`")
-    totals = write_html(gathered, known, HTML)
+        why = next((f" ({each.id}: {each.why})" for each in gathered.absent if each.id in told), "")
+        raise Problem(
+            f"no results in {results.ROOT} of the present sources{why}; run `nox -s tests`"
+        )
+    totals = write_html(gathered, known, HTML, copy)
     progress.say("")
     for total in totals:
         progress.say(str(total))
     progress.say(f"report: {HTML / 'index.html'}")
+    complaints = failures(gathered.fit, told)
     if gathered.partial:
         progress.say("floors and skips were not judged: some cells ran only some of the tests")
-        return []
+        return complaints
     able = {cell.id for cell in plan.cells(known) if cell.python in installed}
     left_out = [each for each in gathered.absent if each.id in able]
     if left_out:
@@ -117,18 +136,32 @@ def make(known: Manifest, installed: Container[str]) -> list[str]:
             f"floors and skips are judged over the matrix, of which {len(left_out)} cells are not"
             f" in this report: {left_out[0].id}: {left_out[0].why}"
         )
-        return []
-    return [*below_floor(totals, policy), *skip_complaints(gathered.fit, policy)]
+        return complaints
+    lacking = lacks(gathered.fit, policy)
+    if lacking:
+        progress.say(lacking)
+    return [*complaints, *below_floor(totals, policy), *skip_complaints(gathered.fit, policy)]
 
 
-def gather(known: Manifest, installed: Container[str], root: Path) -> Gathered:
-    """Read the result of each cell of the manifest; say of each without a fit one why."""
-    sources = wheels.digest(PROJECT, TESTED)
+def failures(fit: Iterable[Result], told: Container[str]) -> list[str]:
+    """A line that names the cells whose tests failed, but those `told`; none if there are none."""
+    failed = [each.expected.id for each in fit if each.tests.failed]
+    untold = [id for id in failed if id not in told]
+    return [f"tests failed in {len(untold)} cells: {', '.join(untold)}"] if untold else []
+
+
+def gather(known: Manifest, installed: Container[str], root: Path, copy: Path) -> Gathered:
+    """Read the result of each cell of the manifest; say of each without a fit one why.
+
+    Fit is a result of what the manifest says now and of the sources in `copy`.
+    """
+    sources = checkout.digest(copy)
     there = {folder.name: folder for folder in results.folders(root)}
     fit, absent = [], []
     for cell in plan.cells(known):
         try:
-            fit.append(_fit(cell.id, there, sources))
+            wanted = results.expectation(cell, known.swig, sources=sources)
+            fit.append(_fit(wanted, there))
         except Problem as problem:
             why = str(problem)
             if cell.python not in installed:
@@ -137,23 +170,27 @@ def gather(known: Manifest, installed: Container[str], root: Path) -> Gathered:
     return Gathered(tuple(fit), tuple(absent))
 
 
-def _fit(id: str, there: Mapping[str, Path], sources: str) -> Result:  # noqa: A002
-    if id not in there:
+def _fit(wanted: results.Expected, there: Mapping[str, Path]) -> Result:
+    if wanted.id not in there:
         raise Problem("not run yet")
-    result = results.read(there[id])
-    if result.expected.sources != sources:
-        raise Problem("the sources have changed since it ran")
+    result = results.read(there[wanted.id])
+    differs = result.expected.differs(wanted)
+    if differs:
+        raise Problem(differs)
     return result
 
 
 # --- the page -------------------------------------------------------------------------------------
 
 
-def write_html(gathered: Gathered, known: Manifest, target: Path) -> list[Total]:
-    """Write coverage.py's HTML report of both languages to `target`; give each one's total."""
+def write_html(gathered: Gathered, known: Manifest, target: Path, copy: Path) -> list[Total]:
+    """Write coverage.py's HTML report of both languages to `target`; give each one's total.
+
+    Shown are the files in `copy`, which are those that the cells tested.
+    """
     # coverage.py names files from the working directory.
-    with contextlib.chdir(PROJECT), _fresh(target) as folder:
-        measured = _measured(gathered.fit)
+    with contextlib.chdir(copy), _fresh(target) as folder, _clear_coverage_errors():
+        measured = _measured(gathered.fit, copy)
         totals = [_total(measured, language) for language in LANGUAGES]
         shares = ", ".join(f"{each.language} {each.percent:.1f} %" for each in totals)
         measured.set_option("html:title", f"M2Crypto: {shares}; both")
@@ -166,33 +203,42 @@ def write_html(gathered: Gathered, known: Manifest, target: Path) -> list[Total]
     return totals
 
 
-def _measured(fit: Sequence[Result]) -> coverage.Coverage:
+@contextlib.contextmanager
+def _clear_coverage_errors() -> Iterator[None]:
+    """Turn what coverage.py cannot read or write into a `Problem`."""
+    try:
+        yield
+    except coverage.CoverageException as error:
+        raise Problem(f"coverage.py cannot make the report: {error}") from None
+
+
+def _measured(fit: Sequence[Result], copy: Path) -> coverage.Coverage:
     """All that the cells measured, in the memory of one Coverage."""
     c_cells = {each.expected.id: c_lines.load(each.folder / results.C_LINES) for each in fit}
-    plugin = CPlugin(PROJECT, c_lines.files_over(c_cells))
+    plugin = CPlugin(copy, c_lines.files_over(c_cells))
     measured = coverage.Coverage(
         data_file=None,
-        config_file=str(FOLDER / "coveragerc"),
+        config_file=str(copy / cells.SETTINGS),
         plugins=[lambda registry: registry.add_file_tracer(plugin)],
         messages=False,
     )
     data = measured.get_data()
     for each in fit:
         data.set_context(each.expected.id)
-        data.add_lines(_python_lines(each.folder / results.PYTHON))
-    for path in sorted((PROJECT / PACKAGE).rglob("*.py")):
+        data.add_lines(_python_lines(each.folder / results.PYTHON, copy))
+    for path in sorted((copy / PACKAGE).rglob("*.py")):
         # A file nobody imported is missed, not absent.
         data.touch_file(str(path))
     c_lines.add_to(data, c_cells, plugin)
     return measured
 
 
-def _python_lines(path: Path) -> dict[str, list[int]]:
+def _python_lines(path: Path, copy: Path) -> dict[str, list[int]]:
     data = coverage.CoverageData(str(path))
     try:
         data.read()
-        return {str(PROJECT / name): data.lines(name) or [] for name in data.measured_files()}
-    except coverage.CoverageException as error:
+        return {str(copy / name): data.lines(name) or [] for name in data.measured_files()}
+    except (coverage.CoverageException, sqlite3.Error) as error:
         raise Problem(f"{path}: cannot be read ({error}); run the cell again") from None
     finally:
         data.close()
@@ -215,16 +261,19 @@ def _total(measured: coverage.Coverage, language: str) -> Total:
 @contextlib.contextmanager
 def _fresh(target: Path) -> Iterator[Path]:
     """An empty folder that takes the place of `target` when it is done, and only then."""
-    making = results.ROOT / ".html"
-    shutil.rmtree(making, ignore_errors=True)
+    making, old = results.ROOT / ".html", results.ROOT / ".html.old"
+    for left in (making, old):
+        shutil.rmtree(left, ignore_errors=True)
     making.mkdir(parents=True)
     try:
         yield making
-        shutil.rmtree(target, ignore_errors=True)
         target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            target.rename(old)
         making.rename(target)
     finally:
-        shutil.rmtree(making, ignore_errors=True)
+        for left in (making, old):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _add_cells(index: Path, gathered: Gathered, known: Manifest) -> None:
@@ -283,27 +332,59 @@ def read_policy(path: Path) -> Policy:
     """Read the floors and the reasons to skip; a `Problem` says what is wrong, and where."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise Problem(f"{path}: cannot be read: {error}") from None
     for key in document.keys() - {"floor", "skip"}:
         raise Problem(f"{path}: {key} is an unknown key; there are floor and skip")
     floors = [
-        Floor(*(_entry(path, "floor", entry, key) for key in ("language", "percent", "reason")))
-        for entry in document.get("floor", [])
+        Floor(
+            _entry(path, "floor", entry, "language", str),
+            _entry(path, "floor", entry, "percent", (int, float)),
+            _entry(path, "floor", entry, "reason", str),
+        )
+        for entry in _entries(path, document, "floor", ("language", "percent", "reason"))
     ]
     if sorted(floor.language for floor in floors) != sorted(LANGUAGES):
         raise Problem(f"{path}: floor.language must be once each of {', '.join(LANGUAGES)}")
     skips = []
-    for entry in document.get("skip", []):
-        _entry(path, "skip", entry, "why")
-        skips.append(re.compile(_entry(path, "skip", entry, "reason")))
+    for entry in _entries(path, document, "skip", ("reason", "why", "machine")):
+        _entry(path, "skip", entry, "why", str)
+        reason = _entry(path, "skip", entry, "reason", str)
+        machine = _entry(path, "skip", {"machine": False} | entry, "machine", bool)
+        try:
+            skips.append(Skip(re.compile(reason), machine))
+        except re.error as error:
+            raise Problem(f"{path}: skip.reason {reason!r} is no pattern: {error}") from None
     return Policy(tuple(floors), tuple(skips))
 
 
-def _entry(path: Path, table: str, entry: Mapping[str, object], key: str) -> Any:
-    if not entry.get(key):
+def _entries(
+    path: Path, document: Mapping[str, object], table: str, keys: Sequence[str]
+) -> list[dict[str, object]]:
+    """The tables `[[table]]` of the policy, which have no other keys than these."""
+    entries = document.get(table, [])
+    if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
+        raise Problem(f"{path}: {table} must be tables: write [[{table}]]")
+    for entry in entries:
+        for key in entry.keys() - set(keys):
+            raise Problem(f"{path}: {table}.{key} is an unknown key; {nearest(key, keys)}")
+    return entries
+
+
+def _entry(
+    path: Path,
+    table: str,
+    entry: Mapping[str, object],
+    key: str,
+    kind: type | tuple[type, ...],
+) -> Any:
+    value = entry.get(key, "")
+    if value == "":
         raise Problem(f"{path}: {table}.{key} is missing")
-    return entry[key]
+    # bool is an int, but no share.
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise Problem(f"{path}: {table}.{key} is of the wrong type: {value!r}")
+    return value
 
 
 def below_floor(totals: Iterable[Total], policy: Policy) -> list[str]:
@@ -318,22 +399,50 @@ def below_floor(totals: Iterable[Total], policy: Policy) -> list[str]:
 
 
 def skip_complaints(fit: Iterable[Result], policy: Policy) -> list[str]:
-    """A line for each test that ran in no cell, and for each reason to skip nobody declared."""
+    """A line for each test that ran in no cell, and for each reason to skip nobody declared.
+
+    A test that ran in no cell because of what this computer lacks is left to `lacks`.
+    """
+    ran, reasons = _skipped(fit)
+    never = [
+        f"{test} ran in no cell: {'; '.join(sorted(why))}"
+        for test, why in sorted(reasons.items())
+        if test not in ran and not any(_of_the_machine(reason, policy) for reason in why)
+    ]
+    undeclared = [
+        f"{test} was skipped for a reason that {_POLICY} does not declare: {why}"
+        for test, whys in sorted(reasons.items())
+        for why in sorted(whys)
+        if not any(skip.reason.fullmatch(why) for skip in policy.skips)
+    ]
+    return [*never, *undeclared]
+
+
+def lacks(fit: Iterable[Result], policy: Policy) -> str:
+    """Name, in one line, what this computer lacks for tests that ran in no cell; empty if none."""
+    ran, reasons = _skipped(fit)
+    never = {
+        test: sorted(reason for reason in why if _of_the_machine(reason, policy))
+        for test, why in reasons.items()
+        if test not in ran
+    }
+    lacking = sorted({reason for why in never.values() for reason in why})
+    count = sum(bool(why) for why in never.values())
+    if not lacking:
+        return ""
+    return f"{count} tests ran in no cell because of this computer: {'; '.join(lacking)}"
+
+
+def _skipped(fit: Iterable[Result]) -> tuple[set[str], dict[str, set[str]]]:
+    """The tests that ran in some cell, and the reasons for which each was skipped in others."""
     ran: set[str] = set()
     reasons: dict[str, set[str]] = {}
     for result in fit:
         ran |= result.tests.ran
         for test, reason in result.tests.skipped.items():
             reasons.setdefault(test, set()).add(reason)
-    never = [
-        f"{test} ran in no cell: {'; '.join(sorted(why))}"
-        for test, why in sorted(reasons.items())
-        if test not in ran
-    ]
-    undeclared = [
-        f"{test} was skipped for a reason that {_POLICY} does not declare: {why}"
-        for test, whys in sorted(reasons.items())
-        for why in sorted(whys)
-        if not any(pattern.fullmatch(why) for pattern in policy.skips)
-    ]
-    return [*never, *undeclared]
+    return ran, reasons
+
+
+def _of_the_machine(reason: str, policy: Policy) -> bool:
+    return any(skip.machine and skip.reason.fullmatch(reason) for skip in policy.skips)

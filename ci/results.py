@@ -1,44 +1,59 @@
-"""What a cell leaves behind: its stamp, junit, coverage data and timings; and when to refuse it.
+"""What a cell leaves behind: its stamp, tests, coverage data and timings; and when to refuse it.
 
 Given what a cell must be and the folder its run wrote, it gives a `Result`, or a `Problem` when the
-folder is not whole or its stamp says that something else was tested. A folder gets its place by
-renaming, so what is there is whole:
+folder is not whole, was changed since, or its stamp says that something else was tested. A folder
+gets its place by renaming, so what is there is whole:
 
     coverage/results/CELL/cell.json        what was expected, of which sources
                           stamp.json       what was found in the process
-                          junit.xml        each test's outcome
+                          tests.json       each test's outcome
+                          junit.xml        the same, for those who show tests
                           python.coverage  Python lines that ran, as coverage.py keeps them
                           c_lines.json     C lines that ran, were missed or were compiled out
                           timings.json     seconds
                           log.txt          what pytest printed
+                          seal.json        the sha256 of each of the files above, written last
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
-import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from filelock import FileLock
 
-from ci.manifest import Build
+from ci import store
+from ci.plan import Cell
 from ci.problem import Problem
 
 ROOT = Path(__file__).resolve().parent.parent / "coverage" / "results"
 
 CELL = "cell.json"
 STAMP = "stamp.json"
+TESTS = "tests.json"
 JUNIT = "junit.xml"
 PYTHON = "python.coverage"
 C_LINES = "c_lines.json"
 TIMINGS = "timings.json"
 LOG = "log.txt"
-WHOLE = (CELL, STAMP, JUNIT, PYTHON, C_LINES, TIMINGS)
+SEAL = "seal.json"
+SEALED = (CELL, STAMP, TESTS, JUNIT, PYTHON, C_LINES, TIMINGS, LOG)
+WHOLE = (*SEALED, SEAL)
+
+# Under the results, with a leading dot as what is no result: held by the run that writes them and
+# the report, and the id of its process.
+LOCK = ".lock"
+HOLDER = ".holder"
+# A cell's result while it is written, and the one before it while they change places.
+WRITING = ".{}.new"
+BEFORE = ".{}.old"
 
 T = TypeVar("T")
 
@@ -47,16 +62,42 @@ T = TypeVar("T")
 class Expected:
     """What a cell must be.
 
-    `python` is a series such as `3.13`, `openssl` a version such as `3.5.7`, `sources` the digest
-    of the sources that are tested; `partial` means that only some of the tests were asked for.
+    `python` is a series such as `3.13`, `openssl` a version such as `3.5.7` with its `tarball`'s
+    sha256, built with `options`; `swig` a version, `sources` the digest of everything that is
+    tested and tests, `extension` the sha256 of the wheel's; `partial` means that only some of the
+    tests were asked for.
     """
 
     id: str
     python: str
     openssl: str
+    tarball: str
+    options: list[str]
     ec: bool
+    swig: str
+    link: str
     sources: str
+    extension: str
     partial: bool
+
+    def differs(self, now: Expected) -> str:
+        """Say in which way this is no longer what the cell must be; empty if it still is."""
+        for what, name in PLANNED.items():
+            ran, wanted = getattr(self, name), getattr(now, name)
+            if ran != wanted:
+                return f"it ran with {what} {_word(ran)}, now it is {_word(wanted)}"
+        return "" if self.sources == now.sources else "the sources have changed since it ran"
+
+
+# What the manifest decides, in words.
+PLANNED = {
+    "Python": "python",
+    "OpenSSL": "openssl",
+    "the tarball": "tarball",
+    "the OpenSSL options": "options",
+    "SWIG": "swig",
+    "the link": "link",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +162,24 @@ class NotRun:
 
 
 def expectation(
-    id: str,  # noqa: A002 - a cell's id is called that
-    python: str,
-    build: Build,
-    *,
-    sources: str,
-    partial: bool,
+    cell: Cell, swig: str, *, sources: str, extension: str = "", partial: bool = False
 ) -> Expected:
-    """What a run on a Python with a build must be."""
-    ec = "no-ec" not in build.variant.options
-    return Expected(id, python, build.version, ec, sources, partial)
+    """What a run of a cell must be, as the plan says; `extension` is its wheel's."""
+    release, options = cell.build.release, cell.build.variant.options
+    return Expected(
+        id=cell.id,
+        python=cell.python,
+        openssl=release.version,
+        tarball=release.sha256,
+        options=list(options),
+        ec="no-ec" not in options,
+        swig=swig,
+        # Each prefix has static libraries alone.
+        link="static",
+        sources=sources,
+        extension=extension,
+        partial=partial,
+    )
 
 
 def write(record: Expected | Timings, folder: Path) -> None:
@@ -139,20 +188,49 @@ def write(record: Expected | Timings, folder: Path) -> None:
     (folder / name).write_text(json.dumps(asdict(record), indent=1), encoding="utf-8")
 
 
-def read(folder: Path) -> Result:
-    """Read a result.
+def write_tests(outcomes: Mapping[str, tuple[str, str]], folder: Path) -> None:
+    """Write each test's outcome, `passed`, `failed` or `skipped`, and the reason for it."""
+    (folder / TESTS).write_text(json.dumps(outcomes, indent=0), encoding="utf-8")
 
-    Raises a `Problem` when a part is missing or broken, or the stamp disagrees with the cell.
+
+def seal(folder: Path) -> None:
+    """Write down the hash of each part, which makes the result whole."""
+    hashes = {name: _hash(folder / name) for name in SEALED}
+    (folder / SEAL).write_text(json.dumps(hashes, indent=1), encoding="utf-8")
+
+
+def read(folder: Path, *, id: str | None = None) -> Result:  # noqa: A002
+    """Read a result, that of the cell the folder is named after unless `id` is given.
+
+    Raises a `Problem` when a part is missing, broken or not as it was sealed, when the folder is
+    another cell's, or when the stamp disagrees with the cell.
     """
-    for name in WHOLE:
-        if not (folder / name).is_file():
-            raise Problem(f"{folder.name}: no result, {name} is missing; see {folder / LOG}")
+    _check_seal(folder)
     expected = _record(Expected, folder / CELL)
+    if expected.id != (id or folder.name):
+        raise Problem(f"{folder.name}: result refused, it is that of {expected.id}")
     stamp = _record(Stamp, folder / STAMP)
     refuse(expected, stamp)
     return Result(
-        folder, expected, stamp, _tests(folder / JUNIT), _record(Timings, folder / TIMINGS)
+        folder, expected, stamp, _tests(folder / TESTS), _record(Timings, folder / TIMINGS)
     )
+
+
+def _check_seal(folder: Path) -> None:
+    for name in WHOLE:
+        if not (folder / name).is_file():
+            raise Problem(f"{folder.name}: no result, {name} is missing; see {folder / LOG}")
+    sealed = _json(folder / SEAL)
+    for name in SEALED:
+        if sealed.get(name) != _hash(folder / name):
+            raise Problem(f"{folder / name}: changed since its run sealed it; run the cell again")
+
+
+def _hash(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise Problem(f"{path}: cannot be read ({error.strerror}); run the cell again") from None
 
 
 def refuse(expected: Expected, stamp: Stamp) -> None:
@@ -163,7 +241,10 @@ def refuse(expected: Expected, stamp: Stamp) -> None:
         ("OpenSSL's headers", stamp.header, expected.openssl),
         ("the OpenSSL in the process", stamp.runtime, expected.openssl),
         ("its number", stamp.runtime_number, stamp.header_number),
-        ("EC", _yes(stamp.ec), _yes(expected.ec)),
+        ("EC", _word(stamp.ec), _word(expected.ec)),
+        ("SWIG", stamp.swig, expected.swig),
+        ("the link", stamp.link, expected.link),
+        ("the extension's sha256", stamp.sha256, expected.extension),
     ):
         if found != wanted:
             raise Problem(
@@ -182,23 +263,58 @@ def folders(root: Path) -> list[Path]:
 
 
 @contextmanager
+def writing(root: Path) -> Iterator[None]:
+    """Be the one run that writes results and the report under `root`; wait while another does.
+
+    What a killed run left is cleared up first. Raises a `Problem` when the folder cannot be written
+    or its disk is full.
+    """
+    way_out = "run in a checkout that is on another disk or yours"
+    with store.clear_errors(root, str(root), way_out):
+        root.mkdir(parents=True, exist_ok=True)
+        with store.held(FileLock(root / LOCK), lambda: _waiting(root)):
+            (root / HOLDER).write_text(str(os.getpid()), encoding="utf-8")
+            _clear_up(root)
+            yield
+
+
+def _waiting(root: Path) -> str:
+    try:
+        holder = f"process {(root / HOLDER).read_text(encoding='utf-8')}"
+    except (OSError, UnicodeDecodeError):
+        holder = "another run"
+    return f"waiting for {holder}, which runs cells in this checkout"
+
+
+def _clear_up(root: Path) -> None:
+    """Remove what a killed run left; put back a result that it was about to replace."""
+    for old in root.glob(BEFORE.format("*")):
+        place = root / old.name.removeprefix(".").removesuffix(".old")
+        if not place.exists():
+            old.rename(place)
+    for pattern in (WRITING, BEFORE):
+        for left in root.glob(pattern.format("*")):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+@contextmanager
 def in_place(root: Path, id: str) -> Iterator[Path]:  # noqa: A002
     """A folder to write the result of a cell into, which takes its place at the end.
 
-    The cell's old result is gone from the start, so that a run which is killed leaves none. Two
-    runs of one cell wait for each other.
+    The cell's old result stays until then: a run that is killed or breaks off changes nothing. The
+    caller holds `writing`.
     """
-    root.mkdir(parents=True, exist_ok=True)
-    fresh = root / f".{id}"
-    with FileLock(root / f".{id}.lock"):
-        for old in (root / id, fresh):
-            shutil.rmtree(old, ignore_errors=True)
-        fresh.mkdir()
-        try:
-            yield fresh
-            fresh.rename(root / id)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+    fresh, old = root / WRITING.format(id), root / BEFORE.format(id)
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    try:
+        yield fresh
+        if (root / id).exists():
+            (root / id).rename(old)
+        fresh.rename(root / id)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def keep_log(folder: Path) -> None:
@@ -210,38 +326,45 @@ def keep_log(folder: Path) -> None:
             path.unlink()
 
 
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise Problem(f"{path}: cannot be read ({error}); run the cell again") from None
+    if not isinstance(found, dict):
+        raise Problem(f"{path}: cannot be read (no JSON object); run the cell again")
+    return found
+
+
 def _record(kind: type[T], path: Path) -> T:
     names = {each.name for each in fields(kind)}  # type: ignore[arg-type]
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if set(found) != names:
-            odd = ", ".join(sorted(set(found) ^ names))
-            raise Problem(f"{path}: unknown or missing: {odd}; run the cell again")
-        return kind(**found)
-    except (OSError, ValueError, TypeError) as error:
-        raise Problem(f"{path}: cannot be read ({error}); run the cell again") from None
+    types = get_type_hints(kind)
+    found = _json(path)
+    odd = set(found) ^ names or {
+        name for name, value in found.items() if type(value) is not getattr(types[name], "__origin__", types[name])
+    }
+    if odd:
+        raise Problem(f"{path}: unknown, missing or wrong: {', '.join(sorted(odd))}; run the cell again")
+    return kind(**found)
 
 
 def _tests(path: Path) -> Tests:
-    try:
-        cases = list(ET.parse(path).getroot().iter("testcase"))  # noqa: S314 - pytest wrote it
-    except ET.ParseError as error:
-        raise Problem(f"{path}: not XML ({error}); run the cell again") from None
     ran, failed, skipped = set(), set(), {}
-    for case in cases:
-        name = f"{case.get('classname')}::{case.get('name')}"
-        skip = case.find("skipped")
-        if case.find("failure") is not None or case.find("error") is not None:
-            ran.add(name)
-            failed.add(name)
-        elif skip is not None and skip.get("type") != "pytest.xfail":
-            skipped[name] = skip.get("message") or ""
-        else:
-            ran.add(name)
-    return Tests(
-        frozenset(ran), frozenset(failed), {k: v for k, v in skipped.items() if k not in ran}
-    )
+    for test, said in _json(path).items():
+        match said:
+            case ["passed", str()]:
+                ran.add(test)
+            case ["failed", str()]:
+                ran.add(test)
+                failed.add(test)
+            case ["skipped", str(why)]:
+                skipped[test] = why
+            case _:
+                raise Problem(f"{path}: no outcome of {test}: {said!r}; run the cell again")
+    return Tests(frozenset(ran), frozenset(failed), skipped)
 
 
-def _yes(there: bool) -> str:
-    return "there" if there else "not there"
+def _word(value: object) -> str:
+    if isinstance(value, bool):
+        return "there" if value else "not there"
+    return " ".join(value) or "none" if isinstance(value, list) else str(value)

@@ -16,6 +16,8 @@ import hashlib
 import json
 import os
 import shutil
+import signal
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -31,8 +33,16 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 SEAL = ".seal.json"
-# EFBIG is what a limit on file sizes (ulimit -f) answers with.
+# EFBIG is the error of a limit on file sizes (ulimit -f).
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# A program that meets a full disk fails with an exit code of its own; only its output names it.
+# The last one is a shell's and GCC's name for SIGXFSZ.
+FULL_WORDS = (*map(os.strerror, FULL), "File size limit exceeded", "database or disk is full")
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+# A disk with fewer bytes than this has no room for any file of ours.
+NO_ROOM = 64 * 1024
+
+CACHE_WAY_OUT = "set M2CRYPTO_CACHE to another folder"
 
 _threads: dict[Path, threading.Lock] = {}
 
@@ -128,22 +138,11 @@ class Store:
 
     @contextmanager
     def _locked_from_processes(self, label: str, name: str) -> Iterator[None]:
-        lock = self._lock(label)
-        # Imported here, as a look-up that finds its entry has no use for it and it is slow to load.
-        from filelock import Timeout
-
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            say(f"{name}: waiting for {self._maker(label)}, which makes it too")
-            while not lock.is_locked:
-                go_on()
-                with suppress(Timeout):
-                    lock.acquire(timeout=0.5)
-        try:
+        with held(
+            self._lock(label),
+            lambda: f"{name}: waiting for {self._maker(label)}, which makes it too",
+        ):
             yield
-        finally:
-            lock.release()
 
     def _lock(self, label: str) -> BaseFileLock:
         from filelock import FileLock
@@ -180,35 +179,104 @@ class Store:
 
 
 @contextmanager
-def clear_errors(folder: Path) -> Iterator[None]:
-    """Turn what the file system refuses, under `folder`, into a `Problem` of one clear line."""
+def held(lock: BaseFileLock, waiting: Callable[[], str]) -> Iterator[None]:
+    """Hold a lock between processes; log the line `waiting` gives if another process has it.
+
+    The system releases the lock of a process that ends, whatever ended it.
+    """
+    # Imported here: slow to load, and no look-up of a finished entry needs it.
+    from filelock import Timeout
+
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say(waiting())
+        while not lock.is_locked:
+            go_on()
+            with suppress(Timeout):
+                lock.acquire(timeout=0.5)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def clear_errors(
+    folder: Path, what: str = "the cache", way_out: str = CACHE_WAY_OUT
+) -> Iterator[None]:
+    """Turn what the file system refuses, under `folder`, into a `Problem` of one clear line.
+
+    `what` names the folder in that line and `way_out` is what a person can do beside making room
+    or changing permissions.
+    """
     try:
         yield
     except CommandFailed as failure:
-        # A compiler on a full disk fails with any exit code; only its words tell.
-        if os.strerror(errno.ENOSPC) in failure.tail:
-            raise _full(folder) from failure
+        if is_full(failure, folder):
+            raise _full(folder, way_out) from failure
+        raise
+    except sqlite3.Error as error:
+        if any(word in str(error) for word in FULL_WORDS) or _free(folder) < NO_ROOM:
+            raise _full(folder, way_out) from error
         raise
     except OSError as error:
         if error.errno in FULL:
-            raise _full(folder) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise _unusable(error, folder) from error
+            raise _full(Path(error.filename2 or error.filename or folder), way_out) from error
+        if error.errno in REFUSED:
+            raise _unusable(error, folder, what, way_out) from error
         raise
 
 
-def _unusable(error: OSError, folder: Path) -> Problem:
-    return Problem(
-        f"the cache cannot be used: {error.strerror}: {error.filename or folder}; "
-        "make it yours to read and write, or set M2CRYPTO_CACHE to another folder"
+def is_full(failure: CommandFailed, folder: Path) -> bool:
+    """Return whether a program failed because `folder`'s disk, or a limit on files, is full."""
+    return (
+        any(word in failure.tail for word in FULL_WORDS)
+        or failure.status == -getattr(signal, "SIGXFSZ", 0)
+        or _free(folder) < NO_ROOM
     )
 
 
-def _full(folder: Path) -> Problem:
+def require_room(folder: Path) -> None:
+    """Raise OSError if the disk of `folder` is full, or a file in it has reached a limit on files.
+
+    For what fails without a word of it, as a program does whose output had no room either.
+    """
+    if _free(folder) < NO_ROOM:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+    limit = _file_limit()
+    for path in folder.rglob("*") if limit is not None else ():
+        if limit is not None and path.is_file() and path.stat().st_size >= limit:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+
+
+def _file_limit() -> int | None:
+    """The size beyond which this process and its children can write no file (ulimit -f)."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
+
+
+def _free(folder: Path) -> int:
+    """Return the free bytes of the disk that holds `folder`, which need not exist."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return shutil.disk_usage(there).free
+
+
+def _unusable(
+    error: OSError, folder: Path, what: str = "the cache", way_out: str = CACHE_WAY_OUT
+) -> Problem:
     return Problem(
-        f"the disk is full: no room left for {folder}; "
-        "free some, or set M2CRYPTO_CACHE to a folder on another disk"
+        f"{what} cannot be used: {error.strerror}: {error.filename or folder}; "
+        f"make it yours to read and write, or {way_out}"
     )
+
+
+def _full(folder: Path, way_out: str) -> Problem:
+    return Problem(f"the disk is full: no room left for {folder}; free some, or {way_out}")
 
 
 def _seal(entry: Path) -> None:

@@ -8,35 +8,58 @@ Python files are kept apart there, so that an edit of a Python file compiles not
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
+import tempfile
 import time
 import tomllib
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from ci import c_lines, environments, extension, process, progress, store
+from ci import c_lines, checkout, environments, extension, process, progress, store
+from ci.checkout import PACKAGE
 from ci.interpreters import Interpreter
 from ci.problem import Problem
 
 PROJECT = Path(__file__).resolve().parent.parent
-PACKAGE = "M2Crypto"
 
 # What decides the compiled extension, beside pyproject.toml's tables of the same purpose.
 EXTENSION_SOURCES = ("SWIG", "setup.py", "ci/__init__.py", "ci/extension.py")
 BUILD_TABLES = ("build-system", "project")
 # What a build of the wheel reads.
 WHEEL_SOURCES = (*EXTENSION_SOURCES, PACKAGE, "pyproject.toml", "MANIFEST.in", "LICENSE")
-# What a result tells about: of another digest it tells nothing any more.
-TESTED = ("SWIG", PACKAGE)
 PYTHON_FILES = ("*.py", "*.pyi", "py.typed")
+
+# The code that builds, as this process has it: how an extension is made, and of an instrumented one
+# what is kept beside it.
+RECIPE = [
+    hashlib.sha256(Path(str(path)).read_bytes()).hexdigest()
+    for path in (__file__, c_lines.__file__, extension.__file__)
+]
+
+# The variables that reach a build. Those that the compiler, the linker, setuptools or pkg-config
+# obey are part of the key; the other ones say where programs and temporary files are.
+DECIDING = (
+    *("AR", "ARFLAGS", "ARCHFLAGS", "CC", "CFLAGS", "CPP", "CPPFLAGS", "LDFLAGS", "LDSHARED"),
+    *("RANLIB", "COMPILER_PATH", "GCC_EXEC_PREFIX", "CPATH", "C_INCLUDE_PATH", "LIBRARY_PATH"),
+    *("LD_RUN_PATH", "MACOSX_DEPLOYMENT_TARGET", "SDKROOT", "SOURCE_DATE_EPOCH"),
+)
+HARMLESS = re.compile(r"PATH|HOME|USER|LOGNAME|TMPDIR|TEMP|TMP|CCACHE_.*|SYSTEMROOT|LD_LIBRARY_PATH")
+# What Python itself was built with, which setuptools hands to the compiler and the linker.
+ASK_PYTHON = """
+import json, sysconfig
+names = ("AR ARFLAGS BLDSHARED CC CCSHARED CFLAGS CPPFLAGS EXT_SUFFIX LDFLAGS LDSHARED OPT"
+         " PY_CFLAGS PY_LDFLAGS RANLIB SHLIB_SUFFIX").split()
+print(json.dumps({name: sysconfig.get_config_var(name) for name in names}))
+"""
 
 # How many wheels of a build and ABI are kept, beside those used in the last hour (in seconds).
 KEPT = 4
@@ -72,6 +95,11 @@ class Wheel:
     site: Path
     notes: Path | None
 
+    def extension_hash(self) -> str:
+        """Return the sha256 of the compiled extension, in hexadecimal."""
+        (path,) = (self.site / PACKAGE).glob("_m2crypto*.*[od]")
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
 
 def abi(interpreter: Interpreter) -> str:
     """The ABI an extension for this interpreter is built for."""
@@ -92,28 +120,41 @@ def ensure(
 ) -> dict[str, Wheel | Problem]:
     """The wheel of each request by its label, several built at a time.
 
-    Of one that cannot be built the `Problem`, which has the build's last lines and its log.
+    Of one that cannot be built the `Problem`, which has the build's last lines and its log. The
+    project is copied first, and keys and wheels are made of that copy.
     """
     root = store.cache_root()
+    with store.clear_errors(root):
+        return _ensure(list(requests), swig, instrumented, project, root)
+
+
+def _ensure(
+    requests: list[Request], swig: str, instrumented: bool, project: Path, root: Path
+) -> dict[str, Wheel | Problem]:
     wanted = {request.label: request for request in requests}
     needed = {each.interpreter.version: each.interpreter for each in wanted.values()}
     requirements = build_requirements(project, swig)
-    made = process.in_threads(
-        lambda each: environments.ensure(root, "build", each, requirements),
-        needed.values(),
-        os.cpu_count() or 1,
-    )
+
+    def python(interpreter: Interpreter) -> tuple[Path, Any]:
+        made = environments.ensure(root, "build", interpreter, requirements)
+        return made, json.loads(process.capture([made, "-I", "-c", ASK_PYTHON]))
+
+    made = process.in_threads(python, needed.values(), os.cpu_count() or 1)
     pythons = dict(zip(needed, made, strict=True))
-    shared = sources_key(project, swig, instrumented=instrumented)
 
-    def build(request: Request) -> Wheel | Problem:
-        recipe = _Recipe(project, root, pythons[request.interpreter.version], shared, instrumented)
-        try:
-            return recipe.wheel(request)
-        except Problem as problem:
-            return problem
+    with tempfile.TemporaryDirectory(prefix="m2crypto-") as folder:
+        copy = checkout.copy(project, Path(folder), WHEEL_SOURCES)
+        shared = sources_key(copy, swig, instrumented=instrumented)
 
-    wheels = process.in_threads(build, wanted.values(), os.cpu_count() or 1)
+        def build(request: Request) -> Wheel | Problem:
+            python, settings = pythons[request.interpreter.version]
+            recipe = _Recipe(copy, root, python, settings, shared, instrumented)
+            try:
+                return recipe.wheel(request)
+            except Problem as problem:
+                return problem
+
+        wheels = process.in_threads(build, wanted.values(), os.cpu_count() or 1)
     return dict(zip(wanted, wheels, strict=True))
 
 
@@ -127,36 +168,39 @@ def build_requirements(project: Path, swig: str) -> tuple[str, ...]:
 def sources_key(project: Path, swig: str, *, instrumented: bool) -> str:
     """The key of everything that decides an extension but its prefix and interpreter."""
     tables = _pyproject(project)
+    command = _compiler()
     return store.key(
-        files=digest(project, EXTENSION_SOURCES),
+        files=checkout.digest(project, EXTENSION_SOURCES),
         pyproject={name: tables.get(name) for name in BUILD_TABLES},
         packages=tables.get("tool", {}).get("setuptools"),
+        recipe=RECIPE,
         swig=swig,
-        compiler=process.capture([*_compiler(), "--version"]).partition("\n")[0],
-        flags={name: os.environ.get(name, "") for name in ("CFLAGS", "CPPFLAGS", "LDFLAGS")},
+        compiler=[
+            command,
+            process.capture([*command, "--version"]).partition("\n")[0],
+            shutil.which(command[0]),
+        ],
+        environment=_deciding(),
         instrumented=instrumented,
     )
 
 
-def digest(project: Path, names: Iterable[str]) -> str:
-    """The sha256, in hexadecimal, over the named files and folders: their names and contents."""
-    total = hashlib.sha256()
-    for name in names:
-        path = project / name
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file() and "__pycache__" not in file.parts and file.suffix != ".so":
-                contents = hashlib.sha256(file.read_bytes()).hexdigest()
-                total.update(f"{file.relative_to(project).as_posix()}\0{contents}\n".encode())
-    return total.hexdigest()
+def _deciding() -> dict[str, str]:
+    """The person's variables that decide what a build makes."""
+    return {name: os.environ[name] for name in DECIDING if name in os.environ}
 
 
 @dataclass(frozen=True, slots=True)
 class _Recipe:
-    """How the wheels of one interpreter are made; `shared` is the key of the sources."""
+    """How the wheels of one interpreter are made of a copy of the project.
+
+    `settings` is what the interpreter was built with, `shared` the key of the sources.
+    """
 
     project: Path
     root: Path
     python: Path
+    settings: Mapping[str, Any]
     shared: str
     instrumented: bool
 
@@ -164,9 +208,9 @@ class _Recipe:
         """The extension from the cache or the compiler, with the Python files as they are now."""
         key = store.key(
             sources=self.shared,
-            # A prefix's folder is named after everything that went into it.
-            prefix=str(request.prefix),
+            prefix=_prefix_key(request.prefix, self.root),
             python=request.interpreter.full_version,
+            settings=self.settings,
             abi=request.abi,
         )
         kind = "extensions-instrumented" if self.instrumented else "extensions"
@@ -175,7 +219,7 @@ class _Recipe:
             request.label, key, lambda folder: self._build(request, kind, folder)
         )
         forget(extensions, request.label, used=built)
-        python_files = digest(self.project, [PACKAGE])
+        python_files = checkout.digest(self.project, [PACKAGE])
         assembled = store.Store(self.root, "wheels")
         whole = assembled.get(
             request.label,
@@ -193,7 +237,9 @@ class _Recipe:
         )
         # Always the same place: the compiler writes it into objects, so ccache looks at it.
         with _workplace(self.root / kind / ".building" / request.label) as work:
-            _copy_sources(self.project, work / "sources")
+            checkout.copy(self.project, work / "sources", WHEEL_SOURCES)
+            # Only the wheel's description: an edit of it is no other wheel.
+            (work / "sources" / "README.md").write_text("", encoding="utf-8")
             objects = work / "objects"
             process.run(
                 [self.python, "-c", BUILD_WHEEL, work / "dist"],
@@ -210,17 +256,25 @@ class _Recipe:
 
     def _environment(self, request: Request, objects: Path) -> dict[str, str]:
         environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if HARMLESS.fullmatch(name)},
+            **_deciding(),
             **_swig(self.python),
             "OPENSSL_DIR": str(request.prefix),
             "CC": " ".join(_ccache() + _compiler()),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "LC_ALL": "C",
         }
-        for name in ("PYTHONPATH", "PYTHONHOME", "M2CRYPTO_COVERAGE"):
-            environment.pop(name, None)
         if self.instrumented:
             environment["M2CRYPTO_COVERAGE"] = str(objects)
         return environment
+
+
+def _prefix_key(prefix: Path, root: Path) -> str:
+    """What stands for a prefix in a key; in the cache its place there, so that the cache can move.
+
+    A prefix's folder is named after everything that went into it.
+    """
+    return str(prefix.relative_to(root) if prefix.is_relative_to(root) else prefix)
 
 
 def forget(entries: store.Store, label: str, *, used: Path) -> None:
@@ -228,7 +282,9 @@ def forget(entries: store.Store, label: str, *, used: Path) -> None:
 
     Every edit makes another, of megabytes each. What was used just now may still be in use.
     """
-    used.touch()
+    with suppress(OSError):
+        # A cache that is read-only has wheels that can be used all the same.
+        used.touch()
     found = {path: path.stat().st_mtime for path in entries.folder.glob(f"{label}-{'?' * 16}")}
     newest_first = sorted(found, key=lambda path: found[path], reverse=True)
     for path in newest_first[KEPT:]:
@@ -240,7 +296,7 @@ def _pyproject(project: Path) -> dict[str, Any]:
     path = project / "pyproject.toml"
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise Problem(f"{path}: cannot be read: {error}") from None
 
 
@@ -275,20 +331,6 @@ def _workplace(folder: Path) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _copy_sources(project: Path, target: Path) -> None:
-    """A copy to build in: setuptools writes into the tree, and several builds run at once."""
-    ignore = shutil.ignore_patterns("__pycache__", "*.so", "*.pyd")
-    for name in WHEEL_SOURCES:
-        source = project / name
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target / name, ignore=ignore)
-        elif source.exists():
-            shutil.copy2(source, target / name)
-    # Only the wheel's description: an edit of it is no other wheel.
-    (target / "README.md").write_text("", encoding="utf-8")
-
-
 def _remove_copies(site: Path, sources: Path) -> None:
     """Leave in an unpacked wheel what the build made, and the folders of its packages."""
     for file in [path for path in site.rglob("*") if path.is_file()]:
@@ -297,11 +339,12 @@ def _remove_copies(site: Path, sources: Path) -> None:
 
 
 def _assemble(built: Path, project: Path, site: Path) -> None:
-    """Put a wheel together: what the build made, and the Python files as they are now.
+    """Put a wheel together: what the build made, and the Python files as they are in the copy.
 
     A package that the wheel does not list stays out, as it would for whoever installs the wheel.
+    Nothing is linked: what writes into a wheel must not write into the extension it was made of.
     """
-    shutil.copytree(built, site, copy_function=_link)
+    shutil.copytree(built, site)
     for package in [
         site / PACKAGE,
         *(path for path in site.glob(f"{PACKAGE}/**/") if path.is_dir()),
@@ -309,11 +352,3 @@ def _assemble(built: Path, project: Path, site: Path) -> None:
         for pattern in PYTHON_FILES:
             for file in (project / package.relative_to(site)).glob(pattern):
                 shutil.copy2(file, package / file.name)
-
-
-def _link(source: str, target: str) -> None:
-    """The same file under a second name where the file system can, else a copy."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)

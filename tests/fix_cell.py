@@ -1,14 +1,16 @@
 """The cell a run is about: what is expected, and a stamp of what is really in the process.
 
 Given `--cell FILE` (JSON: `id`, `python`, `openssl`, `ec`) it offers that as the fixture `cell`;
-given `--stamp FILE` it writes there what the loaded extension says of itself. Either may be
-missing: then the tests run on whatever M2Crypto is there. pytest's header shows the same facts.
+given `--stamp FILE` it writes there what the loaded extension says of itself; given `--journal
+FILE` it appends each event of the session to that file and runs the tests in its folder. Each may
+be missing: then the tests run on whatever M2Crypto is there. pytest's header shows the same facts.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import re
 import sys
@@ -31,6 +33,76 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("cell", "the cell of the matrix that this run is")
     group.addoption("--cell", type=Path, metavar="FILE", help="what is expected, as JSON")
     group.addoption("--stamp", type=Path, metavar="FILE", help="write what was found, as JSON")
+    group.addoption("--journal", type=Path, metavar="FILE", help="append each event, as JSON lines")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    path = config.getoption("--journal")
+    if path:
+        config.pluginmanager.register(Journal(path), "m2crypto-journal")
+
+
+class Journal:
+    """The events of a session, a JSON object each in a line of a file (ci/session.py reads them).
+
+    A line is appended at once, so that the file names the test that hangs or crashes. Only the
+    process that began the session goes through it: a child that a test forked and that returns
+    from the test leaves a line and ends.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.process = os.getpid()
+        self.test = ""
+        self.outcome = ""
+        self.why = ""
+        self.add(process=self.process)
+
+    def add(self, **event: Any) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(event) + "\n")
+
+    def same_process(self) -> None:
+        """End a forked child, so that it neither repeats the session nor overwrites its files."""
+        if os.getpid() != self.process:
+            self.add(forked=self.test)
+            os._exit(70)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.add(collected=[item.nodeid for item in session.items])
+        # Arguments name paths from the project's root; what tests write belongs to the cell.
+        os.chdir(self.path.parent)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.test, self.outcome, self.why = nodeid, "", ""
+        self.add(start=nodeid)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.same_process()
+        if report.failed:
+            self.outcome = "failed"
+        elif report.skipped and not self.outcome:
+            expected = hasattr(report, "wasxfail")
+            # An expected failure ran, unless it was marked `run=False`.
+            self.outcome = "passed" if expected and report.when == "call" else "skipped"
+            self.why = report.wasxfail if expected else skip_reason(report)
+        elif report.when == "call" and not self.outcome:
+            self.outcome = "passed"
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        # Without an outcome its setup passed and nothing called it (`--setup-only`).
+        self.add(end=nodeid, outcome=self.outcome or "skipped", why=self.why or "not called")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        self.same_process()
+        self.add(exit=int(exitstatus))
+
+
+def skip_reason(report: pytest.TestReport) -> str:
+    """Take the reason out of a skipped test's report, which is (file, line, `Skipped: reason`)."""
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return text.partition("Skipped: ")[2] or text
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -12,7 +14,19 @@ import pytest
 from tiny_project import write_project
 
 import coverage
-from ci import c_lines, cells, environments, interpreters, prefixes, results, store, wheels
+from ci import (
+    c_lines,
+    cells,
+    environments,
+    interpreters,
+    manifest,
+    prefixes,
+    process,
+    report,
+    results,
+    store,
+    wheels,
+)
 from ci.cells import Bench
 from ci.manifest import Build, Manifest, Release, Variant
 from ci.plan import Cell
@@ -60,19 +74,34 @@ def bench(project: Path) -> MakeBench:
     def make(*arguments: str) -> Bench:
         found = {SERIES: interpreters.ask(Path(sys.executable))}
         assert found[SERIES]
-        return cells._bench([CELL, CELL_NO_EC], MANIFEST, arguments, found)  # type: ignore[arg-type]
+        return cells._bench([CELL, CELL_NO_EC], MANIFEST, arguments, found, cells.copy_checkout())  # type: ignore[arg-type]
 
     return make
+
+
+def write_test(project: Path, text: str) -> None:
+    """Add a test file of a cell."""
+    (project / "tests" / "test_more.py").write_text(text)
+
+
+def refused(bench: Bench) -> str:
+    """The one line with which a cell gives no result; its log stays."""
+    with pytest.raises(Problem) as caught:
+        cells.run_cell(CELL, bench)
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in (results.ROOT / CELL.id).iterdir()] == [results.LOG]
+    assert str(results.ROOT / CELL.id / results.LOG) in str(caught.value)
+    return str(caught.value)
 
 
 def test_a_cell_leaves_a_whole_result_of_both_languages(project: Path, bench: MakeBench) -> None:
     outcome = cells.run_cell(CELL, bench())
     result = results.read(results.ROOT / CELL.id)
 
-    assert (outcome.summary, outcome.why) == ("2 passed, 0 failed, 0 skipped", "")
+    assert (outcome.summary, outcome.why) == ("2 run", "")
     assert not result.expected.partial
     assert result.stamp.runtime == "3.5"
-    assert {path.name for path in result.folder.iterdir()} == {*results.WHOLE, results.LOG}
+    assert {path.name for path in result.folder.iterdir()} == set(results.WHOLE)
 
     python = coverage.CoverageData(str(result.folder / results.PYTHON))
     python.read()
@@ -94,7 +123,7 @@ def test_cells_that_share_a_build_or_run_side_by_side_keep_their_lines_apart(
     assert source.index("    return PyLong_FromLong(25519);") + 1 in lines.compiled_out
 
     again = cells.run_cell(CELL_NO_EC, bench("-k", "child"))
-    assert again.summary == "1 passed, 0 failed, 0 skipped"
+    assert again.summary == "1 run"
     assert results.read(results.ROOT / CELL_NO_EC.id).expected.partial
 
 
@@ -106,11 +135,13 @@ def test_a_cell_with_a_failing_test_shows_it_and_where_the_log_is(
     outcome = cells.run_cell(CELL, bench())
     log = results.ROOT / CELL.id / results.LOG
 
-    assert outcome.summary == "2 passed, 1 failed, 0 skipped"
+    assert outcome.summary == "1 of 3 failed"
     assert f"the whole log is {log}" in outcome.why
     assert "FAILED tests/test_ec.py::test_broken" in outcome.why
     assert "assert 25519 == 1" in log.read_text()
-    assert results.read(results.ROOT / CELL.id).tests.failed == {"tests.test_ec::test_broken"}
+    # A path in it is the checkout's, from its root.
+    assert "\ntests/test_ec.py:13: AssertionError" in log.read_text()
+    assert results.read(results.ROOT / CELL.id).tests.failed == {"tests/test_ec.py::test_broken"}
 
 
 def test_a_cell_that_crashes_leaves_its_log_and_no_result(project: Path, bench: MakeBench) -> None:
@@ -147,8 +178,8 @@ def test_a_cell_whose_extension_does_not_build_fails_and_the_other_one_runs(
     assert [bool(outcome.why) for outcome in outcomes] == [False, True]
     assert "no curve" in outcomes[1].why
     printed = capsys.readouterr().err
-    assert f"passed  {CELL.id}" in printed
-    assert f"FAILED  {CELL_NO_EC.id}" in printed
+    assert f"passed {CELL.id}" in printed
+    assert f"FAILED {CELL_NO_EC.id}" in printed
 
 
 def test_a_build_that_cannot_be_had_fails_its_cells_and_the_other_ones_run(
@@ -194,11 +225,11 @@ def test_a_cell_writes_into_no_folder_but_its_own(project: Path, bench: MakeBenc
     (project / "tests" / "test_ec.py").write_text(
         "from pathlib import Path\ndef test_it(tmp_path):\n    Path('stray').touch()\n"
     )
-    before = {path for path in project.rglob("*") if results.ROOT not in path.parents}
-    assert cells.run_cell(CELL, bench()).why == ""
-    assert {path for path in project.rglob("*") if results.ROOT not in path.parents} == before | {
-        project / "coverage",
-        results.ROOT,
+    made = bench()
+    before = set(project.rglob("*"))
+    assert cells.run_cell(CELL, made).why == ""
+    assert set(project.rglob("*")) - before == {
+        results.ROOT / CELL.id / name for name in ("", *results.WHOLE)
     }
 
 
@@ -218,7 +249,7 @@ def test_cells_whose_python_is_missing_are_named_with_the_reason(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wanted = [Cell("3.99", PLAIN), Cell("3.99", NO_EC)]
-    outcomes, missing = cells.run(wanted, MANIFEST, [], {})
+    outcomes, missing = cells.run(wanted, MANIFEST, [], {}, project)
 
     assert outcomes == []
     assert [each.id for each in missing] == ["py3.99-openssl3.5", "py3.99-openssl3.5-no-ec"]
@@ -237,24 +268,9 @@ def test_failed_cells_and_complaints_fail_the_session_each_in_a_line() -> None:
     assert str(caught.value) == "1 of 2 cells failed: bad\nerror: C: too few"
 
 
-@pytest.mark.parametrize(
-    ("argument", "expected"),
-    [
-        ("tests/test_ec.py", "{root}/tests/test_ec.py"),
-        ("tests/test_ec.py::test_curve[a]", "{root}/tests/test_ec.py::test_curve[a]"),
-        ("-x", "-x"),
-        ("curve and not child", "curve and not child"),
-    ],
-)
-def test_paths_among_pytests_arguments_are_from_the_projects_root(
-    project: Path, argument: str, expected: str
-) -> None:
-    assert cells._absolute(argument) == expected.format(root=project)
-
-
 def test_only_the_named_tests_run(project: Path, bench: MakeBench) -> None:
     outcome = cells.run_cell(CELL, bench("tests/test_ec.py::test_curve", "-q"))
-    assert outcome.summary == "1 passed, 0 failed, 0 skipped"
+    assert outcome.summary == "1 run"
 
 
 @pytest.mark.parametrize(
@@ -290,3 +306,324 @@ def test_the_expectation_is_written_where_pytest_reads_it(project: Path, bench: 
         "openssl": "3.5",
         "ec": False,
     }
+
+
+# --- the checkout ---------------------------------------------------------------------------------
+
+
+def test_edits_during_a_run_reach_neither_its_wheels_nor_its_tests_nor_its_digest(
+    project: Path, bench: MakeBench
+) -> None:
+    def edited_now() -> None:
+        (project / "SWIG" / "src" / "ec.c").write_text("#error edited\n")
+        (project / "M2Crypto" / "EC.py").write_text("raise RuntimeError('edited')\n")
+        (project / "tests" / "test_ec.py").write_text("def test_edited():\n    assert 0\n")
+
+    made = bench()
+    before = made.sources
+    edited_now()
+    outcome = cells.run_cell(CELL, made)
+
+    assert (outcome.summary, outcome.why) == ("2 run", "")
+    assert results.read(results.ROOT / CELL.id).expected.sources == before
+    assert bench().sources != before
+
+
+@pytest.mark.parametrize(
+    "name", ["tests/test_ec.py", "tests/fix_cell.py", "setup.py", "pyproject.toml", "SWIG/src/ec.c"]
+)
+def test_everything_that_can_change_a_result_is_in_its_digest(
+    project: Path, bench: MakeBench, name: str
+) -> None:
+    before = bench().sources
+    with (project / name).open("a") as file:
+        file.write("\n")
+    assert bench().sources != before
+
+
+def test_what_lies_about_in_the_checkout_is_in_no_digest(project: Path, bench: MakeBench) -> None:
+    before = bench().sources
+    for name in ("M2Crypto/_build_info.py", "M2Crypto/_m2crypto.so", "tests/.x.swp", "build/x.py"):
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).write_text("stray")
+    assert bench().sources == before
+
+
+# --- what a session must be -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("import pytest\ndef test_a():\n    pytest.exit('enough', 0)\n", "test_more.py::test_a"),
+        ("import os\ndef test_a():\n    os._exit(0)\n", "test_more.py::test_a"),
+        (
+            "import os\ndef test_a():\n    os.fork()\n",
+            "a forked child went on with the session after tests/test_more.py::test_a",
+        ),
+        (
+            "import os\ndef test_a():\n    if os.fork() == 0:\n        raise SystemExit(0)\n",
+            "a forked child went on with the session after tests/test_more.py::test_a",
+        ),
+    ],
+    ids=["pytest.exit", "os._exit", "fork", "fork-and-exit"],
+)
+def test_a_session_that_ended_early_or_forked_is_refused(
+    project: Path, bench: MakeBench, text: str, words: str
+) -> None:
+    write_test(project, text)
+    assert words in refused(bench())
+
+
+def test_an_expected_failure_passed_if_it_ran_and_was_skipped_if_not(
+    project: Path, bench: MakeBench
+) -> None:
+    write_test(
+        project,
+        "import pytest\n"
+        "@pytest.mark.xfail(run=False, reason='crashes')\ndef test_a():\n    assert 0\n"
+        "@pytest.mark.xfail(reason='known')\ndef test_b():\n    assert 0\n",
+    )
+    cells.run_cell(CELL, bench())
+    tests = results.read(results.ROOT / CELL.id).tests
+    assert "tests/test_more.py::test_b" in tests.ran
+    assert tests.skipped == {"tests/test_more.py::test_a": "[NOTRUN] crashes"}
+
+
+def test_one_whose_teardown_fails_has_failed(project: Path, bench: MakeBench) -> None:
+    write_test(
+        project,
+        "import pytest\n@pytest.fixture\ndef bad():\n    yield\n    assert 0\n"
+        "def test_a(bad):\n    pass\n",
+    )
+    assert cells.run_cell(CELL, bench()).failed == {"tests/test_more.py::test_a"}
+
+
+def test_coverage_that_was_not_saved_is_noticed(project: Path, bench: MakeBench) -> None:
+    write_test(
+        project,
+        "import atexit\nimport coverage\n"
+        "def test_a():\n    atexit.unregister(coverage.Coverage.current()._atexit)\n",
+    )
+    assert "coverage.py saved no data" in refused(bench())
+
+
+# --- processes and time ---------------------------------------------------------------------------
+
+LEAVES = """
+import subprocess, sys
+def test_a():
+    subprocess.Popen(["sleep", "987"], start_new_session={apart}, stdout=-3, stderr=-3)
+"""
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_process_that_a_test_leaves_is_ended_and_fails_the_cell(
+    project: Path, bench: MakeBench, apart: bool
+) -> None:
+    (project / "pyproject.toml").write_text(
+        (project / "pyproject.toml").read_text()
+        + "[tool.pytest.ini_options]\nfilterwarnings = ['ignore']\n"
+    )
+    write_test(project, LEAVES.format(apart=apart))
+    assert "processes were left running, and were ended: sleep 987" in refused(bench())
+    assert "sleep 987" not in process.capture(["ps", "-e", "-o", "args="])
+
+
+def test_a_test_that_hangs_is_ended_and_named(
+    project: Path, bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_test(project, "import threading\ndef test_a():\n    threading.Event().wait()\n")
+    monkeypatch.setenv("M2CRYPTO_TIMEOUT", "3")
+    said = refused(bench())
+    assert said.startswith("no end within 3 s, tests/test_more.py::test_a was running; the whole")
+    # Python's fault handler wrote where.
+    assert 'test_more.py", line 3 in test_a' in (results.ROOT / CELL.id / results.LOG).read_text()
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "nan", "ten"])
+def test_a_limit_that_is_none_is_one_clear_line(
+    project: Path, bench: MakeBench, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setenv("M2CRYPTO_TIMEOUT", limit)
+    with pytest.raises(Problem, match=f"M2CRYPTO_TIMEOUT={limit}: set it to the seconds"):
+        bench()
+
+
+def test_nothing_wraps_at_60_columns(
+    project: Path, bench: MakeBench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = bench()
+    capsys.readouterr()
+    cells._run_all([CELL, CELL_NO_EC], made)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert all(len(line) < 60 for line in lines)
+    longest = cells._summary(
+        results.Tests(frozenset(map(str, range(1424))), frozenset(), {str(n): "" for n in range(99)})
+    )
+    assert len(f"passed {'py3.13-openssl1.1.1-no-ec':<25} {longest:<20} 100 s") < 60
+
+
+# --- arguments for pytest -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "summary"),
+    [
+        (["-k", "docs or child"], "1 run"),
+        (["-k", "tests"], "2 run"),
+        (["--deselect", "tests/test_ec.py::test_curve"], "1 run"),
+        (["--deselect=tests/test_ec.py"], "1 run"),
+        (["--ignore=tests/test_ec.py"], "1 run"),
+        (["--ignore", "tests/test_ec.py"], "1 run"),
+        (["tests/test_ec.py::test_curve"], "1 run"),
+        (["./tests"], "3 run"),
+        (["{root}/tests/test_ec.py"], "2 run"),
+        (["--ignore={root}/tests/test_ec.py"], "1 run"),
+    ],
+)
+def test_arguments_mean_what_they_mean_to_pytest_in_the_projects_root(
+    project: Path, bench: MakeBench, arguments: list[str], summary: str
+) -> None:
+    (project / "docs").mkdir()
+    if "tests/test_ec.py" in arguments[-1] and "::" not in arguments[-1] or "./tests" in arguments:
+        write_test(project, "def test_a():\n    pass\n")
+    made = bench(*(argument.format(root=project) for argument in arguments))
+    assert [each.summary for each in cells._run_all([CELL], made)] == [summary]
+
+
+def test_a_mistyped_option_is_one_line_before_any_cell_and_changes_nothing(
+    project: Path, bench: MakeBench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells.run_cell(CELL, bench())
+    before = results.read(results.ROOT / CELL.id)
+    for arguments, words in (
+        (["--mistyped"], "unrecognized arguments: --mistyped"),
+        (["tests/none.py"], "file or directory not found: tests/none.py"),
+    ):
+        made = bench(*arguments)
+        capsys.readouterr()
+        with pytest.raises(Problem) as caught:
+            cells._run_all([CELL, CELL_NO_EC], made)
+        assert str(caught.value) == f"pytest: {words}"
+        assert capsys.readouterr().err == ""
+    assert results.read(results.ROOT / CELL.id) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-k", "nothing_is_called_this"], "pytest: the arguments leave no test to run"),
+        (["tests/test_ec.py::test_none"], "pytest: not found: "),
+    ],
+)
+def test_arguments_that_leave_no_test_change_nothing(
+    project: Path, bench: MakeBench, arguments: list[str], words: str
+) -> None:
+    cells.run_cell(CELL, bench())
+    (outcome,) = cells._run_all([CELL], bench(*arguments))
+    assert outcome.why.startswith(words)
+    assert "\n" not in outcome.why
+    assert results.read(results.ROOT / CELL.id).tests.passed == 2
+
+
+@pytest.fixture
+def session(project: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A session on the tiny project; what it hands to the report."""
+    reported: list[str] = []
+    found = {SERIES: interpreters.ask(Path(sys.executable))}
+    monkeypatch.setattr(manifest, "load", lambda: MANIFEST)
+    monkeypatch.setattr(interpreters, "installed", lambda _: found)
+    monkeypatch.setattr(report, "make", lambda *_, told: reported.extend(sorted(told)) or [])
+    return reported
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("--collect-only", "<Function test_curve>"),
+        ("--co", "<Function test_curve>"),
+        ("--help", "--journal=FILE"),
+        ("--version", "pytest"),
+        ("--markers", "@pytest.mark.skipif"),
+        ("--setup-plan", "test_curve"),
+    ],
+)
+def test_a_question_to_pytest_is_answered_and_leaves_no_result(
+    session: list[str], argument: str, words: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    cells.main_tests([argument])
+    assert words in capfd.readouterr().out
+    assert results.folders(results.ROOT) == []
+    assert session == []
+
+
+def test_a_session_runs_its_cells_and_reports_them(session: list[str]) -> None:
+    cells.main_tests(["-q"])
+    assert session == [CELL.id, CELL_NO_EC.id]
+    assert [path.name for path in results.folders(results.ROOT)] == session
+
+
+# --- a full disk ----------------------------------------------------------------------------------
+
+
+@contextmanager
+def file_limit(size: int) -> Iterator[None]:
+    """No file may grow beyond `size` bytes (ulimit -f)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.usefixtures("capsys")  # In memory: pytest's own files have no room either.
+@pytest.mark.parametrize("size", [0, 100, 1000, 3000, 10_000])
+def test_a_disk_that_is_full_is_one_line_and_the_old_result_stays(
+    project: Path, bench: MakeBench, size: int
+) -> None:
+    cells.run_cell(CELL, bench())
+    made = bench()
+    with file_limit(size):
+        (outcome,) = cells._run_all([CELL], made)
+    assert outcome.why.startswith("the disk is full: no room left for ")
+    assert "\n" not in outcome.why
+    assert results.read(results.ROOT / CELL.id).tests.passed == 2
+    assert [path.name for path in results.ROOT.iterdir() if not path.name.startswith(".ch")] == [
+        CELL.id
+    ]
+
+
+@pytest.mark.usefixtures("capsys")
+def test_a_file_limit_in_an_extensions_build_is_one_line_and_leaves_nothing(
+    project: Path, bench: MakeBench
+) -> None:
+    with (project / "SWIG" / "src" / "ec.c").open("a") as file:
+        file.write("const char padding[100000] = {1};\n")
+    with file_limit(40_000):
+        made = bench()
+    problem = made.wheels[CELL.id]
+    assert isinstance(problem, Problem)
+    assert str(problem).startswith("the disk is full: no room left for ")
+    assert "\n" not in str(problem)
+    assert not list((store.cache_root() / "extensions-instrumented" / ".making").iterdir())
+
+
+# --- bytecode -------------------------------------------------------------------------------------
+
+
+def test_bytecode_of_folders_that_are_gone_is_evicted(tmp_path: Path) -> None:
+    root = tmp_path / "pycache"
+    there, gone = tmp_path / "there", tmp_path / "gone" / "deep"
+    there.mkdir()
+    for folder in (there, gone):
+        kept = root / folder.relative_to("/")
+        kept.mkdir(parents=True)
+        (kept / "x.cpython-313.pyc").touch()
+    cells.evict_bytecode(root)
+    assert [path.name for path in root.rglob("*.pyc")] == ["x.cpython-313.pyc"]
+    assert (root / there.relative_to("/")).is_dir()
+    assert not (root / gone.parent.relative_to("/")).exists()

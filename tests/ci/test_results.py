@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
+import select
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ci import results
+from ci.manifest import Build, Release, Variant
+from ci.plan import Cell
 from ci.problem import Problem
 from ci.results import Expected, Stamp, Timings
 
-EXPECTED = Expected(
-    "py3.13-openssl3.5-no-ec", "3.13", "3.5.7", ec=False, sources="s", partial=False
-)
+ROOT = Path(__file__).parents[2]
+RELEASE = Release("3.5", "3.5.7", "https://example.org/a.tar.gz", "0" * 64, date(2030, 4, 8))
+NO_EC = Cell("3.13", Build(RELEASE, Variant("no-ec", ("no-ec",))))
+EXPECTED = results.expectation(NO_EC, "4.5.1", sources="s", extension="00")
 STAMP = Stamp(
     python="3.13.0",
     header="3.5.7",
@@ -36,35 +41,64 @@ STAMP = Stamp(
     abi="abi3",
     link="static",
 )
-JUNIT = """<testsuites><testsuite>
-<testcase classname="tests.test_rsa" name="test_runs"/>
-<testcase classname="tests.test_rsa" name="test_fails"><failure message="no"/></testcase>
-<testcase classname="tests.test_ec" name="test_curve"><skipped message="needs EC"/></testcase>
-<testcase classname="tests.test_ec" name="test_known"><skipped type="pytest.xfail"/></testcase>
-</testsuite></testsuites>"""
+OUTCOMES = {
+    "tests/test_rsa.py::test_runs": ("passed", ""),
+    "tests/test_rsa.py::test_fails": ("failed", ""),
+    "tests/test_ec.py::test_curve": ("skipped", "needs EC"),
+}
 
 
 def leave(
-    folder: Path, expected: Expected = EXPECTED, stamp: Stamp = STAMP, junit: str = JUNIT
+    folder: Path,
+    expected: Expected = EXPECTED,
+    stamp: Stamp = STAMP,
+    outcomes: dict[str, tuple[str, str]] = OUTCOMES,
 ) -> Path:
     """Write a whole result."""
     folder.mkdir(parents=True, exist_ok=True)
     results.write(expected, folder)
     results.write(Timings(1.5, 0.1), folder)
+    results.write_tests(outcomes, folder)
     (folder / results.STAMP).write_text(json.dumps(asdict(stamp)))
-    (folder / results.JUNIT).write_text(junit)
+    (folder / results.JUNIT).write_text("<testsuites/>")
     (folder / results.PYTHON).write_bytes(b"")
     (folder / results.C_LINES).write_text("{}")
+    (folder / results.LOG).write_text("passed")
+    results.seal(folder)
     return folder
+
+
+def refused(folder: Path) -> str:
+    """The one line with which a result is refused."""
+    with pytest.raises(Problem) as caught:
+        results.read(folder)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
 def test_a_whole_result_is_read_back(tmp_path: Path) -> None:
     result = results.read(leave(tmp_path / EXPECTED.id))
 
     assert (result.expected, result.stamp, result.timings) == (EXPECTED, STAMP, Timings(1.5, 0.1))
-    assert result.tests.passed == 2
-    assert result.tests.failed == {"tests.test_rsa::test_fails"}
-    assert result.tests.skipped == {"tests.test_ec::test_curve": "needs EC"}
+    assert result.tests.passed == 1
+    assert result.tests.failed == {"tests/test_rsa.py::test_fails"}
+    assert result.tests.skipped == {"tests/test_ec.py::test_curve": "needs EC"}
+
+
+def test_an_expectation_is_what_the_manifest_says() -> None:
+    assert EXPECTED == Expected(
+        id="py3.13-openssl3.5-no-ec",
+        python="3.13",
+        openssl="3.5.7",
+        tarball="0" * 64,
+        options=["no-ec"],
+        ec=False,
+        swig="4.5.1",
+        link="static",
+        sources="s",
+        extension="00",
+        partial=False,
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,35 +112,109 @@ def test_a_whole_result_is_read_back(tmp_path: Path) -> None:
         ),
         ({"ec": True}, "EC is there where the cell says not there"),
         ({"python": "3.12.1"}, "Python is 3.12 where the cell says 3.13"),
+        ({"swig": "4.4.0"}, "SWIG is 4.4.0 where the cell says 4.5.1"),
+        ({"link": "shared"}, "the link is shared where the cell says static"),
+        ({"sha256": "11"}, "the extension's sha256 is 11 where the cell says 00"),
     ],
 )
 def test_a_stamp_that_disagrees_with_the_cell_is_refused(
     tmp_path: Path, change: dict[str, Any], words: str
 ) -> None:
-    folder = leave(tmp_path / EXPECTED.id, stamp=replace(STAMP, **change))
-    with pytest.raises(Problem) as caught:
-        results.read(folder)
-    assert str(caught.value).startswith("py3.13-openssl3.5-no-ec: result refused, ")
-    assert words in str(caught.value)
-    assert "\n" not in str(caught.value)
+    said = refused(leave(tmp_path / EXPECTED.id, stamp=replace(STAMP, **change)))
+    assert said.startswith("py3.13-openssl3.5-no-ec: result refused, ")
+    assert words in said
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"openssl": "3.5.8"}, "it ran with OpenSSL 3.5.7, now it is 3.5.8"),
+        ({"tarball": "1" * 64}, "the tarball 0000"),
+        ({"options": ["no-ec", "no-dsa"]}, "options no-ec, now it is no-ec no-dsa"),
+        ({"options": []}, "options no-ec, now it is none"),
+        ({"swig": "4.6.0"}, "SWIG 4.5.1, now it is 4.6.0"),
+        ({"link": "shared"}, "the link static, now it is shared"),
+        ({"sources": "t"}, "the sources have changed since it ran"),
+    ],
+)
+def test_what_a_cell_must_be_now_is_told_from_what_it_was(
+    change: dict[str, Any], words: str
+) -> None:
+    assert EXPECTED.differs(EXPECTED) == ""
+    assert words in EXPECTED.differs(replace(EXPECTED, **change))
+
+
+def test_a_result_under_the_name_of_another_cell_is_refused(tmp_path: Path) -> None:
+    said = refused(leave(tmp_path / "py3.12-openssl3.5-no-ec"))
+    assert said == "py3.12-openssl3.5-no-ec: result refused, it is that of py3.13-openssl3.5-no-ec"
 
 
 @pytest.mark.parametrize("name", results.WHOLE)
 def test_a_result_without_one_of_its_parts_is_none(tmp_path: Path, name: str) -> None:
     folder = leave(tmp_path / EXPECTED.id)
     (folder / name).unlink()
-    with pytest.raises(Problem, match=f"no result, {name} is missing; see .*log.txt"):
-        results.read(folder)
+    assert f"no result, {name} is missing; see " in refused(folder)
 
 
-@pytest.mark.parametrize("name", [results.CELL, results.STAMP, results.JUNIT, results.TIMINGS])
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"a": 1}'])
-def test_a_broken_part_is_one_clear_line(tmp_path: Path, name: str, text: str) -> None:
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def swap_a_digit(path: Path) -> None:
+    path.write_bytes(b"{" + path.read_bytes()[1:].replace(b"0", b"1") + b" ")
+
+
+def put_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("name", results.WHOLE)
+@pytest.mark.parametrize("edit", [truncate, swap_a_digit, put_a_folder])
+def test_a_part_that_was_edited_is_one_clear_line(
+    tmp_path: Path, name: str, edit: Callable[[Path], None]
+) -> None:
     folder = leave(tmp_path / EXPECTED.id)
-    (folder / name).write_text(text)
-    with pytest.raises(Problem, match=f"{name}: .*run the cell again") as caught:
-        results.read(folder)
-    assert "\n" not in str(caught.value)
+    if name == results.PYTHON:
+        (folder / name).write_bytes(b"data 0")
+        results.seal(folder)
+    edit(folder / name)
+    assert str(folder) in refused(folder)
+
+
+JSON = [results.CELL, results.STAMP, results.TESTS, results.TIMINGS]
+
+
+@pytest.mark.parametrize("name", JSON)
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"[]", b'{"a": 1}', b"\xff", b"[" * 100_000, b'{"t": ["passed"]}']
+)
+def test_a_part_that_was_edited_and_sealed_again_is_one_clear_line(
+    tmp_path: Path, name: str, text: bytes
+) -> None:
+    folder = leave(tmp_path / EXPECTED.id)
+    (folder / name).write_bytes(text)
+    results.seal(folder)
+    assert f"{folder / name}: " in refused(folder)
+
+
+@pytest.mark.parametrize("name", [results.CELL, results.STAMP, results.TIMINGS])
+def test_a_part_with_a_value_of_the_wrong_type_is_one_clear_line(
+    tmp_path: Path, name: str
+) -> None:
+    folder = leave(tmp_path / EXPECTED.id)
+    document = json.loads((folder / name).read_text())
+    last = list(document)[-1]
+    (folder / name).write_text(json.dumps(document | {last: None}))
+    results.seal(folder)
+    assert f"unknown, missing or wrong: {last}; run the cell again" in refused(folder)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "\ud800".encode("utf-8", "surrogatepass"), "5"])
+def test_a_broken_seal_is_one_clear_line(tmp_path: Path, text: str | bytes) -> None:
+    folder = leave(tmp_path / EXPECTED.id)
+    (folder / results.SEAL).write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert "run the cell again" in refused(folder)
 
 
 @pytest.fixture
@@ -117,56 +225,109 @@ def root(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_result_takes_the_place_of_the_old_one_which_is_gone_from_the_start(root: Path) -> None:
+def test_a_result_takes_the_place_of_the_old_one_once_it_is_whole(root: Path) -> None:
     leave(root / "cell")
     with results.in_place(root, "cell") as folder:
-        assert not (root / "cell").exists()
+        assert (root / "cell" / results.SEAL).exists()
         (folder / "new").touch()
     assert [path.name for path in (root / "cell").iterdir()] == ["new"]
-    assert results.folders(root) == [root / "cell"]
+    assert [path.name for path in root.iterdir()] == ["cell"]
 
 
-def test_a_run_that_breaks_off_leaves_no_result(root: Path) -> None:
+def test_a_run_that_breaks_off_leaves_the_old_result(root: Path) -> None:
+    leave(root / EXPECTED.id)
+
     def run() -> None:
-        with results.in_place(root, "cell") as folder:
+        with results.in_place(root, EXPECTED.id) as folder:
             (folder / "half").touch()
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         run()
-    assert results.folders(root) == []
+    assert results.read(root / EXPECTED.id).expected == EXPECTED
     assert not list(root.rglob("half"))
 
 
-KILLED = """
+RUN = """
 import sys
 from pathlib import Path
 from ci import results
-with results.in_place(Path(sys.argv[1]), "cell") as folder:
+root = Path(sys.argv[1])
+with results.writing(root), results.in_place(root, sys.argv[2]) as folder:
     (folder / "half").touch()
     print("half", flush=True)
     sys.stdin.read()
 """
 
 
-def test_a_killed_run_leaves_no_result_and_the_next_one_clears_up(root: Path) -> None:
-    leave(root / "cell")
-    project = Path(__file__).parents[2]
-    with subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(root)],
-        cwd=project,
-        env={**os.environ, "PYTHONPATH": str(project)},
+@pytest.fixture
+def other(root: Path) -> subprocess.Popen[str]:
+    """Another process that holds the results and writes one."""
+    run = subprocess.Popen(
+        [sys.executable, "-c", RUN, str(root), EXPECTED.id],
+        cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-    ) as run:
-        assert run.stdout is not None
-        assert run.stdout.readline() == b"half\n"
-        run.send_signal(signal.SIGKILL)
-    assert results.folders(root) == []
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert run.stdout
+    assert run.stdout.readline() == "half\n"
+    return run
 
-    with results.in_place(root, "cell") as folder:
-        assert not list(folder.iterdir())
-    assert not list(root.rglob("half"))
+
+def test_a_killed_run_changes_nothing_blocks_nobody_and_is_cleared_up(
+    root: Path, other: subprocess.Popen[str]
+) -> None:
+    leave(root / EXPECTED.id)
+    other.send_signal(signal.SIGKILL)
+    other.communicate()
+    assert results.folders(root) == [root / EXPECTED.id]
+
+    with results.writing(root):
+        assert not list(root.rglob("half"))
+        assert results.read(root / EXPECTED.id).expected == EXPECTED
+
+
+def test_a_run_waits_for_another_one_and_says_so_in_a_line(
+    root: Path, other: subprocess.Popen[str]
+) -> None:
+    second = subprocess.Popen(
+        [sys.executable, "-c", RUN, str(root), EXPECTED.id],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert second.stderr
+    line = f"waiting for process {other.pid}, which runs cells in this checkout\n"
+    assert second.stderr.readline() == line
+    assert not select_output(second)
+    other.communicate()
+    assert second.communicate() == ("half\n", "")
+    assert second.returncode == other.returncode == 0
+
+
+def select_output(run: subprocess.Popen[str]) -> bool:
+    """Whether a process has written something to its standard output."""
+    return bool(select.select([run.stdout], [], [], 0)[0])
+
+
+def test_a_result_that_was_about_to_be_replaced_is_put_back(root: Path) -> None:
+    leave(root / results.BEFORE.format(EXPECTED.id))
+    (root / results.WRITING.format(EXPECTED.id)).mkdir()
+    with results.writing(root):
+        assert results.read(root / EXPECTED.id).expected == EXPECTED
+        assert results.folders(root) == [root / EXPECTED.id]
+
+
+def test_a_checkout_that_is_closed_to_the_user_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "coverage").touch()
+    with pytest.raises(Problem) as caught, results.writing(tmp_path / "coverage" / "results"):
+        pass
+    assert "cannot be used: " in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_of_a_run_without_a_result_the_log_stays(tmp_path: Path) -> None:

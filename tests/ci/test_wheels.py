@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
+import subprocess
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny_project import write_project
 
-from ci import c_lines, environments, interpreters, store, wheels
+from ci import c_lines, environments, interpreters, process, store, wheels
 from ci.interpreters import Interpreter
 from ci.problem import Problem
 from ci.wheels import Request, Wheel
@@ -89,7 +93,7 @@ def test_an_edit_of_a_python_file_compiles_nothing(
     new = wheel(project, request)
 
     assert capsys.readouterr().err == ""
-    assert extension(new).samefile(extension(old))
+    assert new.extension_hash() == old.extension_hash()
     assert (new.site / "M2Crypto" / "EC.py").read_text() == "new = 1\n"
     assert not (new.site / "M2Crypto" / "child.py").exists()
     assert (old.site / "M2Crypto" / "EC.py").read_text() != "new = 1\n"
@@ -193,3 +197,167 @@ def test_old_wheels_are_forgotten_but_not_those_used_of_late(tmp_path: Path) -> 
 
 def test_a_build_takes_what_pyproject_says_with_the_manifests_swig(project: Path) -> None:
     assert wheels.build_requirements(project, "4.5.1") == ("setuptools", "swig==4.5.1")
+
+
+# --- what must not get into a wheel, or must make another one ---------------------------------------
+
+
+def test_an_edit_while_it_is_built_gets_into_neither_the_extension_nor_its_key(
+    project: Path, python: Interpreter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = project / "SWIG" / "src" / "ec.c"
+    clean = source.read_text()
+    run = process.run
+
+    def edit_then_run(*arguments: Any, **settings: Any) -> None:
+        source.write_text(clean.replace("25519", "1"))
+        run(*arguments, **settings)
+
+    request = Request("3.5", Path("/p/3.5"), python)
+    monkeypatch.setattr(process, "run", edit_then_run)
+    built = wheel(project, request)
+    edited = wheel(project, request)
+    source.write_text(clean)
+
+    assert wheel(project, request) == built != edited
+    assert [curve(each) for each in (built, edited)] == [25519, 1]
+
+
+def curve(made: Wheel) -> int:
+    """What the extension of a wheel says its curve is."""
+    code = "from M2Crypto import m2; print(m2.curve())"
+    environment = {**os.environ, "PYTHONPATH": str(made.site), "GCOV_PREFIX": str(made.site.parent)}
+    command = [sys.executable, "-c", code]
+    return int(subprocess.check_output(command, env=environment, cwd=made.site))
+
+
+def test_what_a_build_left_in_the_checkout_neither_beats_the_built_nor_reaches_the_cache(
+    project: Path, python: Interpreter
+) -> None:
+    stray = {
+        "M2Crypto/_build_info.py": "LINK = 'stray'\n",
+        "M2Crypto/_m2crypto.cpython-39.so": "stray",
+        "M2Crypto/old.pyc": "stray",
+        "build/lib/M2Crypto/EC.py": "stray",
+        "SWIG/src/ec.o": "stray",
+    }
+    for name, text in stray.items():
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text(text)
+    made = wheel(project, Request("3.5", Path("/p/3.5"), python))
+
+    assert "LINK = 'static'" in (made.site / "M2Crypto" / "_build_info.py").read_text()
+    kept = [path for path in store.cache_root().rglob("*") if path.is_file()]
+    assert not [path for path in kept if b"stray" in path.read_bytes()]
+
+
+def test_writing_into_a_wheel_does_not_reach_the_extension_it_was_made_of(
+    project: Path, python: Interpreter
+) -> None:
+    made = wheel(project, Request("3.5", Path("/p/3.5"), python))
+    for path in made.site.rglob("*"):
+        assert path.is_dir() or path.stat().st_nlink == 1
+
+
+@pytest.mark.parametrize("name", wheels.DECIDING)
+def test_a_variable_that_reaches_the_compiler_makes_another_extension(
+    project: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.delenv(name, raising=False)
+    before = wheels.sources_key(project, "4.5.1", instrumented=True)
+    monkeypatch.setenv(name, "gcc -fno-such" if name == "CC" else "-x")
+    if name == "CC":
+        monkeypatch.setattr(wheels.process, "capture", lambda _: "gcc 12\n")
+    assert wheels.sources_key(project, "4.5.1", instrumented=True) != before
+
+
+def test_no_other_variable_of_the_person_reaches_a_build(
+    project: Path, python: Interpreter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNHEARD_OF", "1")
+    monkeypatch.setenv("PYTHONPATH", "nonsense")
+    monkeypatch.setenv("LDSHARED", "gcc -shared -Wl,--as-needed")
+    seen: list[dict[str, str]] = []
+    run = process.run
+
+    def note(*arguments: Any, env: dict[str, str], **settings: Any) -> None:
+        seen.append(env)
+        run(*arguments, env=env, **settings)
+
+    monkeypatch.setattr(process, "run", note)
+    wheel(project, Request("3.5", Path("/p/3.5"), python))
+    (environment,) = seen
+    assert not {"UNHEARD_OF", "PYTHONPATH"} & environment.keys()
+    assert environment["LDSHARED"] == "gcc -shared -Wl,--as-needed"
+
+
+def test_an_edit_of_the_recipe_makes_another_extension(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = wheels.sources_key(project, "4.5.1", instrumented=True)
+    for number in range(len(wheels.RECIPE)):
+        recipe = [*wheels.RECIPE]
+        recipe[number] = "edited"
+        monkeypatch.setattr(wheels, "RECIPE", recipe)
+        assert wheels.sources_key(project, "4.5.1", instrumented=True) != before
+
+
+def test_the_recipe_is_the_code_that_builds() -> None:
+    code = [Path(wheels.__file__), Path(c_lines.__file__), wheels.PROJECT / "ci" / "extension.py"]
+    assert [hashlib.sha256(path.read_bytes()).hexdigest() for path in code] == wheels.RECIPE
+
+
+def test_another_python_of_the_same_version_makes_another_extension(
+    project: Path,
+    python: Interpreter,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    request = Request("3.5", Path("/p/3.5"), python)
+    wheel(project, request)
+    capsys.readouterr()
+    monkeypatch.setattr(wheels, "ASK_PYTHON", "print('{\"LDSHARED\": \"another\"}')")
+    wheel(project, request)
+    assert "building" in capsys.readouterr().err
+
+
+def test_a_cache_that_moves_takes_its_extensions_along(
+    project: Path,
+    python: Interpreter,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def request() -> Request:
+        return Request("3.5", store.cache_root() / "prefixes" / "3.5", python)
+
+    old = wheel(project, request()).extension_hash()
+    capsys.readouterr()
+    store.cache_root().rename(tmp_path / "moved")
+    monkeypatch.setenv("M2CRYPTO_CACHE", str(tmp_path / "moved"))
+    new = wheel(project, request())
+
+    assert new.extension_hash() == old
+    assert new.site.is_relative_to(tmp_path / "moved")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_warm_cache_may_be_read_only(
+    project: Path, python: Interpreter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = Request("3.5", Path("/p/3.5"), python)
+    old = wheel(project, request)
+
+    def refuse(path: Path, *_arguments: Any, **_settings: Any) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    for name in ("touch", "mkdir", "rename", "unlink"):
+        real = getattr(Path, name)
+        monkeypatch.setattr(
+            Path,
+            name,
+            lambda path, *a, _real=real, **k: (
+                refuse(path) if path.is_relative_to(store.cache_root()) else _real(path, *a, **k)
+            ),
+        )
+    assert wheel(project, request) == old

@@ -27,7 +27,7 @@ class Build(build_ext):
         super().build_extension(ext)
         target = Path(self.get_ext_fullpath(ext.name))
         (target.parent / "_build_info.py").write_text(
-            "SWIG_VERSION = COMPILER = FLAGS = ABI = ''\\nLINK = 'static'\\n"
+            "SWIG_VERSION = '4.5.1'\\nCOMPILER = FLAGS = ABI = ''\\nLINK = 'static'\\n"
         )
         if notes:
             macros = [f"-D{name}={value}" for name, value in ext.define_macros]
@@ -139,12 +139,12 @@ FILES = {
 
 
 def write_project(root: Path) -> Path:
-    """Write the project; its tests load the real project's tests/fix_cell.py."""
+    """Write the project, with the real one's tests/fix_cell.py and coverage settings."""
     for name, text in FILES.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    for name in ("conftest.py", "fix_cell.py"):
-        real = Path(__file__).parents[1] / name
-        (root / "tests" / name).write_text(real.read_text())
+    (root / "coverage").mkdir(exist_ok=True)
+    for name in ("tests/conftest.py", "tests/fix_cell.py", "coverage/coveragerc"):
+        (root / name).write_text((Path(__file__).parents[2] / name).read_text())
     return root
