@@ -69,7 +69,13 @@ def _make(folder: Path, interpreter: Interpreter, requirements: Sequence[str], l
         )
         process.run([uv, "pip", "install", "--python", python, *requirements], log=log, quiet=True)
     else:
-        process.run([interpreter.executable, "-m", "venv", folder], log=log, quiet=True)
+        # venv would run ensurepip itself, but drop what that says when it fails.
+        process.run(
+            [interpreter.executable, "-m", "venv", "--without-pip", folder], log=log, quiet=True
+        )
+        process.run(
+            [python, "-I", "-m", "ensurepip", "--upgrade", "--default-pip"], log=log, quiet=True
+        )
         process.run(
             [python, "-m", "pip", "install", "--disable-pip-version-check", *requirements],
             log=log,

@@ -230,8 +230,14 @@ def clear_errors(
 
 def is_full(failure: CommandFailed, folder: Path) -> bool:
     """Return whether a program failed because `folder`'s disk, or a limit on files, is full."""
+    said = failure.tail
+    if failure.log:
+        # A traceback may stand between its words and the end.
+        with failure.log.open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - 16384))
+            said = log.read().decode(errors="replace")
     return (
-        any(word in failure.tail for word in FULL_WORDS)
+        any(word in said for word in FULL_WORDS)
         or failure.status == -getattr(signal, "SIGXFSZ", 0)
         or _free(folder) < NO_ROOM
     )

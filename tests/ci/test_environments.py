@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tiny_openssl import program
 
 from ci import environments, interpreters
 from ci.problem import Problem
@@ -72,6 +73,30 @@ def test_one_that_cannot_be_made_leaves_the_log_alone(tmp_path: Path) -> None:
     assert caught.value.log
     assert "no venv here" in caught.value.log.read_text()
     assert not list((tmp_path / "cache" / "environments").glob("tests-*"))
+
+
+@pytest.mark.usefixtures("without_uv")
+@pytest.mark.parametrize("words", ["[Errno 28] No space left on device", "[Errno 27] File too large"])
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, words: str) -> None:
+    interpreter = interpreters.ask(Path(sys.executable))
+    assert interpreter
+    python = program(tmp_path / "python", f'for folder; do :; done\ntouch "$folder/half"\necho "{words}"\nexit 1')
+    with pytest.raises(Problem) as caught:
+        environments.ensure(
+            tmp_path / "cache", "tests", replace(interpreter, executable=python), ["a"]
+        )
+    assert str(caught.value).startswith("the disk is full: no room left for ")
+    assert "\n" not in str(caught.value)
+    assert not list((tmp_path / "cache" / "environments").rglob("half"))
+
+
+@pytest.mark.parametrize("text", [b"[dependency", b"\xff"])
+def test_a_pyproject_that_cannot_be_read_is_one_clear_line(tmp_path: Path, text: bytes) -> None:
+    path = tmp_path / "pyproject.toml"
+    path.write_bytes(text)
+    with pytest.raises(Problem, match="cannot be read") as caught:
+        environments.group(path, "tests")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_group_is_read_from_pyproject(tmp_path: Path) -> None:

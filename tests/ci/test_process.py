@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -144,3 +145,69 @@ def test_what_cannot_be_executed_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "python3").chmod(0o755)
     with pytest.raises(Problem, match="python3 cannot be run: Exec format error"):
         process.capture([tmp_path / "python3"])
+
+
+# --- bounds ---------------------------------------------------------------------------------------
+
+
+def bounded(tmp_path: Path, script: str, limit: float = 600.0) -> list[int]:
+    """Run a shell script within bounds; the calls of `watch`."""
+    calls: list[int] = []
+    process.run(
+        ["sh", "-c", script],
+        log=tmp_path / "log",
+        env={**os.environ, "MARK": str(tmp_path)},
+        quiet=True,
+        bounds=process.Bounds(limit, f"MARK={tmp_path}", lambda: calls.append(1)),
+    )
+    return calls
+
+
+def test_a_program_beyond_its_limit_is_ended_with_all_it_started(tmp_path: Path) -> None:
+    script = f"echo $$ > {tmp_path}/group; sleep 976 & setsid sleep 977 & wait"
+    with pytest.raises(process.TimedOut, match="no end within 1 s"):
+        bounded(tmp_path, script, limit=1.0)
+    assert has_ended(int((tmp_path / "group").read_text()))
+    assert "sleep 97" not in process.capture(["ps", "-e", "-o", "args="])
+
+
+@pytest.mark.parametrize("how", ["sleep 978 &", "setsid sleep 978 &"])
+def test_what_a_program_leaves_is_named_and_ended(tmp_path: Path, how: str) -> None:
+    with pytest.raises(process.LeftBehind, match="left running, and were ended: .*sleep 978"):
+        bounded(tmp_path, how)
+    assert "sleep 978" not in process.capture(["ps", "-e", "-o", "args="])
+
+
+def test_what_ends_by_itself_in_a_moment_was_not_left(tmp_path: Path) -> None:
+    bounded(tmp_path, "sleep 0.3 &")
+    assert (tmp_path / "log").read_text().startswith("$ sh -c")
+
+
+def test_without_proc_the_group_is_ended_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "PROC", tmp_path / "none")
+    with pytest.raises(process.LeftBehind, match="a process of group"):
+        bounded(tmp_path, "sleep 979 &")
+    wait_for(lambda: "sleep 979" not in process.capture(["ps", "-e", "-o", "args="]))
+
+
+def test_a_failure_comes_before_what_was_left(tmp_path: Path) -> None:
+    with pytest.raises(process.CommandFailed, match="exit code 3"):
+        bounded(tmp_path, "sleep 975 & exit 3")
+    assert "sleep 975" not in process.capture(["ps", "-e", "-o", "args="])
+
+
+def test_a_program_that_runs_is_watched(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    script = f"while [ ! -e {gate} ]; do sleep 0.02; done"
+    calls: list[int] = []
+
+    def open_the_gate() -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            gate.touch()
+
+    bounds = process.Bounds(600.0, f"MARK={tmp_path}", open_the_gate)
+    process.run(["sh", "-c", script], log=tmp_path / "log", quiet=True, bounds=bounds)
+    assert len(calls) >= 2

@@ -41,5 +41,19 @@ def test_a_terminal_has_a_line_for_each_and_none_at_the_end(
     assert "\x1b[Jsomething that stays\n3.5          1 of 3  0:00\n4.0          2 of 3" in written
 
 
+def test_on_a_narrow_terminal_the_text_gives_way_and_the_time_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(progress, "ON_A_TERMINAL", 0.0)
+    monkeypatch.setenv("COLUMNS", "60")
+    with progress.Line("py3.13-openssl1.1.1-no-ec") as line:
+        line.show("312 of 1424 tests/test_ssl_connection.py::test_with_a_long_name")
+    lines = [each for each in terminal.getvalue().splitlines() if "312" in each]
+    assert [len(each.rpartition("J")[2]) for each in lines] == [59]
+    assert lines[0].endswith("  0:00")
+
+
 def test_time_is_read_as_minutes() -> None:
     assert [progress.minutes(seconds) for seconds in (0, 59.9, 75)] == ["0:00", "0:59", "1:15"]

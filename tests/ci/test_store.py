@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -174,12 +176,63 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(things: Store, number: int) 
     assert left_being_made(things) == []
 
 
-def test_a_compiler_that_meets_a_full_disk_is_said_to(things: Store) -> None:
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (1, "cc: error: x.o: No space left on device"),
+        (1, "collect2: fatal error: ld terminated with signal 25 [File size limit exceeded]"),
+        (2, "OSError: [Errno 27] File too large"),
+        (-signal.SIGXFSZ, ""),
+    ],
+)
+def test_a_compiler_that_meets_a_full_disk_is_said_to(
+    things: Store, status: int, words: str
+) -> None:
     def fill(_folder: Path) -> None:
-        raise CommandFailed(["cc"], 1, "cc: error: x.o: No space left on device")
+        raise CommandFailed(["cc"], status, words)
 
-    with pytest.raises(Problem, match=r"^the disk is full"):
+    with pytest.raises(Problem, match=r"^the disk is full") as caught:
         things.get("name", "key", fill)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_program_that_fails_without_a_word_on_a_full_disk_is_said_to(
+    things: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_folder: Path) -> None:
+        raise CommandFailed(["python", "-m", "venv"], 1, "")
+
+    with pytest.raises(CommandFailed):
+        things.get("name", "key", fail)
+    monkeypatch.setattr(store, "_free", lambda _: 0)
+    with pytest.raises(Problem, match=r"^the disk is full"):
+        things.get("name", "key", fail)
+
+
+def test_a_failure_of_other_kind_stays_what_it_is(things: Store) -> None:
+    failure = CommandFailed(["cc"], 1, "syntax error")
+    with pytest.raises(CommandFailed) as caught, store.clear_errors(things.folder):
+        raise failure
+    assert caught.value is failure
+    with pytest.raises(sqlite3.OperationalError), store.clear_errors(things.folder):
+        raise sqlite3.OperationalError("locked")
+    with pytest.raises(Problem, match="disk is full"), store.clear_errors(things.folder):
+        raise sqlite3.OperationalError("database or disk is full")
+
+
+def test_room_is_required_of_the_disk_and_of_a_limit_on_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"x" * 100)
+    store.require_room(tmp_path)
+    monkeypatch.setattr(store, "_file_limit", lambda: 101)
+    store.require_room(tmp_path)
+    monkeypatch.setattr(store, "_file_limit", lambda: 100)
+    with pytest.raises(OSError, match="File too large"):
+        store.require_room(tmp_path)
+    monkeypatch.setattr(store, "_free", lambda _: 0)
+    with pytest.raises(OSError, match="No space left"):
+        store.require_room(tmp_path)
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="this system has no /proc")
