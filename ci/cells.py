@@ -57,8 +57,8 @@ MARK = "M2CRYPTO_RUN"
 # The core that costs least, in the Pythons that have it (PEP 669).
 SYSMON = (3, 12)
 
-# pytest's exit codes: tests failed; an argument is wrong; no test is meant. Of those above the first
-# there is no result.
+# pytest's exit codes: tests failed; an argument is wrong; no test was collected. Only the first one
+# leaves a result.
 TESTS_FAILED = 1
 WRONG_ARGUMENT, NO_TEST = 4, 5
 
@@ -68,8 +68,11 @@ LIMIT = 900.0
 
 # pytest's options that only ask it for something, and so leave no result.
 QUESTIONS = frozenset(
-    ("--cache-show", "--co", "--collect-only", "--fixtures", "--fixtures-per-test", "--funcargs")
-    + ("--help", "-h", "--markers", "--setup-only", "--setup-plan", "--version", "-V")
+    (
+        *("--cache-show", "--co", "--collect-only", "--fixtures", "--fixtures-per-test"),
+        *("--funcargs", "--help", "-h", "--markers", "--setup-only", "--setup-plan"),
+        *("--version", "-V"),
+    )
 )
 
 # As `-m pytest`, but without the working directory on sys.path: M2Crypto's sources are there, and
@@ -508,7 +511,9 @@ def _run_pytest(cell: Cell, bench: Bench, wheel: Wheel, folder: Path) -> None:
 
         bounds = process.Bounds(bench.limit, f"{MARK}={environment[MARK]}", show)
         try:
-            process.run(command, log=log, cwd=bench.copy, env=environment, quiet=True, bounds=bounds)
+            process.run(
+                command, log=log, cwd=bench.copy, env=environment, quiet=True, bounds=bounds
+            )
         except process.TimedOut as late:
             where = session.read(journal).running or "no test"
             raise Problem(f"{late}, {where} was running; the whole log is {log}") from None

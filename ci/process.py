@@ -198,9 +198,7 @@ def _left(session: int, mark: str) -> dict[int, str]:
         # Another's process may not be read, and any may end meanwhile.
         with suppress(OSError):
             # After the name, which is in parentheses: state, parent, group, session.
-            state, _, _, its_session = (
-                (folder / "stat").read_text().rpartition(")")[2].split()[:4]
-            )
+            state, _, _, its_session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
             environ = (folder / "environ").read_bytes().split(b"\0")
             if state not in "ZX" and (int(its_session) == session or mark.encode() in environ):
                 words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")

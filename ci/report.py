@@ -146,7 +146,7 @@ def make(
 def failures(fit: Iterable[Result], told: Container[str]) -> list[str]:
     """A line that names the cells whose tests failed, but those `told`; none if there are none."""
     failed = [each.expected.id for each in fit if each.tests.failed]
-    untold = [id for id in failed if id not in told]
+    untold = [cell for cell in failed if cell not in told]
     return [f"tests failed in {len(untold)} cells: {', '.join(untold)}"] if untold else []
 
 

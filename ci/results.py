@@ -341,10 +341,14 @@ def _record(kind: type[T], path: Path) -> T:
     types = get_type_hints(kind)
     found = _json(path)
     odd = set(found) ^ names or {
-        name for name, value in found.items() if type(value) is not getattr(types[name], "__origin__", types[name])
+        name
+        for name, value in found.items()
+        if type(value) is not getattr(types[name], "__origin__", types[name])
     }
     if odd:
-        raise Problem(f"{path}: unknown, missing or wrong: {', '.join(sorted(odd))}; run the cell again")
+        raise Problem(
+            f"{path}: unknown, missing or wrong: {', '.join(sorted(odd))}; run the cell again"
+        )
     return kind(**found)
 
 

@@ -52,7 +52,9 @@ DECIDING = (
     *("RANLIB", "COMPILER_PATH", "GCC_EXEC_PREFIX", "CPATH", "C_INCLUDE_PATH", "LIBRARY_PATH"),
     *("LD_RUN_PATH", "MACOSX_DEPLOYMENT_TARGET", "SDKROOT", "SOURCE_DATE_EPOCH"),
 )
-HARMLESS = re.compile(r"PATH|HOME|USER|LOGNAME|TMPDIR|TEMP|TMP|CCACHE_.*|SYSTEMROOT|LD_LIBRARY_PATH")
+HARMLESS = re.compile(
+    r"PATH|HOME|USER|LOGNAME|TMPDIR|TEMP|TMP|CCACHE_.*|SYSTEMROOT|LD_LIBRARY_PATH"
+)
 # What Python itself was built with, which setuptools hands to the compiler and the linker.
 ASK_PYTHON = """
 import json, sysconfig

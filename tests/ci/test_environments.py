@@ -76,11 +76,15 @@ def test_one_that_cannot_be_made_leaves_the_log_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("without_uv")
-@pytest.mark.parametrize("words", ["[Errno 28] No space left on device", "[Errno 27] File too large"])
+@pytest.mark.parametrize(
+    "words", ["[Errno 28] No space left on device", "[Errno 27] File too large"]
+)
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, words: str) -> None:
     interpreter = interpreters.ask(Path(sys.executable))
     assert interpreter
-    python = program(tmp_path / "python", f'for folder; do :; done\ntouch "$folder/half"\necho "{words}"\nexit 1')
+    python = program(
+        tmp_path / "python", f'for folder; do :; done\ntouch "$folder/half"\necho "{words}"\nexit 1'
+    )
     with pytest.raises(Problem) as caught:
         environments.ensure(
             tmp_path / "cache", "tests", replace(interpreter, executable=python), ["a"]

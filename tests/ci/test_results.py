@@ -86,18 +86,21 @@ def test_a_whole_result_is_read_back(tmp_path: Path) -> None:
 
 
 def test_an_expectation_is_what_the_manifest_says() -> None:
-    assert EXPECTED == Expected(
-        id="py3.13-openssl3.5-no-ec",
-        python="3.13",
-        openssl="3.5.7",
-        tarball="0" * 64,
-        options=["no-ec"],
-        ec=False,
-        swig="4.5.1",
-        link="static",
-        sources="s",
-        extension="00",
-        partial=False,
+    assert (
+        Expected(
+            id="py3.13-openssl3.5-no-ec",
+            python="3.13",
+            openssl="3.5.7",
+            tarball="0" * 64,
+            options=["no-ec"],
+            ec=False,
+            swig="4.5.1",
+            link="static",
+            sources="s",
+            extension="00",
+            partial=False,
+        )
+        == EXPECTED
     )
 
 
@@ -199,9 +202,7 @@ def test_a_part_that_was_edited_and_sealed_again_is_one_clear_line(
 
 
 @pytest.mark.parametrize("name", [results.CELL, results.STAMP, results.TIMINGS])
-def test_a_part_with_a_value_of_the_wrong_type_is_one_clear_line(
-    tmp_path: Path, name: str
-) -> None:
+def test_a_part_with_a_value_of_the_wrong_type_is_one_clear_line(tmp_path: Path, name: str) -> None:
     folder = leave(tmp_path / EXPECTED.id)
     document = json.loads((folder / name).read_text())
     last = list(document)[-1]

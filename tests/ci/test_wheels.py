@@ -199,7 +199,7 @@ def test_a_build_takes_what_pyproject_says_with_the_manifests_swig(project: Path
     assert wheels.build_requirements(project, "4.5.1") == ("setuptools", "swig==4.5.1")
 
 
-# --- what must not get into a wheel, or must make another one ---------------------------------------
+# --- what must not get into a wheel, or must make another one -------------------------------------
 
 
 def test_an_edit_while_it_is_built_gets_into_neither_the_extension_nor_its_key(
@@ -316,7 +316,7 @@ def test_another_python_of_the_same_version_makes_another_extension(
     request = Request("3.5", Path("/p/3.5"), python)
     wheel(project, request)
     capsys.readouterr()
-    monkeypatch.setattr(wheels, "ASK_PYTHON", "print('{\"LDSHARED\": \"another\"}')")
+    monkeypatch.setattr(wheels, "ASK_PYTHON", 'print(\'{"LDSHARED": "another"}\')')
     wheel(project, request)
     assert "building" in capsys.readouterr().err
 
