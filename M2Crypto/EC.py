@@ -56,7 +56,7 @@ class _WithoutEC:
         raise ECError(f"{name}: this OpenSSL was built without EC ({m2.OPENSSL_VERSION_TEXT})")
 
 
-ec_m2: Any = _WithoutEC() if hasattr(m2, "OPENSSL_NO_EC") else m2
+ec_m2: Any = _WithoutEC() if m2.OPENSSL_NO_EC else m2
 
 
 def ec_error() -> NoReturn:
@@ -273,8 +273,8 @@ def get_builtin_curves() -> tuple[Curve, ...]:
     return tuple(curves)
 
 
-# OpenSSL's numbers for curves. Which of them the OpenSSL at hand can use, get_builtin_curves says;
-# the onb ones none can, and X25519 and X448 are for EVP keys.
+# NIDs of curves; those of X9.62 also by short name. get_builtin_curves lists those that this
+# OpenSSL implements. None implements the onb ones, and X25519 and X448 are for EVP keys.
 NID_secp112r1: int = m2.NID_secp112r1
 NID_secp112r2: int = m2.NID_secp112r2
 NID_secp128r1: int = m2.NID_secp128r1
@@ -289,12 +289,19 @@ NID_secp256k1: int = m2.NID_secp256k1
 NID_secp384r1: int = m2.NID_secp384r1
 NID_secp521r1: int = m2.NID_secp521r1
 NID_X9_62_prime192v1: int = m2.NID_X9_62_prime192v1
+NID_prime192v1: int = m2.NID_prime192v1
 NID_X9_62_prime192v2: int = m2.NID_X9_62_prime192v2
+NID_prime192v2: int = m2.NID_prime192v2
 NID_X9_62_prime192v3: int = m2.NID_X9_62_prime192v3
+NID_prime192v3: int = m2.NID_prime192v3
 NID_X9_62_prime239v1: int = m2.NID_X9_62_prime239v1
+NID_prime239v1: int = m2.NID_prime239v1
 NID_X9_62_prime239v2: int = m2.NID_X9_62_prime239v2
+NID_prime239v2: int = m2.NID_prime239v2
 NID_X9_62_prime239v3: int = m2.NID_X9_62_prime239v3
+NID_prime239v3: int = m2.NID_prime239v3
 NID_X9_62_prime256v1: int = m2.NID_X9_62_prime256v1
+NID_prime256v1: int = m2.NID_prime256v1
 NID_sect113r1: int = m2.NID_sect113r1
 NID_sect113r2: int = m2.NID_sect113r2
 NID_sect131r1: int = m2.NID_sect131r1
@@ -314,21 +321,37 @@ NID_sect409r1: int = m2.NID_sect409r1
 NID_sect571k1: int = m2.NID_sect571k1
 NID_sect571r1: int = m2.NID_sect571r1
 NID_X9_62_c2pnb163v1: int = m2.NID_X9_62_c2pnb163v1
+NID_c2pnb163v1: int = m2.NID_c2pnb163v1
 NID_X9_62_c2pnb163v2: int = m2.NID_X9_62_c2pnb163v2
+NID_c2pnb163v2: int = m2.NID_c2pnb163v2
 NID_X9_62_c2pnb163v3: int = m2.NID_X9_62_c2pnb163v3
+NID_c2pnb163v3: int = m2.NID_c2pnb163v3
 NID_X9_62_c2pnb176v1: int = m2.NID_X9_62_c2pnb176v1
+NID_c2pnb176v1: int = m2.NID_c2pnb176v1
 NID_X9_62_c2tnb191v1: int = m2.NID_X9_62_c2tnb191v1
+NID_c2tnb191v1: int = m2.NID_c2tnb191v1
 NID_X9_62_c2tnb191v2: int = m2.NID_X9_62_c2tnb191v2
+NID_c2tnb191v2: int = m2.NID_c2tnb191v2
 NID_X9_62_c2tnb191v3: int = m2.NID_X9_62_c2tnb191v3
+NID_c2tnb191v3: int = m2.NID_c2tnb191v3
 NID_X9_62_c2pnb208w1: int = m2.NID_X9_62_c2pnb208w1
+NID_c2pnb208w1: int = m2.NID_c2pnb208w1
 NID_X9_62_c2tnb239v1: int = m2.NID_X9_62_c2tnb239v1
+NID_c2tnb239v1: int = m2.NID_c2tnb239v1
 NID_X9_62_c2tnb239v2: int = m2.NID_X9_62_c2tnb239v2
+NID_c2tnb239v2: int = m2.NID_c2tnb239v2
 NID_X9_62_c2tnb239v3: int = m2.NID_X9_62_c2tnb239v3
+NID_c2tnb239v3: int = m2.NID_c2tnb239v3
 NID_X9_62_c2pnb272w1: int = m2.NID_X9_62_c2pnb272w1
+NID_c2pnb272w1: int = m2.NID_c2pnb272w1
 NID_X9_62_c2pnb304w1: int = m2.NID_X9_62_c2pnb304w1
+NID_c2pnb304w1: int = m2.NID_c2pnb304w1
 NID_X9_62_c2tnb359v1: int = m2.NID_X9_62_c2tnb359v1
+NID_c2tnb359v1: int = m2.NID_c2tnb359v1
 NID_X9_62_c2pnb368w1: int = m2.NID_X9_62_c2pnb368w1
+NID_c2pnb368w1: int = m2.NID_c2pnb368w1
 NID_X9_62_c2tnb431r1: int = m2.NID_X9_62_c2tnb431r1
+NID_c2tnb431r1: int = m2.NID_c2tnb431r1
 NID_wap_wsg_idm_ecid_wtls1: int = m2.NID_wap_wsg_idm_ecid_wtls1
 NID_wap_wsg_idm_ecid_wtls3: int = m2.NID_wap_wsg_idm_ecid_wtls3
 NID_wap_wsg_idm_ecid_wtls4: int = m2.NID_wap_wsg_idm_ecid_wtls4

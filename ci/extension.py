@@ -37,6 +37,27 @@ HEADERS = (
     "rand", "rsa", "ssl", "x509", "x509_vfy", "x509v3",
 )  # fmt: skip
 
+# What OpenSSL 1.1.1 to 4.0 can be built without, as in OPENSSL_NO_EC. Programs test the values, so
+# each of these is there in every build: 1 where its headers define the macro, else 0.
+SWITCHES = """
+    ACVP_TESTS AFALGENG ALLOCFAIL_TESTS APPS ARGON2 ARIA ASAN ASM ASYNC ATEXIT AUTOALGINIT
+    AUTOERRINIT AUTOLOAD_CONFIG BF BLAKE2 BROTLI BROTLI_DYNAMIC BULK CACHED_FETCH CAMELLIA
+    CAPIENG CAST CHACHA CMAC CMP CMS COMP COMP_ALG CRMF CRYPTO_MDEBUG CRYPTO_MDEBUG_BACKTRACE
+    CT DEFAULT_THREAD_POOL DEMOS DEPRECATED DES DEVCRYPTOENG DGRAM DH DOCS DSA DSO DTLS DTLS1
+    DTLS1_2 DTLS1_2_METHOD DTLS1_METHOD DYNAMIC_ENGINE EC EC2M ECDH ECDSA ECH ECX
+    EC_EXPLICIT_CURVES EC_NISTP_64_GCC_128 EGD ENGINE ERR EXTERNAL_TESTS FILENAMES FIPS
+    FIPS_JITTER FIPS_POST FIPS_SECURITYCHECKS FUZZ_AFL FUZZ_LIBFUZZER GOST H3DEMO HEARTBEATS
+    HMAC_DRBG_KDF HQINTEROP HTTP IDEA INTEGRITY_ONLY_CIPHERS JITTER KBKDF KRB5KDF KTLS LEGACY
+    LMS LOADERENG MAKEDEPEND MD2 MD4 MD5 MDC2 ML_DSA ML_KEM MODULE MSAN MULTIBLOCK
+    NEXTPROTONEG OCB OCSP PADLOCKENG PIC PIE PINSHARED POLY1305 POSIX_IO PROXY PSK PVKKDF QUIC
+    RC2 RC4 RC5 RDRAND RFC3779 RMD160 RSA SCRYPT SCTP SECURE_MEMORY SEED SHARED SIPHASH SIV
+    SLH_DSA SM2 SM2_PRECOMP SM3 SM4 SNMPKDF SOCK SRP SRTP SRTPKDF SSE2 SSHKDF SSKDF SSL SSL3
+    SSL3_METHOD SSLKEYLOG SSL_TRACE STATIC_ENGINE STATIC_VCRUNTIME STDIO TESTS TFO THREADS
+    THREAD_POOL TLS TLS1 TLS1_1 TLS1_1_METHOD TLS1_2 TLS1_2_METHOD TLS1_3 TLS1_METHOD
+    TLS_DEPRECATED_EC TRACE TS UBSAN UI UI_CONSOLE UNIT_TEST UNSTABLE_QLOG UPLINK
+    WEAK_SSL_CIPHERS WHIRLPOOL WINSTORE X942KDF X963KDF ZLIB ZLIB_DYNAMIC ZSTD ZSTD_DYNAMIC
+""".split()  # noqa: SIM905  (a line each is too long to read)
+
 # The integer macros that Python sees under their own names, each where the build at hand has it.
 CONSTANTS = re.compile(
     r"""
@@ -94,6 +115,11 @@ class Names:
         """The macros that SWIG is told, so that its #ifdefs say what the compiler's say."""
         missing = [name for name in self.constants if name.startswith("OPENSSL_NO_")]
         return {"OPENSSL_VERSION_NUMBER": f"{self.version:#x}", **dict.fromkeys(missing, "1")}
+
+    @property
+    def absent(self) -> list[str]:
+        """The OPENSSL_NO_ macros that the headers do not define."""
+        return [name for switch in SWITCHES if (name := f"OPENSSL_NO_{switch}") not in self.told]
 
 
 def find_openssl(environ: Mapping[str, str]) -> OpenSSL:
@@ -268,6 +294,7 @@ def interface_of(names: Names) -> str:
         else:
             lines.append(f"%constant long long {name} = {name};")
     lines.append("%constant const char *OPENSSL_VERSION_TEXT = OPENSSL_VERSION_TEXT;")
+    lines += [f"%constant long long {name} = 0;" for name in names.absent]
     for kind, function in names.algorithms:
         # They are constants of OpenSSL: nobody frees them.
         lines.append(f"%rename({function[4:].lower()}) {function};")

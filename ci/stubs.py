@@ -126,7 +126,8 @@ def _function(element: ET.Element, aliases: Mapping[str, str]) -> Function | Non
         if _takes_none(facts):
             kind += " | None"
         name = facts.get("name") or f"argument{number}"
-        parameters.append(f"{name if name.islower() else f'argument{number}'}: {kind}")
+        default = " = ..." if "tmap_default" in facts else ""
+        parameters.append(f"{name if name.islower() else f'argument{number}'}: {kind}{default}")
     if parameters:
         parameters.append("/")
     name = attributes["sym_name"]

@@ -141,7 +141,7 @@ def facts() -> dict[str, Any]:
         "header_number": f"{m2.OPENSSL_VERSION_NUMBER:#x}",
         "runtime": version(m2.openssl_version(0)),
         "runtime_number": f"{m2.openssl_version_num():#x}",
-        "ec": not hasattr(m2, "OPENSSL_NO_EC"),
+        "ec": not m2.OPENSSL_NO_EC,
         "library": library(extension, info.LINK),
         "extension": str(extension),
         "sha256": hashlib.sha256(extension.read_bytes()).hexdigest(),

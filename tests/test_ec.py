@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
+import mmap
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -120,7 +122,16 @@ def test_without_ec_everything_says_why(number):
 
 def test_the_curves_have_names_with_and_without_ec():
     names = [name for name in vars(EC) if name.startswith("NID_")]
-    assert len(names) == 88
+    api = (Path(__file__).parent / "data" / "api.txt").read_text("utf-8").split()
+    assert sorted(f"EC.{name}" for name in names) == sorted(
+        name for name in api if name.startswith("EC.NID_")
+    )
+    prefixed = [name for name in names if name.startswith("NID_X9_62_")]
+    short = [name.replace("X9_62_", "") for name in prefixed if "onb" not in name]
+    assert len(short) == 23
+    assert all(getattr(EC, name) == getattr(EC, f"NID_X9_62_{name[4:]}") for name in short)
+    # OpenSSL's own short name of each.
+    assert all(m2.obj_nid2sn(getattr(EC, name)) == name[4:] for name in short)
     assert all(getattr(EC, name) == getattr(m2, name) for name in names)
     assert EC.NID_X9_62_prime256v1 == 415
     assert EC.NID_secp384r1 == 715
@@ -280,6 +291,23 @@ def test_a_signature_that_is_not_der_is_an_error(key, public):
             public.verify_dsa_asn1(DIGEST, bad)
     with pytest.raises(EC.ECError):
         public.verify_dsa(DIGEST, b"no MPI", mpi(5))
+
+
+@needs_ec
+def test_a_length_beyond_32_bits_is_not_cut(key):
+    signature = key.sign_dsa_asn1(bytes(32))
+    with mmap.mmap(-1, 2**32 + 32) as zeros, memoryview(zeros) as huge:
+        for use in (
+            lambda: key.sign_dsa(huge),
+            lambda: key.verify_dsa_asn1(huge, signature),
+            lambda: key.verify_dsa(bytes(32), huge, mpi(5)),
+            lambda: EC.pub_key_from_der(huge),
+            lambda: EC.pub_key_from_params(EC.NID_prime256v1, huge),
+        ):
+            with pytest.raises(EC.ECError, match="longer than 2 GiB"):
+                use()
+        with pytest.raises(EC.ECError):
+            key.verify_dsa_asn1(bytes(32), huge)
 
 
 @needs_ec

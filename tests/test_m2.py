@@ -121,6 +121,15 @@ def test_constants_have_openssls_values(name, value):
     assert getattr(m2, name) == value
 
 
+@pytest.mark.parametrize("switch", ["EC", "DSA", "DH", "RC4", "ENGINE", "SSL3", "TLS1_3", "MD2"])
+def test_what_the_build_was_made_without_is_a_value(switch):
+    assert getattr(m2, f"OPENSSL_NO_{switch}") in (0, 1)
+
+
+def test_the_value_agrees_with_what_the_extension_offers():
+    assert m2.OPENSSL_NO_EC == (not hasattr(m2, "ec_key_gen_key"))
+
+
 def test_a_name_that_the_build_lacks_is_told_with_the_build():
     with pytest.raises(AttributeError, match=r"no quantum_cbc: it was built with OpenSSL \d"):
         getattr(m2, "quantum_cbc")  # noqa: B009

@@ -106,7 +106,7 @@ def _version_number(version: int | str) -> int:
             f"protocol version {version!r} is none of {', '.join(_VERSIONS)}, "
             "which are m2.TLS1_VERSION to m2.TLS1_3_VERSION"
         )
-    if getattr(m2, f"OPENSSL_NO_{stem}", 0):
+    if getattr(m2, f"OPENSSL_NO_{stem}"):
         raise ValueError(f"protocol version {version!r}: this OpenSSL was built without it")
     number: int = getattr(m2, f"{stem}_VERSION")
     return number

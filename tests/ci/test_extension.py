@@ -81,6 +81,17 @@ def test_the_interface_offers_them(openssl: OpenSSL, tmp_path: Path) -> None:
     assert "const EVP_MD *EVP_sha256(void);" in lines
 
 
+def test_what_the_headers_do_not_switch_off_is_offered_as_0(
+    openssl: OpenSSL, tmp_path: Path
+) -> None:
+    found = names(openssl, tmp_path)
+    lines = extension.interface_of(found).splitlines()
+    assert "%constant long long OPENSSL_NO_DSA = 0;" in lines
+    assert "%constant long long OPENSSL_NO_EC = 0;" not in lines
+    # SWIG takes any value for defined, so it is not told.
+    assert not any("OPENSSL_NO_DSA" in part for part in extension.swig_command("", found, tmp_path))
+
+
 def test_an_openssl_that_is_too_old_is_refused(openssl: OpenSSL, tmp_path: Path) -> None:
     header = Path(openssl.include_dirs[0]) / "openssl" / "opensslv.h"
     header.write_text("#define OPENSSL_VERSION_NUMBER 0x1000214fL\n")
