@@ -187,8 +187,8 @@ class _Stream:
     def set_iv(self, iv: bytes) -> int:
         return m2.cipher_set_iv(self.ctx, iv)
 
-    def set_tag(self, tag: Buffer) -> int:
-        return m2.cipher_set_tag(self.ctx, tag)
+    def set_tag(self, tag: Buffer, min_length: int) -> int:
+        return m2.cipher_set_tag(self.ctx, tag, min_length)
 
     def final(self) -> bytes:
         return m2.cipher_final(self.ctx)
@@ -208,6 +208,7 @@ class _WholeMessage:
         self.aad = b""
         # When encrypting only its length counts.
         self.tag = bytes(16) if op else b""
+        self.min_length = 16
         self.is_done = False
 
     def update(self, data: Buffer) -> bytes:
@@ -216,9 +217,8 @@ class _WholeMessage:
         if not self.tag:
             raise EVPError("a CCM cipher needs the tag before the data")
         self.is_done = True
-        return m2.cipher_ccm(
-            self.ctx, self.cipher, self.key, self.iv, self.aad, data, self.tag, self.op
-        )
+        arguments = (self.key, self.iv, self.aad, data, self.tag, self.op, self.min_length)
+        return m2.cipher_ccm(self.ctx, self.cipher, *arguments)
 
     def update_aad(self, data: Buffer) -> int:
         if self.is_done:
@@ -230,8 +230,9 @@ class _WholeMessage:
         self.iv = iv
         return 1
 
-    def set_tag(self, tag: Buffer) -> int:
+    def set_tag(self, tag: Buffer, min_length: int) -> int:
         self.tag = bytes(tag)
+        self.min_length = min_length
         return 1
 
     def final(self) -> bytes:
@@ -272,7 +273,7 @@ class Cipher:
                 data alone. An IV that is too short is filled up with zeros then.
             d: see `key_as_bytes`.
             salt: see `key_as_bytes`.
-            i: see `key_as_bytes`.
+            i: see `key_as_bytes`; 1 or more.
             padding: 1 pads the last block (RFC 5652, 6.3); 0 wants whole blocks.
 
         Raises:
@@ -322,14 +323,27 @@ class Cipher:
                 raise EVPError(f"the IV is {len(iv)} bytes: its length cannot be {length}")
             return self._mode.set_iv(iv[:length])
 
-    def set_tag(self, tag: Buffer) -> int:
-        """Set the tag that is to be found when decrypting with an AEAD cipher: 1.
+    def set_tag(self, tag: Buffer, min_length: int = 16) -> int:
+        """Set the tag that an AEAD cipher compares when it decrypts.
+
+        A tag of n bits is forged with probability 2^-n, and more often in GCM (SP 800-38D,
+        appendix C), so a peer must not choose its length. OCB and ChaCha20-Poly1305 take 16 bytes
+        only. When encrypting, CCM alone takes a tag, for its length.
+
+        Args:
+            tag: the tag. GCM has 16, 15, 14, 13, 12, 8 or 4 bytes (SP 800-38D, section 5.2.1.2),
+                CCM an even number from 4 to 16 (RFC 3610, section 2).
+            min_length: the least length to accept when decrypting, from 4 to 16.
+
+        Returns:
+            1.
 
         Raises:
-            EVPError: it is not an AEAD cipher, is encrypting, or makes no tag of this length.
+            EVPError: the cipher is not an AEAD cipher, is encrypting, or has no tag of this length,
+                or the tag is shorter than `min_length`. CCM raises it in `update`.
         """
         with self._lock:
-            return self._mode.set_tag(tag)
+            return self._mode.set_tag(tag, min_length)
 
     def get_tag(self, length: int = 16) -> bytes:
         """Give the tag that encrypting with an AEAD cipher has made, or its beginning.
@@ -493,15 +507,19 @@ class PKey(_pem.PrivateKey):
         self.pkey = m2.pkey_from_rsa(rsa.rsa)
         return 1
 
-    def get_rsa(self) -> RSA.RSA_pub:
-        """Give the RSA key that is held.
+    def get_rsa(self) -> RSA.RSA:
+        """Return the RSA key, which is shared.
+
+        Returns:
+            An `RSA` if the private key is there, else an `RSA_pub`.
 
         Raises:
-            EVPError: it is none.
+            EVPError: it is not an RSA key.
         """
         from M2Crypto import RSA
 
-        return RSA.RSA_pub(m2.pkey_get1_rsa(self.pkey), 1)
+        handle = m2.pkey_get1_rsa(self.pkey)
+        return RSA.RSA(handle, 1) if m2.rsa_is_private(handle) else RSA.RSA_pub(handle, 1)
 
     def assign_ec(self, ec: EC.EC, capture: int = 1) -> int:
         """Hold an EC key, shared with `ec` whatever `capture` is: 1.

@@ -6,6 +6,7 @@ format: four bytes of length, then the number, the highest byte first.
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Callable, NoReturn
 
 from M2Crypto import BIO, Err, _pem, m2, util
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RSA",
+    "DigestLengthWarning",
     "RSAError",
     "RSA_pub",
     "gen_key",
@@ -40,6 +42,13 @@ pkcs1_oaep_padding: int = m2.pkcs1_oaep_padding
 
 class RSAError(Exception):
     """An RSA key could not be made, loaded, saved or used, or a signature is not its own."""
+
+
+class DigestLengthWarning(UserWarning):
+    """The data signed or verified do not have the length of the algorithm's digest.
+
+    `warnings.simplefilter("error", DigestLengthWarning)` makes it an exception.
+    """
 
 
 def rsa_error() -> NoReturn:
@@ -183,26 +192,37 @@ class RSA(_pem.PrivateKey):
         return m2.rsa_verify_pss(self.rsa, data, signature, _pss_digest(algo), salt_length)
 
     def sign(self, digest: Buffer, algo: str = "sha256") -> bytes:
-        """Sign a digest by RSASSA-PKCS1-v1_5 (RFC 8017, 8.2).
+        """Sign a digest by RSASSA-PKCS1-v1_5 (RFC 8017, section 8.2).
 
         Args:
-            digest: the digest, not the message.
+            digest: the digest, not the message. One of another length than the algorithm's is put
+                into the DigestInfo as it is, with a DigestLengthWarning.
             algo: the algorithm that made it.
 
         Raises:
             ValueError: the algorithm is unknown.
-            RSAError: the digest is not its length, or there is no private key.
+            RSAError: there is no private key, or the modulus is too short for the digest.
         """
-        return m2.rsa_sign(self.rsa, digest, _digest(algo))
+        md = _digest(algo)
+        _warn_of_length(digest, md, algo)
+        return m2.rsa_sign(self.rsa, digest, md)
 
     def verify(self, data: Buffer, signature: Buffer, algo: str = "sha256") -> int:
-        """Verify the key's RSASSA-PKCS1-v1_5 signature of the digest `data`: 1.
+        """Verify the key's RSASSA-PKCS1-v1_5 signature of the digest `data`.
+
+        A digest of another length than the algorithm's is verified as `sign` signs it, with a
+        DigestLengthWarning.
+
+        Returns:
+            1.
 
         Raises:
             ValueError: the algorithm is unknown.
             RSAError: the signature is not the key's over this digest.
         """
-        return m2.rsa_verify(self.rsa, data, signature, _digest(algo))
+        md = _digest(algo)
+        _warn_of_length(data, md, algo)
+        return m2.rsa_verify(self.rsa, data, signature, md)
 
     def set_ex_data(self, index: int, data: object) -> int:
         """Keep anything with this object, under a number: 1."""
@@ -233,6 +253,12 @@ class RSA_pub(RSA):
         """Save the public key as PEM into a BIO: 1."""
         return self.save_pub_key_bio(bio)
 
+    def as_pem(self, *args: object, **kw: object) -> bytes:
+        """Return the public key as PEM (subjectPublicKeyInfo); arguments are ignored."""
+        bio = BIO.MemoryBuffer()
+        self.save_pub_key_bio(bio)
+        return bio.read()
+
     def check_key(self) -> int:
         """Can these be an RSA public key's numbers (RFC 8017, 3.1)? 1, or 0."""
         return m2.rsa_check_pub_key(self.rsa)
@@ -243,6 +269,13 @@ def _digest(algo: str) -> EVP_MD:
     if md is None:
         raise ValueError(f"unknown digest algorithm: {algo}")
     return md
+
+
+def _warn_of_length(digest: Buffer, md: EVP_MD, algo: str) -> None:
+    length = memoryview(digest).nbytes
+    if length != m2.md_size(md):
+        message = f"{length} bytes are not a {algo} digest, which has {m2.md_size(md)}"
+        warnings.warn(message, DigestLengthWarning, stacklevel=3)
 
 
 def _pss_digest(algo: str) -> EVP_MD:
@@ -257,21 +290,19 @@ def keygen_callback(p: int, n: int) -> None:
     util.genparam_callback(p, n)
 
 
-def gen_key(
-    bits: int, e: int, callback: Callable[[int, int], object] | None = keygen_callback
-) -> RSA:
+def gen_key(bits: int, e: int, callback: Callable[..., object] | None = keygen_callback) -> RSA:
     """Generate a key pair (EVP_PKEY_keygen(3)).
 
     Args:
         bits: of the modulus.
         e: the public exponent; 65537 unless something else is needed.
-        callback: called as the generation goes on (BN_generate_prime_ex(3)); None for none. What
-            it raises ends the generation and is raised here.
+        callback: called as the generation proceeds, or None. `util.progress_callback` describes
+            its arguments. An exception in it ends the generation and propagates.
 
     Raises:
         RSAError: the modulus is too short or the exponent is even or too small.
     """
-    return RSA(m2.rsa_generate_key(bits, e, callback), 1)
+    return RSA(m2.rsa_generate_key(bits, e, util.progress_callback(callback)), 1)
 
 
 def load_key(

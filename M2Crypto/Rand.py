@@ -52,12 +52,17 @@ def load_file(filename: str | bytes, max_bytes: int) -> int:
     """Seed the generator from a file; -1 for `max_bytes` reads it all (RAND_load_file).
 
     Returns:
-        How many bytes were read.
+        The number of bytes read, or -1 if there is no such file.
 
     Raises:
         RandError: the file cannot be read.
     """
-    return m2.rand_load_file(os.fsdecode(filename), max_bytes)
+    try:
+        return m2.rand_load_file(os.fsdecode(filename), max_bytes)
+    except RandError:
+        if os.path.lexists(filename):
+            raise
+        return -1
 
 
 def save_file(filename: str | bytes) -> int:

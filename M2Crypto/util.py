@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import getpass
+import inspect
 import os
 import sys
 import unittest
@@ -28,6 +29,7 @@ __all__ = [
     "passphrase_callback",
     "pkcs5_pad",
     "pkcs7_pad",
+    "progress_callback",
     "quiet_genparam_callback",
 ]
 
@@ -93,6 +95,38 @@ def genparam_callback(p: int, n: int) -> None:
 
 def quiet_genparam_callback(p: int, n: int) -> None:
     """Show nothing of how a generation goes on."""
+
+
+def progress_callback(callback: Callable[..., object] | None) -> Callable[..., None] | None:
+    """Return a callback for `m2` that calls `callback` with as many arguments as it takes.
+
+    They are, in this order, what is being done (0 to 3), how often it was (BN_generate_prime_ex(3))
+    and None. A callback that takes neither 0, 1, 2 nor 3 arguments is not called.
+    """
+    if callback is None or not callable(callback):
+        return callback
+    count = _arity(callback)
+
+    def report(p: int, n: int) -> None:
+        if count is not None:
+            callback(*(p, n, None)[:count])
+
+    return report
+
+
+def _arity(callback: Callable[..., object]) -> int | None:
+    # Two if it takes several; a function in C may not describe its parameters.
+    try:
+        signature = inspect.signature(callback)
+    except ValueError:
+        return 2
+    for count in (2, 3, 1, 0):
+        try:
+            signature.bind(*range(count))
+        except TypeError:
+            continue
+        return count
+    return None
 
 
 def passphrase_callback(

@@ -35,8 +35,18 @@
 EVP_MD_CTX *EVP_MD_CTX_new(void);
 %rename(md_ctx_free) EVP_MD_CTX_free;
 void EVP_MD_CTX_free(EVP_MD_CTX *RELEASE);
+%typemap(default, noblock=1) int min_length { $1 = 16; }
+
 %rename(md_size) EVP_MD_size;
 int EVP_MD_size(const EVP_MD *md);
+
+/* From here on in every file: md_size alone takes the null digest. */
+%typemap(check, noblock=1) const EVP_MD *, const EVP_MD *OPTIONAL {
+    if ($1 != NULL && !m2_digest_is_usable($1)) {
+        m2_raise("$symname");
+        SWIG_fail;
+    }
+}
 
 %rename(hmac_ctx_free) m2_hmac_context_free;
 void m2_hmac_context_free(m2_hmac *RELEASE);
@@ -54,8 +64,6 @@ int EVP_CIPHER_iv_length(const EVP_CIPHER *cipher);
 EVP_PKEY *EVP_PKEY_new(void);
 %rename(pkey_free) EVP_PKEY_free;
 void EVP_PKEY_free(EVP_PKEY *RELEASE);
-%rename(pkey_bits) EVP_PKEY_bits;
-m2_verdict EVP_PKEY_bits(const EVP_PKEY *pkey);
 %rename(pkey_base_id) EVP_PKEY_base_id;
 int EVP_PKEY_base_id(const EVP_PKEY *pkey);
 

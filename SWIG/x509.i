@@ -10,9 +10,15 @@
 %constant long long VERIFY_CRL_CHECK_LEAF = X509_V_FLAG_CRL_CHECK;
 %constant long long VERIFY_CRL_CHECK_CHAIN = X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL;
 
-/* OpenSSL 1.1.1 follows NULL in a PKey without a key. */
+/* See m2_pkey_is_usable: a key that verifies, and one that signs. */
 %typemap(check, noblock=1) EVP_PKEY *key {
-    if (m2_pkey_size($1) < 0) {
+    if (!m2_pkey_is_usable($1, M2_KEY_VERIFY)) {
+        m2_raise("$symname");
+        SWIG_fail;
+    }
+}
+%typemap(check, noblock=1) EVP_PKEY *signer {
+    if (!m2_pkey_is_usable($1, M2_KEY_SIGN)) {
         m2_raise("$symname");
         SWIG_fail;
     }
@@ -86,7 +92,7 @@ EVP_PKEY *X509_get_pubkey(X509 *certificate);
 m2_status X509_set_pubkey(X509 *certificate, EVP_PKEY *key);
 int X509_get_ext_count(const X509 *certificate);
 m2_status X509_add_ext(X509 *certificate, X509_EXTENSION *extension, int index);
-m2_status X509_sign(X509 *certificate, EVP_PKEY *key, const EVP_MD *OPTIONAL);
+m2_status X509_sign(X509 *certificate, EVP_PKEY *signer, const EVP_MD *OPTIONAL);
 m2_verdict X509_verify(X509 *certificate, EVP_PKEY *key);
 m2_verdict X509_check_ca(X509 *certificate);
 %none_for_null(GENERAL_NAMES, m2_x509_get_subject_alt_names)
@@ -102,7 +108,7 @@ m2_status PEM_write_bio_X509_REQ(BIO *bio, X509_REQ *request);
 m2_status X509_REQ_set_subject_name(X509_REQ *request, X509_NAME *name);
 EVP_PKEY *X509_REQ_get_pubkey(X509_REQ *request);
 m2_status X509_REQ_set_pubkey(X509_REQ *request, EVP_PKEY *key);
-m2_status X509_REQ_sign(X509_REQ *request, EVP_PKEY *key, const EVP_MD *OPTIONAL);
+m2_status X509_REQ_sign(X509_REQ *request, EVP_PKEY *signer, const EVP_MD *OPTIONAL);
 m2_verdict X509_REQ_verify(X509_REQ *request, EVP_PKEY *key);
 
 /* Revocation lists. */

@@ -39,7 +39,7 @@ def test_an_error_of_the_bindings_own_says_so():
 def test_an_error_with_data_shows_it(tmp_path):
     missing = str(tmp_path / "missing")
     with pytest.raises(Rand.RandError) as caught:
-        Rand.load_file(missing, -1)
+        m2.rand_load_file(missing, -1)
     assert any(missing in str(entry) for entry in caught.value.errors)
 
 

@@ -1,13 +1,16 @@
 """EVP: digests, codes, ciphers and signatures are the standards'; misuse is told, not followed."""
 
+import ast
 import base64
 import hashlib
+import mmap
 import threading
 from pathlib import Path
 
 import pytest
 
-from M2Crypto import BIO, EC, EVP, RSA, Err, m2
+import M2Crypto
+from M2Crypto import BIO, EC, EVP, RSA, X509, Err, m2
 
 KEYS = Path(__file__).with_name("data") / "keys"
 KEY_FILE = str(KEYS / "rsa_2048.pem")
@@ -292,6 +295,59 @@ def test_threads_share_an_hmac():
 )
 def test_pbkdf2_is_rfc_6070s(password, salt, iterations, expected):
     assert EVP.pbkdf2(password, salt, iterations, len(expected) // 2).hex() == expected
+
+
+NO_DIGEST = {
+    "digest_init": lambda md: m2.digest_init(m2.md_ctx_new(), md),
+    "hmac_init": lambda md: m2.hmac_init(m2.hmac_ctx_new(), b"key", md),
+    "hmac": lambda md: m2.hmac(b"key", b"data", md),
+    "bytes_to_key": lambda md: m2.bytes_to_key(m2.aes_128_cbc(), md, b"password", b"saltsalt", 1),
+    "digest_sign_init": lambda md: m2.digest_sign_init(
+        m2.md_ctx_new(), md, EVP.load_key(KEY_FILE).pkey
+    ),
+    "digest_verify_init": lambda md: m2.digest_verify_init(
+        m2.md_ctx_new(), md, EVP.load_key(KEY_FILE).pkey
+    ),
+    "rsa_sign": lambda md: m2.rsa_sign(RSA.load_key(KEY_FILE).rsa, b"", md),
+    "rsa_verify": lambda md: m2.rsa_verify(RSA.load_key(KEY_FILE).rsa, b"", bytes(256), md),
+    "rsa_sign_pss": lambda md: m2.rsa_sign_pss(RSA.load_key(KEY_FILE).rsa, b"", md, 0),
+    "rsa_verify_pss": lambda md: m2.rsa_verify_pss(
+        RSA.load_key(KEY_FILE).rsa, b"", bytes(256), md, 0
+    ),
+    "x509_sign": lambda md: m2.x509_sign(m2.x509_new(), EVP.load_key(KEY_FILE).pkey, md),
+    "x509_req_sign": lambda md: m2.x509_req_sign(
+        m2.x509_req_new(), EVP.load_key(KEY_FILE).pkey, md
+    ),
+    "x509_digest": lambda md: m2.x509_digest(m2.x509_new(), md),
+}
+
+
+@pytest.mark.parametrize("use", NO_DIGEST.values(), ids=NO_DIGEST)
+def test_the_null_digest_is_refused_everywhere(use):
+    with pytest.raises((EVP.EVPError, RSA.RSAError, X509.X509Error), match="null digest"):
+        use(m2.md_null())
+
+
+def test_the_null_digest_has_no_bytes():
+    assert m2.md_size(m2.md_null()) == 0
+
+
+@pytest.mark.parametrize("name", ["hmac_init", "hmac", "bytes_to_key"])
+@pytest.mark.parametrize("algo", ["shake128", "shake256"])
+def test_a_digest_of_no_fixed_length_makes_neither_code_nor_key(name, algo):
+    with pytest.raises(EVP.EVPError, match="no fixed length"):
+        NO_DIGEST[name](m2.get_digestbyname(algo))
+
+
+@pytest.mark.parametrize("iterations", [0, -1, -(2**31)])
+def test_a_key_is_derived_in_at_least_one_iteration(iterations):
+    with pytest.raises(EVP.EVPError, match="at least one iteration"):
+        EVP.Cipher("aes_128_cbc", b"password", IV, 1, key_as_bytes=1, i=iterations)
+
+
+def test_the_null_cipher_has_no_key_to_derive():
+    with pytest.raises(EVP.EVPError, match="null cipher"):
+        m2.bytes_to_key(m2.enc_null(), m2.sha256(), b"password", b"saltsalt", 1)
 
 
 @pytest.mark.parametrize(("iterations", "length"), [(0, 20), (-1, 20), (1, -1)])
@@ -612,7 +668,7 @@ def test_an_aead_cipher_encrypts_as_its_standard_says(alg, key, iv, aad, plain, 
 @aead
 def test_an_aead_cipher_decrypts_what_has_its_tag(alg, key, iv, aad, plain, sealed, tag):
     cipher = EVP.Cipher(alg, key, iv, 0)
-    assert cipher.set_tag(unhex(tag)) == 1
+    assert cipher.set_tag(unhex(tag), min_length=len(tag) // 2) == 1
     cipher.update_aad(aad)
     assert opened(cipher, unhex(sealed)) == plain
 
@@ -624,7 +680,7 @@ def test_an_aead_cipher_tells_damage(alg, key, iv, aad, plain, sealed, tag, dama
         return data[:-1] + bytes([data[-1] ^ (what == damage)])
 
     cipher = EVP.Cipher(alg, key, iv, 0)
-    cipher.set_tag(flip(unhex(tag), "tag"))
+    cipher.set_tag(flip(unhex(tag), "tag"), len(tag) // 2)
     cipher.update_aad(flip(aad, "aad"))
     with pytest.raises(EVP.EVPError, match=r"tag|cipher operation failed"):
         opened(cipher, flip(unhex(sealed), "data"))
@@ -671,6 +727,81 @@ def test_an_empty_message_is_authenticated():
     assert opener.update(b"") == b""
 
 
+def authenticated(alg, tag, **arguments):
+    """Decrypt the data of GCM 4 or CCM 3, which have a tag of 16 and of 8 bytes."""
+    _, key, iv, aad, plain, sealed, _ = AEAD["GCM 4" if alg == "gcm" else "CCM 3"]
+    cipher = EVP.Cipher(f"aes_128_{alg}", key, iv, 0)
+    cipher.set_tag(tag, **arguments)
+    cipher.update_aad(aad)
+    return opened(cipher, unhex(sealed)) == plain
+
+
+GCM_TAG = unhex(AEAD["GCM 4"][6])
+
+
+@pytest.mark.parametrize("length", [1, 4, 8, 12, 15])
+def test_a_gcm_tag_is_16_bytes_unless_the_program_takes_fewer(length):
+    with pytest.raises(EVP.EVPError, match=f"the tag is {length} bytes|has no tag of this length"):
+        authenticated("gcm", GCM_TAG[:length])
+    with pytest.raises(EVP.EVPError, match="tag"):
+        authenticated("gcm", GCM_TAG[:length], min_length=length + 1)
+
+
+@pytest.mark.parametrize("length", [4, 8, 12, 13, 14, 15, 16])
+def test_a_shorter_gcm_tag_is_taken_by_a_program_that_says_so(length):
+    assert authenticated("gcm", GCM_TAG[:length], min_length=length)
+    wrong = GCM_TAG[: length - 1] + bytes([GCM_TAG[length - 1] ^ 1])
+    with pytest.raises(EVP.EVPError, match=r"tag|cipher operation failed"):
+        authenticated("gcm", wrong, min_length=length)
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 5, 6, 7, 9, 10, 11, 17])
+def test_gcm_has_tags_of_sp_800_38ds_lengths_alone(length):
+    with pytest.raises(EVP.EVPError, match="has no tag of this length"):
+        authenticated("gcm", (GCM_TAG * 2)[:length], min_length=4)
+
+
+@pytest.mark.parametrize("min_length", [3, 0, -1, 17])
+def test_a_least_length_that_no_tag_has_is_refused(min_length):
+    with pytest.raises(EVP.EVPError, match="min_length is from 4 to 16"):
+        authenticated("gcm", GCM_TAG, min_length=min_length)
+
+
+def test_ccm_takes_a_shorter_tag_from_a_program_that_says_so():
+    tag = unhex(AEAD["CCM 3"][6])
+    assert authenticated("ccm", tag, min_length=8)
+    for arguments in ({}, {"min_length": 10}):
+        with pytest.raises(EVP.EVPError, match="the tag is 8 bytes"):
+            authenticated("ccm", tag, **arguments)
+    for length in (0, 2, 5, 7):
+        with pytest.raises(EVP.EVPError, match="tag"):
+            authenticated("ccm", tag[:length], min_length=4)
+
+
+@pytest.mark.parametrize(("alg", "length"), [("chacha20_poly1305", 32), ("aes_128_ocb", 16)])
+def test_chacha20_poly1305_and_ocb_have_whole_tags_alone(alg, length):
+    if not hasattr(m2, alg):
+        pytest.skip(f"this OpenSSL was built without {alg}")
+    cipher = EVP.Cipher(alg, bytes(length), bytes(12), 1)
+    sealed = cipher.update(b"data") + cipher.final()
+    tag = cipher.get_tag()
+    opener = EVP.Cipher(alg, bytes(length), bytes(12), 0)
+    for shorter in range(16):
+        with pytest.raises(EVP.EVPError, match="has no tag of this length"):
+            opener.set_tag(tag[:shorter], min_length=4)
+    opener.set_tag(tag)
+    assert opened(opener, sealed) == b"data"
+
+
+def test_m2_takes_16_bytes_of_tag_by_default():
+    context = m2.cipher_ctx_new()
+    m2.cipher_init(context, m2.aes_128_gcm(), GCM_KEY, bytes(12), 0)
+    with pytest.raises(EVP.EVPError, match="the tag is 12 bytes"):
+        m2.cipher_set_tag(context, bytes(12))
+    assert m2.cipher_set_tag(context, bytes(12), 12) == 1
+    assert m2.cipher_set_tag(context, bytes(16)) == 1
+
+
 def test_a_tag_is_there_only_after_the_end():
     cipher = EVP.Cipher("aes_128_gcm", GCM_KEY, bytes(12), 0)
     for length in (0, -1, 16, 33):
@@ -707,6 +838,66 @@ def test_ccm_takes_a_message_whole():
     cipher.set_tag(bytes(3))
     with pytest.raises(EVP.EVPError):
         cipher.update(b"x")
+
+
+# ---- lengths -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def huge():
+    """Zeros beyond 4 GiB, which take no memory until they are read: 32 more."""
+    with mmap.mmap(-1, 2**32 + 32) as zeros, memoryview(zeros) as view:
+        yield view
+
+
+def cipher_of(alg):
+    context = m2.cipher_ctx_new()
+    m2.cipher_init(context, getattr(m2, alg)(), KEY128, IV, 0)
+    return context
+
+
+def verifier():
+    context = m2.md_ctx_new()
+    m2.digest_verify_init(context, m2.sha256(), EVP.load_key(KEY_FILE).pkey)
+    return context
+
+
+# Each would be cut to 32 bytes.
+HUGE = {
+    "hmac key": lambda huge: m2.hmac(huge, b"", m2.sha256()),
+    "hmac_init": lambda huge: m2.hmac_init(m2.hmac_ctx_new(), huge, m2.sha256()),
+    "pbkdf2 password": lambda huge: m2.pkcs5_pbkdf2_hmac_sha1(huge, b"", 1, 1),
+    "pbkdf2 salt": lambda huge: m2.pkcs5_pbkdf2_hmac_sha1(b"", huge, 1, 1),
+    "bytes_to_key": lambda huge: m2.bytes_to_key(m2.aes_128_cbc(), m2.md5(), huge, b"", 1),
+    "cipher_update": lambda huge: m2.cipher_update(cipher_of("aes_128_cbc"), huge),
+    "cipher_update_aad": lambda huge: m2.cipher_update_aad(cipher_of("aes_128_gcm"), huge),
+    "cipher_set_iv": lambda huge: m2.cipher_set_iv(cipher_of("aes_128_gcm"), huge),
+    "cipher_set_tag": lambda huge: m2.cipher_set_tag(cipher_of("aes_128_gcm"), huge),
+    "cipher_init": lambda huge: m2.cipher_init(
+        m2.cipher_ctx_new(), m2.aes_128_gcm(), KEY128, huge, 1
+    ),
+    "ccm data": lambda huge: m2.cipher_ccm(
+        m2.cipher_ctx_new(), m2.aes_128_ccm(), KEY128, bytes(12), b"", huge, bytes(16), 1
+    ),
+    "ccm aad": lambda huge: m2.cipher_ccm(
+        m2.cipher_ctx_new(), m2.aes_128_ccm(), KEY128, bytes(12), huge, b"", bytes(16), 1
+    ),
+    "verify_final": lambda huge: m2.verify_final(begun(), huge, EVP.load_key(KEY_FILE).pkey),
+    "digest_verify": lambda huge: m2.digest_verify(verifier(), huge, b""),
+    "digest_verify_final": lambda huge: m2.digest_verify_final(verifier(), huge),
+}
+
+
+def begun():
+    context = m2.md_ctx_new()
+    m2.digest_init(context, m2.sha256())
+    return context
+
+
+@pytest.mark.parametrize("use", HUGE.values(), ids=HUGE)
+def test_a_length_beyond_32_bits_is_not_cut(use, huge):
+    with pytest.raises(EVP.EVPError, match=r"longer than 2 GiB|has no tag of this length"):
+        use(huge)
 
 
 # ---- keys ----------------------------------------------------------------------------------------
@@ -862,7 +1053,7 @@ def test_an_ec_key_is_held_and_given_back():
 def test_a_key_of_another_kind_is_not_given(rsa):
     with pytest.raises((EVP.EVPError, EC.ECError)):
         rsa.get_ec()
-    if not hasattr(m2, "OPENSSL_NO_EC"):
+    if not m2.OPENSSL_NO_EC:
         with pytest.raises(EVP.EVPError, match="not an RSA key"):
             EVP.load_key_string(ED25519_KEY).get_rsa()
 
@@ -873,11 +1064,19 @@ def test_an_rsa_key_is_held_and_given_back(rsa, capture):
     pkey = EVP.PKey()
     assert pkey.assign_rsa(key, capture) == 1
     given = pkey.get_rsa()
-    assert isinstance(given, RSA.RSA_pub)
+    assert not isinstance(given, RSA.RSA_pub)
     assert given.pub() == key.pub()
     assert given.as_pem(None) == key.as_pem(None)
     with pytest.raises(EVP.EVPError, match="no modulus"):
         pkey.assign_rsa(RSA.RSA(m2.rsa_new()))
+
+
+def test_the_rsa_key_of_a_public_key_is_saved_without_a_prompt(public, monkeypatch):
+    monkeypatch.setattr("getpass.getpass", raising)
+    given = public.get_rsa()
+    assert isinstance(given, RSA.RSA_pub)
+    for text in (given.as_pem(), given.as_pem(None), given.as_pem("aes_128_cbc", raising)):
+        assert EVP.load_key_string_pubkey(text).as_der() == public.as_der()
 
 
 def test_what_a_key_is(rsa, public):
@@ -900,7 +1099,7 @@ def test_an_ed25519_key_has_no_modulus():
 
 
 def needs_dsa():
-    if hasattr(m2, "OPENSSL_NO_DSA"):
+    if m2.OPENSSL_NO_DSA:
         pytest.skip("this OpenSSL was built without DSA")
 
 
@@ -996,6 +1195,77 @@ def test_a_truncated_key_is_refused(rsa, length):
         EVP.load_key_string(rsa.as_pem(None)[:length])
     with pytest.raises(EVP.EVPError):
         EVP.load_key_string_pubkey(rsa.as_pem(None)[:length])
+
+
+STUB = Path(M2Crypto.__file__).with_name("_m2crypto.pyi")
+
+
+def ciphers():
+    """The names in m2 of all ciphers that this OpenSSL has."""
+    tree = ast.parse(STUB.read_text(encoding="utf-8"))
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return [
+        function.name
+        for function in functions
+        if ast.unparse(function.returns) == "EVP_CIPHER"
+        and not function.args.posonlyargs
+        and hasattr(m2, function.name)
+    ]
+
+
+MODES_OF_PEM = ("cbc", "cfb", "ofb")
+
+
+def pem_writers():
+    """What writes a private key as PEM into a BIO with a cipher; each in a format of its own."""
+    pkey = EVP.load_key(KEY_FILE)
+    rsa = pkey.get_rsa()
+    yield lambda bio, cipher: m2.pkey_write_pem(pkey.pkey, bio, cipher, secret)
+    yield lambda bio, cipher: m2.rsa_write_key(rsa.rsa, bio, cipher, secret)
+    if not m2.OPENSSL_NO_EC:
+        ec = EVP.load_key(str(KEYS / "ec.pem")).get_ec()
+        yield lambda bio, cipher: m2.ec_key_write_bio(ec.ec, bio, cipher, secret)
+
+
+def test_what_a_cipher_encrypts_in_pem_can_be_read_again():
+    names = ciphers()
+    assert len(names) > 50
+    for write in pem_writers():
+        plain = BIO.MemoryBuffer()
+        write(plain.bio_ptr(), None)
+        expected = EVP.load_key_bio(plain).as_der()
+        taken = set()
+        for name in names:
+            encrypted = BIO.MemoryBuffer()
+            try:
+                write(encrypted.bio_ptr(), getattr(m2, name)())
+            except (EVP.EVPError, RSA.RSAError, EC.ECError):
+                continue
+            assert EVP.load_key_bio(encrypted, secret).as_der() == expected, name
+            taken.add(name)
+        assert taken >= {f"aes_{bits}_{mode}" for bits in (128, 192, 256) for mode in MODES_OF_PEM}
+
+
+UNFIT = [
+    *("aes_128_gcm", "aes_256_ccm", "aes_128_ocb", "aes_128_xts", "aes_128_wrap"),
+    *("aes_256_wrap_pad", "chacha20_poly1305", "chacha20", "rc4", "enc_null"),
+    *("aes_128_cbc_hmac_sha1", "des3_wrap"),
+]
+
+
+@pytest.mark.parametrize("cipher", UNFIT)
+def test_a_cipher_that_does_not_fit_pem_is_refused(cipher):
+    if not hasattr(m2, cipher):
+        pytest.skip(f"this OpenSSL was built without {cipher}")
+    for write in pem_writers():
+        with pytest.raises((EVP.EVPError, RSA.RSAError, EC.ECError), match="does not fit PEM"):
+            write(BIO.MemoryBuffer().bio_ptr(), getattr(m2, cipher)())
+
+
+def test_a_key_is_not_encrypted_with_less_than_was_asked_for(rsa):
+    # PKCS #8 has no OID for DES-EDE3-CFB: OpenSSL 1.1.1 takes DES-CFB's, and encrypts with DES.
+    with pytest.raises(EVP.EVPError, match="does not fit PEM"):
+        rsa.as_pem("des_ede3_cfb", secret)
 
 
 def test_a_missing_file_is_told_with_its_name(tmp_path):

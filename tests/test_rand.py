@@ -44,9 +44,15 @@ def test_a_seed_file_written_can_be_read(tmp_path):
     assert Rand.load_file(str(path), 10) == 10
 
 
-def test_a_missing_seed_file_is_an_error(tmp_path):
+def test_a_missing_seed_file_gives_minus_1(tmp_path):
+    assert Rand.load_file(str(tmp_path / "missing"), -1) == -1
+    assert Rand.load_file(bytes(tmp_path / "missing"), 10) == -1
+
+
+def test_a_seed_file_that_cannot_be_used_is_an_error(tmp_path):
+    (tmp_path / "link").symlink_to("missing")
     with pytest.raises(Rand.RandError):
-        Rand.load_file(str(tmp_path / "missing"), -1)
+        Rand.load_file(str(tmp_path / "link"), -1)
     with pytest.raises(Rand.RandError):
         Rand.save_file(str(tmp_path / "no folder" / "seed"))
 

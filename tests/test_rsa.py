@@ -1,8 +1,10 @@
 """RSA: what is signed and encrypted is what RFC 8017 says, and bad keys and input are told."""
 
 import hashlib
+import mmap
 import re
 import threading
+import warnings
 from pathlib import Path
 
 import pytest
@@ -152,6 +154,45 @@ def test_no_callback_is_needed():
     assert number(RSA.gen_key(512, 3, None).e) == 3
 
 
+class Truthless:
+    """Something that a callback may return, as nobody looks at it."""
+
+    def __bool__(self):
+        raise LookupError("nobody asks")
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_a_keygen_callback_gets_as_many_arguments_as_it_takes(count):
+    seen = []
+    names = ["p", "n", "userdata"][:count]
+    callback = eval(f"lambda {', '.join(names)}: seen.append([{', '.join(names)}])", {"seen": seen})
+    RSA.gen_key(512, 65537, callback)
+    assert seen
+    for arguments in seen:
+        assert all(isinstance(argument, int) for argument in arguments[:2])
+        assert arguments[2:] == [None] * (count == 3)
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [
+        lambda *arguments: Truthless(),
+        lambda p, n=5, *rest: False,
+        lambda a, b, c, d: None,
+        lambda *, required: None,
+        max,
+        lambda p, n, *, key=0: 0,
+    ],
+)
+def test_a_keygen_callback_may_take_and_return_anything(callback):
+    assert len(RSA.gen_key(512, 65537, callback)) == 512
+
+
+def test_what_is_not_callable_is_no_keygen_callback():
+    with pytest.raises(TypeError, match="is a callable or None"):
+        RSA.gen_key(512, 65537, 5)
+
+
 def test_what_a_keygen_callback_raises_reaches_the_caller():
     with pytest.raises(LookupError, match="from the callback"):
         RSA.gen_key(1024, 65537, raising)
@@ -190,7 +231,6 @@ def test_a_signature_of_something_else_is_not_the_keys(key, public):
         (DIGEST, signature[:-1] + bytes([signature[-1] ^ 1])),
         (DIGEST, signature[:-1]),
         (DIGEST, b""),
-        (DIGEST[:-1], signature),
     ]:
         with pytest.raises(RSA.RSAError):
             public.verify(digest, bad)
@@ -198,9 +238,78 @@ def test_a_signature_of_something_else_is_not_the_keys(key, public):
         public.verify(hashlib.sha1(b"message").digest(), signature, "sha1")
 
 
-def test_a_digest_of_another_length_is_not_signed(key):
-    with pytest.raises(RSA.RSAError, match="length"):
-        key.sign(b"short")
+OTHER_LENGTHS = [b"", b"short", DIGEST[:-1], DIGEST + b"x", b"x" * 100]
+
+
+def sequence(*parts):
+    content = b"".join(parts)
+    assert len(content) < 256
+    return (b"\x30\x81" if len(content) > 127 else b"\x30") + bytes([len(content)]) + content
+
+
+@pytest.mark.filterwarnings("ignore::M2Crypto.RSA.DigestLengthWarning")
+@pytest.mark.parametrize("algo", ["md5", "sha1", "sha256"])
+@pytest.mark.parametrize("digest", OTHER_LENGTHS, ids=len)
+def test_a_digest_of_another_length_is_signed_as_it_is_with_a_warning(key, public, digest, algo):
+    with pytest.warns(RSA.DigestLengthWarning, match=f"{len(digest)} bytes are not a {algo}"):
+        signature = key.sign(digest, algo)
+    # RFC 8017, 9.2: the algorithm as it is for the right length, then the octets.
+    algorithm = bytes.fromhex(DIGEST_INFO[algo])[2:-2]
+    encoded = sequence(algorithm, bytes([4, len(digest)]), digest)
+    filler = b"\xff" * (256 - 3 - len(encoded))
+    assert opened(public, signature) == b"\x00\x01" + filler + b"\x00" + encoded
+    with pytest.warns(RSA.DigestLengthWarning):
+        assert public.verify(digest, signature, algo) == 1
+    for other in (digest + b"x", b"y" + digest[1:]):
+        with pytest.raises(RSA.RSAError):
+            public.verify(other, signature, algo)
+
+
+def test_the_warning_is_of_the_caller_and_can_be_an_error(key):
+    signature = m2.rsa_sign(key.rsa, b"short", m2.sha256())
+    for use in (lambda: key.sign(b"short"), lambda: key.verify(b"short", signature)):
+        with pytest.warns(RSA.DigestLengthWarning) as warned:
+            use()
+        assert [warning.filename for warning in warned] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RSA.DigestLengthWarning)
+        with pytest.raises(RSA.DigestLengthWarning):
+            key.sign(b"short")
+        assert key.verify(DIGEST, key.sign(DIGEST)) == 1
+    assert issubclass(RSA.DigestLengthWarning, UserWarning)
+
+
+@pytest.mark.filterwarnings("ignore::M2Crypto.RSA.DigestLengthWarning")
+def test_what_has_no_digest_info_that_fits_is_refused(key):
+    for digest, algo in ((b"x" * 240, "sha256"), (b"short", "md5_sha1"), (bytes(16), "shake128")):
+        with pytest.raises(RSA.RSAError):
+            key.sign(digest, algo)
+    assert key.verify(bytes(36), key.sign(bytes(36), "md5_sha1"), "md5_sha1") == 1
+
+
+@pytest.mark.filterwarnings("ignore::M2Crypto.RSA.DigestLengthWarning")
+def test_a_length_beyond_32_bits_is_not_cut(key):
+    signature = key.sign(bytes(32))
+    pss = key.sign_rsassa_pss(bytes(32))
+    with mmap.mmap(-1, 2**32 + 256) as zeros, memoryview(zeros) as view:
+        huge = view[: 2**32 + 32]
+        for use in (
+            lambda: key.verify(huge, signature),
+            lambda: key.sign(huge),
+            lambda: key.verify(bytes(32), view),
+            lambda: key.verify_rsassa_pss(huge, pss),
+            lambda: key.verify_rsassa_pss(bytes(32), view),
+            lambda: key.sign_rsassa_pss(huge),
+            lambda: key.public_encrypt(huge, RSA.pkcs1_padding),
+            lambda: key.private_encrypt(huge, RSA.pkcs1_padding),
+            lambda: key.private_decrypt(view, RSA.no_padding),
+            lambda: key.public_decrypt(view, RSA.no_padding),
+            lambda: RSA.new_pub_key((huge, key.n)),
+            lambda: RSA.new_pub_key((key.e, huge)),
+        ):
+            with pytest.raises(RSA.RSAError, match="longer than 2 GiB"):
+                use()
+        huge.release()
 
 
 def test_an_unknown_algorithm_is_told(key):
@@ -471,8 +580,9 @@ def test_an_unknown_cipher_is_refused(key):
 
 
 def test_the_private_part_of_a_public_key_is_not_saved(public):
+    assert public.as_pem(None).startswith(b"-----BEGIN PUBLIC KEY-----")
     with pytest.raises(RSA.RSAError, match="no private part"):
-        public.as_pem(None)
+        RSA.RSA(public.rsa).as_pem(None)
     with pytest.raises(RSA.RSAError, match="no private part"):
         public.save_key_der_bio(BIO.MemoryBuffer())
 

@@ -72,18 +72,10 @@ static const BIGNUM *borrowed_number(EVP_PKEY *pkey, m2_key_number which)
             number = RSA_get0_n(rsa);
         else if (which == M2_RSA_EXPONENT)
             number = RSA_get0_e(rsa);
-        else if (which == M2_RSA_PRIVATE)
-            number = RSA_get0_d(rsa);
     }
 #ifndef OPENSSL_NO_DSA
     if (type == EVP_PKEY_DSA && which == M2_DSA_PUBLIC)
         number = DSA_get0_pub_key(EVP_PKEY_get0_DSA(pkey));
-    else if (type == EVP_PKEY_DSA && which == M2_DSA_PRIVATE)
-        number = DSA_get0_priv_key(EVP_PKEY_get0_DSA(pkey));
-#endif
-#ifndef OPENSSL_NO_EC
-    if (type == EVP_PKEY_EC && which == M2_EC_PRIVATE)
-        number = EC_KEY_get0_private_key(EVP_PKEY_get0_EC_KEY(pkey));
 #endif
     return number;
 }
@@ -95,11 +87,81 @@ BIGNUM *m2_pkey_number(const EVP_PKEY *pkey, m2_key_number which)
     return number == NULL ? NULL : BN_dup(number);
 }
 
-int m2_pkey_has_own_digest(EVP_PKEY *pkey)
+/* Return whether the key's numbers are bytes to OpenSSL. */
+static int is_raw(const EVP_PKEY *pkey)
+{
+    int type = EVP_PKEY_base_id(pkey);
+
+    return type == EVP_PKEY_X25519 || type == EVP_PKEY_X448 || type == EVP_PKEY_ED25519 ||
+           type == EVP_PKEY_ED448;
+}
+
+static const BIGNUM *borrowed_private(EVP_PKEY *pkey)
+{
+    switch (EVP_PKEY_base_id(pkey)) {
+    case EVP_PKEY_RSA:
+    case EVP_PKEY_RSA_PSS:
+        return RSA_get0_d(EVP_PKEY_get0_RSA(pkey));
+#ifndef OPENSSL_NO_DSA
+    case EVP_PKEY_DSA:
+        return DSA_get0_priv_key(EVP_PKEY_get0_DSA(pkey));
+#endif
+#ifndef OPENSSL_NO_DH
+    case EVP_PKEY_DH:
+    case EVP_PKEY_DHX:
+        return DH_get0_priv_key(EVP_PKEY_get0_DH(pkey));
+#endif
+#ifndef OPENSSL_NO_EC
+    case EVP_PKEY_EC:
+        return EC_KEY_get0_private_key(EVP_PKEY_get0_EC_KEY(pkey));
+#endif
+    default:
+        return NULL;
+    }
+}
+
+int m2_pkey_has_private(const EVP_PKEY *pkey)
+{
+    unsigned char raw[64];
+    size_t length = sizeof(raw);
+    int found;
+
+    if (!is_raw(pkey))
+        return borrowed_private((EVP_PKEY *)pkey) != NULL;
+    /* OpenSSL 1.1.1 says how long the private key is of a public one too. */
+    ERR_set_mark();
+    found = EVP_PKEY_get_raw_private_key(pkey, raw, &length) == 1;
+    ERR_pop_to_mark();
+    OPENSSL_cleanse(raw, sizeof(raw));
+    return found;
+}
+
+/* OpenSSL 1.1.1 dereferences the missing private key of Ed25519 and Ed448. */
+int m2_pkey_signs_checked(const EVP_PKEY *pkey)
+{
+    return !is_raw(pkey);
+}
+
+int m2_pkey_has_own_digest(const EVP_PKEY *pkey)
 {
     int nid = NID_undef;
 
-    return EVP_PKEY_get_default_digest_nid(pkey, &nid) == 2 && nid == NID_undef;
+    return EVP_PKEY_get_default_digest_nid((EVP_PKEY *)pkey, &nid) == 2 && nid == NID_undef;
+}
+
+int m2_pkey_copy_key(EVP_PKEY *pkey, EVP_PKEY *source)
+{
+    switch (EVP_PKEY_base_id(source)) {
+    case EVP_PKEY_RSA:
+        return EVP_PKEY_set1_RSA(pkey, EVP_PKEY_get0_RSA(source));
+#ifndef OPENSSL_NO_EC
+    case EVP_PKEY_EC:
+        return EVP_PKEY_set1_EC_KEY(pkey, EVP_PKEY_get0_EC_KEY(source));
+#endif
+    default:
+        m2_error("only an RSA or EC key can be assigned");
+        return 0;
+    }
 }
 
 EVP_PKEY *m2_rsa_from_numbers(const BIGNUM *modulus, const BIGNUM *exponent)
@@ -217,31 +279,67 @@ int m2_hmac_context_final(m2_hmac *context, unsigned char *mac, size_t *length)
     return EVP_MAC_final(context, mac, length, EVP_MAX_MD_SIZE);
 }
 
+/* RSA-PSS keys have the numbers of RSA keys under a type of their own. */
+static int is_rsa(const EVP_PKEY *pkey)
+{
+    return EVP_PKEY_is_a(pkey, "RSA") || EVP_PKEY_is_a(pkey, "RSA-PSS");
+}
+
 BIGNUM *m2_pkey_number(const EVP_PKEY *pkey, m2_key_number which)
 {
-    static const struct {
-        const char *type;
-        const char *name;
-    } NUMBERS[] = {{"RSA", OSSL_PKEY_PARAM_RSA_N},    {"RSA", OSSL_PKEY_PARAM_RSA_E},
-                   {"RSA", OSSL_PKEY_PARAM_RSA_D},    {"DSA", OSSL_PKEY_PARAM_PUB_KEY},
-                   {"DSA", OSSL_PKEY_PARAM_PRIV_KEY}, {"EC", OSSL_PKEY_PARAM_PRIV_KEY}};
+    static const char *const NAMES[] = {OSSL_PKEY_PARAM_RSA_N, OSSL_PKEY_PARAM_RSA_E,
+                                        OSSL_PKEY_PARAM_PUB_KEY};
     BIGNUM *number = NULL;
 
-    /* RSA-PSS keys have the numbers of RSA keys under a type of their own. */
-    if (!EVP_PKEY_is_a(pkey, NUMBERS[which].type) &&
-        !(which <= M2_RSA_PRIVATE && EVP_PKEY_is_a(pkey, "RSA-PSS")))
+    if (!(which == M2_DSA_PUBLIC ? EVP_PKEY_is_a(pkey, "DSA") : is_rsa(pkey)))
         return NULL;
     ERR_set_mark();
-    EVP_PKEY_get_bn_param(pkey, NUMBERS[which].name, &number);
+    EVP_PKEY_get_bn_param(pkey, NAMES[which], &number);
     ERR_pop_to_mark();
     return number;
 }
 
-int m2_pkey_has_own_digest(EVP_PKEY *pkey)
+int m2_pkey_has_private(const EVP_PKEY *pkey)
+{
+    const char *name = is_rsa(pkey) ? OSSL_PKEY_PARAM_RSA_D : OSSL_PKEY_PARAM_PRIV_KEY;
+    BIGNUM *number = NULL;
+    size_t length = 0;
+    int found;
+
+    ERR_set_mark();
+    found = EVP_PKEY_get_bn_param(pkey, name, &number) == 1 ||
+            (EVP_PKEY_get_octet_string_param(pkey, name, NULL, 0, &length) == 1 && length > 0);
+    ERR_pop_to_mark();
+    BN_clear_free(number);
+    return found;
+}
+
+int m2_pkey_signs_checked(const EVP_PKEY *pkey)
+{
+    (void)pkey;
+    return 1;
+}
+
+int m2_pkey_copy_key(EVP_PKEY *pkey, EVP_PKEY *source)
+{
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, source, NULL);
+    OSSL_PARAM *params = NULL;
+    int selection = m2_pkey_has_private(source) ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY;
+    int status = 0;
+
+    if (context != NULL && EVP_PKEY_todata(source, selection, &params) == 1 &&
+        EVP_PKEY_fromdata_init(context) == 1)
+        status = EVP_PKEY_fromdata(context, &pkey, selection, params);
+    OSSL_PARAM_free(params);
+    EVP_PKEY_CTX_free(context);
+    return status;
+}
+
+int m2_pkey_has_own_digest(const EVP_PKEY *pkey)
 {
     char name[64] = "";
 
-    return EVP_PKEY_get_default_digest_name(pkey, name, sizeof(name)) == 2 &&
+    return EVP_PKEY_get_default_digest_name((EVP_PKEY *)pkey, name, sizeof(name)) == 2 &&
            strcmp(name, SN_undef) == 0;
 }
 

@@ -36,20 +36,21 @@ int m2_hmac_context_final(m2_hmac *context, unsigned char *mac, size_t *length);
 
 /* ---- the numbers of a key ----------------------------------------------------------------- */
 
-typedef enum {
-    M2_RSA_MODULUS,
-    M2_RSA_EXPONENT,
-    M2_RSA_PRIVATE,
-    M2_DSA_PUBLIC,
-    M2_DSA_PRIVATE,
-    M2_EC_PRIVATE
-} m2_key_number;
+typedef enum { M2_RSA_MODULUS, M2_RSA_EXPONENT, M2_DSA_PUBLIC } m2_key_number;
 
 /* A copy, for BN_clear_free; NULL, with no error queued, when the key has no such number. */
 BIGNUM *m2_pkey_number(const EVP_PKEY *pkey, m2_key_number which);
 
+/* Return whether the private key can be read from the key: 1 or 0, with no error queued. */
+int m2_pkey_has_private(const EVP_PKEY *pkey);
+/* Return whether OpenSSL checks for the private key itself before it signs. */
+int m2_pkey_signs_checked(const EVP_PKEY *pkey);
+
 /* Does the key bring its own digest, as Ed25519 does? */
-int m2_pkey_has_own_digest(EVP_PKEY *pkey);
+int m2_pkey_has_own_digest(const EVP_PKEY *pkey);
+
+/* Give `pkey`, which has no key, the key of `source`: 1, or less with an error queued. */
+int m2_pkey_copy_key(EVP_PKEY *pkey, EVP_PKEY *source);
 
 /* A public RSA key. */
 EVP_PKEY *m2_rsa_from_numbers(const BIGNUM *modulus, const BIGNUM *exponent);

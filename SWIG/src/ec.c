@@ -3,6 +3,7 @@
  */
 #include "m2.h"
 #include "bn.h"
+#include "compat.h"
 #include "ec.h"
 #include "evp.h"
 
@@ -24,22 +25,12 @@ static int is_public(const m2_ec *key)
     return 0;
 }
 
-static int is_private(const m2_ec *key)
-{
-    BIGNUM *number = m2_pkey_number(key, M2_EC_PRIVATE);
-    int found = number != NULL;
-
-    BN_clear_free(number);
-    return found;
-}
-
 /* ---- making keys -------------------------------------------------------------------------- */
 
 /* The key, which may be NULL (failed), when it is an EC key; else it is freed. */
 static EVP_PKEY *only_ec(EVP_PKEY *key)
 {
-    if (key == NULL || EVP_PKEY_base_id(key) == EVP_PKEY_EC ||
-        EVP_PKEY_base_id(key) == EVP_PKEY_SM2)
+    if (key == NULL || EVP_PKEY_id(key) == EVP_PKEY_EC || EVP_PKEY_id(key) == EVP_PKEY_SM2)
         return key;
     m2_error("the key is not an EC key");
     EVP_PKEY_free(key);
@@ -64,7 +55,7 @@ done:
     return parameters;
 }
 
-m2_ec *m2_ec_key_gen_key(m2_ec *parameters)
+m2_ec *m2_ec_key_gen_key(const m2_ec *parameters)
 {
     EVP_PKEY_CTX *context = m2_pkey_begin(parameters, EVP_PKEY_keygen_init);
     EVP_PKEY *key = NULL;
@@ -146,18 +137,28 @@ done:
     return key;
 }
 
-EVP_PKEY *m2_pkey_from_ec(m2_ec *key)
+EVP_PKEY *m2_pkey_from_ec(const m2_ec *key)
 {
     if (!is_public(key))
         return NULL;
-    EVP_PKEY_up_ref(key);
-    return key;
+    EVP_PKEY_up_ref((EVP_PKEY *)key);
+    return (EVP_PKEY *)key;
 }
 
-m2_ec *m2_pkey_get1_ec(EVP_PKEY *pkey)
+m2_ec *m2_pkey_get1_ec(const EVP_PKEY *pkey)
 {
-    EVP_PKEY_up_ref(pkey);
-    return only_ec(pkey);
+    EVP_PKEY_up_ref((EVP_PKEY *)pkey);
+    return only_ec((EVP_PKEY *)pkey);
+}
+
+m2_status m2_pkey_set1_ec(EVP_PKEY *pkey, const m2_ec *key)
+{
+    return is_public(key) ? m2_pkey_set_key(pkey, (EVP_PKEY *)key) : 0;
+}
+
+m2_status m2_pkey_assign_ec(EVP_PKEY *pkey, const m2_ec *key)
+{
+    return m2_pkey_set1_ec(pkey, key);
 }
 
 /* ---- to and from files -------------------------------------------------------------------- */
@@ -172,29 +173,32 @@ m2_ec *m2_ec_key_read_pubkey(BIO *bio)
     return on_its_curve(only_ec(PEM_read_bio_PUBKEY(bio, NULL, m2_password, NULL)));
 }
 
-m2_status m2_ec_key_write_bio(m2_ec *key, BIO *bio, const EVP_CIPHER *cipher,
+m2_status m2_ec_key_write_bio(const m2_ec *key, BIO *bio, const EVP_CIPHER *cipher,
                               m2_callback passphrase)
 {
-    if (!is_private(key)) {
+    if (!m2_pkey_has_private(key)) {
         m2_error("the EC key has no private part");
         return 0;
     }
-    return PEM_write_bio_PrivateKey_traditional(bio, key, cipher, NULL, 0, m2_password, passphrase);
+    if (!m2_pem_takes_cipher(cipher, 0))
+        return 0;
+    return PEM_write_bio_PrivateKey_traditional(bio, (EVP_PKEY *)key, cipher, NULL, 0, m2_password,
+                                                passphrase);
 }
 
-m2_status m2_ec_key_write_pubkey(m2_ec *key, BIO *bio)
+m2_status m2_ec_key_write_pubkey(const m2_ec *key, BIO *bio)
 {
-    return is_public(key) ? PEM_write_bio_PUBKEY(bio, key) : 0;
+    return is_public(key) ? PEM_write_bio_PUBKEY(bio, (EVP_PKEY *)key) : 0;
 }
 
-m2_bytes m2_ec_key_get_public_der(m2_ec *key)
+m2_bytes m2_ec_key_get_public_der(const m2_ec *key)
 {
     const m2_bytes failed = {NULL, 0};
 
     return is_public(key) ? M2_DER(PUBKEY, key) : failed;
 }
 
-m2_bytes m2_ec_key_get_public_key(m2_ec *key)
+m2_bytes m2_ec_key_get_public_key(const m2_ec *key)
 {
     const m2_bytes failed = {NULL, 0};
 
@@ -203,7 +207,7 @@ m2_bytes m2_ec_key_get_public_key(m2_ec *key)
 
 /* ---- what a key is ------------------------------------------------------------------------ */
 
-m2_number m2_ec_key_keylen(m2_ec *key)
+m2_number m2_ec_key_keylen(const m2_ec *key)
 {
     EC_GROUP *group = m2_ec_group(key);
     int bits = group == NULL ? -1 : EC_GROUP_get_degree(group);
@@ -212,16 +216,17 @@ m2_number m2_ec_key_keylen(m2_ec *key)
     return bits;
 }
 
-m2_verdict m2_ec_key_check_key(m2_ec *key)
+m2_verdict m2_ec_key_check_key(const m2_ec *key)
 {
     EVP_PKEY_CTX *context = NULL;
     int agree = -1;
 
     if (!m2_ec_has_point(key))
         return 0;
-    context = EVP_PKEY_CTX_new(key, NULL);
+    context = EVP_PKEY_CTX_new((EVP_PKEY *)key, NULL);
     if (context != NULL)
-        agree = (is_private(key) ? EVP_PKEY_check(context) : EVP_PKEY_public_check(context)) == 1;
+        agree = (m2_pkey_has_private(key) ? EVP_PKEY_check(context)
+                                          : EVP_PKEY_public_check(context)) == 1;
     EVP_PKEY_CTX_free(context);
     return agree;
 }
@@ -247,18 +252,18 @@ static ECDSA_SIG *decode(m2_buffer signature)
     return numbers;
 }
 
-m2_bytes m2_ecdsa_sign_asn1(m2_ec *key, m2_buffer digest)
+m2_bytes m2_ecdsa_sign_asn1(const m2_ec *key, m2_buffer digest)
 {
     return m2_pkey_operate(m2_pkey_begin(key, EVP_PKEY_sign_init), EVP_PKEY_sign, digest);
 }
 
-m2_verdict m2_ecdsa_verify_asn1(m2_ec *key, m2_buffer digest, m2_buffer signature)
+m2_verdict m2_ecdsa_verify_asn1(const m2_ec *key, m2_buffer digest, m2_buffer signature)
 {
     ECDSA_SIG *numbers = decode(signature);
     EVP_PKEY_CTX *context = NULL;
     int verdict = -1;
 
-    if (numbers != NULL && is_public(key))
+    if (numbers != NULL && m2_fits_int(digest.length) && is_public(key))
         context = m2_pkey_begin(key, EVP_PKEY_verify_init);
     if (context != NULL)
         verdict = EVP_PKEY_verify(context, signature.data, signature.length, digest.data,
@@ -318,12 +323,13 @@ static int derive(EVP_PKEY_CTX *context, unsigned char *out, size_t *length,
     return EVP_PKEY_derive(context, out, length);
 }
 
-m2_bytes m2_ecdh_compute_key(m2_ec *key, m2_ec *peer)
+m2_bytes m2_ecdh_compute_key(const m2_ec *key, const m2_ec *peer)
 {
     const m2_buffer nothing = {NULL, 0};
     EVP_PKEY_CTX *context = m2_pkey_begin(key, EVP_PKEY_derive_init);
 
-    if (context != NULL && (!is_public(peer) || EVP_PKEY_derive_set_peer(context, peer) <= 0)) {
+    if (context != NULL &&
+        (!is_public(peer) || EVP_PKEY_derive_set_peer(context, (EVP_PKEY *)peer) <= 0)) {
         EVP_PKEY_CTX_free(context);
         context = NULL;
     }

@@ -52,6 +52,23 @@ const EVP_CIPHER *m2_get_cipherbyname(const char *name)
 
 /* ---- digests ------------------------------------------------------------------------------ */
 
+/* The null digest is the same, nothing, of all data: who signs it signs every message. */
+int m2_digest_is_usable(const EVP_MD *md)
+{
+    if (EVP_MD_size(md) > 0 || (EVP_MD_flags(md) & EVP_MD_FLAG_XOF) != 0)
+        return 1;
+    m2_error("the null digest depends on no data: use another digest");
+    return 0;
+}
+
+int m2_digest_has_length(const EVP_MD *md)
+{
+    if ((EVP_MD_flags(md) & EVP_MD_FLAG_XOF) == 0)
+        return 1;
+    m2_error("the digest has no fixed length: use another, such as SHA-256");
+    return 0;
+}
+
 /* A context that signs or verifies by digest_sign_init has a digest too, but of another kind. */
 static int has_digest(EVP_MD_CTX *context)
 {
@@ -104,7 +121,7 @@ m2_hmac *m2_hmac_ctx_new(void)
 
 m2_status m2_hmac_init(m2_hmac *context, m2_buffer key, const EVP_MD *md)
 {
-    if (!m2_fits_int(key.length))
+    if (!m2_digest_has_length(md) || !m2_fits_int(key.length))
         return 0;
     return m2_hmac_context_init(context, never_null(key), (int)key.length, md);
 }
@@ -133,7 +150,7 @@ m2_bytes m2_hmac_once(m2_buffer key, m2_buffer data, const EVP_MD *md)
     m2_bytes mac = {NULL, 0};
     unsigned int length = 0;
 
-    if (!m2_fits_int(key.length))
+    if (!m2_digest_has_length(md) || !m2_fits_int(key.length))
         return mac;
     mac = m2_bytes_new(EVP_MAX_MD_SIZE);
     if (mac.data == NULL)
@@ -177,7 +194,16 @@ m2_bytes m2_bytes_to_key(const EVP_CIPHER *cipher, const EVP_MD *md, m2_buffer d
         m2_error("the salt is 8 bytes, or empty");
         return key;
     }
-    if (!m2_fits_int(data.length))
+    /* With a digest of no bytes, or 2^32 - 1 iterations, OpenSSL would not return. */
+    if (iterations < 1) {
+        m2_error("the key derivation needs at least one iteration");
+        return key;
+    }
+    if (EVP_CIPHER_key_length(cipher) == 0) {
+        m2_error("the null cipher has no key");
+        return key;
+    }
+    if (!m2_digest_has_length(md) || !m2_fits_int(data.length))
         return key;
     key = m2_bytes_new(EVP_MAX_KEY_LENGTH);
     if (key.data == NULL)
@@ -231,6 +257,33 @@ static int long_enough(const char *what, const EVP_CIPHER *cipher, size_t length
         return 1;
     BIO_snprintf(message, sizeof(message), "the %s is %d bytes and %s needs %d", what, (int)length,
                  OBJ_nid2ln(EVP_CIPHER_nid(cipher)), needed);
+    m2_error(message);
+    return 0;
+}
+
+/* Return whether the tag may be checked: SP 800-38D, section 5.2.1.2, and RFC 3610, section 2,
+ * allow shorter tags too, which are easier to forge, so the caller must have asked for them. */
+static int takes_tag(const EVP_CIPHER *cipher, size_t length, int min_length)
+{
+    char message[128];
+    int mode = EVP_CIPHER_mode(cipher);
+    int fits = length == 16;
+
+    if (mode == EVP_CIPH_GCM_MODE)
+        fits = (length >= 12 && length <= 16) || length == 8 || length == 4;
+    else if (mode == EVP_CIPH_CCM_MODE)
+        fits = length >= 4 && length <= 16 && length % 2 == 0;
+    if (!fits)
+        BIO_snprintf(message, sizeof(message), "%s has no tag of this length",
+                     OBJ_nid2ln(EVP_CIPHER_nid(cipher)));
+    else if (min_length < 4 || min_length > 16)
+        BIO_snprintf(message, sizeof(message), "min_length is from 4 to 16, not %d", min_length);
+    else if (length < (size_t)min_length)
+        BIO_snprintf(message, sizeof(message),
+                     "the tag is %d bytes: pass min_length to take fewer than %d", (int)length,
+                     min_length);
+    else
+        return 1;
     m2_error(message);
     return 0;
 }
@@ -295,7 +348,8 @@ static m2_bytes update(EVP_CIPHER_CTX *context, m2_buffer data)
     m2_bytes out = {NULL, 0};
     int length = 0;
 
-    if (!m2_fits_int(data.length + EVP_MAX_BLOCK_LENGTH))
+    /* Key wrap gives 8 bytes more than its data, or up to 15 with padding. */
+    if (!m2_fits_int(data.length) || !m2_fits_int(data.length + EVP_MAX_BLOCK_LENGTH))
         return out;
     out = m2_bytes_new(data.length + EVP_MAX_BLOCK_LENGTH);
     if (out.data == NULL)
@@ -368,17 +422,17 @@ m2_status m2_cipher_set_iv(EVP_CIPHER_CTX *context, m2_buffer iv)
     return EVP_CipherInit_ex(context, NULL, NULL, NULL, iv.data, -1);
 }
 
-m2_status m2_cipher_set_tag(EVP_CIPHER_CTX *context, m2_buffer tag)
+m2_status m2_cipher_set_tag(EVP_CIPHER_CTX *context, m2_buffer tag, int min_length)
 {
-    if (!has_aead_cipher(context) || !m2_fits_int(tag.length))
+    if (!has_aead_cipher(context) || !takes_tag(m2_context_cipher(context), tag.length, min_length))
         return 0;
-    if (tag.length > 0 && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, (int)tag.length,
-                                              (void *)tag.data) == 1) {
+    if (EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, (int)tag.length, (void *)tag.data) ==
+        1) {
         EVP_CIPHER_CTX_set_app_data(context, context);
         return 1;
     }
     ERR_clear_error();
-    m2_error("a tag is set to decrypt, before the end, and is at most 16 bytes");
+    m2_error("a tag is set to decrypt, before the end");
     return 0;
 }
 
@@ -401,7 +455,8 @@ m2_bytes m2_cipher_get_tag(EVP_CIPHER_CTX *context, int length)
 }
 
 m2_bytes m2_cipher_ccm(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_buffer key,
-                       m2_buffer iv, m2_buffer aad, m2_buffer data, m2_buffer tag, int encrypt)
+                       m2_buffer iv, m2_buffer aad, m2_buffer data, m2_buffer tag, int encrypt,
+                       int min_length)
 {
     m2_bytes out = {NULL, 0};
     int length = 0;
@@ -410,7 +465,8 @@ m2_bytes m2_cipher_ccm(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_buf
         m2_error("the cipher is not in CCM mode");
         return out;
     }
-    if (!m2_fits_int(aad.length) || !m2_fits_int(data.length) || !m2_fits_int(tag.length) ||
+    if (!m2_fits_int(aad.length) || !m2_fits_int(data.length) ||
+        !takes_tag(cipher, tag.length, encrypt ? 4 : min_length) ||
         !prepare(context, cipher, key, iv, &tag, encrypt) ||
         EVP_CipherInit_ex(context, NULL, NULL, key.data, iv.data, -1) != 1 ||
         EVP_CipherUpdate(context, NULL, &length, NULL, (int)data.length) != 1 ||
@@ -437,42 +493,79 @@ EVP_PKEY *m2_pkey_read_pem_pubkey(BIO *bio, m2_callback passphrase)
     return PEM_read_bio_PUBKEY(bio, NULL, m2_password, passphrase);
 }
 
-/* OpenSSL 1.1.1 writes a private key without its numbers rather than to refuse. */
-static int lacks_private(const EVP_PKEY *pkey)
+int m2_pkey_is_usable(const EVP_PKEY *pkey, m2_key_use use)
 {
-    int type = EVP_PKEY_base_id(pkey);
-    BIGNUM *number = NULL;
-    int lacks = 1;
+    int needs_private = use == M2_KEY_WRITE || (use == M2_KEY_SIGN && !m2_pkey_signs_checked(pkey));
+    const char *lack = NULL;
 
-    if (type == EVP_PKEY_RSA || type == EVP_PKEY_RSA_PSS)
-        number = m2_pkey_number(pkey, M2_RSA_PRIVATE);
-    else if (type == EVP_PKEY_DSA)
-        number = m2_pkey_number(pkey, M2_DSA_PRIVATE);
-    else if (type == EVP_PKEY_EC)
-        number = m2_pkey_number(pkey, M2_EC_PRIVATE);
-    else
-        lacks = 0;
-    lacks = lacks && number == NULL;
-    BN_clear_free(number);
-    if (lacks)
-        m2_error("the key has no private part");
-    return lacks;
+    if (EVP_PKEY_id(pkey) == EVP_PKEY_NONE)
+        lack = "there is no key in the PKey";
+    else if (EVP_PKEY_missing_parameters(pkey))
+        lack = "the key has no domain parameters (RFC 3279, section 2.3.2)";
+    else if (EVP_PKEY_size(pkey) <= 0)
+        lack = "the key has no modulus";
+    else if (needs_private && !m2_pkey_has_private(pkey))
+        lack = "the key has no private part";
+    if (lack == NULL)
+        return 1;
+    ERR_clear_error();
+    m2_error(lack);
+    return 0;
 }
 
-m2_status m2_pkey_write_pem(EVP_PKEY *pkey, BIO *bio, const EVP_CIPHER *cipher,
+/* Other threads may be using a key, so one that is there is never replaced. */
+int m2_pkey_set_key(EVP_PKEY *pkey, EVP_PKEY *source)
+{
+    if (EVP_PKEY_id(pkey) == EVP_PKEY_NONE)
+        return m2_pkey_copy_key(pkey, source);
+    m2_error("the PKey has a key: make a new one with pkey_new");
+    return 0;
+}
+
+int m2_pem_takes_cipher(const EVP_CIPHER *cipher, int pkcs8)
+{
+    int fits = 1;
+
+    if (cipher == NULL)
+        return 1;
+    /* Key wrap overflows OpenSSL's buffer; an AEAD cipher's tag, and the key of a hash in an
+     * AES-CBC-HMAC, have no place. */
+    switch (EVP_CIPHER_mode(cipher)) {
+    case EVP_CIPH_ECB_MODE:
+    case EVP_CIPH_CBC_MODE:
+    case EVP_CIPH_CFB_MODE:
+    case EVP_CIPH_OFB_MODE:
+    case EVP_CIPH_CTR_MODE:
+        fits = (EVP_CIPHER_flags(cipher) & EVP_CIPH_FLAG_AEAD_CIPHER) == 0;
+        break;
+    default:
+        fits = 0;
+    }
+    /* Without an OID of the cipher's own OpenSSL takes another's, with the cipher that it stands
+     * for: DES-CFB for DES-EDE3-CFB (1.1.1). */
+    if (pkcs8 && (EVP_CIPHER_type(cipher) != EVP_CIPHER_nid(cipher) ||
+                  OBJ_length(OBJ_nid2obj(EVP_CIPHER_nid(cipher))) == 0))
+        fits = 0;
+    if (!fits)
+        m2_error("the cipher does not fit PEM: use one in CBC mode, such as aes_256_cbc");
+    return fits;
+}
+
+m2_status m2_pkey_write_pem(const EVP_PKEY *pkey, BIO *bio, const EVP_CIPHER *cipher,
                             m2_callback passphrase)
 {
-    if (lacks_private(pkey))
+    if (!m2_pkey_is_usable(pkey, M2_KEY_WRITE) || !m2_pem_takes_cipher(cipher, 1))
         return 0;
-    return PEM_write_bio_PKCS8PrivateKey(bio, pkey, cipher, NULL, 0, m2_password, passphrase);
+    return PEM_write_bio_PKCS8PrivateKey(bio, (EVP_PKEY *)pkey, cipher, NULL, 0, m2_password,
+                                         passphrase);
 }
 
-m2_bytes m2_pkey_as_der(EVP_PKEY *pkey)
+m2_bytes m2_pkey_as_der(const EVP_PKEY *pkey)
 {
     return M2_DER(PUBKEY, pkey);
 }
 
-m2_bytes m2_pkey_get_key_identifier(EVP_PKEY *pkey)
+m2_bytes m2_pkey_get_key_identifier(const EVP_PKEY *pkey)
 {
     m2_bytes identifier = {NULL, 0};
     X509_PUBKEY *info = NULL;
@@ -480,7 +573,7 @@ m2_bytes m2_pkey_get_key_identifier(EVP_PKEY *pkey)
     int length;
     unsigned int written = 0;
 
-    if (X509_PUBKEY_set(&info, pkey) != 1 ||
+    if (X509_PUBKEY_set(&info, (EVP_PKEY *)pkey) != 1 ||
         X509_PUBKEY_get0_param(NULL, &key, &length, NULL, info) != 1)
         goto done;
     identifier = m2_bytes_new(EVP_MAX_MD_SIZE);
@@ -495,7 +588,7 @@ done:
     return identifier;
 }
 
-m2_bytes m2_pkey_get_modulus(EVP_PKEY *pkey)
+m2_bytes m2_pkey_get_modulus(const EVP_PKEY *pkey)
 {
     m2_bytes text = {NULL, 0};
     BIGNUM *number = m2_pkey_number(pkey, M2_RSA_MODULUS);
@@ -513,20 +606,19 @@ m2_bytes m2_pkey_get_modulus(EVP_PKEY *pkey)
     return text;
 }
 
-m2_number m2_pkey_size(EVP_PKEY *pkey)
+m2_number m2_pkey_size(const EVP_PKEY *pkey)
 {
-    int size = EVP_PKEY_size(pkey);
-
-    if (size > 0)
-        return size;
-    ERR_clear_error();
-    m2_error("there is no key in the PKey");
-    return -1;
+    return m2_pkey_is_usable(pkey, M2_KEY_VERIFY) ? EVP_PKEY_size(pkey) : -1;
 }
 
-EVP_PKEY_CTX *m2_pkey_begin(EVP_PKEY *pkey, int (*init)(EVP_PKEY_CTX *context))
+m2_number m2_pkey_bits(const EVP_PKEY *pkey)
 {
-    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(pkey, NULL);
+    return m2_pkey_is_usable(pkey, M2_KEY_VERIFY) ? EVP_PKEY_bits(pkey) : -1;
+}
+
+EVP_PKEY_CTX *m2_pkey_begin(const EVP_PKEY *pkey, int (*init)(EVP_PKEY_CTX *context))
+{
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new((EVP_PKEY *)pkey, NULL);
 
     if (context != NULL && init(context) <= 0) {
         EVP_PKEY_CTX_free(context);
@@ -540,7 +632,9 @@ m2_bytes m2_pkey_operate(EVP_PKEY_CTX *context, m2_pkey_operation operation, m2_
     m2_bytes out = {NULL, 0};
     size_t length = 0;
 
-    if (context == NULL || operation(context, NULL, &length, input.data, input.length) <= 0)
+    /* Whatever the operation takes, the keys behind it take an int. */
+    if (context == NULL || !m2_fits_int(input.length) ||
+        operation(context, NULL, &length, input.data, input.length) <= 0)
         goto done;
     out = m2_bytes_new(length);
     if (out.data == NULL)
@@ -559,12 +653,11 @@ done:
 m2_bytes m2_sign_final(EVP_MD_CTX *context, EVP_PKEY *pkey)
 {
     m2_bytes signature = {NULL, 0};
-    m2_number size = m2_pkey_size(pkey);
     unsigned int length = 0;
 
-    if (size < 0 || !has_digest(context))
+    if (!m2_pkey_is_usable(pkey, M2_KEY_SIGN) || !has_digest(context))
         return signature;
-    signature = m2_bytes_new((size_t)size);
+    signature = m2_bytes_new((size_t)EVP_PKEY_size(pkey));
     if (signature.data == NULL)
         return signature;
     if (EVP_SignFinal(context, signature.data, &length, pkey) == 1)
@@ -576,7 +669,8 @@ m2_bytes m2_sign_final(EVP_MD_CTX *context, EVP_PKEY *pkey)
 
 m2_verdict m2_verify_final(EVP_MD_CTX *context, m2_buffer signature, EVP_PKEY *pkey)
 {
-    if (!has_digest(context) || m2_pkey_size(pkey) < 0 || !m2_fits_int(signature.length))
+    if (!has_digest(context) || !m2_pkey_is_usable(pkey, M2_KEY_VERIFY) ||
+        !m2_fits_int(signature.length))
         return -1;
     /* A signature of another form is no error but a signature that does not match. */
     return EVP_VerifyFinal(context, signature.data, (unsigned int)signature.length, pkey) == 1;
@@ -606,7 +700,7 @@ static int has_key(EVP_MD_CTX *context, const char *purpose)
 
 m2_status m2_digest_sign_init(EVP_MD_CTX *context, const EVP_MD *md, EVP_PKEY *pkey)
 {
-    if (m2_pkey_size(pkey) < 0 || EVP_MD_CTX_reset(context) != 1)
+    if (!m2_pkey_is_usable(pkey, M2_KEY_SIGN) || EVP_MD_CTX_reset(context) != 1)
         return 0;
     if (EVP_DigestSignInit(context, NULL, m2_pkey_has_own_digest(pkey) ? NULL : md, NULL, pkey) !=
         1)
@@ -616,7 +710,7 @@ m2_status m2_digest_sign_init(EVP_MD_CTX *context, const EVP_MD *md, EVP_PKEY *p
 
 m2_status m2_digest_verify_init(EVP_MD_CTX *context, const EVP_MD *md, EVP_PKEY *pkey)
 {
-    if (m2_pkey_size(pkey) < 0 || EVP_MD_CTX_reset(context) != 1)
+    if (!m2_pkey_is_usable(pkey, M2_KEY_VERIFY) || EVP_MD_CTX_reset(context) != 1)
         return 0;
     if (EVP_DigestVerifyInit(context, NULL, m2_pkey_has_own_digest(pkey) ? NULL : md, NULL, pkey) !=
         1)
@@ -671,14 +765,14 @@ m2_bytes m2_digest_sign(EVP_MD_CTX *context, m2_buffer data)
 
 m2_verdict m2_digest_verify_final(EVP_MD_CTX *context, m2_buffer signature)
 {
-    if (!has_key(context, VERIFIES))
+    if (!has_key(context, VERIFIES) || !m2_fits_int(signature.length))
         return -1;
     return EVP_DigestVerifyFinal(context, signature.data, signature.length) == 1;
 }
 
 m2_verdict m2_digest_verify(EVP_MD_CTX *context, m2_buffer signature, m2_buffer data)
 {
-    if (!has_key(context, VERIFIES))
+    if (!has_key(context, VERIFIES) || !m2_fits_int(signature.length))
         return -1;
     return EVP_DigestVerify(context, never_null(signature), signature.length, never_null(data),
                             data.length) == 1;

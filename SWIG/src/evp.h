@@ -48,12 +48,14 @@ m2_status m2_cipher_set_padding(EVP_CIPHER_CTX *context, int padding);
 /* For AEAD ciphers alone: the data that are only authenticated, another IV, and the tag. */
 m2_status m2_cipher_update_aad(EVP_CIPHER_CTX *context, m2_buffer data);
 m2_status m2_cipher_set_iv(EVP_CIPHER_CTX *context, m2_buffer iv);
-m2_status m2_cipher_set_tag(EVP_CIPHER_CTX *context, m2_buffer tag);
+/* A tag shorter than `min_length` is refused; see m2_cipher_ccm too. */
+m2_status m2_cipher_set_tag(EVP_CIPHER_CTX *context, m2_buffer tag, int min_length);
 m2_bytes m2_cipher_get_tag(EVP_CIPHER_CTX *context, int length);
 /* All of a message in CCM mode, which needs every length before it begins. When encrypting, only
  * the length of `tag` counts. */
 m2_bytes m2_cipher_ccm(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_buffer key,
-                       m2_buffer iv, m2_buffer aad, m2_buffer data, m2_buffer tag, int encrypt);
+                       m2_buffer iv, m2_buffer aad, m2_buffer data, m2_buffer tag, int encrypt,
+                       int min_length);
 
 int m2_cipher_is_aead(const EVP_CIPHER *cipher);
 int m2_cipher_is_ccm(const EVP_CIPHER *cipher);
@@ -63,14 +65,15 @@ int m2_cipher_is_ccm(const EVP_CIPHER *cipher);
 EVP_PKEY *m2_pkey_read_pem(BIO *bio, m2_callback passphrase);
 EVP_PKEY *m2_pkey_read_pem_pubkey(BIO *bio, m2_callback passphrase);
 /* PKCS#8; not encrypted when the cipher is None. */
-m2_status m2_pkey_write_pem(EVP_PKEY *pkey, BIO *bio, const EVP_CIPHER *OPTIONAL,
+m2_status m2_pkey_write_pem(const EVP_PKEY *pkey, BIO *bio, const EVP_CIPHER *OPTIONAL,
                             m2_callback passphrase);
 /* The subjectPublicKeyInfo, and its SHA-1 as RFC 5280, 4.2.1.2 (1) makes an identifier of it. */
-m2_bytes m2_pkey_as_der(EVP_PKEY *pkey);
-m2_bytes m2_pkey_get_key_identifier(EVP_PKEY *pkey);
+m2_bytes m2_pkey_as_der(const EVP_PKEY *pkey);
+m2_bytes m2_pkey_get_key_identifier(const EVP_PKEY *pkey);
 /* Hexadecimal: the modulus of an RSA key, the public number of a DSA key. */
-m2_bytes m2_pkey_get_modulus(EVP_PKEY *pkey);
-m2_number m2_pkey_size(EVP_PKEY *pkey);
+m2_bytes m2_pkey_get_modulus(const EVP_PKEY *pkey);
+m2_number m2_pkey_size(const EVP_PKEY *pkey);
+m2_number m2_pkey_bits(const EVP_PKEY *pkey);
 
 /* ---- signatures (EVP_SignInit(3), EVP_DigestSignInit(3)) ---------------------------------- */
 
@@ -88,11 +91,32 @@ m2_verdict m2_digest_verify_final(EVP_MD_CTX *context, m2_buffer signature);
 m2_verdict m2_digest_verify(EVP_MD_CTX *context, m2_buffer signature, m2_buffer data);
 
 #ifndef SWIG
+/* What a key is to be used for: with its public or its private key, or to be written with all. */
+typedef enum { M2_KEY_VERIFY, M2_KEY_SIGN, M2_KEY_WRITE } m2_key_use;
+/* Return whether OpenSSL can use the key so; 0 with an error queued. Every key that Python passes
+ * is checked here first, because OpenSSL 1.1.1 dereferences what a key lacks. */
+int m2_pkey_is_usable(const EVP_PKEY *pkey, m2_key_use use);
+
+/* Give `pkey`, which must not have a key yet, the key of `source`: 1, or less with an error queued.
+ */
+int m2_pkey_set_key(EVP_PKEY *pkey, EVP_PKEY *source);
+
+/* Return whether the digest is not the null digest; 0 with an error queued. Every EVP_MD that
+ * Python passes is checked here first. */
+int m2_digest_is_usable(const EVP_MD *md);
+/* Return whether the digest's length is fixed, as no XOF's is; 0 with an error queued. */
+int m2_digest_has_length(const EVP_MD *md);
+
+/* Return whether a private key in PEM can be read again when the cipher, which may be NULL,
+ * encrypts it; 0 with an error queued. PKCS#8 identifies the cipher by its OID, the traditional
+ * format by its name. */
+int m2_pem_takes_cipher(const EVP_CIPHER *cipher, int pkcs8);
+
 typedef int (*m2_pkey_operation)(EVP_PKEY_CTX *context, unsigned char *out, size_t *length,
                                  const unsigned char *in, size_t in_length);
 /* Ask `operation` how much it gives, then let it; frees the context, which may be NULL (failed). */
 m2_bytes m2_pkey_operate(EVP_PKEY_CTX *context, m2_pkey_operation operation, m2_buffer input);
 /* A context for the key, begun by `init`; NULL with an error queued. */
-EVP_PKEY_CTX *m2_pkey_begin(EVP_PKEY *pkey, int (*init)(EVP_PKEY_CTX *context));
+EVP_PKEY_CTX *m2_pkey_begin(const EVP_PKEY *pkey, int (*init)(EVP_PKEY_CTX *context));
 #endif
 #endif

@@ -6,6 +6,7 @@
 
 #include "m2.h"
 #include "bn.h"
+#include "compat.h"
 #include "evp.h"
 #include "rsa.h"
 
@@ -181,10 +182,22 @@ EVP_PKEY *m2_pkey_from_rsa(const m2_rsa *rsa)
     return key;
 }
 
-m2_rsa *m2_pkey_get1_rsa(EVP_PKEY *pkey)
+m2_rsa *m2_pkey_get1_rsa(const EVP_PKEY *pkey)
 {
-    EVP_PKEY_up_ref(pkey);
-    return boxed(pkey);
+    EVP_PKEY_up_ref((EVP_PKEY *)pkey);
+    return boxed((EVP_PKEY *)pkey);
+}
+
+m2_status m2_pkey_set1_rsa(EVP_PKEY *pkey, const m2_rsa *rsa)
+{
+    EVP_PKEY *key = key_of(rsa);
+
+    return key == NULL ? 0 : m2_pkey_set_key(pkey, key);
+}
+
+m2_status m2_pkey_assign_rsa(EVP_PKEY *pkey, const m2_rsa *rsa)
+{
+    return m2_pkey_set1_rsa(pkey, rsa);
 }
 
 m2_rsa *m2_rsa_read_key(BIO *bio, m2_callback passphrase)
@@ -202,7 +215,7 @@ m2_status m2_rsa_write_key(const m2_rsa *rsa, BIO *bio, const EVP_CIPHER *cipher
 {
     EVP_PKEY *key = private_key_of(rsa);
 
-    if (key == NULL)
+    if (key == NULL || !m2_pem_takes_cipher(cipher, 0))
         return 0;
     return PEM_write_bio_PrivateKey_traditional(bio, key, cipher, NULL, 0, m2_password, passphrase);
 }
@@ -233,11 +246,8 @@ m2_number m2_rsa_size(const m2_rsa *rsa)
 m2_verdict m2_rsa_is_private(const m2_rsa *rsa)
 {
     EVP_PKEY *key = key_of(rsa);
-    BIGNUM *number = key == NULL ? NULL : m2_pkey_number(key, M2_RSA_PRIVATE);
-    int found = number != NULL;
 
-    BN_clear_free(number);
-    return key == NULL ? -1 : found;
+    return key == NULL ? -1 : m2_pkey_has_private(key);
 }
 
 m2_verdict m2_rsa_check_key(const m2_rsa *rsa)
@@ -341,30 +351,86 @@ static EVP_PKEY_CTX *begin_with_digest(EVP_PKEY *key, int (*init)(EVP_PKEY_CTX *
 /* 1, 0 when the signature is not the key's, less when it could not be asked; frees the context. */
 static int verify(EVP_PKEY_CTX *context, m2_buffer digest, m2_buffer signature)
 {
-    int verdict;
+    int verdict = -1;
 
     if (context == NULL)
         return -1;
-    verdict =
-        EVP_PKEY_verify(context, signature.data, signature.length, digest.data, digest.length);
+    /* OpenSSL takes size_t and cuts it to 32 bits. */
+    if (m2_fits_int(digest.length) && m2_fits_int(signature.length))
+        verdict = EVP_PKEY_verify(context, signature.data, signature.length, digest.data,
+                                  digest.length) == 1;
     EVP_PKEY_CTX_free(context);
-    return verdict == 1;
+    return verdict;
+}
+
+/* The DER of a DigestInfo (RFC 8017, section 9.2) around a digest of any length. */
+static m2_bytes digest_info(m2_buffer digest, const EVP_MD *md)
+{
+    m2_bytes der = {NULL, 0};
+    X509_SIG *info = NULL;
+    X509_ALGOR *algorithm;
+    ASN1_OCTET_STRING *octets;
+
+    if (EVP_MD_type(md) == NID_md5_sha1) {
+        m2_error("an MD5-SHA1 digest is 36 bytes: it has no DigestInfo");
+        goto done;
+    }
+    if (!m2_fits_int(digest.length))
+        goto done;
+    info = X509_SIG_new();
+    if (info == NULL)
+        goto done;
+    X509_SIG_getm(info, &algorithm, &octets);
+    if (X509_ALGOR_set0(algorithm, OBJ_nid2obj(EVP_MD_type(md)), V_ASN1_NULL, NULL) == 1 &&
+        ASN1_OCTET_STRING_set(octets, digest.data, (int)digest.length) == 1)
+        der = M2_DER(X509_SIG, info);
+done:
+    X509_SIG_free(info);
+    return der;
+}
+
+/* As `begin_with_digest` for RSASSA-PKCS1-v1_5. `input` becomes what is to be passed with `digest`:
+ * itself, or, since OpenSSL takes no other length than the algorithm's, its DigestInfo in `made`.
+ */
+static EVP_PKEY_CTX *begin_pkcs1(EVP_PKEY *key, int (*init)(EVP_PKEY_CTX *), m2_buffer digest,
+                                 const EVP_MD *md, m2_buffer *input, m2_bytes *made)
+{
+    EVP_PKEY_CTX *context = begin_with_digest(key, init, RSA_PKCS1_PADDING, md, 0);
+
+    *input = digest;
+    if (context == NULL || digest.length == (size_t)EVP_MD_size(md))
+        return context;
+    EVP_PKEY_CTX_free(context);
+    *made = digest_info(digest, md);
+    if (made->data == NULL)
+        return NULL;
+    input->data = made->data;
+    input->length = made->length;
+    return begin(key, init, RSA_PKCS1_PADDING);
 }
 
 m2_bytes m2_rsa_sign(const m2_rsa *rsa, m2_buffer digest, const EVP_MD *md)
 {
-    EVP_PKEY *key = private_key_of(rsa);
+    m2_buffer input;
+    m2_bytes made = {NULL, 0};
+    m2_bytes signature;
+    EVP_PKEY_CTX *context =
+        begin_pkcs1(private_key_of(rsa), EVP_PKEY_sign_init, digest, md, &input, &made);
 
-    return m2_pkey_operate(begin_with_digest(key, EVP_PKEY_sign_init, RSA_PKCS1_PADDING, md, 0),
-                           EVP_PKEY_sign, digest);
+    signature = m2_pkey_operate(context, EVP_PKEY_sign, input);
+    m2_bytes_free(&made);
+    return signature;
 }
 
 m2_status m2_rsa_verify(const m2_rsa *rsa, m2_buffer digest, m2_buffer signature, const EVP_MD *md)
 {
-    EVP_PKEY *key = key_of(rsa);
-    int verdict = verify(begin_with_digest(key, EVP_PKEY_verify_init, RSA_PKCS1_PADDING, md, 0),
-                         digest, signature);
+    m2_buffer input;
+    m2_bytes made = {NULL, 0};
+    EVP_PKEY_CTX *context =
+        begin_pkcs1(key_of(rsa), EVP_PKEY_verify_init, digest, md, &input, &made);
+    int verdict = verify(context, input, signature);
 
+    m2_bytes_free(&made);
     if (verdict == 0 && ERR_peek_error() == 0)
         m2_error("the signature is not the key's over this digest");
     return verdict;

@@ -22,7 +22,11 @@ m2_rsa *m2_rsa_generate_key(int bits, unsigned long e, m2_callback progress);
 
 /* The EVP_PKEY in the box, and a box around one; either shares the key. */
 EVP_PKEY *m2_pkey_from_rsa(const m2_rsa *rsa);
-m2_rsa *m2_pkey_get1_rsa(EVP_PKEY *pkey);
+m2_rsa *m2_pkey_get1_rsa(const EVP_PKEY *pkey);
+/* Give an EVP_PKEY without a key the box's key: pkey_set1_rsa, or pkey_assign_rsa as programs call
+ * it too; here either leaves the box its key. */
+m2_status m2_pkey_set1_rsa(EVP_PKEY *pkey, const m2_rsa *rsa);
+m2_status m2_pkey_assign_rsa(EVP_PKEY *pkey, const m2_rsa *rsa);
 
 m2_rsa *m2_rsa_read_key(BIO *bio, m2_callback passphrase);
 m2_rsa *m2_rsa_read_pub_key(BIO *bio);
@@ -45,8 +49,8 @@ m2_bytes m2_rsa_public_decrypt(const m2_rsa *rsa, m2_buffer data, int padding);
 m2_bytes m2_rsa_private_encrypt(const m2_rsa *rsa, m2_buffer data, int padding);
 m2_bytes m2_rsa_private_decrypt(const m2_rsa *rsa, m2_buffer data, int padding);
 
-/* RSASSA-PKCS1-v1_5 and RSASSA-PSS of a digest (RFC 8017, 8.2 and 8.1). A salt's length may also be
- * an RSA_PSS_SALTLEN_*. */
+/* RSASSA-PKCS1-v1_5 and RSASSA-PSS of a digest (RFC 8017, 8.2 and 8.1). The former takes digests of
+ * any length. A salt's length may also be an RSA_PSS_SALTLEN_*. */
 m2_bytes m2_rsa_sign(const m2_rsa *rsa, m2_buffer digest, const EVP_MD *md);
 m2_status m2_rsa_verify(const m2_rsa *rsa, m2_buffer digest, m2_buffer signature, const EVP_MD *md);
 m2_bytes m2_rsa_sign_pss(const m2_rsa *rsa, m2_buffer digest, const EVP_MD *md, int salt_length);
