@@ -102,6 +102,12 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Fuzz the raw layer, the parsers and threads under ASan and UBSan; `-- --help` lists options."""
+    machine(session, "fuzz")
+
+
+@nox.session
 def stubs(session: nox.Session) -> None:
     """Write the extension's type stub anew, from what SWIG makes of its interface."""
     install(session, "lint")

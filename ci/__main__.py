@@ -34,6 +34,7 @@ VERBS = {
     "doctor": "ci.doctor:main",
     "stubs": "ci.stubs:main",
     "bench": "ci.bench:main",
+    "fuzz": "ci.fuzz:main",
 }
 
 

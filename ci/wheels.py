@@ -67,6 +67,14 @@ print(json.dumps({name: sysconfig.get_config_var(name) for name in names}))
 KEPT = 4
 IN_USE = 3600.0
 
+# Added to a build for AddressSanitizer and UndefinedBehaviorSanitizer. The build imports the extension
+# once, without the sanitizers' libraries loaded first.
+SANITIZED = {
+    "CFLAGS": "-O1 -g -fno-omit-frame-pointer"
+    " -fsanitize=address,undefined -fno-sanitize-recover=undefined",
+    "ASAN_OPTIONS": "verify_asan_link_order=0:detect_leaks=0",
+}
+
 # Every interpreter has it, and it is what `pip wheel` calls without its several seconds.
 BUILD_WHEEL = "import sys, setuptools.build_meta as backend; backend.build_wheel(sys.argv[1])"
 
@@ -78,6 +86,7 @@ class Request:
     name: str
     prefix: Path
     interpreter: Interpreter
+    sanitized: bool = False
 
     @property
     def abi(self) -> str:
@@ -214,6 +223,7 @@ class _Recipe:
             python=request.interpreter.full_version,
             settings=self.settings,
             abi=request.abi,
+            **({"sanitized": SANITIZED} if request.sanitized else {}),
         )
         kind = "extensions-instrumented" if self.instrumented else "extensions"
         extensions = store.Store(self.root, kind)
@@ -268,6 +278,8 @@ class _Recipe:
         }
         if self.instrumented:
             environment["M2CRYPTO_COVERAGE"] = str(objects)
+        if request.sanitized:
+            environment.update(SANITIZED)
         return environment
 
 

@@ -1,0 +1,364 @@
+"""The raw layer: every function of `M2Crypto.m2` with random arguments, in a random order.
+
+The functions and the kinds of their parameters come from the extension's stub. The arguments are
+of the right kind most of the time: live handles, handles that were freed, the same handle twice,
+hostile numbers, text and buffers, and objects whose hooks free the handles in use or re-enter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import hostile
+import stock
+import stub
+from session import PlantedError, Session
+
+STEPS = 4000
+# How many handles of a type are kept.
+POOL = 14
+# How deep callbacks call, and how many calls one step may make in its callbacks.
+DEPTH = 3
+BUDGET = 30
+
+# Arguments that would take long, or need more memory than a computer has, by design of the call:
+# the largest that is passed. Larger ones are passed only from `refused` on, where they fail at once.
+LIMITS: dict[tuple[str, str], tuple[int, int | None]] = {
+    # The time is proportional to the count, or worse.
+    ("bytes_to_key", "iterations"): (2000, None),
+    ("pkcs5_pbkdf2_hmac_sha1", "iterations"): (2000, None),
+    ("pkcs5_pbkdf2_hmac_sha1", "length"): (1 << 12, None),
+    ("rsa_generate_key", "bits"): (640, None),
+    ("bn_rand", "bits"): (1 << 14, 1 << 31),
+    # One call of the generator for every 16 bytes.
+    ("rand_bytes", "length"): (1 << 18, 1 << 31),
+    # Every line is indented by so many spaces.
+    ("x509_name_print_ex", "indent"): (1 << 12, None),
+    ("x509_ext_print", "indent"): (1 << 12, None),
+}
+# Numbers of file descriptors: only the fuzzer's own, as a BIO reads, writes and closes them.
+DESCRIPTORS = {("bio_new_fd", "fd"), ("ssl_set_fd", "fd")}
+PATHS = {"file", "filename", "cafile", "capath"}
+# Directories, an absent file and files of another kind. No FIFO and no device: opening or reading
+# one blocks by design.
+ODD_PATHS = ["", ".", "absent", "absent/absent", "odd.txt", "empty", "\udcff", "x" * 300]
+# The functions that read the queue of errors, which is what the oracle looks at.
+QUEUE = re.compile(r"err_(get|peek)_error|err_clear_error|err_print_errors")
+
+
+class Named:
+    """A handle with its label."""
+
+    __slots__ = ("handle", "label")
+
+    def __init__(self, handle: Any, label: str) -> None:
+        self.handle = handle
+        self.label = label
+
+
+class RawFuzzer:
+    """The state of one run: the handles that live, and the arguments of the calls under way."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.random = session.random
+        functions, self.types = stub.read()
+        self.functions = {
+            name: function
+            for name, function in functions.items()
+            if name not in session.without
+        }
+        self.groups = self._groups()
+        self.stock = stock.Stock(self.random, Path.cwd())
+        Path("odd.txt").write_bytes(b"\0\xff text\n")
+        Path("empty").touch()
+        self.pool: dict[str, list[Named]] = defaultdict(list)
+        self.constants = self._constants()
+        self.texts = self._texts()
+        self.counter = 0
+        self.depth = 0
+        self.budget = 0
+        self.in_use: list[list[tuple[str, Any]]] = []
+
+    def _groups(self) -> list[list[str]]:
+        """Each function alone, but the many that only return a cipher or a digest as one group."""
+        constants: dict[str, list[str]] = defaultdict(list)
+        groups = []
+        for function in self.functions.values():
+            if not function.parameters and function.result in ("EVP_CIPHER", "EVP_MD"):
+                constants[function.result].append(function.name)
+            else:
+                groups.append([function.name])
+        return [*groups, *constants.values()]
+
+    def _constants(self) -> list[int]:
+        m2 = self.stock.m2
+        names = [name for name in dir(m2) if name.isupper() or name.startswith("NID_")]
+        found = sorted({value for name in names if type(value := getattr(m2, name)) is int})
+        return found
+
+    def _texts(self) -> list[str]:
+        m2 = self.stock.m2
+        names = [name for name in dir(m2) if name.startswith("NID_")]
+        short = [name.removeprefix("NID_") for name in names]
+        return sorted(short) + [name for name in self.functions if "_" in name]
+
+    # ---- the pool ----
+
+    def keep(self, kind: str, handle: Any) -> str:
+        """Add a handle to the pool; its label."""
+        self.counter += 1
+        named = Named(handle, f"{kind}_{self.counter}")
+        handles = self.pool[kind]
+        handles.append(named)
+        if len(handles) > POOL:
+            del handles[self.random.randrange(POOL)]
+        return named.label
+
+    def pick(self, kind: str) -> tuple[Any, str]:
+        """Return a handle of a type, or None if there is none."""
+        handles = self.pool.get(kind)
+        if not handles:
+            return None, "None"
+        # The latest are the most likely to be as their recipe made them.
+        place = int(len(handles) * self.random.random() ** 0.6)
+        named = handles[place]
+        return named.handle, named.label
+
+    def cook(self, recipe: Any) -> None:
+        """Run a recipe and keep what it makes."""
+        if recipe is stock.elliptic and not self.stock.ec:
+            return
+        self.session.record(f"recipe {recipe.__name__}")
+        for kind, handle in recipe(self.stock):
+            if handle is not None:
+                self.keep(kind, handle)
+        self.stock.m2.err_clear_error()
+
+    # ---- hooks ----
+
+    def act(self, plan: int) -> object:
+        """Do what a hook does in the middle of a call: free, re-enter, shake, raise."""
+        self.budget -= 1
+        if self.depth > DEPTH or self.budget < 0 or "hooks" in self.session.without:
+            return None
+        random = self.random
+        if plan == 0:
+            self.session.record("  in a hook: raise")
+            raise PlantedError("planted")
+        arguments = [each for call in self.in_use for each in call]
+        if plan == 1 and arguments:
+            self.free(*random.choice(arguments))
+        elif plan == 2 and self.in_use:
+            # What the handle is used for at this moment, once more.
+            kinds = {kind for kind, _ in arguments}
+            names = [
+                function.name
+                for function in self.functions.values()
+                if any(parameter.kind in kinds for parameter in function.parameters)
+            ]
+            if names:
+                with contextlib.suppress(Exception):
+                    self.call(random.choice(names), preferred=arguments)
+        elif plan == 3:
+            for kind, value in arguments:
+                if kind == "Buffer":
+                    hostile.shake(value, random)
+        elif plan == 4:
+            with contextlib.suppress(Exception):
+                self.call(self.choose())
+        elif plan == 5:
+            self.pool[random.choice(sorted(self.pool) or ["BIO"])].clear()
+        return None
+
+    def free(self, kind: str, handle: Any) -> None:
+        """Free a handle that a call is using."""
+        names = [
+            name
+            for name, function in self.functions.items()
+            if re.search(r"_free(_all)?$", name) and function.parameters[0].kind == kind
+        ]
+        if names:
+            name = self.random.choice(names)
+            self.session.record(f"  in a hook: m2.{name}(a {kind} in use)")
+            with contextlib.suppress(Exception):
+                getattr(self.stock.m2, name)(handle)
+
+    def hooked(self, value: Any) -> tuple[Any, str]:
+        """Return an object whose conversions act."""
+        plan = self.random.randrange(6)
+        dying = self.random.random() < 0.15
+        label = f"hooked({plan}, {value!r:.30}{', dying' if dying else ''})"
+        return hostile.Hooked(lambda: self.act(plan), value, dying), label
+
+    def callback(self) -> tuple[Any, str]:
+        """Return a callable that acts, and returns something."""
+        random = self.random
+        plan = random.choice((0, 1, 1, 2, 2, 2, 3, 4, 5, 6, 6, 6, 6))
+        answer: Any = random.choice(
+            (1, 1, 1, 0, -1, None, "secret", "secret", b"secret", b"", "x" * 1000, b"\0" * 1024, 2**70, [], "\ud800")
+        )
+        if random.random() < 0.06:
+            answer = self.hooked(answer)[0]
+
+        def call(*arguments: Any) -> Any:
+            for argument in arguments:
+                kind = re.match(r'<capsule object "(\w+)"', repr(argument))
+                # A handle that OpenSSL lends the callback is used after it, too.
+                if kind and kind[1] in self.types:
+                    self.keep(kind[1], argument)
+                    if self.in_use:
+                        self.in_use[-1].append((kind[1], argument))
+            self.act(plan)
+            return answer
+
+        return call, f"callback({plan}, {answer!r:.30})"
+
+    # ---- arguments ----
+
+    def argument(self, function: str, parameter: stub.Parameter) -> tuple[Any, str]:
+        """Return a value for a parameter: of its kind, with exceptions."""
+        random = self.random
+        if random.random() < 0.03:
+            return self.wrong()
+        if parameter.optional and random.random() < 0.35:
+            return None, "None"
+        kind = parameter.kind
+        if kind in self.types:
+            return self.pick(kind)
+        if kind == "int":
+            return self.integer(function, parameter.name)
+        if random.random() < 0.05:
+            return self.hooked(random.choice((b"text", bytearray(9), 7, "text")))
+        if kind == "str":
+            if parameter.name in PATHS:
+                path = str(random.choice(self.stock.files)) if random.random() < 0.7 else random.choice(ODD_PATHS)
+                return path, repr(path)[-60:]
+            return hostile.text(random, self.texts)
+        if kind == "Buffer":
+            return hostile.buffer(random, self.stock.blobs)
+        if kind == "target":
+            return hostile.target(random)
+        if kind == "callable":
+            return self.callback()
+        value = random.choice((0.0, 1.5, -1.0, 1e300, float("nan"), float("inf")))
+        return value, repr(value)
+
+    def integer(self, function: str, name: str) -> tuple[Any, str]:
+        """Return an integer for a parameter, within its limits."""
+        random = self.random
+        if (function, name) in DESCRIPTORS:
+            known = self.stock.descriptors.numbers or self.stock.descriptors.pair()
+            fd = random.choice((*known, *known, -1, 999, 2**31 - 1, -(2**31), 2**40))
+            return fd, repr(fd)
+        if random.random() < 0.03:
+            return self.hooked(random.randrange(20))
+        value, label = hostile.number(random, self.constants)
+        limit, refused = LIMITS.get((function, name), (None, None))
+        if limit is not None and value > limit and (refused is None or value < refused):
+            value = value % (limit + 1)
+            label = repr(value)
+        return value, label
+
+    def wrong(self) -> tuple[Any, str]:
+        """Return a value of any kind."""
+        random = self.random
+        choice = random.randrange(6)
+        if choice == 0:
+            value = random.choice((None, "text", b"bytes", 7, 1.5, [], {}, int, object()))
+            return value, repr(value)[:30]
+        if choice == 1:
+            return self.hooked(random.choice((b"text", 7)))
+        return self.pick(random.choice(sorted(self.pool) or ["BIO"]))
+
+    # ---- calls ----
+
+    def choose(self) -> str:
+        """Return the name of a function."""
+        return self.random.choice(self.random.choice(self.groups))
+
+    def call(self, name: str, preferred: list[tuple[str, Any]] | None = None) -> None:
+        """Call a function, check what the oracle can see, and keep what it returns."""
+        function = self.functions[name]
+        values, labels, kinds = [], [], []
+        for parameter in function.parameters:
+            value, label = self.argument(name, parameter)
+            same = [each for kind, each in preferred or kinds if kind == parameter.kind]
+            if same and self.random.random() < (0.7 if preferred else 0.1):
+                value, label = self.random.choice(same), "a value in use" if preferred else "the same"
+            values.append(value)
+            labels.append(label)
+            kinds.append((parameter.kind, value))
+        self.session.record(f"{'  in a hook: ' if self.depth else ''}m2.{name}({', '.join(labels)})")
+        self.in_use.append(kinds)
+        self.depth += 1
+        if self.depth == 1:
+            self.budget = BUDGET
+        try:
+            result = getattr(self.stock.m2, name)(*values)
+        except Exception as error:
+            self.session.check_exception(name, error)
+            del error
+        else:
+            self.take(function, result)
+            result = None
+        finally:
+            self.depth -= 1
+            self.in_use.pop()
+        if self.depth == 0 and not QUEUE.match(name):
+            self.session.check_queue(name)
+
+    def take(self, function: stub.Function, result: Any) -> None:
+        """Keep a result for later arguments."""
+        if function.result in self.types and result is not None:
+            self.keep(function.result, result)
+        elif isinstance(result, bytes) and 0 < len(result) < 70000:
+            blobs = self.stock.blobs
+            blobs.append(result)
+            if len(blobs) > 150:
+                del blobs[self.random.randrange(60, 150)]
+
+    def pump(self) -> None:
+        """Let two connections, which may belong together, do their handshake."""
+        handles = self.pool["SSL"]
+        if len(handles) < 2:
+            return
+        start = self.random.randrange(len(handles) - 1)
+        pair = handles[start : start + 2]
+        for _ in range(5):
+            for named in pair:
+                self.session.record(f"m2.ssl_do_handshake({named.label})")
+                self.in_use.append([("SSL", named.handle)])
+                self.budget = BUDGET
+                self.depth = 1
+                try:
+                    self.stock.m2.ssl_do_handshake(named.handle)
+                except Exception as error:
+                    self.session.check_exception("ssl_do_handshake", error)
+                    del error
+                finally:
+                    self.depth = 0
+                    self.in_use.pop()
+                self.session.check_queue("ssl_do_handshake")
+
+    def run(self) -> None:
+        """Fill the pool, then make the steps."""
+        for recipe in stock.RECIPES:
+            self.cook(recipe)
+        for _ in self.session.steps(STEPS):
+            choice = self.random.random()
+            if choice < 0.06:
+                self.cook(self.random.choice(stock.RECIPES))
+            elif choice < 0.075:
+                self.pump()
+            else:
+                self.call(self.choose())
+
+
+def run(session: Session) -> None:
+    """Run the fuzzer with the session's seed."""
+    RawFuzzer(session).run()

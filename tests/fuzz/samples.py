@@ -1,0 +1,121 @@
+"""Valid inputs of the parsers: those of tests/data, and others made at the start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mutate
+import stock
+from stock import pem
+
+EXTENSIONS = [
+    ("basicConstraints", "CA:TRUE,pathlen:3"),
+    ("keyUsage", "digitalSignature,keyCertSign,cRLSign"),
+    ("extendedKeyUsage", "serverAuth,1.2.3.4"),
+    ("subjectKeyIdentifier", "00:11:22"),
+    ("subjectAltName", "DNS:a.example,IP:192.0.2.1,IP:2001:db8::1,email:a@a.example,URI:http://a/,RID:1.2.3"),
+    ("subjectAltName", "otherName:1.2.3;UTF8:x"),
+    ("issuerAltName", "DNS:a.example"),
+    ("certificatePolicies", "1.2.3.4"),
+    ("crlDistributionPoints", "URI:http://a.example/crl"),
+    ("nameConstraints", "permitted;DNS:.example,excluded;IP:10.0.0.0/255.0.0.0"),
+    ("policyConstraints", "requireExplicitPolicy:3"),
+    ("inhibitAnyPolicy", "2"),
+    ("authorityInfoAccess", "OCSP;URI:http://a.example/"),
+    ("nsComment", "text"),
+    ("nsCertType", "server"),
+    ("1.2.3.4.5", "ASN1:UTF8String:text"),
+    ("1.2.3.4.5", "DER:0500"),
+    ("tlsfeature", "status_request"),
+    ("noCheck", "ignored"),
+    ("proxyCertInfo", "language:id-ppl-anyLanguage,pathlen:1,policy:text:AB"),
+]
+
+
+def certificate() -> bytes:
+    """Return a certificate with every kind of extension and string, in PEM."""
+    from M2Crypto import ASN1, EVP, RSA, X509, m2
+
+    key = EVP.PKey()
+    key.assign_rsa(RSA.gen_key(1024, 65537, lambda *_: None))
+    made = X509.X509()
+    name = X509.X509_Name()
+    for kind in (m2.MBSTRING_ASC, m2.MBSTRING_UTF8, m2.MBSTRING_BMP, m2.V_ASN1_T61STRING, m2.V_ASN1_IA5STRING):
+        name.add_entry_by_txt("CN", kind, "ab", -1, -1, 0)
+    made.set_version(2)
+    made.set_serial_number(2**70)
+    start = ASN1.ASN1_TIME()
+    start.set_time(0)
+    made.set_not_before(start)
+    made.set_not_after(start)
+    made.set_subject_name(name)
+    made.set_issuer(name)
+    made.set_pubkey(key)
+    for field, value in EXTENSIONS:
+        try:
+            made.add_ext(X509.new_extension(field, value))
+        except ValueError:
+            # An extension that this OpenSSL does not make.
+            continue
+    made.sign(key, "sha256")
+    return made.as_pem()
+
+
+def session(folder: Path) -> bytes:
+    """Return a TLS session in PEM."""
+    from M2Crypto import BIO, SSL, m2
+
+    made = _connect(folder)
+    bio = BIO.MemoryBuffer()
+    SSL.Session.Session(m2.ssl_get_session(made)).write_bio(bio)
+    return bio.read()
+
+
+def _connect(folder: Path) -> Any:
+    from random import Random
+
+    m2_stock = stock.Stock(Random(0), folder)
+    while True:
+        made = stock.connected(m2_stock)
+        if any(kind == "SSL_SESSION" for kind, _ in made):
+            return made[0][1]
+
+
+def with_key(certificate_der: bytes, key_der: bytes) -> bytes:
+    """Return the certificate with another subjectPublicKeyInfo."""
+    (root,) = mutate.parse(certificate_der)
+    (key,) = mutate.parse(key_der)
+    body = root.children[0]
+    at = 6 if body.children[0].tag == 0xA0 else 5
+    body.children[at] = key
+    return root.encode()
+
+
+def load(folder: Path) -> list[bytes]:
+    """Return the samples in PEM, whole files and single blocks."""
+    from M2Crypto import BIO, X509
+
+    files = [path.read_bytes() for path in stock.copy_data(folder)]
+    leaf = (folder / "x509-leaf.pem").read_bytes()
+    unusual = stock.unusual_keys()
+    made = [certificate(), session(folder), *stock.Stock(_random(), folder).keys, *unusual]
+    stack = X509.X509_Stack()
+    stack.push(X509.load_cert_string(leaf))
+    bio = BIO.MemoryBuffer()
+    stack.create_degenerate(bio)
+    made.append(pem("PKCS7", bio.read()))
+    made.append(pem("CERTIFICATE", stack.as_der()))
+    leaf_der = mutate.blocks(leaf)[0][1]
+    for key in unusual:
+        ((label, der),) = mutate.blocks(key)
+        if label == "PUBLIC KEY":
+            made.append(pem("CERTIFICATE", with_key(leaf_der, der)))
+    single = [pem(label, der) for data in files for label, der in mutate.blocks(data)]
+    return list(dict.fromkeys([*made, *files, *single]))
+
+
+def _random() -> Any:
+    from random import Random
+
+    return Random(1)
