@@ -84,10 +84,14 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What went wrong at a step; `details` are the last calls and the sanitizer's report."""
+    """What went wrong at a step, and in which call.
+
+    `details` are the last calls and the sanitizer's report.
+    """
 
     step: int
     what: str
+    call: str = ""
     details: tuple[str, ...] = ()
 
 
@@ -97,7 +101,11 @@ def main(argv: list[str]) -> None:
     runs = prepare(options)
     found = sum(process.in_threads(fuzz, runs, os.cpu_count() or 1))
     if found:
-        raise Problem(f"{found} {'finding' if found == 1 else 'findings'}; see above")
+        raise Problem(f"{_count(found, 'finding')}; see above")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -204,14 +212,16 @@ def fuzz(run: Run) -> int:
         count, findings = run_seed(run, seed, left if options.seed is None else 1e6)
         steps += count
         for finding in findings:
+            # One defect shows in many calls.
             if finding.what not in seen:
                 seen.add(finding.what)
                 progress.say(report(run, seed, finding))
         seed += 1
         seeds += 1
-    words = f"{len(seen)} findings" if seen else "no finding"
+    words = _count(len(seen), "finding") if seen else "no finding"
     progress.say(
-        f"{run.label}: {steps} steps, {seeds} seeds, {time.monotonic() - started:.0f} s: {words}"
+        f"{run.label}: {steps} steps, {_count(seeds, 'seed')}, "
+        f"{time.monotonic() - started:.0f} s: {words}"
     )
     return len(seen)
 
@@ -219,7 +229,8 @@ def fuzz(run: Run) -> int:
 def report(run: Run, seed: int, finding: Finding) -> str:
     """Return a finding as one line with the command that reproduces it, then its details."""
     line = (
-        f"finding: {run.label} seed {seed} step {finding.step}: {finding.what}; reproduce with "
+        f"finding: {run.label} seed {seed} step {finding.step}: {finding.what}"
+        f"{finding.call and f', in {finding.call}'}; reproduce with "
         f"`nox -s fuzz -- {run.fuzzer} --cells {run.cell} --seed {seed}`"
     )
     return "\n".join([line, *(f"  | {each}" for each in finding.details)])
@@ -288,8 +299,8 @@ def findings_of(log: str, status: int, calls: Sequence[tuple[int, str]]) -> list
         outer = [call for call in calls if not call[1].startswith(" ")]
         step, call = outer[-1] if outer else (0, "the start of the worker")
         details = [text for _, text in calls[-CALLS:]] + crash_details(log)
-        what = f"{crash_summary(log, status)}, in {call.partition('(')[0]}"
-        findings.append(Finding(step, what, tuple(details)))
+        name = call.partition("(")[0]
+        findings.append(Finding(step, crash_summary(log, status), name, tuple(details)))
     return findings
 
 

@@ -52,23 +52,32 @@ class ParserFuzzer:
         }
         self.taken = {name: self.samples_of(name) for name in self.loaders}
         self.seen: set[int] = set()
+        # How many calls are under way: more than one in a callback.
+        self.depth = 0
         self.stash: dict[str, list[Any]] = {}
 
     # ---- what is called ----
 
-    def attempt(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call; the result, or None. Check the exception and the queue."""
-        self.session.record(f"{name}({', '.join(f'{each!r:.120}' for each in arguments)})")
+    def attempt(
+        self, name: str, function: Callable[..., Any], /, *arguments: Any, **named: Any
+    ) -> Any:
+        """Call; the result, or None. Check the exception, and the queue after an outermost call."""
+        given = ", ".join(f"{each!r:.120}" for each in (*arguments, *named.items()))
+        self.session.record(f"{'  ' * self.depth}{name}({given})")
         self.session.watchdog.feed()
         result = None
+        self.depth += 1
         try:
-            result = function(*arguments)
+            result = function(*arguments, **named)
         except LookupError:
             pass
         except Exception as error:
             self.session.check_exception(name, error)
             del error
-        self.session.check_queue(name)
+        finally:
+            self.depth -= 1
+        if self.depth == 0:
+            self.session.check_queue(name)
         return result
 
     def input_of(self, loader: Callable[..., Any], data: bytes) -> list[Any]:
@@ -145,15 +154,24 @@ class ParserFuzzer:
             self.explore(name, found, depth + 1)
             return
         try:
-            arguments = [
-                self.argument(parameter)
-                for parameter in inspect.signature(found).parameters.values()
-                if parameter.default is parameter.empty or self.random.random() < 0.3
-                if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-            ]
+            arguments = self.arguments_of(found)
         except (LookupError, ValueError):
             return
-        self.explore(name, self.attempt(name, found, *arguments), depth + 1)
+        self.explore(name, self.attempt(name, found, **arguments), depth + 1)
+
+    def arguments_of(self, method: Callable[..., Any]) -> dict[str, Any]:
+        """Return arguments for a method: the required ones, some others, and every callback.
+
+        Without a callback a passphrase would be read from the terminal.
+        """
+        chosen = {}
+        for name, parameter in inspect.signature(method).parameters.items():
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                continue
+            required = parameter.default is parameter.empty or name == "callback"
+            if required or self.random.random() < 0.3:
+                chosen[name] = self.argument(parameter)
+        return chosen
 
     def argument(self, parameter: inspect.Parameter) -> Any:
         """Return an argument for a method's parameter; raise LookupError if none can be made."""

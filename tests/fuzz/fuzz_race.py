@@ -113,6 +113,11 @@ def connections(kit: stock.Stock) -> list[Operation]:
     def renew() -> None:
         box[:] = _pair(kit, True)
 
+    def resume(side: int) -> None:
+        session = box[side].get_session()
+        if session is not None:
+            box[side].set_session(session)
+
     def use(side: int) -> list[Operation]:
         return [
             lambda: box[side].connect_ssl() if side == 0 else box[side].accept_ssl(),
@@ -133,7 +138,7 @@ def connections(kit: stock.Stock) -> list[Operation]:
             lambda: box[side].clear(),
             lambda: box[side].renegotiate(),
             lambda: box[side].shutdown(2),
-            lambda: box[side].set_session(box[side].get_session()),
+            lambda: resume(side),
             lambda: box[side].get_context().set_info_callback(lambda *_: None),
             lambda: box[side].get_verify_result(),
         ]

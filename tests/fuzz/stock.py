@@ -273,13 +273,13 @@ def tls_contexts(stock: Stock) -> tuple[Any, Any]:
     return client, server
 
 
-def tls(stock: Stock) -> Made:
-    """A client and a server over two memory BIOs, or over a socket pair."""
+def tls(stock: Stock, sockets: float = 0.2) -> Made:
+    """A client and a server over two memory BIOs, or now and then over a socket pair."""
     m2 = stock.m2
     contexts = tls_contexts(stock)
     client, server = (m2.ssl_new(context) for context in contexts)
     made: Made = [("SSL", client), ("SSL", server), *(("SSL_CTX", each) for each in contexts)]
-    if stock.random.random() < 0.8:
+    if stock.random.random() >= sockets:
         there, back = stock.bio(), stock.bio()
         for bio in (there, back):
             m2.bio_set_mem_eof_return(bio, -1)
@@ -297,7 +297,7 @@ def tls(stock: Stock) -> Made:
 def connected(stock: Stock) -> Made:
     """Such a pair after the handshake, with the session and the ciphers."""
     m2 = stock.m2
-    made = tls(stock)
+    made = tls(stock, sockets=0)
     client, server = made[0][1], made[1][1]
     for _ in range(6):
         m2.ssl_do_handshake(client)

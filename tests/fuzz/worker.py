@@ -7,7 +7,6 @@ hang end the process; ci/fuzz.py reads the journal then. The working directory i
 from __future__ import annotations
 
 import argparse
-import faulthandler
 import gc
 import importlib
 import sys
@@ -30,7 +29,6 @@ def main() -> int:
     parser.add_argument("--hang", type=float, default=60.0)
     parser.add_argument("--without", action="append", default=[])
     options = parser.parse_args()
-    faulthandler.enable()
     warnings.simplefilter("ignore")
     watchdog = Watchdog(options.hang)
     watchdog.feed()

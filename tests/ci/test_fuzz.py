@@ -1,0 +1,166 @@
+"""`nox -s fuzz`: its arguments, and how a crash, a hang and the oracle's findings are reported."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ci import fuzz, manifest
+from ci.fuzz import Options, Run
+from ci.problem import Problem
+
+OPTIONS = Options(("raw",), (), seconds=0.01, hang=60.0, seed=7, without=())
+# The worker's calls in the journal, which is the last argument but one.
+CALLS = """
+import pathlib, sys
+journal = next(each for each in sys.argv if each.startswith("--journal=")).partition("=")[2]
+pathlib.Path(journal).write_text("1 12 m2.bio_new_mem()\\n2 13 m2.bio_read(BIO_1, 7)\\n"
+                                 "3 13   in a hook: m2.bio_free(BIO_1)\\n")
+"""
+
+
+@pytest.fixture
+def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Put a script in the worker's place: give its body, run it, get its report."""
+
+    def plant(body: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
+        script = tmp_path / "worker.py"
+        script.write_text(CALLS + body)
+        monkeypatch.setattr(fuzz, "WORKER", script)
+        monkeypatch.setattr(fuzz, "LIBRARIES", ())
+        run = Run("raw", "py3.13-openssl3.5", Path(sys.executable), tmp_path, OPTIONS)
+        fuzz.fuzz(run)
+        return capsys.readouterr().err.splitlines()
+
+    return plant
+
+
+def found(what: str) -> str:
+    return (
+        f"finding: raw py3.13-openssl3.5 seed 7 step 13: {what}; reproduce with "
+        "`nox -s fuzz -- raw --cells py3.13-openssl3.5 --seed 7`"
+    )
+
+
+def test_without_arguments_every_fuzzer_runs_for_a_minute() -> None:
+    options = fuzz.parse([])
+    assert options.fuzzers == ("raw", "parser", "race")
+    assert (options.seconds, options.seed, options.cells) == (60.0, None, ())
+
+
+def test_arguments_name_fuzzers_cells_time_and_seed() -> None:
+    options = fuzz.parse(
+        ["race", "raw", "--cells", "py3.13-openssl3.5", "--seconds", "600", "--seed", "5"]
+    )
+    assert options.fuzzers == ("race", "raw")
+    assert options.cells == ("py3.13-openssl3.5",)
+    assert (options.seconds, options.seed) == (600.0, 5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["row"], "unknown fuzzer 'row': there are raw, parser, race"),
+        (["--second", "5"], "unrecognized arguments: --second"),
+        (["--seconds", "0"], "argument --seconds: invalid _positive value: '0'"),
+        (["--seconds", "nan"], "argument --seconds: invalid _positive value: 'nan'"),
+        (["--seed", "x"], "argument --seed: invalid int value: 'x'"),
+    ],
+)
+def test_a_wrong_argument_is_a_problem_of_one_line(arguments: list[str], why: str) -> None:
+    with pytest.raises(Problem, match=why) as caught:
+        fuzz.parse(arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_cells_are_the_quick_builds_and_the_oldest_release_on_the_newest_python() -> None:
+    cells = fuzz.default_cells(manifest.load(), ["3.9", "3.13"])
+    assert [cell.id for cell in cells] == [
+        "py3.13-openssl3.5", "py3.13-openssl3.5-no-ec", "py3.13-openssl1.1.1",
+    ]  # fmt: skip
+
+
+def test_a_sanitized_build_is_another_variant_with_the_same_options() -> None:
+    known = manifest.load()
+    build = fuzz.sanitized(next(each for each in known.builds if each.name == "3.5-no-ec"))
+    assert build.name == "3.5-no-ec-asan"
+    assert build.variant.options == ("no-ec", "no-asm", "enable-asan")
+
+
+def test_a_crash_is_one_line_with_the_call_then_the_calls_before_it(worker, capsys) -> None:
+    lines = worker("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", capsys)
+    assert lines[0] == found("signal 9, in m2.bio_read")
+    assert lines[1:4] == [
+        "  | m2.bio_new_mem()", "  | m2.bio_read(BIO_1, 7)", "  |   in a hook: m2.bio_free(BIO_1)",
+    ]  # fmt: skip
+    assert lines[-1].endswith("1 finding")
+
+
+def test_a_sanitizers_report_is_one_line_then_its_first_frames(worker, capsys) -> None:
+    lines = worker(
+        "print('==1==ERROR: AddressSanitizer: heap-use-after-free on address 0x1')\n"
+        "print('    #0 0x1 in BIO_read crypto/bio/bio_lib.c:1')\n"
+        "print('SUMMARY: AddressSanitizer: heap-use-after-free crypto/bio/bio_lib.c:1 in BIO_read')\n"
+        "sys.exit(1)",
+        capsys,
+    )
+    assert lines[0] == found("AddressSanitizer: heap-use-after-free in BIO_read, in m2.bio_read")
+    assert "  |     #0 0x1 in BIO_read crypto/bio/bio_lib.c:1" in lines
+
+
+def test_undefined_behaviour_is_one_line(worker, capsys) -> None:
+    lines = worker("print('SWIG/src/bio.c:9:3: runtime error: shift by -1'); sys.exit(1)", capsys)
+    assert lines[0] == found("undefined behaviour: shift by -1, in m2.bio_read")
+
+
+def test_a_hang_is_one_line(worker, capsys) -> None:
+    body = "import faulthandler, time\n"
+    body += "faulthandler.dump_traceback_later(0.05, exit=True)\ntime.sleep(60)"
+    lines = worker(body, capsys)
+    assert lines[0] == found("hang, in m2.bio_read")
+
+
+def test_what_the_oracle_finds_is_one_line_each(worker, capsys) -> None:
+    body = "print('finding: step 13: bio_read left an error in the queue')\n" * 2
+    lines = worker(body + "sys.exit(3)", capsys)
+    assert lines[0] == found("bio_read left an error in the queue")
+    assert lines[1].startswith("raw py3.13-openssl3.5: 13 steps, 1 seed, ")
+    assert lines[1].endswith(": 1 finding")
+
+
+def test_a_worker_that_cannot_start_is_a_finding_with_its_last_line(worker, capsys) -> None:
+    lines = worker("raise SystemExit('no such module')", capsys)
+    assert lines[0] == found("exit code 1: no such module, in m2.bio_read")
+
+
+def test_no_finding_is_a_line_with_the_steps(worker, capsys) -> None:
+    (line,) = worker("", capsys)
+    assert line.startswith("raw py3.13-openssl3.5: 13 steps, 1 seed, ")
+    assert line.endswith(": no finding")
+
+
+def test_without_a_seed_one_worker_follows_the_other_until_the_time_is_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[int, float]] = []
+    monkeypatch.setattr(fuzz.time, "monotonic", lambda: 20.0 * len(started))
+
+    def run_seed(run: Run, seed: int, seconds: float) -> tuple[int, list[fuzz.Finding]]:
+        started.append((seed, seconds))
+        return 5, []
+
+    monkeypatch.setattr(fuzz, "run_seed", run_seed)
+    options = replace(OPTIONS, seed=None, seconds=60.0)
+    fuzz.fuzz(Run("raw", "py3.13-openssl3.5", Path(sys.executable), tmp_path, options))
+    first = started[0][0]
+    assert started == [(first, 60.0), (first + 1, 40.0), (first + 2, 20.0)]
+
+
+def test_a_finding_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fuzz, "prepare", lambda options: ["one", "two"])
+    monkeypatch.setattr(fuzz, "fuzz", lambda run: 1)
+    with pytest.raises(Problem, match="^2 findings; see above$"):
+        fuzz.main([])
