@@ -103,7 +103,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Fuzz the raw layer, the parsers and threads under ASan and UBSan; `-- --help` lists options."""
+    """Fuzz the raw layer, the parsers and threads under sanitizers; `-- --help` lists options."""
     machine(session, "fuzz")
 
 

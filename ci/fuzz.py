@@ -49,6 +49,8 @@ FOUND = 3
 # Seconds without progress after which a call hangs, and for which a worker may run at most: a crash
 # loses the rest of its seed, and a start costs two seconds.
 HANG = 60.0
+# What OpenSSL's own passphrase callback prints on the terminal.
+PROMPT = "Enter PEM pass phrase:"
 # Lines of the journal and of the sanitizer's report that a finding shows.
 CALLS = 6
 FRAMES = 12
@@ -246,9 +248,11 @@ def run_seed(run: Run, seed: int, seconds: float) -> tuple[int, list[Finding]]:
         failure = None
         try:
             process.run(
-                [run.python, WORKER, run.fuzzer]
-                + [f"--seed={seed}", f"--seconds={seconds}", f"--hang={run.options.hang}"]
-                + [f"--journal={journal}", *(f"--without={each}" for each in run.options.without)],
+                [
+                    *(run.python, WORKER, run.fuzzer, f"--journal={journal}"),
+                    *(f"--seed={seed}", f"--seconds={seconds}", f"--hang={run.options.hang}"),
+                    *(f"--without={each}" for each in run.options.without),
+                ],
                 log=log,
                 cwd=Path(scratch) / "work",
                 env=environment(run),
@@ -265,7 +269,9 @@ def run_seed(run: Run, seed: int, seconds: float) -> tuple[int, list[Finding]]:
 def environment(run: Run) -> dict[str, str]:
     """Return the environment of a worker, with the sanitizers' libraries preloaded."""
     kept = ("PATH", "HOME", "TMPDIR", "LANG")
-    preload = [process.capture([*_compiler(), f"-print-file-name={each}"]).strip() for each in LIBRARIES]
+    preload = [
+        process.capture([*_compiler(), f"-print-file-name={each}"]).strip() for each in LIBRARIES
+    ]
     return {
         **{name: os.environ[name] for name in kept if name in os.environ},
         **SANITIZERS,
@@ -294,6 +300,8 @@ def findings_of(log: str, status: int, calls: Sequence[tuple[int, str]]) -> list
         Finding(int(step), what)
         for step, what in re.findall(r"^finding: step (\d+): (.*)$", log, re.MULTILINE)
     ]
+    if PROMPT in log:
+        findings.append(Finding(calls[-1][0] if calls else 0, "OpenSSL prompted for a passphrase"))
     if status not in (0, FOUND):
         # Calls in a hook are indented; the one that they happen in stands before them.
         outer = [call for call in calls if not call[1].startswith(" ")]
@@ -322,12 +330,12 @@ def crash_summary(log: str, status: int) -> str:
 
 
 def crash_details(log: str) -> list[str]:
-    """Return the lines of a log that explain a crash: the error and the first frames of the stack."""
+    """Return the lines of a log that explain a crash: the error and the stack's first frames."""
     lines = log.splitlines()
-    starts = [at for at, line in enumerate(lines) if re.search(r"ERROR: |runtime error: |^Timeout", line)]
+    starts = [
+        at for at, line in enumerate(lines) if re.search(r"ERROR: |runtime error: |^Timeout", line)
+    ]
     if not starts:
         return lines[-FRAMES:]
     frames = [line for line in lines[starts[0] :] if line.strip()]
     return [line[:200] for line in frames[:FRAMES]]
-
-

@@ -67,8 +67,8 @@ print(json.dumps({name: sysconfig.get_config_var(name) for name in names}))
 KEPT = 4
 IN_USE = 3600.0
 
-# Added to a build for AddressSanitizer and UndefinedBehaviorSanitizer. The build imports the extension
-# once, without the sanitizers' libraries loaded first.
+# Added to a build for AddressSanitizer and UndefinedBehaviorSanitizer. The build imports the
+# extension once, without the sanitizers' libraries loaded first.
 SANITIZED = {
     "CFLAGS": "-O1 -g -fno-omit-frame-pointer"
     " -fsanitize=address,undefined -fno-sanitize-recover=undefined",

@@ -102,13 +102,13 @@ def test_a_crash_is_one_line_with_the_call_then_the_calls_before_it(worker, caps
 def test_a_sanitizers_report_is_one_line_then_its_first_frames(worker, capsys) -> None:
     lines = worker(
         "print('==1==ERROR: AddressSanitizer: heap-use-after-free on address 0x1')\n"
-        "print('    #0 0x1 in BIO_read crypto/bio/bio_lib.c:1')\n"
-        "print('SUMMARY: AddressSanitizer: heap-use-after-free crypto/bio/bio_lib.c:1 in BIO_read')\n"
+        "print('    #0 0x1 in BIO_read bio_lib.c:1')\n"
+        "print('SUMMARY: AddressSanitizer: heap-use-after-free bio_lib.c:1 in BIO_read')\n"
         "sys.exit(1)",
         capsys,
     )
     assert lines[0] == found("AddressSanitizer: heap-use-after-free in BIO_read, in m2.bio_read")
-    assert "  |     #0 0x1 in BIO_read crypto/bio/bio_lib.c:1" in lines
+    assert "  |     #0 0x1 in BIO_read bio_lib.c:1" in lines
 
 
 def test_undefined_behaviour_is_one_line(worker, capsys) -> None:
@@ -129,6 +129,11 @@ def test_what_the_oracle_finds_is_one_line_each(worker, capsys) -> None:
     assert lines[0] == found("bio_read left an error in the queue")
     assert lines[1].startswith("raw py3.13-openssl3.5: 13 steps, 1 seed, ")
     assert lines[1].endswith(": 1 finding")
+
+
+def test_a_prompt_for_a_passphrase_is_a_finding(worker, capsys) -> None:
+    lines = worker("print('Enter PEM pass phrase:')", capsys)
+    assert lines[0] == found("OpenSSL prompted for a passphrase")
 
 
 def test_a_worker_that_cannot_start_is_a_finding_with_its_last_line(worker, capsys) -> None:

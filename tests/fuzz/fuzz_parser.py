@@ -30,7 +30,17 @@ PASSPHRASE = b"secret"
 LOADER = re.compile(r"^(load_(?!file)|new_stack_from_|pub_key_from_)")
 # Methods that are no parser's: they generate keys, which takes long.
 LEFT_OUT = {"gen_key"}
-NAMES = ["localhost", "a.example", "192.0.2.1", "*.example", "2001:db8::1", "a" * 300, "", "\0", "\ud800"]
+NAMES = [
+    "localhost",
+    "a.example",
+    "192.0.2.1",
+    "*.example",
+    "2001:db8::1",
+    "a" * 300,
+    "",
+    "\0",
+    "\ud800",
+]
 
 
 class ParserFuzzer:
@@ -100,7 +110,9 @@ class ParserFuzzer:
             elif name == "curve":
                 arguments.append(self.random.choice((415, 715, 1034, 0, -1)))
             elif parameter.default is parameter.empty:
-                raise TypeError(f"teach fuzz_parser.py the parameter {name} of {loader.__qualname__}")
+                raise TypeError(
+                    f"teach fuzz_parser.py the parameter {name} of {loader.__qualname__}"
+                )
             else:
                 arguments.append(parameter.default)
         return arguments
@@ -184,16 +196,28 @@ class ParserFuzzer:
         if name in ("md", "algo"):
             return random.choice(("sha1", "sha256", "md5", "sha512", "none", ""))
         if name == "cipher":
-            return random.choice((None, "aes_128_cbc", "des_ede3_cbc", "aes_128_gcm", "id_aes128_wrap", "none"))
+            return random.choice(
+                (None, "aes_128_cbc", "des_ede3_cbc", "aes_128_gcm", "id_aes128_wrap", "none")
+            )
         if "file" in name.lower():
             return str(self.folder / "output")
         if "BIO" in annotation:
             return BIO.MemoryBuffer()
-        for kind in ("PKey", "X509_Name_Entry", "X509_Name", "X509_Extension_Stack", "X509_Extension", "EC", "ASN1_TIME"):
+        for kind in (
+            "PKey",
+            "X509_Name_Entry",
+            "X509_Name",
+            "X509_Extension_Stack",
+            "X509_Extension",
+            "EC",
+            "ASN1_TIME",
+        ):
             if re.search(rf"\b{kind}\b", annotation):
                 return random.choice(self.stash[kind])
         if name == "padding":
-            return random.choice((m2.RSA_PKCS1_PADDING, m2.RSA_NO_PADDING, m2.RSA_PKCS1_OAEP_PADDING, 99))
+            return random.choice(
+                (m2.RSA_PKCS1_PADDING, m2.RSA_NO_PADDING, m2.RSA_PKCS1_OAEP_PADDING, 99)
+            )
         if "bool" in annotation or name == "mode":
             return random.randrange(2)
         if "int" in annotation:
@@ -210,7 +234,9 @@ class ParserFuzzer:
         """Load a mutated sample and explore the result."""
         random = self.random
         name = random.choice(sorted(self.loaders))
-        candidates = self.taken[name] if random.random() < 0.9 and self.taken[name] else self.samples
+        candidates = (
+            self.taken[name] if random.random() < 0.9 and self.taken[name] else self.samples
+        )
         sample = random.choice(candidates)
         data = self.mutated(sample)
         loader = self.loaders[name]
@@ -235,10 +261,22 @@ class ParserFuzzer:
         field, value = self.random.choice(samples.EXTENSIONS)
         if self.random.random() < 0.2:
             field = self.random.choice(samples.EXTENSIONS)[0]
-        data = mutate.flip(self.random, value.encode()) if self.random.random() < 0.7 else value.encode()
+        data = (
+            mutate.flip(self.random, value.encode())
+            if self.random.random() < 0.7
+            else value.encode()
+        )
         if self.random.random() < 0.3:
-            data += self.random.choice((b",critical", b"," + data, b":", b";", b"@x", b",email:copy", b",issuer:always"))
-        made = self.attempt("new_extension", X509.new_extension, field, data.decode("latin-1"), self.random.randrange(2))
+            data += self.random.choice(
+                (b",critical", b"," + data, b":", b";", b"@x", b",email:copy", b",issuer:always")
+            )
+        made = self.attempt(
+            "new_extension",
+            X509.new_extension,
+            field,
+            data.decode("latin-1"),
+            self.random.randrange(2),
+        )
         self.explore("new_extension", made)
 
     def name(self) -> None:
@@ -249,9 +287,30 @@ class ParserFuzzer:
         kinds = [getattr(m2, each) for each in dir(m2) if each.startswith(("V_ASN1_", "MBSTRING_"))]
         made = X509.X509_Name()
         for _ in range(random.randrange(1, 5)):
-            value = random.choice((b"", b"a", b"ab", b"\0", b"\xff\xfe", bytes(300), "é".encode(), b"\1\2\3\4", b"abc"))
-            field = random.choice(("CN", "C", "O", "emailAddress", "1.2.3.4", "serialNumber", "none", "DC"))
-            arguments = (field, random.choice(kinds), value, -1, random.randrange(-1, 3), random.randrange(-1, 2))
+            value = random.choice(
+                (
+                    b"",
+                    b"a",
+                    b"ab",
+                    b"\0",
+                    b"\xff\xfe",
+                    bytes(300),
+                    "é".encode(),
+                    b"\1\2\3\4",
+                    b"abc",
+                )
+            )
+            field = random.choice(
+                ("CN", "C", "O", "emailAddress", "1.2.3.4", "serialNumber", "none", "DC")
+            )
+            arguments = (
+                field,
+                random.choice(kinds),
+                value,
+                -1,
+                random.randrange(-1, 3),
+                random.randrange(-1, 2),
+            )
             self.attempt("add_entry_by_txt", made.add_entry_by_txt, *arguments)
         self.explore("X509_Name", made)
 
@@ -259,7 +318,9 @@ class ParserFuzzer:
         """Parse a time."""
         from M2Crypto import ASN1
 
-        text = self.random.choice(("20300101000000Z", "300101000000Z", "20300101000000.5Z", "20300101000000+0100"))
+        text = self.random.choice(
+            ("20300101000000Z", "300101000000Z", "20300101000000.5Z", "20300101000000+0100")
+        )
         data = mutate.flip(self.random, text.encode()).decode("latin-1")
         made = ASN1.ASN1_TIME()
         self.attempt("set_string", made.set_string, data)
@@ -286,13 +347,19 @@ class ParserFuzzer:
             data = self.mutated(data) if random.random() < 0.4 else data
             return self.attempt(name, load, data)
 
-        root, middle, leaf = (read(name, X509.load_cert_string) for name in ("root", "intermediate", "leaf"))
+        root, middle, leaf = (
+            read(name, X509.load_cert_string) for name in ("root", "intermediate", "leaf")
+        )
         crl = read("crl", X509.load_crl_string)
         store = X509.X509_Store()
         for add, value in ((store.add_x509, root), (store.add_crl, crl)):
             if value is not None:
                 self.attempt("add", add, value)
-        self.attempt("set_flags", store.set_flags, random.choice((0, 4, 12, 0x1004, 0x100C, 0x80, 0x20, 0x2000)))
+        self.attempt(
+            "set_flags",
+            store.set_flags,
+            random.choice((0, 4, 12, 0x1004, 0x100C, 0x80, 0x20, 0x2000)),
+        )
         if random.random() < 0.5:
             self.attempt("set_verify_cb", store.set_verify_cb, self.verify)
         stack = X509.X509_Stack()
@@ -340,7 +407,10 @@ class ParserFuzzer:
             extra = random.choice(("x509-root.pem", "certificates-ca.pem", "x509-intermediate.pem"))
             own += self.mutated((self.folder / extra).read_bytes())
         self.input.write_bytes(own)
-        self.attempt("load_cert_chain", server.load_cert_chain, str(self.input))
+        own_path = str(self.input)
+        self.attempt(
+            "load_cert_chain", server.load_cert_chain, own_path, None, lambda *_: PASSPHRASE
+        )
         client.load_verify_locations(str(self.folder / "certificates-ca.pem"))
         if not ec:
             server.set_tmp_dh(str(self.folder / "certificates-dh.pem"))
@@ -371,7 +441,12 @@ class ParserFuzzer:
                 data = mutate.flip(random, data)
             m2.bio_write(pipes[1 - side][0], data)
         for side in (0, 1):
-            for function in (m2.ssl_get_peer_cert_chain, m2.ssl_get_session, m2.ssl_client_ca_num, m2.ssl_get_version):
+            for function in (
+                m2.ssl_get_peer_cert_chain,
+                m2.ssl_get_session,
+                m2.ssl_client_ca_num,
+                m2.ssl_get_version,
+            ):
                 self.attempt(function.__name__, function, ends[side])
             self.attempt("ssl_read", m2.ssl_read, ends[side], bytearray(100))
             self.attempt("ssl_write", m2.ssl_write, ends[side], b"data")
@@ -380,7 +455,15 @@ class ParserFuzzer:
         """Make the steps."""
         targets = {
             target.__name__: target
-            for target in (self.extension, self.name, self.time, self.host, self.chain, self.context, self.records)
+            for target in (
+                self.extension,
+                self.name,
+                self.time,
+                self.host,
+                self.chain,
+                self.context,
+                self.records,
+            )
             if target.__name__ not in self.session.without
         }
         warnings.simplefilter("ignore")
@@ -417,5 +500,3 @@ def find_loaders() -> Iterator[tuple[str, Callable[..., Any]]]:
 def run(session: Session) -> None:
     """Run the fuzzer with the session's seed."""
     ParserFuzzer(session).run()
-
-

@@ -63,8 +63,11 @@ def bios(kit: stock.Stock) -> list[Operation]:
         lambda: box[0].readline(),
         lambda: box[0].reset(),
         lambda: box[0].close(),
-        renew, renew, renew, free,
-    ]  # fmt: skip
+        renew,
+        renew,
+        renew,
+        free,
+    ]
 
 
 def file_bios(kit: stock.Stock) -> list[Operation]:
@@ -78,10 +81,17 @@ def file_bios(kit: stock.Stock) -> list[Operation]:
         box[0] = BIO.openfile("race.pem", "w+b")
 
     return [
-        lambda: key.save_key_bio(box[0], None), lambda: RSA.load_key_bio(box[0]),
-        lambda: box[0].write(LARGE), lambda: box[0].read(100), lambda: box[0].readline(),
-        lambda: box[0].reset(), lambda: box[0].flush(), lambda: box[0].close(), renew, renew,
-    ]  # fmt: skip
+        lambda: key.save_key_bio(box[0], None),
+        lambda: RSA.load_key_bio(box[0]),
+        lambda: box[0].write(LARGE),
+        lambda: box[0].read(100),
+        lambda: box[0].readline(),
+        lambda: box[0].reset(),
+        lambda: box[0].flush(),
+        lambda: box[0].close(),
+        renew,
+        renew,
+    ]
 
 
 def _pair(kit: stock.Stock, callbacks: bool) -> tuple[Any, Any]:
@@ -89,7 +99,9 @@ def _pair(kit: stock.Stock, callbacks: bool) -> tuple[Any, Any]:
 
     contexts = SSL.Context(), SSL.Context()
     contexts[0].load_verify_locations(kit.file("certificates-ca.pem"))
-    contexts[1].load_cert(kit.file("certificates-server_ec.pem" if kit.ec else "certificates-server.pem"))
+    contexts[1].load_cert(
+        kit.file("certificates-server_ec.pem" if kit.ec else "certificates-server.pem")
+    )
     if not kit.ec:
         contexts[1].set_tmp_dh(kit.file("certificates-dh.pem"))
     if callbacks:
@@ -190,7 +202,7 @@ def raw_connections(kit: stock.Stock) -> list[Operation]:
 
 
 def contexts(kit: stock.Stock) -> list[Operation]:
-    """A context that is configured, with its callbacks replaced, while connections are made of it."""
+    """A context that is configured, callbacks included, while connections are made of it."""
     from M2Crypto import SSL, X509
 
     context = SSL.Context()
@@ -212,13 +224,17 @@ def contexts(kit: stock.Stock) -> list[Operation]:
             end.close()
 
     return [
-        shake, shake, shake,
+        shake,
+        shake,
+        shake,
         lambda: context.set_info_callback(lambda *_: None),
         lambda: context.set_verify(kit.random.randrange(4), 5, lambda ok, store: 1),
         lambda: context.set_verify(SSL.verify_none, 5),
         lambda: context.load_verify_locations(kit.file("certificates-ca.pem")),
         lambda: context.load_cert(kit.file("certificates-server.pem")),
-        lambda: context.load_cert_chain(kit.file("certificates-chain.pem"), kit.file("certificates-server.pem")),
+        lambda: context.load_cert_chain(
+            kit.file("certificates-chain.pem"), kit.file("certificates-server.pem")
+        ),
         lambda: context.set_client_CA_list_from_file(kit.file("certificates-ca.pem")),
         lambda: context.set_cipher_list("ALL"),
         lambda: context.set_tmp_dh(kit.file("certificates-dh.pem")),
@@ -226,7 +242,7 @@ def contexts(kit: stock.Stock) -> list[Operation]:
         lambda: context.get_cert_store().add_crl(crl),
         lambda: context.set_session_id_ctx(b"id"),
         lambda: SSL.Connection(context, socket.socketpair()[0]),
-    ]  # fmt: skip
+    ]
 
 
 def stores(kit: stock.Stock) -> list[Operation]:
@@ -234,7 +250,9 @@ def stores(kit: stock.Stock) -> list[Operation]:
     from M2Crypto import X509
 
     store = X509.X509_Store()
-    root, middle, leaf = (X509.load_cert(kit.file(f"x509-{name}.pem")) for name in ("root", "intermediate", "leaf"))
+    root, middle, leaf = (
+        X509.load_cert(kit.file(f"x509-{name}.pem")) for name in ("root", "intermediate", "leaf")
+    )
     crl = X509.load_crl(kit.file("x509-crl.pem"))
     stack = X509.X509_Stack()
     stack.push(middle)
@@ -247,15 +265,26 @@ def stores(kit: stock.Stock) -> list[Operation]:
         context.get1_chain()
 
     return [
-        verify, verify, verify,
-        lambda: verify(shared), lambda: shared.verify_cert(), lambda: shared.get_error(),
-        lambda: shared.get_current_cert(), lambda: shared.get1_chain(),
-        lambda: store.add_x509(root), lambda: store.add_x509(middle), lambda: store.add_crl(crl),
+        verify,
+        verify,
+        verify,
+        lambda: verify(shared),
+        lambda: shared.verify_cert(),
+        lambda: shared.get_error(),
+        lambda: shared.get_current_cert(),
+        lambda: shared.get1_chain(),
+        lambda: store.add_x509(root),
+        lambda: store.add_x509(middle),
+        lambda: store.add_crl(crl),
         lambda: store.set_flags(kit.random.choice((0, 4, 12))),
-        lambda: store.set_verify_cb(lambda ok, context: 1), lambda: store.set_verify_cb(),
+        lambda: store.set_verify_cb(lambda ok, context: 1),
+        lambda: store.set_verify_cb(),
         lambda: store.load_info(kit.file("x509-root.pem")),
-        lambda: stack.push(middle), lambda: stack.pop(), lambda: stack.as_der(), lambda: list(stack),
-    ]  # fmt: skip
+        lambda: stack.push(middle),
+        lambda: stack.pop(),
+        lambda: stack.as_der(),
+        lambda: list(stack),
+    ]
 
 
 def sessions(kit: stock.Stock) -> list[Operation]:
@@ -277,11 +306,15 @@ def sessions(kit: stock.Stock) -> list[Operation]:
         *each(lambda context: context.add_session(session)),
         *each(lambda context: context.remove_session(session)),
         *each(lambda context: context.set_session_cache_mode(kit.random.randrange(4))),
-        session.as_text, session.as_der, resume,
+        session.as_text,
+        session.as_der,
+        resume,
         lambda: session.write_bio(BIO.MemoryBuffer()),
-        lambda: session.set_time(kit.random.randrange(2**31)), session.get_time,
-        lambda: session.set_timeout(kit.random.randrange(2**31)), session.get_timeout,
-    ]  # fmt: skip
+        lambda: session.set_time(kit.random.randrange(2**31)),
+        session.get_time,
+        lambda: session.set_timeout(kit.random.randrange(2**31)),
+        session.get_timeout,
+    ]
 
 
 def evp(kit: stock.Stock) -> list[Operation]:
@@ -301,21 +334,43 @@ def evp(kit: stock.Stock) -> list[Operation]:
         raw[:] = stock.contexts_of_evp(kit)
 
     return [
-        lambda: digest.update(LARGE), digest.final, lambda: mac.update(LARGE), mac.final,
-        lambda: cipher.update(LARGE), cipher.final,
-        key.sign_init, lambda: key.sign_update(LARGE), key.sign_final,
-        key.verify_init, lambda: key.verify_update(LARGE), lambda: key.verify_final(bytes(96)),
-        key.digest_sign_init, lambda: key.digest_sign_update(LARGE), key.digest_sign_final,
-        lambda: key.reset_context("sha512"), lambda: key.as_pem(None), key.as_der, key.size, key.get_modulus,
-        lambda: m2.digest_update(handle("EVP_MD_CTX"), LARGE), lambda: m2.digest_final(handle("EVP_MD_CTX")),
-        lambda: m2.digest_init(handle("EVP_MD_CTX"), m2.sha1()), lambda: m2.digest_sign_final(handle("EVP_MD_CTX")),
-        lambda: m2.hmac_update(handle("m2_hmac"), LARGE), lambda: m2.hmac_final(handle("m2_hmac")),
+        lambda: digest.update(LARGE),
+        digest.final,
+        lambda: mac.update(LARGE),
+        mac.final,
+        lambda: cipher.update(LARGE),
+        cipher.final,
+        key.sign_init,
+        lambda: key.sign_update(LARGE),
+        key.sign_final,
+        key.verify_init,
+        lambda: key.verify_update(LARGE),
+        lambda: key.verify_final(bytes(96)),
+        key.digest_sign_init,
+        lambda: key.digest_sign_update(LARGE),
+        key.digest_sign_final,
+        lambda: key.reset_context("sha512"),
+        lambda: key.as_pem(None),
+        key.as_der,
+        key.size,
+        key.get_modulus,
+        lambda: m2.digest_update(handle("EVP_MD_CTX"), LARGE),
+        lambda: m2.digest_final(handle("EVP_MD_CTX")),
+        lambda: m2.digest_init(handle("EVP_MD_CTX"), m2.sha1()),
+        lambda: m2.digest_sign_final(handle("EVP_MD_CTX")),
+        lambda: m2.hmac_update(handle("m2_hmac"), LARGE),
+        lambda: m2.hmac_final(handle("m2_hmac")),
         lambda: m2.hmac_init(handle("m2_hmac"), b"other", m2.sha256()),
-        lambda: m2.cipher_update(handle("EVP_CIPHER_CTX"), LARGE), lambda: m2.cipher_final(handle("EVP_CIPHER_CTX")),
+        lambda: m2.cipher_update(handle("EVP_CIPHER_CTX"), LARGE),
+        lambda: m2.cipher_final(handle("EVP_CIPHER_CTX")),
         lambda: m2.cipher_init(handle("EVP_CIPHER_CTX"), m2.aes_256_cbc(), bytes(32), bytes(16), 1),
-        lambda: m2.md_ctx_free(handle("EVP_MD_CTX")), lambda: m2.hmac_ctx_free(handle("m2_hmac")),
-        lambda: m2.cipher_ctx_free(handle("EVP_CIPHER_CTX")), renew, renew, renew,
-    ]  # fmt: skip
+        lambda: m2.md_ctx_free(handle("EVP_MD_CTX")),
+        lambda: m2.hmac_ctx_free(handle("m2_hmac")),
+        lambda: m2.cipher_ctx_free(handle("EVP_CIPHER_CTX")),
+        renew,
+        renew,
+        renew,
+    ]
 
 
 def keys(kit: stock.Stock) -> list[Operation]:
@@ -333,20 +388,32 @@ def keys(kit: stock.Stock) -> list[Operation]:
         EVP.PKey().assign_rsa(box[0])
 
     made: list[Operation] = [
-        lambda: box[0].sign(bytes(20), "sha1"), lambda: box[0].verify(bytes(20), signature, "sha1"),
-        lambda: box[0].public_encrypt(b"data", m2.RSA_PKCS1_PADDING), lambda: box[0].as_pem(None),
-        lambda: box[0].check_key(), lambda: box[0].pub(), lambda: m2.rsa_set_e(box[0].rsa, b"\0\0\0\1\3"),
-        lambda: m2.rsa_set_en(box[0].rsa, b"\0\0\0\1\3", b"\0\0\0\1\x7f"), lambda: m2.rsa_free(box[0].rsa),
-        assign, renew, renew, renew,
-    ]  # fmt: skip
+        lambda: box[0].sign(bytes(20), "sha1"),
+        lambda: box[0].verify(bytes(20), signature, "sha1"),
+        lambda: box[0].public_encrypt(b"data", m2.RSA_PKCS1_PADDING),
+        lambda: box[0].as_pem(None),
+        lambda: box[0].check_key(),
+        lambda: box[0].pub(),
+        lambda: m2.rsa_set_e(box[0].rsa, b"\0\0\0\1\3"),
+        lambda: m2.rsa_set_en(box[0].rsa, b"\0\0\0\1\3", b"\0\0\0\1\x7f"),
+        lambda: m2.rsa_free(box[0].rsa),
+        assign,
+        renew,
+        renew,
+        renew,
+    ]
     if kit.ec:
         from M2Crypto import EC
 
         key = EC.load_key_string(kit.keys[1])
         made += [
-            lambda: key.sign_dsa(bytes(32)), key.gen_key, key.pub, lambda: key.compute_dh_key(key),
-            lambda: key.as_pem(None), key.check_key,
-        ]  # fmt: skip
+            lambda: key.sign_dsa(bytes(32)),
+            key.gen_key,
+            key.pub,
+            lambda: key.compute_dh_key(key),
+            lambda: key.as_pem(None),
+            key.check_key,
+        ]
     return made
 
 
@@ -368,22 +435,57 @@ def certificates(kit: stock.Stock) -> list[Operation]:
         name.CN = "a.example"
 
     return [
-        lambda: box[0].as_text(), lambda: box[0].as_der(), lambda: box[0].as_pem(), lambda: box[0].get_subject(),
-        lambda: str(box[0].get_issuer()), lambda: box[0].get_pubkey(), lambda: box[0].verify(key),
-        lambda: box[0].sign(key, "sha256"), lambda: box[0].set_subject_name(name), lambda: box[0].set_version(2),
-        lambda: box[0].set_serial_number(5), lambda: box[0].set_pubkey(key), lambda: box[0].check_ca(),
-        lambda: box[0].add_ext(X509.new_extension("subjectAltName", "DNS:a")), lambda: box[0].get_ext_at(0),
-        lambda: box[0].get_subject_alt_names(), lambda: box[0].check_purpose(1, 0), lambda: box[0].get_fingerprint(),
-        rename, lambda: str(name), lambda: name.as_hash(), lambda: name.as_der(), lambda: list(name), lambda: name.CN,
-        lambda: request.sign(key, "sha256"), lambda: request.verify(key), request.as_text, request.as_der,
-        lambda: request.set_subject_name(name), request.get_subject, crl.as_text, lambda: crl.verify(key),
-        lambda: m2.x509_free(box[0].x509), renew, renew, renew,
-    ]  # fmt: skip
+        lambda: box[0].as_text(),
+        lambda: box[0].as_der(),
+        lambda: box[0].as_pem(),
+        lambda: box[0].get_subject(),
+        lambda: str(box[0].get_issuer()),
+        lambda: box[0].get_pubkey(),
+        lambda: box[0].verify(key),
+        lambda: box[0].sign(key, "sha256"),
+        lambda: box[0].set_subject_name(name),
+        lambda: box[0].set_version(2),
+        lambda: box[0].set_serial_number(5),
+        lambda: box[0].set_pubkey(key),
+        lambda: box[0].check_ca(),
+        lambda: box[0].add_ext(X509.new_extension("subjectAltName", "DNS:a")),
+        lambda: box[0].get_ext_at(0),
+        lambda: box[0].get_subject_alt_names(),
+        lambda: box[0].check_purpose(1, 0),
+        lambda: box[0].get_fingerprint(),
+        rename,
+        lambda: str(name),
+        lambda: name.as_hash(),
+        lambda: name.as_der(),
+        lambda: list(name),
+        lambda: name.CN,
+        lambda: request.sign(key, "sha256"),
+        lambda: request.verify(key),
+        request.as_text,
+        request.as_der,
+        lambda: request.set_subject_name(name),
+        request.get_subject,
+        crl.as_text,
+        lambda: crl.verify(key),
+        lambda: m2.x509_free(box[0].x509),
+        renew,
+        renew,
+        renew,
+    ]
 
 
 SCENARIOS = [
-    bios, file_bios, connections, raw_connections, contexts, stores, sessions, evp, keys, certificates,
-]  # fmt: skip
+    bios,
+    file_bios,
+    connections,
+    raw_connections,
+    contexts,
+    stores,
+    sessions,
+    evp,
+    keys,
+    certificates,
+]
 
 
 class RaceFuzzer:

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import hostile
+import mutate
 import stock
 import stub
+from samples import EXTENSIONS
 from session import PlantedError, Session
 
 STEPS = 4000
@@ -26,7 +28,7 @@ DEPTH = 3
 BUDGET = 30
 
 # Arguments that would take long, or need more memory than a computer has, by design of the call:
-# the largest that is passed. Larger ones are passed only from `refused` on, where they fail at once.
+# the largest that is passed, and from where on larger ones are passed, as they fail at once.
 LIMITS: dict[tuple[str, str], tuple[int, int | None]] = {
     # The time is proportional to the count, or worse.
     ("bytes_to_key", "iterations"): (2000, None),
@@ -46,6 +48,49 @@ PATHS = {"file", "filename", "cafile", "capath"}
 # Directories, an absent file and files of another kind. No FIFO and no device: opening or reading
 # one blocks by design.
 ODD_PATHS = ["", ".", "absent", "absent/absent", "odd.txt", "empty", "\udcff", "x" * 300]
+# What a parameter of that name takes, and a function does something with: constants of OpenSSL,
+# texts, bytes.
+CONSTANTS = {
+    "padding": r"RSA_\w*PADDING", "version": r"\w+_VERSION",
+    "nid": r"NID_(X9_62_)?(prime|secp|common|sub)\w*",
+    "type": r"(V_ASN1|MBSTRING)_\w+", "mode": r"SSL_(VERIFY|SESS_CACHE)_\w+",
+    "options": r"SSL_OP_\w+",
+    "flags": r"(X509_V|XN|ASN1_STR)_?FL\w+", "salt_length": r"RSA_PSS_SALTLEN_\w+",
+    "purpose": r"X509_PURPOSE_\w+",
+    "e": r"RSA_(F4|3)", "code": r"X509_V_ERR_\w+", "error": r"X509_V_ERR_\w+",
+}  # fmt: skip
+TEXTS = {
+    "ciphers": ["ALL", "DEFAULT", "ALL:@SECLEVEL=0", "TLS_AES_128_GCM_SHA256"],
+    "address": ["192.0.2.1", "2001:db8::1"],
+    "digits": ["1234", "00ff"],
+    "text": ["20300101000000Z", "991231235959Z", "2.5.4.3", "commonName"],
+    "field": ["CN", "C", "O", "emailAddress", "2.5.4.3"],
+    "name": [name for name, _ in EXTENSIONS],
+    "value": [value for _, value in EXTENSIONS],
+}
+BYTES = {
+    "digits": [b"1234", b"00ff"],
+    "bytes": [b"\0\0\0\1\7", b"\0\0\0\3\1\0\1"],
+    "number": [b"\0\0\0\3\1\0\1"],
+    "e": [b"\0\0\0\3\1\0\1"],
+    "n": [b"\0\0\0\x61\0" + b"\xfb" * 96],
+    "r": [b"\0\0\0\1\7"],
+    "s": [b"\0\0\0\1\7"],
+    "iv": [bytes(12), bytes(16), bytes(8), bytes(7)],
+    "tag": [bytes(16), bytes(12)],
+    "key": [bytes(16), bytes(24), bytes(32), bytes(64)],
+    "digest": [bytes(20), bytes(32), bytes(64)],
+    "signature": [bytes.fromhex("3006020107020107"), bytes(96)],
+    "data": [bytes(10), bytes(96), bytes(3000)],
+    "value": [b"XY", b"a.example"],
+}
+# What a function with such a name reads.
+LABELS = [
+    ("crl", b"X509 CRL"), ("req", b"REQUEST"), ("pub", b"PUBLIC KEY"), ("session", b"SESSION"),
+    ("dh", b"PARAMETERS"), ("ec", b"EC PRIVATE KEY"), ("x509", b"CERTIFICATE"),
+    ("key", b"PRIVATE KEY"),
+]  # fmt: skip
+READER = re.compile(r"read_|_read|d2i_|tmp_dh")
 # The functions that read the queue of errors, which is what the oracle looks at.
 QUEUE = re.compile(r"err_(get|peek)_error|err_clear_error|err_print_errors")
 
@@ -68,16 +113,15 @@ class RawFuzzer:
         self.random = session.random
         functions, self.types = stub.read()
         self.functions = {
-            name: function
-            for name, function in functions.items()
-            if name not in session.without
+            name: function for name, function in functions.items() if name not in session.without
         }
         self.groups = self._groups()
         self.stock = stock.Stock(self.random, Path.cwd())
         Path("odd.txt").write_bytes(b"\0\xff text\n")
         Path("empty").touch()
         self.pool: dict[str, list[Named]] = defaultdict(list)
-        self.constants = self._constants()
+        self.constants = self._constants(r"[A-Z].*|NID_.*")
+        self.likely = {name: self._constants(pattern) for name, pattern in CONSTANTS.items()}
         self.texts = self._texts()
         self.counter = 0
         self.depth = 0
@@ -95,11 +139,10 @@ class RawFuzzer:
                 groups.append([function.name])
         return [*groups, *constants.values()]
 
-    def _constants(self) -> list[int]:
+    def _constants(self, pattern: str) -> list[int]:
         m2 = self.stock.m2
-        names = [name for name in dir(m2) if name.isupper() or name.startswith("NID_")]
-        found = sorted({value for name in names if type(value := getattr(m2, name)) is int})
-        return found
+        names = [name for name in dir(m2) if re.fullmatch(pattern, name)]
+        return sorted({value for name in names if type(value := getattr(m2, name)) is int})
 
     def _texts(self) -> list[str]:
         m2 = self.stock.m2
@@ -125,19 +168,35 @@ class RawFuzzer:
         if not handles:
             return None, "None"
         # The latest are the most likely to be as their recipe made them.
-        place = int(len(handles) * self.random.random() ** 0.6)
-        named = handles[place]
+        for _ in range(3):
+            named = handles[int(len(handles) * self.random.random() ** 0.6)]
+            # Freed handles are arguments too, but not the most.
+            if '"freed"' not in repr(named.handle) or self.random.random() < 0.1:
+                break
         return named.handle, named.label
 
-    def cook(self, recipe: Any) -> None:
-        """Run a recipe and keep what it makes."""
+    def readable(self, function: str) -> tuple[Any, str]:
+        """Return a new BIO that holds what a function reads, or something else."""
+        texts = self.stock.texts
+        if self.random.random() < 0.8:
+            label = next((label for word, label in LABELS if word in function), b"")
+            texts = [text for text in texts if label in text] or texts
+        text = self.random.choice(texts)
+        if function.startswith("d2i_"):
+            text = self.random.choice(mutate.blocks(text) or [("", text)])[1]
+        return self.stock.bio(text), f"BIO({text[:30]!r}...)"
+
+    def cook(self, recipe: Any) -> stock.Made:
+        """Run a recipe, keep what it makes, and return it."""
         if recipe is stock.elliptic and not self.stock.ec:
-            return
+            return []
         self.session.record(f"recipe {recipe.__name__}")
-        for kind, handle in recipe(self.stock):
+        made: stock.Made = recipe(self.stock)
+        for kind, handle in made:
             if handle is not None:
                 self.keep(kind, handle)
         self.stock.m2.err_clear_error()
+        return made
 
     # ---- hooks ----
 
@@ -200,7 +259,23 @@ class RawFuzzer:
         random = self.random
         plan = random.choice((0, 1, 1, 2, 2, 2, 3, 4, 5, 6, 6, 6, 6))
         answer: Any = random.choice(
-            (1, 1, 1, 0, -1, None, "secret", "secret", b"secret", b"", "x" * 1000, b"\0" * 1024, 2**70, [], "\ud800")
+            (
+                1,
+                1,
+                1,
+                0,
+                -1,
+                None,
+                "secret",
+                "secret",
+                b"secret",
+                b"",
+                "x" * 1000,
+                b"\0" * 1024,
+                2**70,
+                [],
+                "\ud800",
+            )
         )
         if random.random() < 0.06:
             answer = self.hooked(answer)[0]
@@ -228,19 +303,32 @@ class RawFuzzer:
         if parameter.optional and random.random() < 0.35:
             return None, "None"
         kind = parameter.kind
+        if kind == "BIO" and READER.search(function) and random.random() < 0.6:
+            return self.readable(function)
         if kind in self.types:
             return self.pick(kind)
         if kind == "int":
             return self.integer(function, parameter.name)
-        if random.random() < 0.05:
+        if random.random() < 0.07:
             return self.hooked(random.choice((b"text", bytearray(9), 7, "text")))
         if kind == "str":
             if parameter.name in PATHS:
-                path = str(random.choice(self.stock.files)) if random.random() < 0.7 else random.choice(ODD_PATHS)
+                path = (
+                    str(random.choice(self.stock.files))
+                    if random.random() < 0.7
+                    else random.choice(ODD_PATHS)
+                )
                 return path, repr(path)[-60:]
+            known = TEXTS.get(parameter.name)
+            if known and random.random() < 0.5:
+                value = random.choice(known)
+                return value, repr(value)
             return hostile.text(random, self.texts)
         if kind == "Buffer":
-            return hostile.buffer(random, self.stock.blobs)
+            likely = BYTES.get(parameter.name, [])
+            return hostile.buffer(
+                random, likely if likely and random.random() < 0.6 else self.stock.blobs
+            )
         if kind == "target":
             return hostile.target(random)
         if kind == "callable":
@@ -257,6 +345,10 @@ class RawFuzzer:
             return fd, repr(fd)
         if random.random() < 0.03:
             return self.hooked(random.randrange(20))
+        likely = self.likely.get(name)
+        if likely and random.random() < 0.6:
+            value = random.choice(likely)
+            return value, repr(value)
         value, label = hostile.number(random, self.constants)
         limit, refused = LIMITS.get((function, name), (None, None))
         if limit is not None and value > limit and (refused is None or value < refused):
@@ -281,19 +373,34 @@ class RawFuzzer:
         """Return the name of a function."""
         return self.random.choice(self.random.choice(self.groups))
 
-    def call(self, name: str, preferred: list[tuple[str, Any]] | None = None) -> None:
-        """Call a function, check what the oracle can see, and keep what it returns."""
+    def call(
+        self, name: str, preferred: list[tuple[str, Any]] | None = None, first: tuple[Any, ...] = ()
+    ) -> None:
+        """Call a function, check what the oracle can see, and keep what it returns.
+
+        Args:
+            name: the function's name.
+            preferred: values that are taken for most parameters of their kind.
+            first: the first arguments.
+        """
         function = self.functions[name]
         values, labels, kinds = [], [], []
-        for parameter in function.parameters:
+        for place, parameter in enumerate(function.parameters):
             value, label = self.argument(name, parameter)
             same = [each for kind, each in preferred or kinds if kind == parameter.kind]
-            if same and self.random.random() < (0.7 if preferred else 0.1):
-                value, label = self.random.choice(same), "a value in use" if preferred else "the same"
+            if place < len(first):
+                value, label = first[place], f"the {parameter.kind} of this scene"
+            elif same and self.random.random() < (0.7 if preferred else 0.1):
+                value, label = (
+                    self.random.choice(same),
+                    "a value in use" if preferred else "the same",
+                )
             values.append(value)
             labels.append(label)
             kinds.append((parameter.kind, value))
-        self.session.record(f"{'  in a hook: ' if self.depth else ''}m2.{name}({', '.join(labels)})")
+        self.session.record(
+            f"{'  in a hook: ' if self.depth else ''}m2.{name}({', '.join(labels)})"
+        )
         self.in_use.append(kinds)
         self.depth += 1
         if self.depth == 1:
@@ -322,28 +429,54 @@ class RawFuzzer:
             if len(blobs) > 150:
                 del blobs[self.random.randrange(60, 150)]
 
-    def pump(self) -> None:
-        """Let two connections, which may belong together, do their handshake."""
-        handles = self.pool["SSL"]
-        if len(handles) < 2:
-            return
-        start = self.random.randrange(len(handles) - 1)
-        pair = handles[start : start + 2]
+    def apply(self, name: str, *first: Any) -> None:
+        """Call a function with these arguments first; the others are made as ever."""
+        if name in self.functions:
+            self.call(name, first=first)
+
+    # ---- scenes: calls that belong together, with callbacks that act in the last of them ----
+
+    def shake(self) -> None:
+        """Do a handshake between connections whose contexts have callbacks."""
+        made = self.cook(stock.tls)
+        connections = [handle for kind, handle in made if kind == "SSL"]
+        for kind, handle in made:
+            if kind == "SSL_CTX":
+                for name in ("ssl_ctx_set_info_callback", "ssl_ctx_set_verify"):
+                    if self.random.random() < 0.6:
+                        self.apply(name, handle)
         for _ in range(5):
-            for named in pair:
-                self.session.record(f"m2.ssl_do_handshake({named.label})")
-                self.in_use.append([("SSL", named.handle)])
-                self.budget = BUDGET
-                self.depth = 1
-                try:
-                    self.stock.m2.ssl_do_handshake(named.handle)
-                except Exception as error:
-                    self.session.check_exception("ssl_do_handshake", error)
-                    del error
-                finally:
-                    self.depth = 0
-                    self.in_use.pop()
-                self.session.check_queue("ssl_do_handshake")
+            for connection in connections:
+                self.apply("ssl_do_handshake", connection)
+        for connection in connections:
+            self.apply(
+                self.random.choice(("ssl_read", "ssl_write", "ssl_shutdown", "ssl_clear")),
+                connection,
+            )
+
+    def verify(self) -> None:
+        """Verify a chain with a callback."""
+        made = dict(self.cook(stock.verification))
+        self.apply("x509_store_set_verify_cb", made["X509_STORE"])
+        for _ in range(2):
+            self.apply("x509_verify_cert", made["m2_x509_store_ctx"])
+
+    def unlock(self) -> None:
+        """Write a key with a passphrase, and read it again."""
+        kind, write, read = self.random.choice(
+            (
+                ("m2_rsa", "rsa_write_key", "rsa_read_key"),
+                ("EVP_PKEY", "pkey_write_pem", "pkey_read_pem"),
+                ("m2_ec", "ec_key_write_bio", "ec_key_read_bio"),
+            )
+        )
+        key, _ = self.pick(kind)
+        bio = self.stock.bio()
+        self.apply(write, key, bio, self.stock.m2.aes_128_cbc())
+        encrypted = self.stock.folder / "keys-rsa_2048_encrypted.pem"
+        self.apply(
+            read, self.stock.bio(encrypted.read_bytes()) if self.random.random() < 0.5 else bio
+        )
 
     def run(self) -> None:
         """Fill the pool, then make the steps."""
@@ -353,8 +486,8 @@ class RawFuzzer:
             choice = self.random.random()
             if choice < 0.06:
                 self.cook(self.random.choice(stock.RECIPES))
-            elif choice < 0.075:
-                self.pump()
+            elif choice < 0.1:
+                self.random.choice((self.shake, self.verify, self.unlock))()
             else:
                 self.call(self.choose())
 

@@ -7,6 +7,7 @@ Each function returns the value and a label for the journal. The hooks of object
 from __future__ import annotations
 
 import array
+import contextlib
 import fcntl
 import mmap
 import os
@@ -31,8 +32,10 @@ TEXTS = [
     "1." + "9" * 400, "UID", "20300101000000Z", "991231235959Z", "20300101000000+0100",
     "99999999999999Z", "localhost", "*.example.org", ".example.org", "a..b", "-a.example",
     "a_b.example", "xn--bcher-kva.example", "192.0.2.1", "192.0.2.1%.evil.example", "::1",
-    "fe80::1%lo", "1.2.3", "ALL", "DEFAULT@SECLEVEL=0", "@STRENGTH", "-ALL:!x", "TLS_AES_128_GCM_SHA256",
-    "00ff", "0" * 5000, "f" * 5000, "DNS:example.org,IP:192.0.2.1", "email:copy", "critical,CA:TRUE",
+    "fe80::1%lo", "1.2.3", "ALL", "DEFAULT@SECLEVEL=0", "@STRENGTH", "-ALL:!x",
+    "TLS_AES_128_GCM_SHA256",
+    "00ff", "0" * 5000, "f" * 5000, "DNS:example.org,IP:192.0.2.1", "email:copy",
+    "critical,CA:TRUE",
     "DER:0500", "ASN1:UTF8String:x", "@section", "dirName:section", "keyid:always,issuer", "hash",
     "subjectAltName", "basicConstraints", "keyUsage", "proxyCertInfo", "authorityKeyIdentifier",
     "subjectKeyIdentifier", "certificatePolicies", "crlDistributionPoints", "nameConstraints",
@@ -211,7 +214,7 @@ def shake(value: object, random: Random) -> None:
 
 
 class Descriptors:
-    """Socket pairs and pipes that never block, under numbers that nothing else in the process has."""
+    """Socket pairs that never block, under numbers that nothing else in the process has."""
 
     def __init__(self) -> None:
         self.numbers: list[int] = []
@@ -233,8 +236,6 @@ class Descriptors:
     def close(self, count: int) -> None:
         """Close the oldest; a BIO may have done so already."""
         for fd in self.numbers[:count]:
-            try:
+            with contextlib.suppress(OSError):
                 os.close(fd)
-            except OSError:
-                pass
         del self.numbers[:count]

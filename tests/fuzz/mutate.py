@@ -10,13 +10,31 @@ from stock import pem, tlv
 
 # Elements that are put in the place of others: edge cases of ASN.1 types.
 ODD = [
-    tlv(5), tlv(2), tlv(2, b"\0"), tlv(2, b"\xff" * 20), tlv(2, b"\0" + b"\xff" * 4096), tlv(3), tlv(3, b"\x07"),
-    tlv(3, b"\x08\xff"), tlv(3, b"\0"), tlv(4), tlv(6), tlv(6, b"\x80"), tlv(6, b"\xff" * 200), tlv(12, b"\xff\xfe"),
-    tlv(12, b"a\0b"), tlv(19, b"\xff"), tlv(22, b"a\0.example"), tlv(23, b"99"), tlv(23, b"991332256199Z"),
-    tlv(24, b"99991231235959Z"), tlv(24, b"00000101000000Z"), tlv(28, b"\0\0\0"), tlv(28, b"\0\xff\xff\xff"),
-    tlv(30, b"\xd8\0"), tlv(30, b"a"), tlv(48), tlv(49), tlv(1, b"\1"), tlv(1), tlv(0xA0), tlv(0x82, b"a\0b"),
-    tlv(0x87, b"123"), tlv(0x87, b""), tlv(10, b"\xff" * 9), tlv(13, b"\1"), tlv(9, b"\x80"), tlv(20, b"\xe9"),
+    tlv(5), tlv(2), tlv(2, b"\0"), tlv(2, b"\xff" * 20), tlv(2, b"\0" + b"\xff" * 4096), tlv(3),
+    tlv(3, b"\x07"),
+    tlv(3, b"\x08\xff"), tlv(3, b"\0"), tlv(4), tlv(6), tlv(6, b"\x80"), tlv(6, b"\xff" * 200),
+    tlv(12, b"\xff\xfe"),
+    tlv(12, b"a\0b"), tlv(19, b"\xff"), tlv(22, b"a\0.example"), tlv(23, b"99"),
+    tlv(23, b"991332256199Z"),
+    tlv(24, b"99991231235959Z"), tlv(24, b"00000101000000Z"), tlv(28, b"\0\0\0"),
+    tlv(28, b"\0\xff\xff\xff"),
+    tlv(30, b"\xd8\0"), tlv(30, b"a"), tlv(48), tlv(49), tlv(1, b"\1"), tlv(1), tlv(0xA0),
+    tlv(0x82, b"a\0b"),
+    tlv(0x87, b"123"), tlv(0x87, b""), tlv(10, b"\xff" * 9), tlv(13, b"\1"), tlv(9, b"\x80"),
+    tlv(20, b"\xe9"),
 ]  # fmt: skip
+
+# DEK-Info headers (RFC 1421, 4.6.1.3), most of them wrong.
+CIPHERS = [
+    b"AES-128-CBC,00",
+    b"AES-128-CBC," + b"0" * 32,
+    b"DES-EDE3-CBC," + b"g" * 16,
+    b"AES-128-GCM," + b"0" * 24,
+    b"ID-AES128-WRAP," + b"0" * 16,
+    b"RC4,",
+    b"X",
+    b"AES-256-CBC",
+]
 
 
 @dataclass
@@ -90,7 +108,9 @@ def change(random: Random, root: Node, others: list[bytes]) -> None:
     node = random.choice(nodes)
     choice = random.randrange(10)
     if choice == 0:
-        node.tag = random.choice((1, 2, 3, 4, 5, 6, 10, 12, 19, 22, 23, 24, 30, 48, 49, 0xA0, 0x82, node.tag ^ 32))
+        node.tag = random.choice(
+            (1, 2, 3, 4, 5, 6, 10, 12, 19, 22, 23, 24, 30, 48, 49, 0xA0, 0x82, node.tag ^ 32)
+        )
     elif choice == 1 and node.children:
         del node.children[random.randrange(len(node.children))]
     elif choice == 2 and node.children:
@@ -109,7 +129,15 @@ def change(random: Random, root: Node, others: list[bytes]) -> None:
         replace(node, random.choice(same or nodes[-1:]))
     elif choice == 7 and not node.children:
         node.content = random.choice(
-            (b"", b"\0", b"\xff" * 9, node.content * 50, node.content[:-1], bytes(70000), node.content + b"\0")
+            (
+                b"",
+                b"\0",
+                b"\xff" * 9,
+                node.content * 50,
+                node.content[:-1],
+                bytes(70000),
+                node.content + b"\0",
+            )
         )
     elif choice == 8 and len(node.children) > 1:
         random.shuffle(node.children)
@@ -147,18 +175,19 @@ def text(random: Random, data: bytes) -> bytes:
     at = random.randrange(len(lines))
     choice = random.randrange(8)
     if choice == 0:
-        lines[0] = random.choice((b"-----BEGIN-----", b"-----BEGIN X-----", b"-----BEGIN " + b"A" * 5000 + b"-----"))
+        lines[0] = random.choice(
+            (b"-----BEGIN-----", b"-----BEGIN X-----", b"-----BEGIN " + b"A" * 5000 + b"-----")
+        )
     elif choice == 1:
-        lines[1:1] = [b"Proc-Type: 4,ENCRYPTED", b"DEK-Info: " + random.choice(
-            (b"AES-128-CBC,00", b"AES-128-CBC," + b"0" * 32, b"DES-EDE3-CBC," + b"g" * 16, b"AES-128-GCM," + b"0" * 24,
-             b"ID-AES128-WRAP," + b"0" * 16, b"RC4,", b"X", b"AES-256-CBC")
-        ), b""]  # fmt: skip
+        lines[1:1] = [b"Proc-Type: 4,ENCRYPTED", b"DEK-Info: " + random.choice(CIPHERS), b""]
     elif choice == 2:
         del lines[at]
     elif choice == 3:
         lines[at] = lines[at] * random.choice((2, 100))
     elif choice == 4:
-        lines.insert(at, random.choice((b"", b"\0", b"=", b"====", b"a: b", b" " * 300, b"-----END X-----")))
+        lines.insert(
+            at, random.choice((b"", b"\0", b"=", b"====", b"a: b", b" " * 300, b"-----END X-----"))
+        )
     elif choice == 5:
         return data * random.choice((2, 3))
     elif choice == 6:

@@ -14,7 +14,10 @@ EXTENSIONS = [
     ("keyUsage", "digitalSignature,keyCertSign,cRLSign"),
     ("extendedKeyUsage", "serverAuth,1.2.3.4"),
     ("subjectKeyIdentifier", "00:11:22"),
-    ("subjectAltName", "DNS:a.example,IP:192.0.2.1,IP:2001:db8::1,email:a@a.example,URI:http://a/,RID:1.2.3"),
+    (
+        "subjectAltName",
+        "DNS:a.example,IP:192.0.2.1,IP:2001:db8::1,email:a@a.example,URI:http://a/,RID:1.2.3",
+    ),
     ("subjectAltName", "otherName:1.2.3;UTF8:x"),
     ("issuerAltName", "DNS:a.example"),
     ("certificatePolicies", "1.2.3.4"),
@@ -41,7 +44,13 @@ def certificate() -> bytes:
     key.assign_rsa(RSA.gen_key(1024, 65537, lambda *_: None))
     made = X509.X509()
     name = X509.X509_Name()
-    for kind in (m2.MBSTRING_ASC, m2.MBSTRING_UTF8, m2.MBSTRING_BMP, m2.V_ASN1_T61STRING, m2.V_ASN1_IA5STRING):
+    for kind in (
+        m2.MBSTRING_ASC,
+        m2.MBSTRING_UTF8,
+        m2.MBSTRING_BMP,
+        m2.V_ASN1_T61STRING,
+        m2.V_ASN1_IA5STRING,
+    ):
         name.add_entry_by_txt("CN", kind, "ab", -1, -1, 0)
     made.set_version(2)
     made.set_serial_number(2**70)

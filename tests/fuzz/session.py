@@ -80,4 +80,6 @@ class Session:
         if not isinstance(error, PlantedError):
             kind = type(error).__name__
             where = getattr(unraisable.object, "__qualname__", type(unraisable.object).__name__)
-            self.find(f"unraisable {where} {kind}", f"{kind} could not be raised in {where}: {error}")
+            self.find(
+                f"unraisable {where} {kind}", f"{kind} could not be raised in {where}: {error}"
+            )

@@ -117,7 +117,9 @@ class Stock:
         made.append(self.read(bio))
         if self.ec:
             for nid in (m2.NID_X9_62_prime256v1, m2.NID_secp384r1):
-                m2.ec_key_write_bio(m2.ec_key_gen_key(m2.ec_key_new_by_curve_name(nid)), bio, None, None)
+                m2.ec_key_write_bio(
+                    m2.ec_key_gen_key(m2.ec_key_new_by_curve_name(nid)), bio, None, None
+                )
                 made.append(self.read(bio))
         made.append((DATA / "keys" / "dsa_1024.pem").read_bytes())
         return made
@@ -195,7 +197,10 @@ def certificate(stock: Stock) -> Made:
 def request(stock: Stock) -> Made:
     """A request and a CRL."""
     m2 = stock.m2
-    read = [("X509_REQ", m2.x509_req_read_pem, "request"), ("X509_CRL", m2.x509_crl_read_pem, "crl")]
+    read = [
+        ("X509_REQ", m2.x509_req_read_pem, "request"),
+        ("X509_CRL", m2.x509_crl_read_pem, "crl"),
+    ]
     return [
         (kind, function(stock.bio((stock.folder / f"x509-{name}.pem").read_bytes())))
         for kind, function, name in read
@@ -220,12 +225,22 @@ def name(stock: Stock) -> Made:
 def stacks(stock: Stock) -> Made:
     """Stacks that hold something."""
     m2 = stock.m2
-    certificates, crls, extensions = m2.sk_x509_new_null(), m2.sk_x509_crl_new_null(), m2.sk_x509_ext_new_null()
+    certificates, crls, extensions = (
+        m2.sk_x509_new_null(),
+        m2.sk_x509_crl_new_null(),
+        m2.sk_x509_ext_new_null(),
+    )
     for path in ("x509-intermediate.pem", "x509-root.pem"):
-        m2.sk_x509_push(certificates, m2.x509_read_pem(stock.bio((stock.folder / path).read_bytes())))
+        m2.sk_x509_push(
+            certificates, m2.x509_read_pem(stock.bio((stock.folder / path).read_bytes()))
+        )
     m2.sk_x509_crl_push(crls, request(stock)[1][1])
     m2.sk_x509_ext_push(extensions, m2.x509_new_extension("basicConstraints", "CA:TRUE", 1, None))
-    return [("m2_x509_stack", certificates), ("m2_x509_crl_stack", crls), ("m2_x509_ext_stack", extensions)]
+    return [
+        ("m2_x509_stack", certificates),
+        ("m2_x509_crl_stack", crls),
+        ("m2_x509_ext_stack", extensions),
+    ]
 
 
 def verification(stock: Stock) -> Made:
@@ -240,7 +255,12 @@ def verification(stock: Stock) -> Made:
     leaf = m2.x509_read_pem(stock.bio((stock.folder / "x509-leaf.pem").read_bytes()))
     untrusted = stacks(stock)[0][1]
     m2.x509_store_ctx_init(context, store, leaf, untrusted)
-    return [("X509_STORE", store), ("m2_x509_store_ctx", context), ("m2_x509_stack", untrusted), ("X509", leaf)]
+    return [
+        ("X509_STORE", store),
+        ("m2_x509_store_ctx", context),
+        ("m2_x509_stack", untrusted),
+        ("X509", leaf),
+    ]
 
 
 def contexts_of_evp(stock: Stock) -> Made:
@@ -269,7 +289,9 @@ def tls_contexts(stock: Stock) -> tuple[Any, Any]:
     if stock.random.random() < 0.5:
         m2.ssl_ctx_set_max_proto_version(client, m2.TLS1_2_VERSION)
     if not stock.ec:
-        m2.ssl_ctx_set_tmp_dh(server, stock.bio((stock.folder / "certificates-dh.pem").read_bytes()))
+        m2.ssl_ctx_set_tmp_dh(
+            server, stock.bio((stock.folder / "certificates-dh.pem").read_bytes())
+        )
     return client, server
 
 

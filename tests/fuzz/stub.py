@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter: its name, its kind (`int`, `str`, `Buffer`, `BIO`, ...), whether None will do."""
+    """A parameter: its name, its kind such as `int`, `Buffer` or `BIO`, and if it may be None."""
 
     name: str
     kind: str
