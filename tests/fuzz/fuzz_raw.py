@@ -8,6 +8,7 @@ hostile numbers, text and buffers, and objects whose hooks free the handles in u
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections import defaultdict
 from pathlib import Path
@@ -311,14 +312,9 @@ class RawFuzzer:
             return self.integer(function, parameter.name)
         if random.random() < 0.07:
             return self.hooked(random.choice((b"text", bytearray(9), 7, "text")))
-        if kind == "str":
-            if parameter.name in PATHS:
-                path = (
-                    str(random.choice(self.stock.files))
-                    if random.random() < 0.7
-                    else random.choice(ODD_PATHS)
-                )
-                return path, repr(path)[-60:]
+        if kind in ("str", "Path"):
+            if kind == "Path" or parameter.name in PATHS:
+                return self.path(kind)
             known = TEXTS.get(parameter.name)
             if known and random.random() < 0.5:
                 value = random.choice(known)
@@ -335,6 +331,16 @@ class RawFuzzer:
             return self.callback()
         value = random.choice((0.0, 1.5, -1.0, 1e300, float("nan"), float("inf")))
         return value, repr(value)
+
+    def path(self, kind: str) -> tuple[Any, str]:
+        """Return a path, in one of the types that a parameter of kind `Path` takes."""
+        random = self.random
+        path: Any = random.choice(ODD_PATHS)
+        if random.random() < 0.7:
+            path = str(random.choice(self.stock.files))
+        if kind == "Path" and random.random() < 0.3:
+            path = random.choice((Path, os.fsencode))(path)
+        return path, repr(path)[-60:]
 
     def integer(self, function: str, name: str) -> tuple[Any, str]:
         """Return an integer for a parameter, within its limits."""

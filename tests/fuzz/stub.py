@@ -25,7 +25,7 @@ class Function:
     result: str
 
 
-KINDS = {"int", "float", "str", "Buffer", "target", "callable"}
+KINDS = {"int", "float", "str", "Path", "Buffer", "target", "callable"}
 
 
 def read() -> tuple[dict[str, Function], set[str]]:
