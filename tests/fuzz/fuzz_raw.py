@@ -215,7 +215,7 @@ class RawFuzzer:
             self.free(*random.choice(arguments))
         elif plan == 2 and self.in_use:
             # What the handle is used for at this moment, once more.
-            kinds = {kind for kind, _ in arguments}
+            kinds = {kind for kind, _ in arguments} - {"int"}
             names = [
                 function.name
                 for function in self.functions.values()
@@ -393,7 +393,9 @@ class RawFuzzer:
         values, labels, kinds = [], [], []
         for place, parameter in enumerate(function.parameters):
             value, label = self.argument(name, parameter)
-            same = [each for kind, each in preferred or kinds if kind == parameter.kind]
+            # Integers have limits of their own.
+            known = [] if parameter.kind == "int" else preferred or kinds
+            same = [each for kind, each in known if kind == parameter.kind]
             if place < len(first):
                 value, label = first[place], f"the {parameter.kind} of this scene"
             elif same and self.random.random() < (0.7 if preferred else 0.1):
