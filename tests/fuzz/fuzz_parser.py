@@ -396,16 +396,20 @@ class ParserFuzzer:
 
     def records(self) -> None:
         """Do a TLS handshake whose records are mutated on their way, and whose chain is."""
-        from M2Crypto import SSL, m2
+        from M2Crypto import SSL, X509, m2
 
         random = self.random
         ec = hasattr(m2, "ec_key_gen_key")
         client, server = SSL.Context(), SSL.Context()
         own = (self.folder / f"certificates-server{'_ec' if ec else ''}.pem").read_bytes()
+        issued = own
+        crl = (self.folder / "x509-crl.pem").read_bytes()
+        extra = (self.folder / "certificates-ca.pem").read_bytes()
         if random.random() < 0.5:
+            crl, extra = samples.peers_issuer(crl, issued, extra)
+        if random.random() < 0.7:
             # Only the CAs behind the server's own certificate can be anything.
-            extra = random.choice(("x509-root.pem", "certificates-ca.pem", "x509-intermediate.pem"))
-            own += self.mutated((self.folder / extra).read_bytes())
+            own += self.mutated(extra) if random.random() < 0.5 else extra
         self.input.write_bytes(own)
         own_path = str(self.input)
         self.attempt(
@@ -418,13 +422,12 @@ class ParserFuzzer:
             client.set_max_proto_version("TLSv1.2")
         if random.random() < 0.7:
             client.set_verify(SSL.verify_peer, 9, self.verify if random.random() < 0.7 else None)
-        if random.random() < 0.5:
+        if random.random() < 0.6:
             store = client.get_cert_store()
-            store.set_flags(random.choice((4, 12, 0x1004, 0x100C, 0x80)))
+            store.set_flags(random.choice((4, 12, 0x1004, 0x1004, 0x100C, 0x80)))
+            crl = self.mutated(crl) if random.random() < 0.3 else crl
             with contextlib.suppress(ValueError):
-                from M2Crypto import X509
-
-                store.add_crl(X509.load_crl_string((self.folder / "x509-crl.pem").read_bytes()))
+                store.add_crl(X509.load_crl_string(crl))
         ends = [m2.ssl_new(each.ctx) for each in (client, server)]
         pipes = [(m2.bio_new_mem(), m2.bio_new_mem()) for _ in ends]
         for end, pipe in zip(ends, pipes):

@@ -7,7 +7,7 @@ from typing import Any
 
 import mutate
 import stock
-from stock import pem
+from stock import pem, tlv
 
 EXTENSIONS = [
     ("basicConstraints", "CA:TRUE,pathlen:3"),
@@ -34,6 +34,9 @@ EXTENSIONS = [
     ("noCheck", "ignored"),
     ("proxyCertInfo", "language:id-ppl-anyLanguage,pathlen:1,policy:text:AB"),
 ]
+# Object identifiers in DER.
+SUBJECT_KEY = bytes.fromhex("0603551d0e")
+AUTHORITY_KEY = bytes.fromhex("0603551d23")
 
 
 def certificate() -> bytes:
@@ -99,6 +102,35 @@ def with_key(certificate_der: bytes, key_der: bytes) -> bytes:
     at = 6 if body.children[0].tag == 0xA0 else 5
     body.children[at] = key
     return root.encode()
+
+
+def peers_issuer(crl: bytes, certificate: bytes, ca: bytes) -> tuple[bytes, bytes]:
+    """Return a CRL of the certificate's issuer and a CA of that name, both in PEM.
+
+    The key identifier of the CRL leads to this CA, which a peer may send, and not to the CA that
+    issued the certificate: OpenSSL then verifies the CRL's issuer apart. Their signatures do not
+    verify.
+    """
+    identifier = b"the peer's CA"
+    crl_root, certificate_root, ca_root = (
+        mutate.parse(mutate.blocks(data)[0][1])[0] for data in (crl, certificate, ca)
+    )
+    issuer = certificate_root.children[0].children[3]
+    list_body = crl_root.children[0]
+    list_body.children[2] = issuer
+    authority = _extension(AUTHORITY_KEY, tlv(0x30, tlv(0x80, identifier)))
+    list_body.children[-1] = mutate.parse(tlv(0xA0, tlv(0x30, authority)))[0]
+    ca_body = ca_root.children[0]
+    ca_body.children[5] = issuer
+    extensions = ca_body.children[-1].children[0]
+    kept = [each for each in extensions.children if each.children[0].encode() != SUBJECT_KEY]
+    subject = _extension(SUBJECT_KEY, tlv(4, identifier))
+    extensions.children = [*kept, *mutate.parse(subject)]
+    return pem("X509 CRL", crl_root.encode()), pem("CERTIFICATE", ca_root.encode())
+
+
+def _extension(identifier: bytes, value: bytes) -> bytes:
+    return tlv(0x30, identifier, tlv(4, value))
 
 
 def load(folder: Path) -> list[bytes]:
