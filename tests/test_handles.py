@@ -1,4 +1,4 @@
-"""Handles as arguments of calls: freed, changed or used by another thread while a call works on them."""
+"""Handles as arguments: freed, changed or used by other threads while a call works on them."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_connection_freed_by_the_info_callback_lasts_until_the_call_ends(pair,
             m2.ssl_free(client.ssl)
 
     client_context.set_info_callback(free)
-    client, server = pair(client_context, server_context)
+    client, _server = pair(client_context, server_context)
     client.setup_ssl()
     client.set_connect_state()
     assert m2.ssl_do_handshake(client.ssl) == -m2.SSL_ERROR_WANT_READ
@@ -98,6 +98,19 @@ def test_a_store_freed_by_its_former_callback_lasts_until_the_call_ends():
     assert m2.x509_store_set_verify_cb(store, None) == 1
     with pytest.raises(ValueError, match="the X509_STORE was freed already"):
         m2.x509_store_set_flags(store, 0)
+
+
+def test_an_rsa_key_freed_by_the_passphrase_callback_lasts_until_the_call_ends():
+    rsa = RSA.gen_key(1024, 65537, None).rsa
+
+    def passphrase(writing):
+        m2.rsa_free(rsa)
+        return b"for tests"
+
+    bio = m2.bio_new_mem()
+    assert m2.rsa_write_key(rsa, bio, m2.get_cipherbyname("aes_128_cbc"), passphrase) == 1
+    with pytest.raises(ValueError, match="the m2_rsa was freed already"):
+        m2.rsa_check_key(rsa)
 
 
 # ---- changed by a callback -----------------------------------------------------------------------
@@ -126,7 +139,7 @@ def test_a_callback_cannot_start_a_second_operation_of_its_connection(pair, cont
         refused.append(m2.ssl_get_state_v(connection))
 
     client_context.set_info_callback(inform)
-    client, server = pair(client_context, server_context)
+    client, _server = pair(client_context, server_context)
     assert client.connect_ssl() == -1
     assert refused
 
@@ -142,7 +155,7 @@ def test_a_callback_cannot_change_the_context_of_its_connection(pair, contexts):
             messages.append(str(error))
 
     client_context.set_info_callback(inform)
-    client, server = pair(client_context, server_context)
+    client, _server = pair(client_context, server_context)
     assert client.connect_ssl() == -1
     assert set(messages) == {"the SSL_CTX is in use by the call whose callback this is"}
 
@@ -184,9 +197,7 @@ def test_a_buffer_cannot_use_the_context_that_it_is_added_to():
     assert m2.digest_final(context) == SHA256_OF_DATA
 
 
-SHA256_OF_DATA = bytes.fromhex(
-    "3a6eb0790f39ac87c94f3856b2dd2c5d110e6811602261a9a923d3bb23adc8b7"
-)
+SHA256_OF_DATA = bytes.fromhex("3a6eb0790f39ac87c94f3856b2dd2c5d110e6811602261a9a923d3bb23adc8b7")
 
 
 # ---- used by other threads -----------------------------------------------------------------------

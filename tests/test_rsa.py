@@ -1,5 +1,6 @@
 """RSA: what is signed and encrypted is what RFC 8017 says, and bad keys and input are told."""
 
+import base64
 import hashlib
 import mmap
 import re
@@ -648,3 +649,21 @@ def test_one_key_signs_in_many_threads(key):
     for thread in threads:
         thread.join()
     assert signatures == [expected] * 20
+
+
+def _tlv(tag, content):
+    # Lengths in three octets suffice for a test.
+    return bytes([tag, 0x83]) + len(content).to_bytes(3, "big") + content
+
+
+def test_a_key_too_long_for_openssl_is_not_checked_for_hours():
+    # A Mersenne prime: no small divisor ends the test of its primality early.
+    prime = 2**9941 - 1
+    numbers = (0, prime * prime, 65537, 65537, prime, prime, 1, 1, 1)
+    encoded = [_tlv(2, number.to_bytes(number.bit_length() // 8 + 1, "big")) for number in numbers]
+    pem = base64.encodebytes(_tlv(0x30, b"".join(encoded)))
+    key = RSA.load_key_string(
+        b"-----BEGIN RSA PRIVATE KEY-----\n" + pem + b"-----END RSA PRIVATE KEY-----\n"
+    )
+    with pytest.raises(RSA.RSAError, match="the modulus is longer than OpenSSL uses"):
+        key.check_key()

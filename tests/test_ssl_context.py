@@ -344,3 +344,23 @@ def test_contexts_are_found_by_their_handles_while_they_live():
         ctxmap()[handle]
     with pytest.raises(ValueError, match="freed already"):
         context.get_verify_mode()
+
+
+@pytest.mark.parametrize("label", ["CERTIFICATE", "DH PARAMETERS"])
+def test_encrypted_pem_is_refused_without_a_prompt(label, tmp_path):
+    file = tmp_path / "encrypted.pem"
+    file.write_text(
+        f"-----BEGIN {label}-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,{'0' * 32}\n\n"
+        f"{'AAAA' * 8}\n-----END {label}-----\n"
+    )
+    context = SSL.Context()
+    load = context.set_tmp_dh if label == "DH PARAMETERS" else context.set_client_CA_list_from_file
+    with pytest.raises(SSL.SSLError, match="no passphrase callback was given"):
+        load(str(file))
+
+
+def test_a_file_without_certificates_names_no_client_ca(tmp_path):
+    file = tmp_path / "empty.pem"
+    file.write_text("nothing\n")
+    with pytest.raises(SSL.SSLError):
+        SSL.Context().set_client_CA_list_from_file(str(file))

@@ -32,6 +32,8 @@ def plain_values(kind):
         "bytearray | memoryview": [bytearray(), bytearray(4)],
         "Callable[..., object] | None": [None, lambda *_: 1],
         "str | None": [None, "/none"],
+        "Path": ["", "/none"],
+        "Path | None": [None, "/none"],
     }[kind]
 
 

@@ -428,7 +428,7 @@ int m2_compat_ssl_ctx_set_tmp_dh(SSL_CTX *context, BIO *parameters)
     m2_error("this OpenSSL was built without DH");
     return 0;
 #else
-    DH *dh = PEM_read_bio_DHparams(parameters, NULL, NULL, NULL);
+    DH *dh = PEM_read_bio_DHparams(parameters, NULL, m2_password, NULL);
     int result = 0;
 
     if (dh != NULL)
@@ -452,17 +452,26 @@ X509 *m2_compat_ssl_get1_peer_certificate(SSL *connection)
 
 int m2_compat_ssl_ctx_set_tmp_dh(SSL_CTX *context, BIO *parameters)
 {
-    EVP_PKEY *pkey = PEM_read_bio_Parameters(parameters, NULL);
+    unsigned char *der = NULL;
+    const unsigned char *at;
+    char *label = NULL;
+    EVP_PKEY *pkey = NULL;
+    long length = 0;
     int result = 0;
 
-    if (pkey == NULL)
+    /* PEM_read_bio_Parameters would prompt for the passphrase of an encrypted file. */
+    if (PEM_bytes_read_bio(&der, &length, &label, PEM_STRING_DHPARAMS, parameters, m2_password,
+                           NULL) != 1)
         return 0;
-    if (EVP_PKEY_is_a(pkey, "DH") || EVP_PKEY_is_a(pkey, "DHX"))
+    at = der;
+    pkey = d2i_KeyParams(strcmp(label, PEM_STRING_DHXPARAMS) == 0 ? EVP_PKEY_DHX : EVP_PKEY_DH,
+                         NULL, &at, length);
+    if (pkey != NULL)
         result = SSL_CTX_set0_tmp_dh_pkey(context, pkey);
-    else
-        m2_error("these are not DH parameters");
     if (result <= 0)
         EVP_PKEY_free(pkey);
+    OPENSSL_free(label);
+    OPENSSL_free(der);
     return result;
 }
 

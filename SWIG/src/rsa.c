@@ -26,6 +26,8 @@ m2_rsa *m2_rsa_new(void)
 
 void m2_rsa_free(m2_rsa *rsa)
 {
+    if (rsa == NULL)
+        return;
     EVP_PKEY_free(rsa->key);
     BN_free(rsa->n);
     BN_free(rsa->e);
@@ -253,9 +255,19 @@ m2_verdict m2_rsa_is_private(const m2_rsa *rsa)
 m2_verdict m2_rsa_check_key(const m2_rsa *rsa)
 {
     EVP_PKEY *key = private_key_of(rsa);
-    EVP_PKEY_CTX *context = key == NULL ? NULL : EVP_PKEY_CTX_new(key, NULL);
-    int agree = context == NULL ? -1 : EVP_PKEY_check(context) == 1;
+    EVP_PKEY_CTX *context = NULL;
+    int agree = -1;
 
+    if (key == NULL)
+        return -1;
+    /* OpenSSL tests the primes, which takes hours for a hostile key. */
+    if (EVP_PKEY_bits(key) > OPENSSL_RSA_MAX_MODULUS_BITS) {
+        m2_error("the modulus is longer than OpenSSL uses");
+        return -1;
+    }
+    context = EVP_PKEY_CTX_new(key, NULL);
+    if (context != NULL)
+        agree = EVP_PKEY_check(context) == 1;
     EVP_PKEY_CTX_free(context);
     return agree;
 }

@@ -167,7 +167,7 @@ m2_status m2_ssl_set_session_id_context(SSL *connection, m2_buffer id)
 
 m2_status m2_ssl_set_client_ca_list_from_file(SSL *connection, const char *file)
 {
-    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(file);
+    STACK_OF(X509_NAME) *names = m2_subjects_of_file(file);
 
     if (names == NULL)
         return 0;

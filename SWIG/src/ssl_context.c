@@ -1,4 +1,6 @@
 /* Contexts: what connections are made from (SSL_CTX_new(3)). */
+#include <openssl/pem.h>
+
 #include "compat.h"
 #include "ssl_callbacks.h"
 #include "ssl_context.h"
@@ -57,9 +59,48 @@ m2_status m2_ssl_ctx_use_privkey(SSL_CTX *context, const char *file, m2_callback
 
 /* ---- whom to believe ---------------------------------------------------------------------- */
 
+/* Whether reading stopped at the end of the file; then the error that says so is removed. */
+static int is_end_of_pem(void)
+{
+    unsigned long code = ERR_peek_last_error();
+
+    if (ERR_GET_LIB(code) != ERR_LIB_PEM || ERR_GET_REASON(code) != PEM_R_NO_START_LINE)
+        return 0;
+    ERR_clear_error();
+    return 1;
+}
+
+STACK_OF(X509_NAME) * m2_subjects_of_file(const char *file)
+{
+    BIO *bio = BIO_new_file(file, "r");
+    STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
+    X509 *certificate = NULL;
+    int done = 0;
+
+    if (bio == NULL || names == NULL)
+        goto done;
+    while ((certificate = PEM_read_bio_X509(bio, NULL, m2_password, NULL)) != NULL) {
+        X509_NAME *name = X509_NAME_dup(X509_get_subject_name(certificate));
+
+        X509_free(certificate);
+        if (name == NULL || sk_X509_NAME_push(names, name) <= 0) {
+            X509_NAME_free(name);
+            goto done;
+        }
+    }
+    done = sk_X509_NAME_num(names) > 0 && is_end_of_pem();
+done:
+    BIO_free(bio);
+    if (!done) {
+        sk_X509_NAME_pop_free(names, X509_NAME_free);
+        names = NULL;
+    }
+    return names;
+}
+
 m2_status m2_ssl_ctx_set_client_ca_list_from_file(SSL_CTX *context, const char *file)
 {
-    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(file);
+    STACK_OF(X509_NAME) *names = m2_subjects_of_file(file);
 
     if (names == NULL)
         return 0;

@@ -52,6 +52,9 @@ m2_verdict m2_ssl_ctx_add_session(SSL_CTX *SHARED, const SSL_SESSION *session);
 m2_number m2_ssl_ctx_set_timeout(SSL_CTX *context, long long seconds);
 
 #ifndef SWIG
+/* The subjects of a PEM file's certificates, of which there is at least one. NULL with an error
+ * queued; SSL_load_client_CA_file would prompt for the passphrase of an encrypted file. */
+STACK_OF(X509_NAME) * m2_subjects_of_file(const char *file);
 /* Give a new connection the callbacks of its context. */
 int m2_ssl_inherit_callbacks(SSL *connection, const SSL_CTX *context);
 #endif
