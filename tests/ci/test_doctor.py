@@ -177,7 +177,7 @@ def test_cells_are_refused_without_gcov_before_anything_is_made(tools: Path, cac
     (tools / "gcov").unlink()
     plan = manifest.load()
     with pytest.raises(Problem, match="^there is no gcov; install with: "):
-        cells._bench([], plan, [], {})
+        cells._bench([], plan, [], {}, tools)
     assert not cache.exists()
 
 
