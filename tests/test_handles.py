@@ -408,7 +408,8 @@ def test_an_exception_of_a_callback_propagates_although_openssl_succeeded():
         EVP.load_key_bio_pubkey(bio, refuse)
 
 
+@pytest.mark.openssl("< 4.0")
 def test_a_call_that_returns_a_handle_leaves_no_error_queued():
-    # Its crlNumber is no INTEGER, which OpenSSL notices and reads on.
+    # Its crlNumber is no INTEGER, which OpenSSL before 4.0 notices and reads on.
     X509.load_crl(str(Path(__file__).parent / "data" / "x509" / "crl_malformed_number.pem"))
     assert m2.err_peek_error() == 0
