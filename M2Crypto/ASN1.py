@@ -191,7 +191,7 @@ class ASN1_TIME:
         Raises:
             X509Error: that is not in the years 0 to 9999.
         """
-        # What does not fit into a long long is refused by the same check.
+        # The limits fit into a long long and are out of range as well.
         m2.asn1_time_set(self.asn1_time, max(-(2**62), min(time, 2**62)))
         return self._changed()
 

@@ -199,7 +199,9 @@ def _options() -> list[str]:
     environments = ROOT / ".nox"
     if not os.access(environments if environments.is_dir() else ROOT, os.W_OK):
         # In a read-only checkout the sessions that only read it still run.
-        options += ["--envdir", str(cache_root() / "nox" / f"sessions-{_key(str(ROOT))}")]
+        folder = cache_root() / "nox" / f"sessions-{_key(str(ROOT))}"
+        folder.mkdir(parents=True, exist_ok=True)
+        options += ["--envdir", str(folder)]
     return options
 
 

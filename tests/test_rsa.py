@@ -656,14 +656,42 @@ def _tlv(tag, content):
     return bytes([tag, 0x83]) + len(content).to_bytes(3, "big") + content
 
 
-def test_a_key_too_long_for_openssl_is_not_checked_for_hours():
-    # A Mersenne prime: no small divisor ends the test of its primality early.
-    prime = 2**9941 - 1
-    numbers = (0, prime * prime, 65537, 65537, prime, prime, 1, 1, 1)
-    encoded = [_tlv(2, number.to_bytes(number.bit_length() // 8 + 1, "big")) for number in numbers]
-    pem = base64.encodebytes(_tlv(0x30, b"".join(encoded)))
-    key = RSA.load_key_string(
+def _private_key(modulus, *primes):
+    """A hostile RSAPrivateKey (RFC 8017, appendix A.1.2), whose numbers do not agree."""
+    p, q, *others = primes
+    numbers = (1 if others else 0, modulus, 65537, 65537, p, q, 1, 1, 1)
+    body = b"".join(_tlv(2, each.to_bytes(each.bit_length() // 8 + 1, "big")) for each in numbers)
+    if others:
+        info = b"".join(
+            _tlv(
+                0x30,
+                b"".join(
+                    _tlv(2, each.to_bytes(each.bit_length() // 8 + 1, "big"))
+                    for each in (prime, 1, 1)
+                ),
+            )
+            for prime in others
+        )
+        body += _tlv(0x30, info)
+    pem = base64.encodebytes(_tlv(0x30, body))
+    return RSA.load_key_string(
         b"-----BEGIN RSA PRIVATE KEY-----\n" + pem + b"-----END RSA PRIVATE KEY-----\n"
     )
+
+
+# A Mersenne prime: no small divisor ends the test of its primality early.
+HUGE_PRIME = 2**44497 - 1
+
+
+def test_a_key_too_long_for_openssl_is_not_checked_for_hours():
     with pytest.raises(RSA.RSAError, match="the modulus is longer than OpenSSL uses"):
-        key.check_key()
+        _private_key(HUGE_PRIME**2, HUGE_PRIME, HUGE_PRIME).check_key()
+
+
+@pytest.mark.parametrize(
+    "primes",
+    [(HUGE_PRIME, 3), (3, HUGE_PRIME), (3, 5, HUGE_PRIME)],
+    ids=["the first", "the second", "a third"],
+)
+def test_a_prime_longer_than_the_modulus_is_not_tested_for_hours(primes):
+    assert _private_key(2**2047 + 1, *primes).check_key() == 0

@@ -172,8 +172,8 @@ class Connection:
         self._has_bio = False
         self._has_session_id_ctx = False
         self._is_server: bool | None = None
-        # Did the post-connection check of the current handshake succeed? `_handshakes` counts how
-        # often the handshake was started anew.
+        # True once the post-connection check of the current handshake has succeeded. `_handshakes`
+        # counts the handshakes started.
         self._is_checked = False
         self._handshakes = 0
         self._failed = False

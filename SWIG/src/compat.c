@@ -190,6 +190,36 @@ done:
     return pkey;
 }
 
+static int longer(int bits, const BIGNUM *number)
+{
+    int other = number == NULL ? 0 : BN_num_bits(number);
+
+    return other > bits ? other : bits;
+}
+
+int m2_rsa_longest_prime(const EVP_PKEY *pkey)
+{
+    const RSA *rsa = EVP_PKEY_get0_RSA((EVP_PKEY *)pkey);
+    /* OpenSSL reads five primes at most (RSA_MAX_PRIME_NUM). */
+    const BIGNUM *others[8] = {NULL};
+    const BIGNUM *p = NULL;
+    const BIGNUM *q = NULL;
+    int count = rsa == NULL ? 0 : RSA_get_multi_prime_extra_count(rsa);
+    int bits;
+    int i;
+
+    if (rsa == NULL)
+        return 0;
+    RSA_get0_factors(rsa, &p, &q);
+    bits = longer(longer(0, p), q);
+    if (count > 0 && count <= (int)(sizeof(others) / sizeof(others[0])) &&
+        RSA_get0_multi_prime_factors(rsa, others) == 1) {
+        for (i = 0; i < count; i++)
+            bits = longer(bits, others[i]);
+    }
+    return bits;
+}
+
 int m2_rsa_generate_exponent(EVP_PKEY_CTX *context, const BIGNUM *exponent)
 {
     BIGNUM *owned = BN_dup(exponent);
@@ -363,6 +393,28 @@ done:
     OSSL_PARAM_BLD_free(builder);
     EVP_PKEY_CTX_free(context);
     return pkey;
+}
+
+int m2_rsa_longest_prime(const EVP_PKEY *pkey)
+{
+    static const char *const NAMES[] = {OSSL_PKEY_PARAM_RSA_FACTOR1, OSSL_PKEY_PARAM_RSA_FACTOR2,
+                                        OSSL_PKEY_PARAM_RSA_FACTOR3, OSSL_PKEY_PARAM_RSA_FACTOR4,
+                                        OSSL_PKEY_PARAM_RSA_FACTOR5, OSSL_PKEY_PARAM_RSA_FACTOR6,
+                                        OSSL_PKEY_PARAM_RSA_FACTOR7, OSSL_PKEY_PARAM_RSA_FACTOR8,
+                                        OSSL_PKEY_PARAM_RSA_FACTOR9, OSSL_PKEY_PARAM_RSA_FACTOR10};
+    int longest = 0;
+    size_t i;
+
+    ERR_set_mark();
+    for (i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++) {
+        BIGNUM *prime = NULL;
+
+        if (EVP_PKEY_get_bn_param(pkey, NAMES[i], &prime) == 1 && BN_num_bits(prime) > longest)
+            longest = BN_num_bits(prime);
+        BN_clear_free(prime);
+    }
+    ERR_pop_to_mark();
+    return longest;
 }
 
 int m2_rsa_generate_exponent(EVP_PKEY_CTX *context, const BIGNUM *exponent)

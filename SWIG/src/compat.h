@@ -54,6 +54,8 @@ int m2_pkey_copy_key(EVP_PKEY *pkey, EVP_PKEY *source);
 
 /* A public RSA key. */
 EVP_PKEY *m2_rsa_from_numbers(const BIGNUM *modulus, const BIGNUM *exponent);
+/* Return the bits of the longest prime factor in an RSA key; 0 if it has none. */
+int m2_rsa_longest_prime(const EVP_PKEY *pkey);
 /* The public exponent of the key to be generated. */
 int m2_rsa_generate_exponent(EVP_PKEY_CTX *context, const BIGNUM *exponent);
 

@@ -91,7 +91,7 @@ m2_verdict m2_digest_verify_final(EVP_MD_CTX *context, m2_buffer signature);
 m2_verdict m2_digest_verify(EVP_MD_CTX *context, m2_buffer signature, m2_buffer data);
 
 #ifndef SWIG
-/* What a key is to be used for: with its public or its private key, or to be written with all. */
+/* Uses of a key: of its public key, of its private key, and writing its private key. */
 typedef enum { M2_KEY_VERIFY, M2_KEY_SIGN, M2_KEY_WRITE } m2_key_use;
 /* Return whether OpenSSL can use the key so; 0 with an error queued. Every key that Python passes
  * is checked here first, because OpenSSL 1.1.1 dereferences what a key lacks. */

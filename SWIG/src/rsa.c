@@ -265,6 +265,9 @@ m2_verdict m2_rsa_check_key(const m2_rsa *rsa)
         m2_error("the modulus is longer than OpenSSL uses");
         return -1;
     }
+    /* A factor is not longer than its product: the numbers disagree. */
+    if (m2_rsa_longest_prime(key) > EVP_PKEY_bits(key))
+        return 0;
     context = EVP_PKEY_CTX_new(key, NULL);
     if (context != NULL)
         agree = EVP_PKEY_check(context) == 1;

@@ -21,14 +21,10 @@ static m2_status use_file(SSL_CTX *context, const char *file, m2_callback passph
 {
     int result;
 
-    /* The passphrase callback may free the handle. */
-    if (!SSL_CTX_up_ref(context))
-        return 0;
     SSL_CTX_set_default_passwd_cb(context, m2_password);
     SSL_CTX_set_default_passwd_cb_userdata(context, passphrase);
     result = use(context, file);
     SSL_CTX_set_default_passwd_cb_userdata(context, NULL);
-    SSL_CTX_free(context);
     return result;
 }
 

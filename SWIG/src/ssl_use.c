@@ -1,4 +1,4 @@
-/* What an operation of a connection uses beside the connection itself (use.h). */
+/* The objects that an operation of a connection uses beside the connection (use.h). */
 #include "m2.h"
 #include "bio.h"
 #include "ssl_use.h"

@@ -1,4 +1,4 @@
-/* What an operation of a connection uses beside the connection itself (use.h). */
+/* The objects that an operation of a connection uses beside the connection (use.h). */
 #ifndef M2_SSL_USE_H
 #define M2_SSL_USE_H
 

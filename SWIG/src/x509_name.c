@@ -48,7 +48,7 @@ static int name_is_attribute(const ASN1_OBJECT *object)
     return 0;
 }
 
-/* Does the entry leave a name that can be encoded? Checked before the name is changed. */
+/* Return whether the entry leaves a name that can be encoded. The name is not changed yet. */
 static int name_is_entry(const X509_NAME_ENTRY *entry)
 {
     return name_is_attribute(X509_NAME_ENTRY_get_object(entry)) &&

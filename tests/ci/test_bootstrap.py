@@ -286,3 +286,8 @@ def test_a_read_only_checkout_keeps_its_environments_in_the_cache(
     name, folder = bootstrap._options()
     assert name == "--envdir"
     assert Path(folder).parent == cache / "nox"
+    # Where neither can be written to, one line names the cache (see `main`).
+    shutil.rmtree(cache)
+    cache.touch()
+    with pytest.raises(OSError, match=str(cache)):
+        bootstrap._options()

@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from tiny_openssl import runs
 from tiny_project import write_project
 
 import coverage
@@ -21,7 +22,6 @@ from ci import (
     interpreters,
     manifest,
     prefixes,
-    process,
     report,
     results,
     store,
@@ -428,7 +428,7 @@ def test_a_process_that_a_test_leaves_is_ended_and_fails_the_cell(
     )
     write_test(project, LEAVES.format(apart=apart))
     assert "processes were left running, and were ended: sleep 987" in refused(bench())
-    assert "sleep 987" not in process.capture(["ps", "-e", "-o", "args="])
+    assert not runs("sleep 987")
 
 
 def test_a_test_that_hangs_is_ended_and_named(

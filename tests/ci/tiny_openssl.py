@@ -8,10 +8,12 @@ import stat
 import tarfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
 from ci.manifest import Release
+from ci.process import capture
 
 # What stands for OpenSSL: its Makefile has the targets of the real one and compiles three objects.
 # It waits while $GATE is set and not there, adds a line to $TALLY, and fails when $FAIL is set.
@@ -100,6 +102,26 @@ def program(path: Path, script: str) -> Path:
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
     return path
+
+
+def processes() -> list[tuple[int, str, str]]:
+    """The group, the state and the command line of each process; Linux may have no ps for it."""
+    if not Path("/proc/self/stat").exists():
+        told = capture(["ps", "-e", "-o", "pgid=,stat=,args="]).splitlines()
+        return [(int(line[0]), line[1], line[2]) for line in (each.split(None, 2) for each in told)]
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        # A process may end while it is read.
+        with suppress(OSError):
+            state, _parent, group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+            words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            found.append((int(group), state, " ".join(words)))
+    return found
+
+
+def runs(command: str) -> bool:
+    """Whether a process runs whose command line has `command` in it."""
+    return any(command in arguments for _, _, arguments in processes())
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
