@@ -10,11 +10,14 @@ found again by a key over everything that went into it.
 
 from __future__ import annotations
 
+import ast
+import inspect
 import os
 import platform
 import re
 import shlex
 import shutil
+import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -26,9 +29,6 @@ from ci.problem import Problem
 from ci.process import capture, in_threads, run
 from ci.progress import Line, minutes, say
 from ci.store import Store, cache_root, clear_errors, key
-
-# Raised when the way of building changes, so that what the old one built is not taken for it.
-RECIPE = 1
 
 # Nothing is ever there. It is compiled in, and the same for every build so that ccache can serve
 # one build's objects to the next; the finished prefix can be moved.
@@ -42,6 +42,16 @@ OPENSSLDIR = Path("/etc/ssl")
 # -O0 makes generating an RSA key four times slower, -O2 the build a third slower than -O1.
 FLAGS = ("-O1",)
 
+# Where `make install_dev` puts the prefix, beside the tree, until its parts are in place.
+STAGED = "staged"
+
+# What a build takes from the environment besides: where programs, temporary files and ccache are.
+CARRIED = re.compile(
+    r"PATH|HOME|TMPDIR|TMP|TEMP|LD_LIBRARY_PATH|CCACHE_\w+|XDG_(CACHE|CONFIG)_HOME"
+)
+# Apple's compiler reads these to choose what it compiles for, so they are part of the key.
+DECIDING = ("DEVELOPER_DIR", "MACOSX_DEPLOYMENT_TARGET", "SDKROOT")
+
 # An object that `make` is about to compile, in the line it prints.
 OBJECT = re.compile(r"\s-c\s.*?-o\s+(\S+\.o)\b|-o\s+(\S+\.o)\s.*?-c\b")
 
@@ -52,6 +62,7 @@ class Toolchain:
 
     command: tuple[str, ...]
     version: str
+    assembler: str
     target: str
     flags: tuple[str, ...]
 
@@ -102,15 +113,42 @@ def _store() -> Store:
 
 
 def _key(build: Build) -> str:
+    """Return the key over all that decides what a prefix holds."""
     tools = toolchain()
     return key(
         source=build.release.sha256,
-        options=_options(build),
-        recipe=RECIPE,
-        compiler=[tools.command, tools.version],
+        commands=list(_commands(build).values()),
+        settings=_settings(),
+        compiler=[tools.command, tools.version, tools.assembler],
         target=tools.target,
-        flags=tools.flags,
+        code=_code(),
     )
+
+
+@cache
+def _code() -> list[object]:
+    """Return what the functions do that shape a prefix around its commands."""
+    return [code_of(each) for each in (_Making.arrange, *sources.UNPACKING)]
+
+
+def code_of(function: Callable[..., object]) -> object:
+    """Return the syntax tree of a function, which comments, docstrings and layout do not change.
+
+    Nor does the Python that reads it: fields that are not used, which versions add, are left out.
+    """
+
+    def plain(node: object) -> object:
+        if isinstance(node, list):
+            return [plain(each) for each in node]
+        if not isinstance(node, ast.AST):
+            return repr(node)
+        used = ((name, each) for name, each in ast.iter_fields(node) if each not in (None, []))
+        return [type(node).__name__, {name: plain(each) for name, each in used}]
+
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    if isinstance(tree, ast.FunctionDef) and ast.get_docstring(tree):
+        del tree.body[0]
+    return plain(tree)
 
 
 @cache
@@ -120,9 +158,38 @@ def toolchain() -> Toolchain:
     return Toolchain(
         command,
         capture([*command, "--version"]).partition("\n")[0],
+        _assembler(command),
         f"{platform.system()} {capture([*command, '-dumpmachine']).strip()}",
         (*FLAGS, *doctor.words("CFLAGS")),
     )
+
+
+def _assembler(command: tuple[str, ...]) -> str:
+    """Return the assembler's version: OpenSSL's generators write what it can assemble."""
+    try:
+        program = capture([*command, "-print-prog-name=as"]).strip()
+        return capture([program, "--version"]).partition("\n")[0]
+    except Problem:
+        # It is the compiler's own.
+        return ""
+
+
+def _commands(build: Build) -> dict[str, list[str]]:
+    """Return the commands that make a prefix, in order, each by what progress calls it."""
+    return {
+        "configuring": [
+            *("sh", "./config"),
+            *_options(build),
+            *toolchain().flags,
+            f"--prefix={COMPILED_IN}",
+            f"--openssldir={OPENSSLDIR}",
+            "--libdir=lib",
+        ],
+        "writing headers and assembler": ["make", "build_generated"],
+        "compiling": ["make", "build_libs"],
+        # Relative, as not every recipe bears a cache whose path has a space.
+        "installing": ["make", "install_dev", f"DESTDIR=../{STAGED}"],
+    }
 
 
 def _options(build: Build) -> list[str]:
@@ -168,29 +235,16 @@ class _Making:
         with Line(self.build.name) as line:
             line.show("unpacking")
             sources.unpack(archive, self.tree, f"openssl-{self.build.version}")
-            line.show("configuring")
-            self.configure()
-            line.show("writing headers and assembler")
-            self.run("make", f"-j{self.jobs}", "build_generated")
-            self.compile(line)
-            line.show("installing")
-            self.install()
+            for step, command in _commands(self.build).items():
+                line.show(step)
+                self.run(command, self.counter(line) if "build_libs" in command else None)
+            self.arrange()
             self.validate()
             shutil.rmtree(self.tree)
             say(f"{self.build.name}: built in {minutes(line.elapsed)}")
 
-    def configure(self) -> None:
-        self.run(
-            "sh",
-            "./config",
-            *_options(self.build),
-            *toolchain().flags,
-            f"--prefix={COMPILED_IN}",
-            f"--openssldir={OPENSSLDIR}",
-            "--libdir=lib",
-        )
-
-    def compile(self, line: Line) -> None:
+    def counter(self, line: Line) -> Callable[[str], None]:
+        """Return what counts on `line` the objects that the lines of `make` compile."""
         planned = capture(["make", "-n", "build_libs"], cwd=self.tree, env=_environment())
         objects = _objects(planned)
         compiled: set[str] = set()
@@ -199,13 +253,12 @@ class _Making:
             compiled.update(_objects(text))
             line.show(f"{len(compiled)} of {len(objects)} objects")
 
-        line.show(f"0 of {len(objects)} objects")
-        self.run("make", f"-j{self.jobs}", "build_libs", on_line=on_line)
+        on_line("")
+        return on_line
 
-    def install(self) -> None:
-        staged = self.prefix / "staged"
-        # Relative, as not every recipe bears a cache whose path has a space.
-        self.run("make", "install_dev", f"DESTDIR=../{staged.name}")
+    def arrange(self) -> None:
+        """Put what was installed in place, such that the prefix can be moved."""
+        staged = self.prefix / STAGED
         for part in (staged / COMPILED_IN.relative_to("/")).iterdir():
             part.rename(self.prefix / part.name)
         shutil.rmtree(staged)
@@ -238,7 +291,9 @@ class _Making:
     def wrong(self, what: str) -> Problem:
         return Problem(f"OpenSSL build {self.build.name}: {what}; the whole log is {self.log}")
 
-    def run(self, *argv: str, on_line: Callable[[str], None] | None = None) -> None:
+    def run(self, command: list[str], on_line: Callable[[str], None] | None) -> None:
+        jobs = [f"-j{self.jobs}"] if command[1].startswith("build_") else []
+        argv = [command[0], *jobs, *command[1:]]
         run(argv, log=self.log, cwd=self.tree, env=_environment(), on_line=on_line, quiet=True)
 
 
@@ -246,15 +301,17 @@ def _objects(text: str) -> set[str]:
     return {first or second for first, second in OBJECT.findall(text)}
 
 
+def _settings() -> dict[str, str]:
+    """Return the variables of the environment that decide what is built."""
+    return {"LC_ALL": "C", **{name: os.environ[name] for name in DECIDING if name in os.environ}}
+
+
 def _environment() -> dict[str, str]:
-    """The environment without what would change a build unseen, and with ccache where it is."""
-    strange = re.compile(
-        r"(C|CPP|CXX|LD|AR|AS|RC|MAKE|MFLAGS|GNUMAKE)FLAGS|MFLAGS|LDLIBS|OPENSSL_.*|CROSS_COMPILE|PERL5LIB"
-    )
-    clean = {name: value for name, value in os.environ.items() if not strange.fullmatch(name)}
+    """Return the environment of a build, which no other variable can change, with ccache if any."""
+    carried = {name: value for name, value in os.environ.items() if CARRIED.fullmatch(name)}
     command = toolchain().command
     if shutil.which("ccache") and Path(command[0]).name != "ccache":
         command = ("ccache", *command)
     # OpenSSL's Makefile has the compiler write dependencies; ccache can use those and save itself a
     # preprocessor run for each object, a quarter of a first build.
-    return {"CCACHE_DEPEND": "1", **clean, "CC": shlex.join(command), "LC_ALL": "C"}
+    return {"CCACHE_DEPEND": "1", **carried, **_settings(), "CC": shlex.join(command)}

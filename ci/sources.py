@@ -121,6 +121,10 @@ def _check(member: tarfile.TarInfo) -> None:
     member.uid, member.gid, member.uname, member.gname = *_MYSELF, "", ""
 
 
+# The functions that decide what of a tarball is unpacked.
+UNPACKING = (unpack, _check)
+
+
 def _fetch(release: Release, part: Path, target: Path) -> None:
     """Move the tarball to `target`, from the first source that has it; `part` outlives a kill."""
     part.parent.mkdir(parents=True, exist_ok=True)

@@ -26,6 +26,9 @@ from ci.manifest import Build, Variant
 
 ROOT = Path(__file__).parents[2]
 
+# What steers the tiny OpenSSL's build (tiny_openssl.py) passes too.
+CARRIED = re.compile(f"{prefixes.CARRIED.pattern}|GATE|TALLY|FAIL")
+
 
 def pytest_configure() -> None:
     # A shell starts what runs in its background deaf to Ctrl-C, and children inherit that.
@@ -102,6 +105,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     sources._unreachable.clear()
     doctor.compiler.cache_clear()
     prefixes.toolchain.cache_clear()
+    prefixes._code.cache_clear()
+    monkeypatch.setattr(prefixes, "CARRIED", CARRIED)
     return folder
 
 
@@ -184,9 +189,10 @@ def start(matrix: Path) -> Iterator[Start]:
 
     def run(*arguments: str, limit: int = 0, **environment: str) -> subprocess.Popen[str]:
         script = f"""
-import resource, sys
+import re, resource, sys
 from pathlib import Path
-from ci import __main__, manifest
+from ci import __main__, manifest, prefixes
+prefixes.CARRIED = re.compile({CARRIED.pattern!r})
 manifest.load.__defaults__ = (Path({str(matrix)!r}),)
 if {limit}:
     resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import platform
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +15,7 @@ from subprocess import Popen
 import pytest
 from tiny_openssl import program, release_of, tiny_bytes, tiny_openssl, wait_for
 
-from ci import manifest, prefixes
+from ci import manifest, prefixes, sources
 from ci.manifest import Build, Variant
 from ci.problem import Problem
 from ci.process import CommandFailed
@@ -76,18 +79,125 @@ def test_several_are_built_and_named(build: Build, cache: Path) -> None:
     assert sorted(log.name.partition("-")[0] for log in (cache / "logs").iterdir()) == ["9.9"] * 2
 
 
-def test_the_key_depends_on_what_goes_into_a_build(
-    build: Build, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def key(build: Build) -> Callable[[], str]:
+    """The key that the build has now."""
+
+    def now() -> str:
+        prefixes.toolchain.cache_clear()
+        prefixes._code.cache_clear()
+        return prefixes._key(build)
+
+    return now
+
+
+def test_the_key_depends_on_the_build(build: Build) -> None:
+    builds = [
+        build,
+        replace(build, variant=Variant("no-ec", ("no-ec",))),
+        replace(build, release=replace(build.release, sha256="0" * 64)),
+        replace(build, release=replace(build.release, series="3.0")),
+    ]
+    assert len({prefixes._key(each) for each in builds}) == len(builds)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OPENSSLDIR", Path("/etc/pki/tls")),
+        ("COMPILED_IN", Path("/opt/other")),
+        ("FLAGS", ("-O2",)),
+        ("STAGED", "elsewhere"),
+        ("_options", lambda build: ["no-shared"]),
+        ("_settings", lambda: {"LC_ALL": "C.UTF-8"}),
+        ("_assembler", lambda command: "GNU assembler 99"),
+        ("_commands", lambda build: {"compiling": ["make", "all"]}),
+    ],
+)
+def test_the_key_depends_on_the_recipe(
+    key: Callable[[], str], monkeypatch: pytest.MonkeyPatch, name: str, value: object
 ) -> None:
-    keys = {prefixes._key(build)}
-    keys.add(prefixes._key(replace(build, variant=Variant("no-ec", ("no-ec",)))))
-    keys.add(prefixes._key(replace(build, release=replace(build.release, sha256="0" * 64))))
-    monkeypatch.setattr(prefixes, "RECIPE", prefixes.RECIPE + 1)
-    keys.add(prefixes._key(build))
-    monkeypatch.setenv("CFLAGS", "-g")
-    prefixes.toolchain.cache_clear()
-    keys.add(prefixes._key(build))
-    assert len(keys) == 5
+    before = key()
+    monkeypatch.setattr(prefixes, name, value)
+    assert key() != before
+
+
+def arrange(self: prefixes._Making) -> None:
+    """Leave everything where it was installed."""
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "value"),
+    [
+        (prefixes._Making, "arrange", arrange),
+        (sources, "UNPACKING", (arrange,)),
+        (platform, "system", lambda: "Plan9"),
+    ],
+)
+def test_the_key_depends_on_the_code_and_the_system(
+    key: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+    module: object,
+    name: str,
+    value: object,
+) -> None:
+    before = key()
+    monkeypatch.setattr(module, name, value)
+    assert key() != before
+
+
+@pytest.mark.parametrize("name", ["CFLAGS", *prefixes.DECIDING])
+def test_the_key_depends_on_the_variables_that_reach_a_build(
+    key: Callable[[], str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.delenv(name, raising=False)
+    before = key()
+    monkeypatch.setenv(name, "-g")
+    assert key() != before
+
+
+def test_the_key_depends_on_nothing_else(
+    key: Callable[[], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = key()
+    for name in (*STRANGE, "HOME", "TMPDIR", "CCACHE_DIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+    program(tmp_path / "programs" / "ccache", 'exec "$@"')
+    assert key() == before
+
+
+def commented(text: str) -> str:
+    """Say hello."""
+    # There is more to it than that,
+    return f"hello {text!r:>9}"  # but not much.
+
+
+plain = commented
+
+
+def commented(  # type: ignore[no-redef]
+    text: str,
+) -> str:
+    return f"hello {text!r:>9}"
+
+
+bare = commented
+
+
+def commented(text: str) -> str:  # type: ignore[no-redef]
+    return f"hallo {text!r:>9}"
+
+
+def test_code_is_the_same_but_for_comments_and_layout() -> None:
+    assert prefixes.code_of(plain) == prefixes.code_of(bare)
+    assert prefixes.code_of(plain) != prefixes.code_of(commented)
+
+
+def test_code_is_read_alike_by_every_python() -> None:
+    # None of the fields that 3.12 (type_params) and others add, which ast.dump shows or not.
+    text = json.dumps(prefixes.code_of(bare))
+    assert "type_params" not in text
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "ef530aef32f64213"
 
 
 def test_a_damaged_prefix_is_noticed_and_rebuilt(
@@ -271,16 +381,30 @@ def test_one_who_waits_takes_over_from_one_who_is_killed(
     assert tally() == 2
 
 
+# What Configure, make, the compiler, the linker and perl read, each of which could change a build.
+STRANGE = (
+    *("AR", "ARFLAGS", "AS", "ASFLAGS", "CPP", "CPPFLAGS", "CROSS_COMPILE", "CXX", "LD", "LDFLAGS"),
+    *("LDLIBS", "LDSHARED", "RANLIB", "RC", "PERL", "PERL5LIB", "PERL5OPT", "HASHBANGPERL"),
+    *("MAKEFLAGS", "MAKEFILES", "MFLAGS", "GNUMAKEFLAGS", "CONFIG_OPTIONS", "MACHINE", "RELEASE"),
+    *("SYSTEM", "VERSION", "KERNEL_BITS", "BUILDFILE", "OPENSSL_LOCAL_CONFIG_DIR", "__CNF_CFLAGS"),
+    *("CPATH", "C_INCLUDE_PATH", "LIBRARY_PATH", "COMPILER_PATH", "GCC_EXEC_PREFIX", "LD_RUN_PATH"),
+    *("SOURCE_DATE_EPOCH", "DESTDIR", "prefix"),
+)
+
+
 def test_the_users_flags_reach_configure_and_nothing_else_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    for name in STRANGE:
+        monkeypatch.setenv(name, "strange")
     monkeypatch.setenv("CFLAGS", "-g -Wall")
-    monkeypatch.setenv("MAKEFLAGS", "-j9")
-    monkeypatch.setenv("OPENSSL_LOCAL_CONFIG_DIR", "/somewhere")
+    monkeypatch.setenv("SDKROOT", "/sdk")
     assert prefixes.toolchain().flags == ("-O1", "-g", "-Wall")
     environment = prefixes._environment()
-    assert not {"CFLAGS", "MAKEFLAGS", "OPENSSL_LOCAL_CONFIG_DIR"} & set(environment)
+    assert not {"CFLAGS", *STRANGE} & set(environment)
     assert environment["PATH"] == os.environ["PATH"]
+    assert environment["SDKROOT"] == "/sdk"
+    assert environment["LC_ALL"] == "C"
 
 
 def test_a_cache_that_cannot_be_used_is_one_line(start: Start, tmp_path: Path) -> None:
