@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
+import pytest
+
 pytest_plugins = sorted(path.stem for path in Path(__file__).parent.glob("fix_*.py"))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    # The tests themselves are no garbage: each collection would look through all of them again.
+    gc.freeze()

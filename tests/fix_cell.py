@@ -52,6 +52,8 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        # Line by line, so that the end of the process, whatever ends it, loses none.
+        self.file = path.open("a", buffering=1, encoding="utf-8")
         self.process = os.getpid()
         self.test = ""
         self.outcome = ""
@@ -59,8 +61,7 @@ class Journal:
         self.add(process=self.process)
 
     def add(self, **event: Any) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(event) + "\n")
+        self.file.write(json.dumps(event) + "\n")
 
     def same_process(self) -> None:
         """End a forked child, so that it neither repeats the session nor overwrites its files."""
@@ -97,6 +98,9 @@ class Journal:
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         self.same_process()
         self.add(exit=int(exitstatus))
+
+    def pytest_unconfigure(self) -> None:
+        self.file.close()
 
 
 def skip_reason(report: pytest.TestReport) -> str:

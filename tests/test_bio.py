@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import os
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
@@ -351,7 +350,7 @@ def write(name, *arguments):
     os.set_blocking(writing, False)
     try:
         while True:
-            os.write(writing, b"x")
+            os.write(writing, bytes(65536))
     except BlockingIOError:
         os.set_blocking(writing, True)
     go, thread = on_another_thread(lambda: drain(reading))
@@ -399,10 +398,9 @@ def functions_with_a_bio():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs pipes that can be full")
-def test_other_threads_run_while_a_call_waits_for_a_descriptor():
+def test_other_threads_run_while_a_call_waits_for_a_descriptor(python):
     # The time is only reached if a call keeps the GIL, which then waits for itself.
-    command = [sys.executable, "-c", BLOCK, str(DATA)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    done = python("-c", BLOCK, str(DATA), timeout=100)
     assert done.stderr == ""
     waited = set(done.stdout.split())
     # The functions of TLS have their own test.

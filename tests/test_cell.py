@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
+from collections.abc import Callable
+from subprocess import CompletedProcess
 
 import pytest
 from fix_cell import Expected, facts, version
@@ -15,8 +16,10 @@ from M2Crypto import m2
 ASK = """
 import {first}
 import {second}
-import json, ssl
-from M2Crypto import m2
+import json, ssl, sys
+from M2Crypto import SSL, m2
+ssl.create_default_context()
+SSL.Context().load_verify_locations(sys.argv[1])
 print(json.dumps([m2.openssl_version_num(), m2.openssl_version(0), ssl.OPENSSL_VERSION]))
 """
 
@@ -37,18 +40,14 @@ def test_the_library_in_the_process_is_the_cells_build(cell: Expected | None) ->
     ids=["ssl-first", "ssl-last"],
 )
 def test_pythons_own_ssl_beside_it_changes_nothing(
-    cell: Expected | None, first: str, second: str
+    cell: Expected | None,
+    certificates: Callable[[str], str],
+    python: Callable[..., CompletedProcess[str]],
+    first: str,
+    second: str,
 ) -> None:
-    command = [
-        sys.executable,
-        "-W",
-        "error",
-        "-X",
-        "dev",
-        "-c",
-        ASK.format(first=first, second=second),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    program = ASK.format(first=first, second=second)
+    done = python("-X", "dev", "-c", program, certificates("ca.pem"))
     assert done.stderr == ""
     number, text, beside = json.loads(done.stdout)
     assert number == m2.OPENSSL_VERSION_NUMBER

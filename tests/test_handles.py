@@ -211,7 +211,7 @@ def test_a_thread_waits_for_the_bio_that_another_writes(key):
     def passphrase(writing):
         reader.start()
         # A reader that does not wait has read nothing by then.
-        reader.join(0.2)
+        reader.join(0.05)
         return b"for tests"
 
     key.save_key_bio(bio, "aes_128_cbc", passphrase)
@@ -321,7 +321,7 @@ def test_a_bio_may_be_read_and_written_by_connections_and_threads_at_once(contex
     reader = threading.Thread(target=disturb)
     reader.start()
     try:
-        for _ in range(100):
+        for _ in range(10):
             with socket.socket() as unused:
                 client = SSL.Connection(client_context, unused)
                 client.set_bio(incoming, outgoing)

@@ -5,7 +5,6 @@ import gc
 import os
 import runpy
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -22,13 +21,7 @@ def test_importing_the_package_alone_binds_m2():
     assert M2Crypto.m2 is M2Crypto.m2crypto is m2
 
 
-def python(*arguments, **kw):
-    """Run another Python, for what is imported only once."""
-    command = [sys.executable, "-W", "error", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, **kw)
-
-
-def test_every_module_is_an_attribute_of_the_package_at_once():
+def test_every_module_is_an_attribute_of_the_package_at_once(python):
     names = ["RSA", "EC", "Err", "SSL", "EVP", "BN", "ASN1", "util"]
     program = f"""
 import sys, M2Crypto
@@ -57,7 +50,7 @@ def test_a_module_that_does_not_import_says_why(monkeypatch, tmp_path):
         M2Crypto.broken  # noqa: B018
 
 
-def test_sources_without_the_extension_say_what_to_do(tmp_path):
+def test_sources_without_the_extension_say_what_to_do(python, tmp_path):
     here = Path(M2Crypto.__file__).parent
     ignore = shutil.ignore_patterns("_m2crypto*.so", "_m2crypto*.pyd", "__pycache__")
     shutil.copytree(here, tmp_path / "M2Crypto", ignore=ignore)
@@ -68,7 +61,7 @@ def test_sources_without_the_extension_say_what_to_do(tmp_path):
         assert "start Python in another directory" in last
 
 
-def test_an_extension_that_does_not_load_says_why(tmp_path):
+def test_an_extension_that_does_not_load_says_why(python, tmp_path):
     here = Path(M2Crypto.__file__).parent
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(here, tmp_path / "M2Crypto", ignore=ignore)
