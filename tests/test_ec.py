@@ -444,3 +444,73 @@ def test_a_handle_is_of_its_type(key):
         m2.ec_key_check_key(m2.pkey_new())
     with pytest.raises(TypeError, match="EVP_PKEY"):
         EVP.PKey(key.ec).size()
+
+
+# The domain parameters of P-256 (SEC 2, section 2.4.2).
+P256 = {
+    "p": 2**256 - 2**224 + 2**192 + 2**96 - 1,
+    "b": 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B,
+    "g": "036B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296",
+    "n": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
+}
+
+
+def _tlv(tag, *contents):
+    content = b"".join(contents)
+    return bytes([tag, 0x82]) + len(content).to_bytes(2, "big") + content
+
+
+def _integer(number):
+    return _tlv(2, number.to_bytes(number.bit_length() // 8 + 1, "big"))
+
+
+def _explicit_key(order, cofactor=1, private=1):
+    """An EC private key whose explicit parameters are P-256's with another order (RFC 5915)."""
+    p = P256["p"]
+    parameters = _tlv(
+        0x30,
+        _integer(1),
+        _tlv(0x30, _tlv(6, bytes.fromhex("2A8648CE3D0101")), _integer(p)),
+        _tlv(
+            0x30,
+            _tlv(4, (p - 3).to_bytes(32, "big")),
+            _tlv(4, P256["b"].to_bytes(32, "big")),
+        ),
+        _tlv(4, bytes.fromhex(P256["g"])),
+        _integer(order),
+        _integer(cofactor),
+    )
+    key = _tlv(0x30, _integer(1), _tlv(4, private.to_bytes(32, "big")), _tlv(0xA0, parameters))
+    return (
+        b"-----BEGIN EC PRIVATE KEY-----\n"
+        + base64.encodebytes(key)
+        + b"-----END EC PRIVATE KEY-----\n"
+    )
+
+
+@needs_ec
+def test_an_explicit_curve_whose_generator_has_another_order_is_refused():
+    for order in (1, 2, 3, P256["n"] - 2, P256["n"] * 2):
+        pem = _explicit_key(order)
+        try:
+            key = EC.load_key_string(pem)
+            same = EVP.load_key_string(pem)
+        except (EC.ECError, EVP.EVPError):
+            # OpenSSL refuses some of them itself.
+            continue
+        for use in (
+            lambda key=key: key.sign_dsa(b"\0" * 32),
+            lambda key=key: key.sign_dsa_asn1(b"\0" * 32),
+            key.gen_key,
+            same.sign_init,
+        ):
+            with pytest.raises((EC.ECError, EVP.EVPError)):
+                use()
+                same.sign_final()
+
+
+@needs_ec
+def test_an_explicit_curve_that_is_a_valid_group_signs():
+    key = EC.load_key_string(_explicit_key(P256["n"], private=12345))
+    signature = key.sign_dsa_asn1(b"\1" * 32)
+    assert key.verify_dsa_asn1(b"\1" * 32, signature) == 1

@@ -1025,8 +1025,17 @@ def test_ed25519_signs_as_rfc_8032_says():
 def test_ed25519_signs_in_one_go_alone():
     key = EVP.load_key_string(ED25519_KEY)
     key.digest_sign_init()
-    with pytest.raises(EVP.EVPError):
-        key.digest_sign_update(b"\x72")
+    for use in (lambda: key.digest_sign_update(b"\x72"), key.digest_sign_final):
+        with pytest.raises(EVP.EVPError, match="use digest_sign"):
+            use()
+    public = EVP.load_key_string_pubkey(ED25519_PUBLIC)
+    public.digest_verify_init()
+    for use in (
+        lambda: public.digest_verify_update(b"\x72"),
+        lambda: public.digest_verify_final(ED25519_SIGNATURE),
+    ):
+        with pytest.raises(EVP.EVPError, match="use digest_verify"):
+            use()
     key.reset_context(md=None)
     with pytest.raises(EVP.EVPError, match="use digest_sign"):
         key.sign_init()

@@ -493,6 +493,29 @@ EVP_PKEY *m2_pkey_read_pem_pubkey(BIO *bio, m2_callback passphrase)
     return PEM_read_bio_PUBKEY(bio, NULL, m2_password, passphrase);
 }
 
+#define NOT_A_GROUP "the domain parameters of the EC key are not a valid group (SEC 1, 3.1.1.2.1)"
+
+/* Return whether an EC key's curve is a group whose generator has the stated order. With an order
+ * of 1, ECDSA and key generation of OpenSSL 1.1.1 search for a non-zero number without end. A curve
+ * with a name is one of OpenSSL's own. */
+static int has_valid_group(const EVP_PKEY *pkey)
+{
+    int valid = 1;
+#ifndef OPENSSL_NO_EC
+    EC_GROUP *group = NULL;
+
+    if (EVP_PKEY_id(pkey) == EVP_PKEY_EC || EVP_PKEY_id(pkey) == EVP_PKEY_SM2)
+        group = m2_ec_group(pkey);
+    if (group != NULL && EC_GROUP_get_curve_name(group) == NID_undef) {
+        ERR_set_mark();
+        valid = EC_GROUP_check(group, NULL) == 1 && !BN_is_one(EC_GROUP_get0_order(group));
+        ERR_pop_to_mark();
+    }
+    EC_GROUP_free(group);
+#endif
+    return valid;
+}
+
 int m2_pkey_is_usable(const EVP_PKEY *pkey, m2_key_use use)
 {
     int needs_private = use == M2_KEY_WRITE || (use == M2_KEY_SIGN && !m2_pkey_signs_checked(pkey));
@@ -506,6 +529,8 @@ int m2_pkey_is_usable(const EVP_PKEY *pkey, m2_key_use use)
         lack = "the key has no modulus";
     else if (needs_private && !m2_pkey_has_private(pkey))
         lack = "the key has no private part";
+    else if (!has_valid_group(pkey))
+        lack = NOT_A_GROUP;
     if (lack == NULL)
         return 1;
     ERR_clear_error();
@@ -618,8 +643,13 @@ m2_number m2_pkey_bits(const EVP_PKEY *pkey)
 
 EVP_PKEY_CTX *m2_pkey_begin(const EVP_PKEY *pkey, int (*init)(EVP_PKEY_CTX *context))
 {
-    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new((EVP_PKEY *)pkey, NULL);
+    EVP_PKEY_CTX *context = NULL;
 
+    if (!has_valid_group(pkey)) {
+        m2_error(NOT_A_GROUP);
+        return NULL;
+    }
+    context = EVP_PKEY_CTX_new((EVP_PKEY *)pkey, NULL);
     if (context != NULL && init(context) <= 0) {
         EVP_PKEY_CTX_free(context);
         context = NULL;
@@ -718,14 +748,30 @@ m2_status m2_digest_verify_init(EVP_MD_CTX *context, const EVP_MD *md, EVP_PKEY 
     return note(context, VERIFIES);
 }
 
+/* Ed25519 and Ed448 sign and verify a whole message at once. OpenSSL 1.1.1 calls a NULL function
+ * for their updates and finals. */
+static int has_streaming_key(EVP_MD_CTX *context, const char *purpose)
+{
+    if (!has_key(context, purpose))
+        return 0;
+    if (!m2_pkey_has_own_digest(EVP_PKEY_CTX_get0_pkey(EVP_MD_CTX_pkey_ctx(context))))
+        return 1;
+    m2_error(purpose == SIGNS ? "the key signs a whole message at once: use digest_sign"
+                              : "the key verifies a whole message at once: use digest_verify");
+    return 0;
+}
+
 m2_status m2_digest_sign_update(EVP_MD_CTX *context, m2_buffer data)
 {
-    return has_key(context, SIGNS) ? EVP_DigestSignUpdate(context, data.data, data.length) : 0;
+    return has_streaming_key(context, SIGNS) ? EVP_DigestSignUpdate(context, data.data, data.length)
+                                             : 0;
 }
 
 m2_status m2_digest_verify_update(EVP_MD_CTX *context, m2_buffer data)
 {
-    return has_key(context, VERIFIES) ? EVP_DigestVerifyUpdate(context, data.data, data.length) : 0;
+    return has_streaming_key(context, VERIFIES)
+               ? EVP_DigestVerifyUpdate(context, data.data, data.length)
+               : 0;
 }
 
 m2_bytes m2_digest_sign_final(EVP_MD_CTX *context)
@@ -733,7 +779,7 @@ m2_bytes m2_digest_sign_final(EVP_MD_CTX *context)
     m2_bytes signature = {NULL, 0};
     size_t length = 0;
 
-    if (!has_key(context, SIGNS) || EVP_DigestSignFinal(context, NULL, &length) != 1)
+    if (!has_streaming_key(context, SIGNS) || EVP_DigestSignFinal(context, NULL, &length) != 1)
         return signature;
     signature = m2_bytes_new(length);
     if (signature.data == NULL)
@@ -765,7 +811,7 @@ m2_bytes m2_digest_sign(EVP_MD_CTX *context, m2_buffer data)
 
 m2_verdict m2_digest_verify_final(EVP_MD_CTX *context, m2_buffer signature)
 {
-    if (!has_key(context, VERIFIES) || !m2_fits_int(signature.length))
+    if (!has_streaming_key(context, VERIFIES) || !m2_fits_int(signature.length))
         return -1;
     return EVP_DigestVerifyFinal(context, signature.data, signature.length) == 1;
 }
