@@ -1,4 +1,4 @@
-"""The front door: `nox -l` lists the sessions, each calls one verb of the machine in `ci/`."""
+"""The sessions: `nox -l` lists them. Each one runs a verb of the tooling in `ci/`."""
 
 import os
 import re
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 if __name__ == "__main__":
-    # `python3 noxfile.py ARGUMENTS` is `nox ARGUMENTS`, on a machine without nox too.
+    # `python3 noxfile.py ARGUMENTS` is `nox ARGUMENTS`, and installs nox if it is missing.
     from ci import bootstrap
 
     bootstrap.main(sys.argv[1:])
@@ -19,7 +19,7 @@ nox.options.reuse_venv = "yes"
 nox.options.sessions = ["tests"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-# What people wrote; what the machine makes lies beside it and is not spelt by anybody.
+# The files whose spelling is checked, without generated ones.
 TEXTS = [
     "CHANGES.md",
     "README.md",
@@ -35,52 +35,53 @@ CELL = re.compile(r"\bpy\d[\w.]*-openssl[\w.-]+")
 
 
 def install(session: nox.Session, *groups: str) -> None:
-    """Install what `pyproject.toml` lists for these dependency groups."""
+    """Install dependency groups of `pyproject.toml`."""
     session.install("-q", *nox.project.dependency_groups(PROJECT, *groups))
 
 
-def machine(session: nox.Session, verb: str, *arguments: str) -> None:
-    """Do a verb of the machine; on Ctrl-C it has time to end what it runs."""
-    install(session, "machine")
+def run(session: nox.Session, verb: str, *arguments: str) -> None:
+    """Run a verb of the tooling; after Ctrl-C it has ten seconds to terminate what it runs."""
+    install(session, "ci")
     session.run("python", "-m", "ci", verb, *arguments, *session.posargs, interrupt_timeout=10.0)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """Build and test with and without EC on every installed Python, and report the coverage."""
-    machine(session, "tests")
+    run(session, "tests")
 
 
 @nox.session
 def matrix(session: nox.Session) -> None:
-    """The same in every cell: all OpenSSL builds times all installed Pythons."""
-    machine(session, "matrix")
+    """Build and test every cell: all OpenSSL builds times all installed Pythons."""
+    run(session, "matrix")
 
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Combine the results there are into the page coverage/html/index.html."""
-    machine(session, "coverage")
+    """Report the existing results in coverage/html/index.html."""
+    run(session, "coverage")
 
 
 @nox.session
 def openssl(session: nox.Session) -> None:
-    """Build the OpenSSL builds named after `--`, or all, and print where each is."""
-    machine(session, "openssl")
+    """Build the OpenSSL builds named after `--`, or all, and print the path of each prefix."""
+    run(session, "openssl")
 
 
 @nox.session
 def doctor(session: nox.Session) -> None:
-    """Say which tools and Pythons are installed, which are missing, and what installs them."""
-    machine(session, "doctor")
+    """Print which tools and Pythons are installed, which are missing, and what installs them."""
+    run(session, "doctor")
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check the style of Python and C, the spelling, and the workflows."""
-    install(session, "lint")
+    """Check the style of Python and C, the direction of imports, the spelling, the workflows."""
+    install(session, "lint", "ci")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
+    session.run("lint-imports", env={"PYTHONPATH": str(Path.cwd())}, silent=True)
     session.run("clang-format", "--dry-run", "-Werror", *map(str, Path("SWIG/src").glob("*.[ch]")))
     session.run("codespell", *TEXTS)
     if Path(".github/workflows").is_dir():
@@ -90,45 +91,52 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check the types of the package and of the machine, strictly."""
+    """Check all types strictly: the package, the tooling with its tests, setup.py."""
     install(session, "types")
-    session.run("mypy", "M2Crypto", "ci", "noxfile.py")
+    session.run("mypy")
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure what is promised in figures; the benchmarks named after `--`, or all."""
-    machine(session, "bench")
+    """Run the benchmarks named after `--`, or all, each beside its peer."""
+    run(session, "bench")
 
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Fuzz the raw layer, the parsers and threads under sanitizers; `-- --help` lists options."""
-    machine(session, "fuzz")
+    """Fuzz the raw layer, the parsers and threads with sanitizers; `-- --help` lists options."""
+    run(session, "fuzz")
 
 
 @nox.session
 def stubs(session: nox.Session) -> None:
-    """Write the extension's type stub anew, from what SWIG makes of its interface."""
+    """Write the extension's type stub from SWIG's parse tree."""
     install(session, "lint")
     session.install("-q", *PROJECT["build-system"]["requires"])
-    machine(session, "stubs")
+    run(session, "stubs")
 
 
 @nox.session
 def tooling(session: nox.Session) -> None:
-    """Test the machine itself (tests/ci); arguments after `--` go to pytest."""
-    # The group of the types holds the tests' and the machine's, and nox, which is tested too.
+    """Test the tooling (tests/ci) and measure its coverage; arguments after `--` are pytest's."""
+    # The group of mypy's session has what the tests import, nox included.
     install(session, "types")
-    session.run("python", "-m", "pytest", "tests/ci", *session.posargs)
+    settings = "--rcfile=coverage/tooling.coveragerc"
+    session.run("python", "-m", "coverage", "erase", settings)
+    command = ["-m", "pytest", "tests/ci", *session.posargs]
+    session.run("python", "-m", "coverage", "run", settings, *command)
+    session.run("python", "-m", "coverage", "combine", "--quiet", settings)
+    # A part of the tests does not reach the floor.
+    floor = ["--fail-under=0"] if session.posargs else []
+    session.run("python", "-m", "coverage", "report", settings, *floor)
 
 
 def cell(session: nox.Session) -> None:
     """Build and test this one cell."""
-    machine(session, "cell", session.name)
+    run(session, "cell", session.name)
 
 
-# A cell's id is a session's name. Seventy of them would bury the others in `nox -l`, so only those
-# asked for become sessions; a misspelt one too, for the machine to name the nearest.
+# A cell's id is a session's name. `nox -l` would list seventy, so only those of the command line
+# become sessions, a mistyped one, too, for which the tooling suggests the nearest.
 for name in set(CELL.findall(" ".join([*sys.argv, os.environ.get("NOXSESSION", "")]))):
     nox.session(name=name)(cell)

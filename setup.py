@@ -1,9 +1,8 @@
-"""The extension alone: SWIG, then C, then the linker, which pyproject.toml cannot say.
+"""Build the extension: SWIG, the compiler and the linker, which pyproject.toml cannot describe.
 
-How each step is run is decided by ci/extension.py. Two variables of the environment are read beside
-the compiler's: OPENSSL_DIR, the OpenSSL prefix to build against (else pkg-config is asked), and
-M2CRYPTO_COVERAGE, a folder that gets the objects, gcov's notes and the compile commands of an
-instrumented build.
+ci/extension.py provides the arguments of each step. Besides the compiler's variables two are read:
+OPENSSL_DIR, the OpenSSL prefix to link (pkg-config's by default), and M2CRYPTO_COVERAGE, the
+directory for the objects, gcov's notes and the compile commands of an instrumented build.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from ci import extension
 
-BUILD_INFO = '''"""How this extension was built: facts for people and for the tests."""
+BUILD_INFO = '''"""How this extension was built; the tests record it."""
 
 SWIG_VERSION = {swig!r}
 COMPILER = {compiler!r}
@@ -34,17 +33,17 @@ LINK = {link!r}
 
 
 class BuildM2Crypto(build_ext):
-    """SWIG → C → link, and an import of what was linked."""
+    """Run SWIG, compile, link, and import the result."""
 
     def build_extension(self, ext: Extension) -> None:
-        """Build it, or say in one line why not (setuptools calls this)."""
+        """Build the extension, or exit with one line (setuptools calls this)."""
         try:
             self.build_m2crypto(ext)
         except extension.BuildError as error:
             raise SystemExit(f"error: {error}") from None
 
     def build_m2crypto(self, ext: Extension) -> None:
-        """Run each step, as ci/extension.py says."""
+        """Run each step with the arguments of ci/extension.py."""
         coverage = os.environ.get("M2CRYPTO_COVERAGE")
         if coverage:
             self.build_temp = coverage
@@ -60,7 +59,7 @@ class BuildM2Crypto(build_ext):
 
         flags = extension.compile_args(coverage=bool(coverage))
         objects = self.compile_all(
-            [*ext.sources, os.path.relpath(generated / "_m2crypto_wrap.c")],
+            [*map(str, ext.sources), os.path.relpath(generated / "_m2crypto_wrap.c")],
             macros=extension.defines(names),
             include_dirs=[str(extension.SWIG_DIR / "src"), *openssl.include_dirs],
             flags=flags,
@@ -84,22 +83,22 @@ class BuildM2Crypto(build_ext):
             link="static" if openssl.static else "shared",
         )
         path = target.parent / "_build_info.py"
-        # What an earlier build left there may be a link to something that others use.
+        # An earlier build's file may be a hard link.
         if path.exists():
             path.unlink()
         path.write_text(info, encoding="utf-8")
 
     def compiler_command(self) -> list[str]:
-        """The C compiler as it is called, Python's flags included; `cl` for Microsoft's."""
-        command = getattr(self.compiler, "compiler", None)
-        return list(command) if command else ["cl", "/nologo"]
+        """Return the C compiler's command with Python's flags; `cl` for Microsoft's."""
+        command: list[str] = getattr(self.compiler, "compiler", None) or ["cl", "/nologo"]
+        return list(command)
 
     def compiler_version(self) -> str:
-        """Say who compiles, in the first line that it says itself."""
+        """Return the first line of the compiler's version."""
         if sys.platform == "win32":
             return "cl"
         command = self.compiler_command()
-        # Under ccache the compiler is the second word.
+        # With ccache the compiler is the second word.
         program = command[:2] if Path(command[0]).name == "ccache" else command[:1]
         done = subprocess.run([*program, "--version"], capture_output=True, text=True, check=False)
         return done.stdout.partition("\n")[0]
@@ -111,11 +110,11 @@ class BuildM2Crypto(build_ext):
         include_dirs: list[str],
         flags: list[str],
     ) -> list[str]:
-        """Compile side by side, and write down how, for those who want to preprocess again."""
+        """Compile in parallel, and write compile_commands.json; return the objects."""
         folders = [*include_dirs, *self.compiler.include_dirs]
 
         def compile_one(source: str) -> list[str]:
-            return self.compiler.compile(
+            objects: list[str] = self.compiler.compile(
                 [source],
                 output_dir=self.build_temp,
                 macros=macros,
@@ -123,6 +122,7 @@ class BuildM2Crypto(build_ext):
                 extra_postargs=flags,
                 depends=[],
             )
+            return objects
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             objects = [name for names in pool.map(compile_one, reversed(sources)) for name in names]

@@ -1,6 +1,10 @@
-"""The machine around the binding: it builds OpenSSL and the extension, runs the cells, reports.
+"""The tooling: it builds OpenSSL and the extension, runs the cells, and reports their results.
 
-Given `matrix.toml`, it gives prefixes, wheels, results and the page. `noxfile.py` is its front
-door; `python -m ci VERB` is what each session calls. Nothing is imported here: setup.py needs
-`ci.extension` on Pythons that are too old for the rest.
+Each nox session runs `python -m ci VERB`. The data flows one way:
+
+    matrix.toml -> manifest -> matrix.plan (cells) -> openssl.prefixes -> wheels
+    -> matrix.prepare -> matrix.runner -> matrix.results -> report
+
+Modules import in the opposite direction only (the contracts in pyproject.toml). Nothing is imported
+here, because setup.py imports `ci.extension` on Pythons that are too old for the rest.
 """

@@ -1,8 +1,7 @@
-"""`python -m ci VERB [ARGUMENTS]`: what each nox session calls.
+"""`python -m ci VERB [ARGUMENTS]`, which the nox sessions run.
 
-Given a verb and its arguments it runs the function that does it. A `Problem`, or an error of the
-file system that a person can mend, becomes one `error:` line and exit code 1; Ctrl-C or a kill
-becomes one line and the code a shell gives it.
+A UserError, and an error of the file system that the user can fix, are printed as one `error:`
+line, with exit code 1. After Ctrl-C or a signal the exit code is 128 plus its number.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import sys
 
 if sys.hexversion < 0x030B0000:
-    # The package itself runs on 3.9; the machine reads TOML with the standard library.
+    # M2Crypto needs 3.9; the tooling reads TOML with the standard library.
     raise SystemExit(
         f"error: the sessions need Python 3.11 or newer to run them, not {sys.version.split()[0]}: "
         "install nox with a newer one (the tests still run on every Python that is installed)"
@@ -19,26 +18,28 @@ if sys.hexversion < 0x030B0000:
 import errno
 import importlib
 import signal
+from pathlib import Path
 from types import FrameType
 
 from ci import process
-from ci.problem import Problem, nearest
+from ci.errors import UserError, suggest
+from ci.project import ROOT, Project
 
-# verb: the function (list[str]) -> None that does it, imported only when it is asked for.
+# The function of each verb, imported when the verb is used: (arguments, project) -> None.
 VERBS = {
-    "openssl": "ci.prefixes:main",
-    "tests": "ci.cells:main_tests",
-    "matrix": "ci.cells:main_matrix",
-    "cell": "ci.cells:main_cell",
-    "coverage": "ci.report:main_coverage",
+    "openssl": "ci.openssl.prefixes:main",
+    "tests": "ci.run:tests",
+    "matrix": "ci.run:matrix",
+    "cell": "ci.run:cell",
+    "coverage": "ci.run:coverage",
     "doctor": "ci.doctor:main",
     "stubs": "ci.stubs:main",
     "bench": "ci.bench:main",
-    "fuzz": "ci.fuzz:main",
+    "fuzz": "ci.fuzz.run:main",
 }
 
 
-# What the file system refuses: a matter of permissions or of room, not of this code.
+# Errors of the file system that the user can fix, and how.
 SYSTEM = {
     **dict.fromkeys((errno.EACCES, errno.EPERM), "make it yours to read and write"),
     errno.EROFS: "use a checkout and a cache that can be written to",
@@ -48,20 +49,20 @@ SYSTEM = {
 
 
 class Killed(BaseException):
-    """The process was told to end by a signal other than Ctrl-C's."""
+    """The process received SIGTERM or SIGHUP."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signal.Signals(signum).name)
         self.signum = signum
 
 
-def main(argv: list[str]) -> int:
-    """Do the verb `argv` begins with; the exit code."""
-    _listen_for_kills()
+def main(argv: list[str], root: Path = ROOT) -> int:
+    """Run the verb `argv` begins with, and return the exit code."""
+    _handle_signals()
     try:
-        _do(argv)
-    except Problem as problem:
-        print(f"error: {problem}", file=sys.stderr)
+        _run(argv, root)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
         return 1
     except OSError as error:
         if error.errno not in SYSTEM:
@@ -72,19 +73,19 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         return _stopped("interrupted", signal.SIGINT)
     except Killed as killed:
-        return _stopped(f"ended by {killed}", killed.signum)
+        return _stopped(f"terminated by {killed}", killed.signum)
     return 0
 
 
-def _do(argv: list[str]) -> None:
+def _run(argv: list[str], root: Path) -> None:
     verb, arguments = (argv[0], argv[1:]) if argv else ("", [])
     if verb not in VERBS:
-        raise Problem(f"unknown verb {verb!r}: {nearest(verb, VERBS)}")
+        raise UserError(f"unknown verb {verb!r}: {suggest(verb, VERBS)}")
     module, _, function = VERBS[verb].partition(":")
-    getattr(importlib.import_module(module), function)(arguments)
+    getattr(importlib.import_module(module), function)(arguments, Project.from_environment(root))
 
 
-def _listen_for_kills() -> None:
+def _handle_signals() -> None:
     def end(signum: int, _frame: FrameType | None) -> None:
         raise Killed(signum)
 
@@ -94,7 +95,7 @@ def _listen_for_kills() -> None:
 
 
 def _stopped(how: str, signum: int) -> int:
-    process.end_all()
+    process.terminate_all()
     print(f"error: {how}; what was finished is kept for the next run", file=sys.stderr)
     return 128 + signum
 

@@ -1,46 +1,47 @@
-"""The benchmarks: what the project promises in figures, measured beside its named peer.
-
-Given the names of scripts in `ci/benchmarks` (none: all of them), it runs each by itself with the
-plain wheel of the manifest's first quick build, on the Python that runs this.
-"""
+"""`nox -s bench`: the benchmarks of ci/benchmarks, each beside its peer in the same run."""
 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from ci import interpreters, manifest, prefixes, wheels
-from ci.problem import Problem, nearest
+from ci import interpreters, manifest, process, wheels
+from ci.errors import UserError, suggest
+from ci.openssl import prefixes
+from ci.project import Project
 
 SCRIPTS = {path.stem: path for path in sorted((Path(__file__).parent / "benchmarks").glob("*.py"))}
 
 
-def main(argv: list[str]) -> None:
-    """Run the benchmarks named, or all; a `Problem` when one says its figure is not met."""
-    for name in argv:
+def main(arguments: Sequence[str], project: Project) -> None:
+    """Run the named benchmarks, or all, with the plain wheel of the first quick build.
+
+    Raises:
+        UserError: a benchmark reports that its figure is not reached, or is unknown.
+    """
+    for name in arguments:
         if name not in SCRIPTS:
-            raise Problem(f"unknown benchmark {name!r}: {nearest(name, SCRIPTS)}")
-    known = manifest.load()
+            raise UserError(f"unknown benchmark {name!r}: {suggest(name, SCRIPTS)}")
+    known = manifest.load(project.manifest)
     installed = interpreters.installed(known.pythons)
     series = "{}.{}".format(*sys.version_info)
     if series not in installed:
-        raise Problem(f"the benchmarks run on this Python, and Python {series} is no cell's")
+        raise UserError(
+            f"the benchmarks run on this Python, and the manifest does not name {series}"
+        )
     build = known.quick[0]
     builder = wheels.builders(installed.values())[wheels.abi(installed[series])]
-    request = wheels.Request(build.name, prefixes.ensure([build])[build.name], builder)
-    wheel = wheels.ensure([request], known.swig, instrumented=False)[request.label]
-    if isinstance(wheel, Problem):
+    prefix = prefixes.ensure([build], project)[build.name]
+    request = wheels.Request(build.name, prefix, builder)
+    wheel = wheels.ensure([request], known.swig, project, instrumented=False)[request.label]
+    if isinstance(wheel, UserError):
         raise wheel
-    # The wheel comes before the checkout, which has its Python files too.
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(wheel.site), str(wheels.PROJECT)]),
-    }
-    for name in argv or SCRIPTS:
+    # The wheel comes before the checkout, which holds the same Python files.
+    path = os.pathsep.join([str(wheel.site), str(project.root)])
+    for name in arguments or SCRIPTS:
         print(f"--- {name}", flush=True)
-        # Its own output is the point, so it goes where this process's goes.
         command: list[str | Path] = [sys.executable, "-P", SCRIPTS[name]]
-        if subprocess.run(command, env=environment, check=False).returncode:
-            raise Problem(f"benchmark {name}: the figure is not met, see above")
+        if process.attached(command, env={**os.environ, "PYTHONPATH": path}):
+            raise UserError(f"benchmark {name}: the figure is not reached, see above")

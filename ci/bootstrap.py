@@ -1,14 +1,15 @@
-"""`python3 noxfile.py ARGUMENTS` becomes `nox ARGUMENTS`, where nox is not installed too.
+"""Run nox for `python3 noxfile.py ARGUMENTS`, where nox need not be installed.
 
-The nox that this Python can import is used if it is one that noxfile.py accepts. Else nox is
-installed once into an environment in the cache, by venv and pip, and used from there.
+nox is used if this Python can import a version that noxfile.py accepts. Else venv and pip install
+it once into an environment in the cache.
 
     M2CRYPTO_CACHE/nox/py3.11-KEY/            the environment; only `python -m` is used of it
     M2CRYPTO_CACHE/nox/.locks/py3.11-KEY      held while it is made
-    M2CRYPTO_CACHE/nox/.making/py3.11-KEY.PID what is being made; with the lock free, a leftover
+    M2CRYPTO_CACHE/nox/.making/py3.11-KEY.PID an environment being made; if its lock is free, a
+                                              dead process left it
 
-Only the standard library is imported. An older Python than the sessions run on must be able to
-parse this file and noxfile.py, to be refused in one line: nothing younger than Python 3.6 in them.
+Only the standard library is imported. Python 3.6 must be able to parse this file and noxfile.py, so
+that a Python that is too old is refused in one line.
 """
 
 import sys
@@ -25,20 +26,20 @@ import importlib.util
 import os
 import platform
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
 
-from ci import doctor
-from ci.problem import Problem
+from ci.directories import remove, replacement
+from ci.errors import UserError
+from ci.packages import install_command, python_packages
 
 ROOT = Path(__file__).resolve().parent.parent
 NOXFILE = ROOT / "noxfile.py"
 SERIES = "{}.{}".format(*sys.version_info)
-# Where pip would install to, or look up modules, other than in the environment itself.
+# Variables that make pip install to, or Python import from, another directory.
 PERSONAL = ("PIP_PREFIX", "PIP_TARGET", "PIP_USER", "PYTHONHOME", "PYTHONPATH")
 
 
@@ -48,12 +49,12 @@ def main(arguments: Sequence[str]) -> NoReturn:
         needs = needed_version()
         python = Path(sys.executable) if is_installed(needs) else environment(needs)
         _become([python, "-m", "nox", *_options(), *arguments])
-    except Problem as problem:
+    except UserError as problem:
         raise SystemExit(f"error: {problem}") from None
     except OSError as error:
         raise SystemExit(
             f"error: the cache cannot be used: {error.strerror}: {error.filename or cache_root()}; "
-            "make it yours to read and write, or set M2CRYPTO_CACHE to another folder"
+            "make it yours to read and write, or set M2CRYPTO_CACHE to another directory"
         ) from None
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)
@@ -64,7 +65,7 @@ def needed_version() -> str:
     """Return the specifier of the nox versions that noxfile.py accepts, such as `>=2025.5`."""
     found = re.search(r'(?m)^nox\.needs_version = "(.+)"$', NOXFILE.read_text(encoding="utf-8"))
     if not found:
-        raise Problem(f"{NOXFILE}: there is no line nox.needs_version = ")
+        raise UserError(f"{NOXFILE}: there is no line nox.needs_version = ")
     return found[1]
 
 
@@ -81,7 +82,7 @@ def is_installed(needs: str) -> bool:
 
 
 def cache_root() -> Path:
-    """Return ci.store's cache_root, without platformdirs."""
+    """Return the same directory as ci.project, without platformdirs."""
     named = os.environ.get("M2CRYPTO_CACHE")
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 - pathlib's raises where there is none
     if named:
@@ -95,31 +96,31 @@ def cache_root() -> Path:
 
 def environment(needs: str) -> Path:
     """Return the Python of the environment that has nox, made if the cache has none that works."""
-    folder = cache_root() / "nox"
+    directory = cache_root() / "nox"
     base = Path(getattr(sys, "_base_executable", None) or sys.executable)
     facts = "\0".join([needs, str(base), platform.python_version()])
     name = f"py{SERIES}-{_key(facts)}"
-    if not _has_nox(folder / name):
+    if not _has_nox(directory / name):
         _require_ensurepip()
-        with _locked(folder / ".locks" / name):
+        with _locked(directory / ".locks" / name):
             # Another process may have made it while this one waited for the lock.
-            if not _has_nox(folder / name):
-                _make(folder, name, base, f"nox{needs}")
-    return _python(folder / name)
+            if not _has_nox(directory / name):
+                _make(directory, name, base, f"nox{needs}")
+    return _python(directory / name)
 
 
 def _key(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _python(folder: Path) -> Path:
-    return folder / "Scripts" / "python.exe" if os.name == "nt" else folder / "bin" / "python"
+def _python(directory: Path) -> Path:
+    return directory / "Scripts" / "python.exe" if os.name == "nt" else directory / "bin" / "python"
 
 
-def _has_nox(folder: Path) -> bool:
+def _has_nox(directory: Path) -> bool:
     """Return whether the environment runs and has nox: its base interpreter may have gone."""
     try:
-        command = [str(_python(folder)), "-I", "-c", "import nox.__main__"]
+        command = [str(_python(directory)), "-I", "-c", "import nox.__main__"]
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
     except OSError:
         return False
@@ -127,33 +128,24 @@ def _has_nox(folder: Path) -> bool:
 
 def _require_ensurepip() -> None:
     if not (importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip")):
-        packages = doctor.python_packages(SERIES, "venv")
-        raise Problem(
+        packages = python_packages(SERIES, "venv")
+        raise UserError(
             f"nox is not installed, and {sys.executable} has no ensurepip to install it with; "
-            f"install with: {doctor.install_line([packages])}"
+            f"install with: {install_command([packages])}"
         )
 
 
-def _make(folder: Path, name: str, base: Path, requirement: str) -> None:
-    """Make the environment next door and rename it into place; the caller holds its lock."""
-    print(f"noxfile.py: installing {requirement} into {folder / name}, once", file=sys.stderr)
-    making = folder / ".making"
-    making.mkdir(parents=True, exist_ok=True)
+def _make(directory: Path, name: str, base: Path, requirement: str) -> None:
+    """Make the environment; the caller holds its lock."""
+    print(f"noxfile.py: installing {requirement} into {directory / name}, once", file=sys.stderr)
+    making = directory / ".making"
     for leftover in making.glob(f"{name}.*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    # Renamed first, so that a kill in between leaves no half of an environment in its place.
-    away = making / f"{name}.{os.getpid()}.removed"
-    with contextlib.suppress(FileNotFoundError):
-        (folder / name).rename(away)
-        shutil.rmtree(away, ignore_errors=True)
-    fresh = making / f"{name}.{os.getpid()}"
-    try:
-        _run([base, "-m", "venv", fresh])
-        pip = [_python(fresh), "-m", "pip", "--disable-pip-version-check"]
+        remove(leftover)
+    new, old = making / f"{name}.{os.getpid()}", making / f"{name}.removed"
+    with replacement(directory / name, new=new, old=old):
+        _run([base, "-m", "venv", new])
+        pip = [_python(new), "-m", "pip", "--disable-pip-version-check"]
         _run([*pip, "install", "--quiet", requirement])
-        fresh.rename(folder / name)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def _run(command: Sequence[object]) -> None:
@@ -171,15 +163,15 @@ def _run(command: Sequence[object]) -> None:
     if done.returncode:
         lines = done.stdout.strip().splitlines() or [f"exit code {done.returncode}"]
         last = [line for line in lines if line.startswith("ERROR: ")] or lines
-        raise Problem(
+        raise UserError(
             f"nox could not be installed: {last[-1].removeprefix('ERROR: ')}; "
-            "mend that, or install nox another way (pipx install nox; uv tool install nox)"
+            "fix that, or install nox another way (pipx install nox; uv tool install nox)"
         )
 
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock file, which the end of this process releases however it ends."""
+    """Hold a lock file; the operating system releases it when this process ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as lock:
         if sys.platform == "win32":
@@ -198,16 +190,16 @@ def _options() -> list[str]:
     options = [] if Path.cwd() == ROOT else ["--noxfile", str(NOXFILE)]
     environments = ROOT / ".nox"
     if not os.access(environments if environments.is_dir() else ROOT, os.W_OK):
-        # In a read-only checkout the sessions that only read it still run.
-        folder = cache_root() / "nox" / f"sessions-{_key(str(ROOT))}"
-        folder.mkdir(parents=True, exist_ok=True)
-        options += ["--envdir", str(folder)]
+        # A session that only reads the checkout can run in a read-only one.
+        directory = cache_root() / "nox" / f"sessions-{_key(str(ROOT))}"
+        directory.mkdir(parents=True, exist_ok=True)
+        options += ["--envdir", str(directory)]
     return options
 
 
 def _become(command: Sequence[str | Path]) -> NoReturn:
-    """Run a program in the place of this process."""
+    """Replace this process by a program."""
     if os.name == "nt":
-        # Windows has no exec: the shell would not wait for the new process.
+        # Windows has no exec that the shell waits for.
         raise SystemExit(subprocess.run(command, check=False).returncode)
     os.execv(command[0], [str(word) for word in command])  # noqa: S606

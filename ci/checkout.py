@@ -1,8 +1,7 @@
-"""The files of the checkout that a result depends on: their copy, and the digest over them.
+"""The files of the checkout that determine a result: their copy, and the digest over them.
 
-Given the project's folder it gives a copy that builds, tests and reports use instead of the
-checkout, so that an edit made meanwhile changes none of them; the digest is always taken of the
-copy. What a build or an editor leaves in the checkout is no file of the project.
+Builds, tests and reports use the copy instead of the checkout, so that an edit during a run changes
+none of them. The digest is taken of the copy. Generated files are not copied.
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ci.problem import Problem
+from ci.errors import UserError
 
 PACKAGE = "M2Crypto"
 
-# Everything that can change a result: the sources, what builds them, the tests, what runs them and
-# measures, and the settings of each. What the manifest says is compared entry by entry instead.
+# The files that can change a result: the sources, what builds them, the tests, what runs and
+# measures them, and the settings of each. The manifest is compared entry by entry instead.
 TESTED = (
     "SWIG",
     PACKAGE,
@@ -30,12 +29,17 @@ TESTED = (
     "ci",
     "coverage/coveragerc",
 )
-# Of the folders above, what changes no result: the tooling's own tests, benchmarks, and the report,
-# which is made of results.
-APART = ("tests/ci", "ci/benchmarks", "ci/report.py", "ci/matrix.toml")
+# Of the directories above, what changes no result: the tooling's tests, the verbs that run no cell,
+# and the report, which is made of results.
+APART = (
+    "tests/ci",
+    "tests/fuzz",
+    *("ci/bench.py", "ci/benchmarks", "ci/bootstrap.py", "ci/doctor.py", "ci/fuzz"),
+    *("ci/matrix.toml", "ci/report", "ci/stubs.py"),
+)
 
-# What is generated: caches, objects, extensions, build folders, the facts setup.py writes about a
-# build; and what editors leave.
+# Generated files: caches, objects, extensions, build directories, setup.py's _build_info.py, and an
+# editor's backups.
 GENERATED = re.compile(
     r"\..*|.*~|#.*#|__pycache__|build|dist|_build_info\.py"
     r"|.*\.(pyc|pyo|so|pyd|o|obj|gcno|gcda|gcov|egg-info|orig|rej)"
@@ -43,7 +47,7 @@ GENERATED = re.compile(
 
 
 def files(root: Path, names: Iterable[str] = TESTED) -> Iterator[Path]:
-    """The files below the named files and folders of `root`, from `root`, in order."""
+    """Yield the paths of the named files and of those in the named directories, from `root`."""
     for name in names:
         yield from _below(root, Path(name))
 
@@ -60,22 +64,24 @@ def _below(root: Path, path: Path) -> Iterator[Path]:
 
 
 def copy(root: Path, target: Path, names: Iterable[str] = TESTED) -> Path:
-    """Copy the named files and folders of `root` to `target`, which need not exist; give `target`.
+    """Copy the named files and directories of `root` to `target`, and return `target`.
 
-    Never by links: what writes into the copy must not write into the checkout. The times stay, by
-    which Python judges its bytecode.
+    No file is a link, because a test that writes into the copy must not write into the checkout.
+    The modification times are kept, which Python compares with those in its bytecode.
     """
     for path in files(root, names):
         (target / path).parent.mkdir(parents=True, exist_ok=True)
         try:
             shutil.copy2(root / path, target / path)
         except FileNotFoundError:
-            raise Problem(f"{root / path}: removed while it was copied; run again") from None
+            raise UserError(
+                f"{root / path}: removed while the checkout was copied; run again"
+            ) from None
     return target
 
 
 def digest(root: Path, names: Iterable[str] = TESTED) -> str:
-    """The sha256, in hexadecimal, over the named files and folders: their names and contents."""
+    """Return the sha256, in hexadecimal, over the paths and contents of the named files."""
     total = hashlib.sha256()
     for path in files(root, names):
         contents = hashlib.sha256((root / path).read_bytes()).hexdigest()

@@ -1,25 +1,28 @@
-"""Virtual environments that are made once: an interpreter and requirements → a Python.
+"""Virtual environments in the cache: an interpreter and requirements become a Python that has them.
 
-Given an interpreter and what to install it gives the path of a Python that has it, from the cache.
-uv makes it where there is one, else venv and pip. Only `python -m` is used of it: it was made in
-another folder, whose path its scripts hold.
+uv makes an environment if it is installed, else venv and pip. Only `python -m` may be used of it:
+an environment is renamed after it was made, and its scripts hold the old path.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from ci import process, progress, store
-from ci.interpreters import Interpreter
-from ci.problem import Problem
+import dependency_groups
 
-# Starts coverage.py in every Python of a cell, children of the tests included, where a cell asks
-# for it. coverage.py's own `patch = subprocess` writes such a file at run time and, up to 7.10,
-# removes it again at exit: cells that share an environment would pull it from under one another.
+from ci import console, process
+from ci.cache import Store, key
+from ci.documents import read_toml
+from ci.errors import UserError
+from ci.interpreters import Interpreter
+from ci.project import Project
+
+# Starts coverage.py in every Python of a cell that asks for it, children of the tests included.
+# coverage.py's `patch = subprocess` writes such a file when it starts and, up to 7.10, removes it
+# when it exits, which cells that share an environment must not do to each other.
 COVERAGE_PTH = (
     "import os; exec(\"if os.environ.get('COVERAGE_PROCESS_START'):"
     ' import coverage; coverage.process_startup()")\n'
@@ -27,51 +30,63 @@ COVERAGE_PTH = (
 
 
 def group(pyproject: Path, name: str) -> tuple[str, ...]:
-    """The requirements of a dependency group (PEP 735) that includes no other."""
+    """Return the requirements of a dependency group (PEP 735).
+
+    Raises:
+        UserError: pyproject.toml cannot be read, or the group is missing or invalid.
+    """
+    groups = read_toml(pyproject).get("dependency-groups", {})
     try:
-        groups = tomllib.loads(pyproject.read_text(encoding="utf-8")).get("dependency-groups", {})
-    except (OSError, ValueError) as error:
-        raise Problem(f"{pyproject}: cannot be read: {error}") from None
-    wanted = groups.get(name)
-    if not wanted or not all(isinstance(each, str) for each in wanted):
-        raise Problem(f"{pyproject}: dependency-groups.{name} must be a list of requirements")
-    return tuple(wanted)
+        return dependency_groups.resolve(groups, name)
+    except (LookupError, ValueError, TypeError) as error:
+        raise UserError(f"{pyproject}: dependency-groups.{name}: {error}") from None
 
 
-def ensure(root: Path, kind: str, interpreter: Interpreter, requirements: Sequence[str]) -> Path:
-    """The Python of the environment `kind` for an interpreter, made if it is not in the cache."""
+def ensure(
+    project: Project, kind: str, interpreter: Interpreter, requirements: Sequence[str]
+) -> Path:
+    """Return the Python of the environment `kind`, made if the cache does not have it."""
     name = f"{kind}-py{interpreter.version}"
-    facts = store.key(
+    inputs = key(
         requirements=list(requirements),
         executable=str(interpreter.executable),
         python=interpreter.full_version,
         pth=COVERAGE_PTH,
     )
 
-    def make(folder: Path) -> None:
-        progress.say(f"environment {name}: installing {', '.join(requirements)}")
-        _make(folder, interpreter, requirements, root / "logs" / f"environment-{name}.txt")
+    def make(directory: Path) -> None:
+        console.log(f"environment {name}: installing {', '.join(requirements)}")
+        log = project.cache / "logs" / f"environment-{name}.txt"
+        _make(directory, interpreter, requirements, log)
 
-    environments = store.Store(root, "environments")
-    folder = environments.get(name, facts, make)
-    return _python(folder)
+    return _python(Store(project.cache, "environments").get(name, inputs, make))
 
 
-def _make(folder: Path, interpreter: Interpreter, requirements: Sequence[str], log: Path) -> None:
+def _make(
+    directory: Path, interpreter: Interpreter, requirements: Sequence[str], log: Path
+) -> None:
     log.unlink(missing_ok=True)
-    python = _python(folder)
+    python = _python(directory)
     uv = shutil.which("uv")
     if uv:
         process.run(
-            [uv, "venv", "--quiet", "--allow-existing", "--python", interpreter.executable, folder],
+            [
+                uv,
+                "venv",
+                "--quiet",
+                "--allow-existing",
+                "--python",
+                interpreter.executable,
+                directory,
+            ],
             log=log,
             quiet=True,
         )
         process.run([uv, "pip", "install", "--python", python, *requirements], log=log, quiet=True)
     else:
-        # venv would run ensurepip itself, but drop what that says when it fails.
+        # venv would run ensurepip itself, but discard its error message.
         process.run(
-            [interpreter.executable, "-m", "venv", "--without-pip", folder], log=log, quiet=True
+            [interpreter.executable, "-m", "venv", "--without-pip", directory], log=log, quiet=True
         )
         process.run(
             [python, "-I", "-m", "ensurepip", "--upgrade", "--default-pip"], log=log, quiet=True
@@ -81,13 +96,13 @@ def _make(folder: Path, interpreter: Interpreter, requirements: Sequence[str], l
             log=log,
             quiet=True,
         )
-    for packages in _site_packages(folder):
+    for packages in _site_packages(directory):
         (packages / "m2crypto_cell.pth").write_text(COVERAGE_PTH, encoding="utf-8")
 
 
-def _python(folder: Path) -> Path:
-    return folder / "Scripts" / "python.exe" if os.name == "nt" else folder / "bin" / "python"
+def _python(directory: Path) -> Path:
+    return directory / "Scripts" / "python.exe" if os.name == "nt" else directory / "bin" / "python"
 
 
-def _site_packages(folder: Path) -> list[Path]:
-    return [*folder.glob("lib/python3*/site-packages"), *folder.glob("Lib/site-packages")]
+def _site_packages(directory: Path) -> list[Path]:
+    return [*directory.glob("lib/python3*/site-packages"), *directory.glob("Lib/site-packages")]

@@ -1,9 +1,6 @@
-"""How the extension is made: from an OpenSSL prefix to what SWIG, compiler and linker are told.
+"""setup.py's part of the tooling: find OpenSSL, read its headers, and return each step's arguments.
 
-Given the environment's variables it finds OpenSSL, asks the compiler what that OpenSSL's headers
-define, and gives the names that Python shall see and the flags of each step. setup.py runs the
-steps. This module needs only the standard library and Python 3.9, because it runs wherever the
-package is built.
+Only the standard library and Python 3.9 are needed: this runs wherever the package is built.
 """
 
 from __future__ import annotations
@@ -27,9 +24,9 @@ INTERFACE = SWIG_DIR / "_m2crypto.i"
 EXPORTS = SWIG_DIR / "exports.map"
 OLDEST_SWIG = (4, 4)
 OLDEST_OPENSSL = 0x10101000
-# From this OpenSSL on nothing deprecated is called: what is, is not even declared.
+# From this version on OPENSSL_NO_DEPRECATED hides the deprecated functions; none is called.
 WITHOUT_DEPRECATED = 0x30000000
-# The buffer protocol is in the limited API from 3.11 on.
+# The limited API has the buffer protocol from 3.11 on.
 LIMITED_API = (3, 11)
 
 HEADERS = (
@@ -37,8 +34,8 @@ HEADERS = (
     "rand", "rsa", "ssl", "x509", "x509_vfy", "x509v3",
 )  # fmt: skip
 
-# What OpenSSL 1.1.1 to 4.0 can be built without, as in OPENSSL_NO_EC. Programs test the values, so
-# each of these is there in every build: 1 where its headers define the macro, else 0.
+# The names after OPENSSL_NO_ of OpenSSL 1.1.1 to 4.0. Programs read these constants, so each exists
+# in every build: 1 if the headers define the macro, else 0.
 SWITCHES = """
     ACVP_TESTS AFALGENG ALLOCFAIL_TESTS APPS ARGON2 ARIA ASAN ASM ASYNC ATEXIT AUTOALGINIT
     AUTOERRINIT AUTOLOAD_CONFIG BF BLAKE2 BROTLI BROTLI_DYNAMIC BULK CACHED_FETCH CAMELLIA
@@ -58,7 +55,7 @@ SWITCHES = """
     WEAK_SSL_CIPHERS WHIRLPOOL WINSTORE X942KDF X963KDF ZLIB ZLIB_DYNAMIC ZSTD ZSTD_DYNAMIC
 """.split()  # noqa: SIM905  (a line each is too long to read)
 
-# The integer macros that Python sees under their own names, each where the build at hand has it.
+# The integer macros that become constants, each in the builds that have it.
 CONSTANTS = re.compile(
     r"""
     NID_\w+ | OPENSSL_VERSION_NUMBER | OPENSSL_NO_\w+
@@ -79,9 +76,9 @@ CONSTANTS = re.compile(
 MACRO = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)(?!\w|\()", re.MULTILINE)
 LINE_MARKER = re.compile(r'^#(?:line)?\s+\d+\s+"([^"]+)"', re.MULTILINE)
 ALGORITHM = re.compile(r"\bconst\s+(EVP_MD|EVP_CIPHER)\s*\*\s*(EVP_\w+)\s*\(\s*void\s*\)")
-# The same under a shorter name: EVP_aes_128_cfb is a macro for EVP_aes_128_cfb128.
+# A macro for an algorithm: EVP_aes_128_cfb is EVP_aes_128_cfb128.
 ALIAS = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(EVP_\w+)[ \t]+(EVP_\w+)[ \t]*$", re.MULTILINE)
-# What the value of an integer macro expands to. Some stand for names that the build has not.
+# What an integer macro expands to. Some expand to names that the build does not define.
 INTEGER = re.compile(
     r"(?:0[xX][0-9a-fA-F]+[lLuU]*|\d+[lLuU]*|u?int\d+_t|unsigned|long|int|[-+~|&<()\s])+"
 )
@@ -89,12 +86,12 @@ PROBE = "m2_probe"
 
 
 class BuildError(Exception):
-    """Why the extension cannot be built, in one line that says the way out."""
+    """The extension cannot be built; the text is one line with the way out."""
 
 
 @dataclass(frozen=True)
 class OpenSSL:
-    """Where an OpenSSL is, and how the extension is linked to it."""
+    """An OpenSSL: its headers, and the arguments that link it."""
 
     include_dirs: tuple[str, ...]
     link_args: tuple[str, ...]
@@ -104,55 +101,55 @@ class OpenSSL:
 
 @dataclass(frozen=True)
 class Names:
-    """What the headers of one OpenSSL offer: macros that are integers, and algorithms by type."""
+    """The names in the headers of one OpenSSL: integer macros, and algorithms with their types."""
 
     version: int
     constants: tuple[str, ...]
     algorithms: tuple[tuple[str, str], ...]
 
     @property
-    def told(self) -> dict[str, str]:
-        """The macros that SWIG is told, so that its #ifdefs say what the compiler's say."""
+    def defined(self) -> dict[str, str]:
+        """The macros to define for SWIG, so that its #ifdefs agree with the compiler's."""
         missing = [name for name in self.constants if name.startswith("OPENSSL_NO_")]
         return {"OPENSSL_VERSION_NUMBER": f"{self.version:#x}", **dict.fromkeys(missing, "1")}
 
     @property
     def absent(self) -> list[str]:
         """The OPENSSL_NO_ macros that the headers do not define."""
-        return [name for switch in SWITCHES if (name := f"OPENSSL_NO_{switch}") not in self.told]
+        return [name for switch in SWITCHES if (name := f"OPENSSL_NO_{switch}") not in self.defined]
 
 
 def find_openssl(environ: Mapping[str, str]) -> OpenSSL:
-    """Find OpenSSL: OPENSSL_DIR, else pkg-config.
+    """Return the OpenSSL in OPENSSL_DIR, by default pkg-config's.
 
     Raises:
-        BuildError: neither leads to headers and libraries.
+        BuildError: there are no headers or libraries.
     """
-    folder = environ.get("OPENSSL_DIR")
-    return from_prefix(Path(folder)) if folder else from_pkg_config(environ)
+    directory = environ.get("OPENSSL_DIR")
+    return from_prefix(Path(directory)) if directory else from_pkg_config(environ)
 
 
 def from_prefix(prefix: Path) -> OpenSSL:
-    """Take the OpenSSL installed in `prefix`, statically when it has static libraries."""
+    """Return the OpenSSL in `prefix`, with its static libraries if it has them."""
     prefix = prefix.resolve()
     if not (prefix / "include" / "openssl" / "opensslv.h").is_file():
         raise BuildError(
             f"OPENSSL_DIR: {prefix} has no include/openssl/opensslv.h; "
-            "set it to the folder that OpenSSL was installed in"
+            "set it to the directory that OpenSSL was installed in"
         )
     include_dirs = (str(prefix / "include"),)
     for name in ("lib64", "lib"):
-        folder = prefix / name
-        archives = [folder / f"{stem}{suffix}" for stem, suffix in _static_names()]
+        directory = prefix / name
+        archives = [directory / f"{stem}{suffix}" for stem, suffix in _static_names()]
         if all(archive.is_file() for archive in archives):
             system = _static_system_libraries()
             return OpenSSL(include_dirs, (*map(str, archives), *system), True, str(prefix))
-        if any(folder.glob("libcrypto.so*")) or any(folder.glob("libcrypto*.dylib")):
-            args = (f"-L{folder}", f"-Wl,-rpath,{folder}", "-lssl", "-lcrypto")
+        if any(directory.glob("libcrypto.so*")) or any(directory.glob("libcrypto*.dylib")):
+            args = (f"-L{directory}", f"-Wl,-rpath,{directory}", "-lssl", "-lcrypto")
             return OpenSSL(include_dirs, args, False, str(prefix))
     raise BuildError(
         f"OPENSSL_DIR: {prefix} has no libssl and libcrypto in lib or lib64; "
-        "install OpenSSL there whole, not only its headers"
+        "install the libraries of OpenSSL, too"
     )
 
 
@@ -163,14 +160,14 @@ def _static_names() -> tuple[tuple[str, str], ...]:
 
 
 def _static_system_libraries() -> tuple[str, ...]:
-    """What a static libcrypto itself is linked to."""
+    """Return the system's libraries that a static libcrypto needs."""
     if sys.platform == "win32":
         return tuple(f"{name}.lib" for name in ("ws2_32", "gdi32", "advapi32", "crypt32", "user32"))
     return ("-lpthread", "-ldl") if sys.platform.startswith("linux") else ()
 
 
 def from_pkg_config(environ: Mapping[str, str]) -> OpenSSL:
-    """Take the OpenSSL that pkg-config knows: on most machines the distribution's, shared."""
+    """Return pkg-config's OpenSSL, which is the distribution's shared one on most systems."""
     program = environ.get("PKG_CONFIG") or shutil.which("pkg-config")
     way_out = (
         "set OPENSSL_DIR to an OpenSSL prefix (`nox -s openssl -- 3.5` makes one), or install the "
@@ -186,7 +183,7 @@ def from_pkg_config(environ: Mapping[str, str]) -> OpenSSL:
         answer = _run([program, question, "openssl"], "PKG_CONFIG")
         if answer.returncode != 0:
             raise BuildError(
-                f"no OpenSSL: OPENSSL_DIR is not set and pkg-config knows no openssl; {way_out}"
+                f"no OpenSSL: OPENSSL_DIR is not set and pkg-config has no openssl; {way_out}"
             )
         answers.append(shlex.split(answer.stdout))
     include_dirs = tuple(flag[2:] for flag in answers[0] if flag.startswith("-I"))
@@ -194,10 +191,10 @@ def from_pkg_config(environ: Mapping[str, str]) -> OpenSSL:
 
 
 def _run(command: Sequence[str], variable: str) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end; `variable` of the environment chooses another one.
+    """Run a program; `variable` is the environment variable that names it, for the message.
 
     Raises:
-        BuildError: it cannot be run at all.
+        BuildError: it cannot be started.
     """
     try:
         return subprocess.run(command, capture_output=True, text=True, check=False)
@@ -209,23 +206,23 @@ def _run(command: Sequence[str], variable: str) -> subprocess.CompletedProcess[s
 
 
 def preprocess(compiler: Sequence[str], source: str, include_dirs: Iterable[str], at: Path) -> str:
-    """Run the compiler's preprocessor over `source`, written into the folder `at`."""
+    """Return `source` preprocessed; it is written into the directory `at`."""
     path = at / "probe.c"
     path.write_text(source, encoding="ascii")
     flag = "/E" if Path(compiler[0]).stem.lower() == "cl" else "-E"
-    command = [*compiler, flag, *(f"-I{folder}" for folder in include_dirs), str(path)]
+    command = [*compiler, flag, *(f"-I{directory}" for directory in include_dirs), str(path)]
     done = _run(command, "CC")
     if done.returncode != 0:
         line = next((li for li in done.stderr.splitlines() if "error" in li), done.stderr.strip())
-        raise BuildError(f"OpenSSL's headers do not go through {compiler[0]}: {line}")
+        raise BuildError(f"{compiler[0]} cannot preprocess OpenSSL's headers: {line}")
     return done.stdout
 
 
 def read_names(compiler: Sequence[str], openssl: OpenSSL, at: Path) -> Names:
-    """Ask the compiler what the headers of `openssl` define.
+    """Return the names in the headers of `openssl`.
 
-    The candidates are found in the text of the headers that were read; whether each is defined in
-    this build is then the preprocessor's answer, on any compiler.
+    The candidates are found in the text of the headers. The preprocessor, which every compiler has,
+    then decides which of them this build defines.
     """
     version = _read_version(compiler, openssl, at)
     includes = "#define OPENSSL_NO_DEPRECATED\n" if version >= WITHOUT_DEPRECATED else ""
@@ -258,21 +255,21 @@ def read_names(compiler: Sequence[str], openssl: OpenSSL, at: Path) -> Names:
 def expand(
     compiler: Sequence[str], includes: str, names: Iterable[str], openssl: OpenSSL, at: Path
 ) -> dict[str, str]:
-    """Ask the preprocessor for the values of those macros among `names` that are defined."""
+    """Return the values of those macros of `names` that are defined, preprocessed."""
     questions = "".join(f'#ifdef {name}\n{PROBE} "{name}" {name}\n#endif\n' for name in names)
     text = preprocess(compiler, includes + questions, openssl.include_dirs, at)
-    # A macro of a system header is expanded with line markers around it.
+    # The expansion of a system header's macro has line markers around it.
     text = re.sub(r"^#.*$", "", text, flags=re.MULTILINE)
     answers = re.findall(rf'{PROBE} "(\w+)"(.*?)(?={PROBE}|\Z)', text, re.DOTALL)
     return {name: " ".join(value.split()) for name, value in answers}
 
 
 def _read_version(compiler: Sequence[str], openssl: OpenSSL, at: Path) -> int:
-    """OPENSSL_VERSION_NUMBER, which the preprocessor leaves as shifts and ors of literals."""
+    """Return OPENSSL_VERSION_NUMBER, which expands to shifts and ors of literals."""
     name = "OPENSSL_VERSION_NUMBER"
     value = expand(compiler, "#include <openssl/opensslv.h>\n", [name], openssl, at).get(name, "")
     if not re.fullmatch(r"[0-9a-fA-FxXlLuU()|<\s]+", value):
-        raise BuildError(f"{name} in {openssl.origin} is no number: {value or 'not defined'}")
+        raise BuildError(f"{name} in {openssl.origin} is not a number: {value or 'not defined'}")
     plain = re.sub(r"\b(0[xX][0-9a-fA-F]+|\d+)[lLuU]*", r"\1", value)
     version = int(eval(plain, {"__builtins__": {}}))  # noqa: S307  (digits and operators, see above)
     if version < OLDEST_OPENSSL:
@@ -281,36 +278,36 @@ def _read_version(compiler: Sequence[str], openssl: OpenSSL, at: Path) -> int:
 
 
 def interface_of(names: Names) -> str:
-    """The SWIG file that offers a build's constants and algorithms."""
-    lines = ["/* Made by ci/extension.py from the headers of the OpenSSL at hand. */", "%{"]
+    """Return the SWIG file that declares a build's constants and algorithms."""
+    lines = ["/* Made by ci/extension.py from OpenSSL's headers. */", "%{"]
     lines += [f"#include <openssl/{name}.h>" for name in HEADERS]
     lines.append("%}")
-    told = names.told
+    defined = names.defined
     for name in names.constants:
-        if name in told:
-            # SWIG is told this macro and expands it, except in quotes.
+        if name in defined:
+            # SWIG expands this macro, except in quotes.
             lines.append(f'%rename("{name}") m2_{name};')
-            lines.append(f"%constant long long m2_{name} = {told[name]};")
+            lines.append(f"%constant long long m2_{name} = {defined[name]};")
         else:
             lines.append(f"%constant long long {name} = {name};")
     lines.append("%constant const char *OPENSSL_VERSION_TEXT = OPENSSL_VERSION_TEXT;")
     lines += [f"%constant long long {name} = 0;" for name in names.absent]
     for kind, function in names.algorithms:
-        # They are constants of OpenSSL: nobody frees them.
+        # They are OpenSSL's constants, which are not freed.
         lines.append(f"%rename({function[4:].lower()}) {function};")
         lines.append(f"const {kind} *{function}(void);")
     return "\n".join(lines) + "\n"
 
 
 def swig_command(swig: str, names: Names, generated: Path) -> list[str]:
-    """The SWIG run that writes `generated`/_m2crypto_wrap.c.
+    """Return SWIG's command that writes `generated`/_m2crypto_wrap.c.
 
-    SWIG's own proxy module is not used: M2Crypto.m2 imports the extension itself.
+    SWIG's proxy module is not used, because M2Crypto.m2 imports the extension.
     """
     return [
         swig,
         "-python",
-        *(f"-D{name}={value}" for name, value in names.told.items()),
+        *(f"-D{name}={value}" for name, value in names.defined.items()),
         f"-I{SWIG_DIR}",
         f"-I{generated}",
         "-outdir",
@@ -322,10 +319,10 @@ def swig_command(swig: str, names: Names, generated: Path) -> list[str]:
 
 
 def find_swig(environ: Mapping[str, str]) -> tuple[str, str]:
-    """Find SWIG: the program's path, and its version.
+    """Return SWIG's path and version.
 
     Raises:
-        BuildError: there is none, or one older than 4.4.
+        BuildError: it is not installed, or older than 4.4.
     """
     path = environ.get("SWIG") or shutil.which("swig", path=sysconfig.get_path("scripts"))
     path = path or shutil.which("swig")
@@ -334,7 +331,7 @@ def find_swig(environ: Mapping[str, str]) -> tuple[str, str]:
     text = _run([path, "-version"], "SWIG").stdout
     found = re.search(r"SWIG Version (\d+)\.(\d+)\.(\d+)", text)
     if found is None:
-        raise BuildError(f"SWIG: {path} does not say its version; run `pip install 'swig>=4.4'`")
+        raise BuildError(f"SWIG: {path} prints no version; run `pip install 'swig>=4.4'`")
     if (int(found[1]), int(found[2])) < OLDEST_SWIG:
         raise BuildError(
             f"SWIG {'.'.join(found.groups())} is too old; run `pip install 'swig>=4.4'`"
@@ -343,12 +340,12 @@ def find_swig(environ: Mapping[str, str]) -> tuple[str, str]:
 
 
 def uses_limited_api() -> bool:
-    """One extension for every Python from 3.11 on; free-threaded ones have no stable ABI yet."""
+    """Return whether the extension uses the limited API, which free-threaded Pythons lack."""
     return sys.version_info >= LIMITED_API and not sysconfig.get_config_var("Py_GIL_DISABLED")
 
 
 def defines(names: Names) -> list[tuple[str, str | None]]:
-    """The macros of every compilation."""
+    """Return the macros to define in every compilation."""
     macros: list[tuple[str, str | None]] = []
     if names.version >= WITHOUT_DEPRECATED:
         macros.append(("OPENSSL_NO_DEPRECATED", None))
@@ -358,21 +355,21 @@ def defines(names: Names) -> list[tuple[str, str | None]]:
 
 
 def compile_args(*, coverage: bool) -> list[str]:
-    """The compiler's flags beside Python's own."""
+    """Return the compiler's flags besides Python's."""
     if sys.platform == "win32":
         return ["/we4013"]
     flags = ["-fvisibility=hidden", "-Werror=implicit-function-declaration"]
     if coverage:
-        # Counts may be lost between threads, but never all of a line's: only that it ran is asked.
+        # Threads may lose counts, but not all of a line's, and only whether it ran is reported.
         flags += ["-O0", "--coverage"]
     return flags
 
 
 def link_args(openssl: OpenSSL, *, coverage: bool) -> list[str]:
-    """The linker's flags: nothing but the module's init function is visible.
+    """Return the linker's flags, which export the module's init function alone.
 
-    Python's own `_ssl` brings the system's libcrypto into the process; without this either library
-    would resolve the other's symbols.
+    Python's `_ssl` loads the system's libcrypto into the process. Without these flags its symbols
+    could be bound to the extension's OpenSSL, and the extension's to the system's.
     """
     flags = list(openssl.link_args)
     if coverage:
@@ -384,7 +381,7 @@ def link_args(openssl: OpenSSL, *, coverage: bool) -> list[str]:
     return flags
 
 
-# Run with every symbol bound at once: `gcc -shared` does not report undefined ones.
+# Run with LD_BIND_NOW, because `gcc -shared` does not report undefined symbols.
 CHECK = """
 import importlib.util, sys
 spec = importlib.util.spec_from_file_location("_m2crypto", sys.argv[1])
@@ -395,12 +392,12 @@ print(f"{module.OPENSSL_VERSION_NUMBER:#x} {module.openssl_version_num():#x}")
 
 
 def check_extension(path: Path, environ: Mapping[str, str], at: Path) -> None:
-    """Import the linked extension, and compare its headers' version with its library's.
+    """Import the linked extension, and compare the versions of OpenSSL's headers and library.
 
-    An instrumented one leaves its counts in the folder `at`.
+    An instrumented one writes its counts into the directory `at`.
 
     Raises:
-        BuildError: a symbol is undefined, or the two disagree.
+        BuildError: a symbol is undefined, or the versions differ.
     """
     done = subprocess.run(
         [sys.executable, "-c", CHECK, str(path)],
@@ -416,12 +413,12 @@ def check_extension(path: Path, environ: Mapping[str, str], at: Path) -> None:
     if header != library:
         raise BuildError(
             f"OpenSSL's headers are {version_text(header)} but its library is "
-            f"{version_text(library)}; set OPENSSL_DIR to a prefix whose include and lib agree"
+            f"{version_text(library)}; set OPENSSL_DIR to a prefix with the headers of its library"
         )
 
 
 def version_text(number: int) -> str:
-    """The version that an OPENSSL_VERSION_NUMBER stands for, such as 3.5.7 or 1.1.1w."""
+    """Return the version of an OPENSSL_VERSION_NUMBER, such as 3.5.7 or 1.1.1w."""
     major, minor = number >> 28, number >> 20 & 0xFF
     if major >= 3:
         return f"{major}.{minor}.{number >> 4 & 0xFFFF}"

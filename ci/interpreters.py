@@ -1,7 +1,7 @@
-"""Which Pythons are installed. Given series such as `3.13` it gives an `Interpreter` for each.
+"""The installed Pythons: an `Interpreter` for each series such as `3.13`.
 
-Looked for on PATH, among pyenv's versions whether selected or not, and among uv's own. Each
-candidate is asked what it is, so a pyenv shim whose version is not selected is no answer.
+They are searched for on PATH, among pyenv's versions, selected or not, and among uv's. Each one is
+run, so a pyenv shim whose version is not selected is not found.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from ci.problem import Problem
+from ci.errors import UserError
 from ci.process import capture
 
-# Isolated, so that neither the folder it is run in nor a PYTHONPATH answers for it.
-ASK = """
+# Run with -I, so that no module of the working directory or of PYTHONPATH is imported.
+DESCRIBE = """
 import importlib.util, json, platform, sys, sysconfig
 free = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 print(json.dumps({
@@ -39,12 +39,18 @@ print(json.dumps({
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """A CPython that runs; never a virtual environment's, but the one that it was made from.
+    """A CPython; of a virtual environment, the one that it was made from.
 
-    `version` is its series, `3.13` or free-threaded `3.13t`; `include` the folder of `Python.h`;
-    `ext_suffix` that of an extension for this ABI alone; `platform` as a wheel's tag has it,
-    with `-` and `.` for `_`; without `has_ensurepip` its venv makes no environment with pip
-    (Debian packs it apart).
+    Attributes:
+        version: the series, `3.13` or free-threaded `3.13t`.
+        executable: its path.
+        full_version: such as `3.13.1`.
+        free_threaded: whether it was built without the GIL.
+        hexversion: sys.hexversion.
+        include: the directory of `Python.h`.
+        ext_suffix: the suffix of an extension for this ABI alone.
+        platform: sysconfig.get_platform().
+        has_ensurepip: whether venv can install pip (Debian packages ensurepip apart).
     """
 
     version: str
@@ -59,51 +65,51 @@ class Interpreter:
 
     @property
     def has_headers(self) -> bool:
-        """Whether an extension can be built for it (a distribution packs these apart)."""
+        """Whether `Python.h` is installed, which distributions package apart."""
         return os.path.isfile(self.include / "Python.h")  # noqa: PTH113 - see _candidates
 
 
 def installed(versions: Iterable[str]) -> dict[str, Interpreter]:
-    """The interpreter for each of `versions` that has one, in that order.
+    """Return the interpreter of each of `versions` that is installed, in that order.
 
-    Of several, those with headers come first, then the newest patch wins, then the order they
-    are looked for in. A free-threaded one answers only for a version that ends with `t`.
+    Of several, one with headers is preferred, then the newest patch release, then the first found.
+    A version that ends with `t` is free-threaded.
     """
     wanted = list(versions)
     with ThreadPoolExecutor(max_workers=4) as pool:
-        answers = [found for found in pool.map(ask, _candidates(wanted)) if found]
+        all_found = [found for found in pool.map(describe, _candidates(wanted)) if found]
     best: dict[str, Interpreter] = {}
     for version in wanted:
-        those = [answer for answer in answers if answer.version == version]
+        those = [found for found in all_found if found.version == version]
         if those:
             best[version] = max(those, key=lambda each: (each.has_headers, each.hexversion))
     return best
 
 
-def ask(executable: Path) -> Interpreter | None:
-    """What the Python at `executable` says it is; None when it does not run or is no CPython."""
+def describe(executable: Path) -> Interpreter | None:
+    """Return the interpreter at a path, or None if it does not run or is not CPython."""
     try:
-        facts = json.loads(capture([executable, "-I", "-c", ASK], timeout=30))
+        facts = json.loads(capture([executable, "-I", "-c", DESCRIBE], timeout=30))
         if facts.pop("implementation") != "cpython":
             return None
         facts["executable"] = Path(facts["executable"])
         facts["include"] = Path(facts["include"])
         return Interpreter(**facts)
-    except (Problem, ValueError, TypeError, AttributeError, LookupError):
-        # It does not run, or what it printed is not what ASK prints.
+    except (UserError, ValueError, TypeError, AttributeError, LookupError):
+        # It does not run, or is another program.
         return None
 
 
 def _candidates(versions: list[str]) -> list[Path]:
-    """Executables worth asking: the names a version goes by, in each folder, none twice.
+    """Return the paths of programs whose name is a Python's, each once.
 
-    A folder that may not be entered has none: os.path reports that as absent, pathlib raises it.
+    os.path reports a directory without permission as absent, where pathlib raises.
     """
     names = [*(f"python{version}" for version in versions), "python3", "python"]
     seen: dict[Path, Path] = {}
-    for folder in _folders():
+    for directory in _folders():
         for name in names:
-            path = folder / name
+            path = directory / name
             if os.path.isfile(path) and os.access(path, os.X_OK):  # noqa: PTH113
                 seen.setdefault(path if _is_shim(path) else Path(os.path.realpath(path)), path)
     return list(seen.values())
@@ -118,17 +124,17 @@ def _folders() -> Iterator[Path]:
 
 
 def _is_shim(path: Path) -> bool:
-    # Every shim is the same script: resolving one that is a link would merge them all.
+    # All shims are links to one script, so they must not be resolved.
     return path.parent.name == "shims"
 
 
 def _pyenv_versions() -> str:
-    root = os.environ.get("PYENV_ROOT") or _answer("pyenv", "root")
+    root = os.environ.get("PYENV_ROOT") or _output("pyenv", "root")
     return (root or _home(".pyenv")) + "/versions"
 
 
 def _uv_pythons() -> str:
-    named = os.environ.get("UV_PYTHON_INSTALL_DIR") or _answer("uv", "python", "dir")
+    named = os.environ.get("UV_PYTHON_INSTALL_DIR") or _output("uv", "python", "dir")
     return named or (os.environ.get("XDG_DATA_HOME") or _home(".local/share")) + "/uv/python"
 
 
@@ -137,11 +143,11 @@ def _home(below: str) -> str:
     return os.path.expanduser(f"~/{below}")  # noqa: PTH111
 
 
-def _answer(program: str, *arguments: str) -> str:
-    """What a program that may not be there answers; nothing when it is not or fails."""
+def _output(program: str, *arguments: str) -> str:
+    """Return a program's output, or an empty string if it is not installed or fails."""
     if not shutil.which(program):
         return ""
     try:
         return capture([program, *arguments], timeout=30).strip()
-    except Problem:
+    except UserError:
         return ""

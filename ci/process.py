@@ -1,7 +1,7 @@
-"""The one thin layer that runs other programs.
+"""Running programs. Every program that the tooling runs is started here.
 
-Given an argument list it runs it in a group of its own, so that Ctrl-C or a kill ends the whole
-group, with its output in a log file; a failure is a `CommandFailed` with the log's last lines.
+Each one leads a session of its own, so that Ctrl-C or a kill ends it with all its children.
+(ci/extension.py and ci/bootstrap.py use the standard library alone and start theirs themselves.)
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ci.problem import Problem
-from ci.progress import say
+from ci import console
+from ci.errors import UserError
 
-# What a failure shows of the log: enough for a compiler's message, not a screenful.
+# Lines of the log that an error shows: enough for a compiler's message.
 TAIL_LINES = 12
-# How long a group may take to end by itself before it is killed, in seconds.
+# Seconds between SIGTERM and SIGKILL.
 GRACE = 3.0
-# How long the processes that a program leaves may take to end by themselves, in seconds: one that
-# was killed a moment ago is still listed.
+# Seconds in which the processes that a program leaves may end by themselves: a killed one is listed
+# until its parent has waited for it.
 LEAVING = 2.0
-# How often `watch` is called, in seconds.
+# Seconds between two calls of `watch`.
 TICK = 0.25
 PROC = Path("/proc")
 
-# Reads `+ GROUP` and `- GROUP`; at the end of its input, which is this process's end, even by
-# SIGKILL, it ends the groups that are left.
+# Reads lines `+ GROUP` and `- GROUP`. At the end of its input, when this process has ended even by
+# SIGKILL, it terminates the remaining groups.
 GUARD = """
 left=' '
 while read -r sign group; do
@@ -52,15 +52,17 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _running: set[subprocess.Popen[bytes]] = set()
-_ending = False
+_shutdown = False
 _starting = threading.Lock()
 
 
-class CommandFailed(Problem):
-    """A program ended with a failure: one line, then the last lines it wrote, `tail`.
+class CommandError(UserError):
+    """A program failed: one line, then its last lines of output.
 
-    `status` is the exit code, or minus the signal that ended it; `log` holds all of its output,
-    None for `capture`.
+    Attributes:
+        status: the exit code, or minus the number of the signal that ended it.
+        tail: the last lines of its output.
+        log: the file with all of its output; None for `capture`.
     """
 
     def __init__(
@@ -75,20 +77,23 @@ class CommandFailed(Problem):
         self.log = log
 
 
-class TimedOut(Problem):
-    """A program was ended because it ran for longer than its limit."""
+class TimeLimitError(UserError):
+    """A program was terminated because it exceeded its time limit."""
 
 
-class LeftBehind(Problem):
-    """A program ended well, but processes that it started did not; they were ended."""
+class LeftoverProcessError(UserError):
+    """A program succeeded but left processes running; they were terminated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a program is held to: a `limit` in seconds, and a `mark` that its processes carry.
+    """The limits of a program.
 
-    The mark is an entry `NAME=VALUE` of the program's environment. A process that is left with it
-    is found even in a session of its own. `watch` is called now and then while the program runs.
+    Attributes:
+        limit: seconds.
+        mark: an entry `NAME=VALUE` of the program's environment, by which processes that it leaves
+            are found even in sessions of their own.
+        watch: called every quarter of a second while the program runs.
     """
 
     limit: float
@@ -106,14 +111,25 @@ def run(
     quiet: bool = False,
     bounds: Bounds | None = None,
 ) -> None:
-    """Run `argv` to its end, its output appended to the file `log`.
+    """Run a program and append its output to the file `log`.
 
-    Prints the command on stderr unless `quiet`. `on_line` is given each line of output, without
-    its end. Raises `CommandFailed`, or a `Problem` when the program is not there; with `bounds`
-    also `TimedOut` or `LeftBehind`.
+    Args:
+        argv: the program and its arguments.
+        log: the file.
+        cwd: the working directory, by default this process's.
+        env: the environment, by default this process's.
+        on_line: called with each line of output, without its line end.
+        quiet: whether not to log the command.
+        bounds: the limits.
+
+    Raises:
+        CommandError: it failed.
+        UserError: it cannot be started.
+        TimeLimitError: it exceeded the limit of `bounds`.
+        LeftoverProcessError: it left processes running.
     """
     if not quiet:
-        say(f"$ {_short(argv)}")
+        console.log(f"$ {_short(argv)}")
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:
         sink.write(f"$ {shlex.join(map(str, argv))}\n".encode())
@@ -124,7 +140,7 @@ def run(
             cwd=cwd,
             env=env,
             stdin=subprocess.DEVNULL,
-            # A pipe only when somebody listens: a grandchild that stays behind keeps one open.
+            # A pipe only for `on_line`: a remaining grandchild would keep it open.
             stdout=subprocess.PIPE if on_line else sink,
             stderr=subprocess.STDOUT,
         )
@@ -139,36 +155,38 @@ def run(
             raise
         finally:
             left = _end_left(child.pid, bounds.mark) if bounds else []
-            _ended(child)
+            _forget(child)
     if status:
-        raise CommandFailed(argv, status, _tail(log, start), log)
+        raise CommandError(argv, status, _tail(log, start), log)
     if left:
-        raise LeftBehind(f"processes were left running, and were ended: {'; '.join(left)}")
+        raise LeftoverProcessError(
+            f"processes were left running, and were ended: {'; '.join(left)}"
+        )
 
 
 def _wait(child: subprocess.Popen[bytes], bounds: Bounds) -> int:
-    """Wait for a child as its bounds say; raise `TimedOut` beyond the limit."""
+    """Wait for a child and return its status; raise TimeLimitError at its limit."""
     end = time.monotonic() + bounds.limit
     while True:
         with suppress(subprocess.TimeoutExpired):
             return child.wait(TICK)
         bounds.watch()
         if time.monotonic() > end:
-            # Python's fault handler (-X dev) writes where every thread is into the log.
+            # Python's fault handler (-X dev) writes every thread's traceback into the log.
             with suppress(ProcessLookupError):
                 child.send_signal(signal.SIGABRT)
             with suppress(subprocess.TimeoutExpired):
                 child.wait(GRACE)
-            raise TimedOut(f"no end within {bounds.limit:.0f} s")
+            raise TimeLimitError(f"exceeded the limit of {bounds.limit:.0f} s")
 
 
 def _end_left(session: int, mark: str) -> list[str]:
-    """End what a program left behind; give the command line of each.
+    """Terminate the processes that a program left, and return their command lines.
 
-    It gets a moment to end by itself, but none once everything is to end.
+    They have two seconds to end by themselves, unless shutdown was requested.
     """
     end = time.monotonic() + LEAVING
-    while (left := _left(session, mark)) and time.monotonic() < end and not _ending:
+    while (left := _left(session, mark)) and time.monotonic() < end and not _shutdown:
         time.sleep(0.05)
     for signum in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
         for pid in _left(session, mark):
@@ -181,9 +199,9 @@ def _end_left(session: int, mark: str) -> list[str]:
 
 
 def _left(session: int, mark: str) -> dict[int, str]:
-    """The processes of a session, or with `mark` in their environment, by their ids.
+    """Return the command lines of a session's processes, and of those with `mark`, by their pids.
 
-    Where there is no /proc, only whether the session's first group has one, under the group's id.
+    Without /proc only the session's first process group is checked, and minus its id returned.
     """
     if not (PROC / "self" / "environ").exists():
         try:
@@ -192,17 +210,19 @@ def _left(session: int, mark: str) -> dict[int, str]:
             return {}
         return {-session: f"a process of group {session}"}
     found = {}
-    for folder in PROC.iterdir():
-        if not folder.name.isdigit():
+    for directory in PROC.iterdir():
+        if not directory.name.isdigit():
             continue
-        # Another's process may not be read, and any may end meanwhile.
+        # Another user's process cannot be read, and any may end meanwhile.
         with suppress(OSError):
-            # After the name, which is in parentheses: state, parent, group, session.
-            state, _, _, its_session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
-            environ = (folder / "environ").read_bytes().split(b"\0")
+            # proc(5): after the name in parentheses, the state, parent, group and session.
+            state, _, _, its_session = (
+                (directory / "stat").read_text().rpartition(")")[2].split()[:4]
+            )
+            environ = (directory / "environ").read_bytes().split(b"\0")
             if state not in "ZX" and (int(its_session) == session or mark.encode() in environ):
-                words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
-                found[int(folder.name)] = _short([word for word in words if word] or ["?"])
+                words = (directory / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                found[int(directory.name)] = _short([word for word in words if word] or ["?"])
     return found
 
 
@@ -213,10 +233,17 @@ def capture(
     env: Mapping[str, str] | None = None,
     timeout: float | None = None,
 ) -> str:
-    """What `argv` writes to its standard output; `timeout` in seconds.
+    """Run a program and return its standard output.
 
-    Raises `CommandFailed` with what it wrote to its standard error, or a `Problem` when the
-    program is not there or does not answer in time.
+    Args:
+        argv: the program and its arguments.
+        cwd: the working directory, by default this process's.
+        env: the environment, by default this process's.
+        timeout: seconds.
+
+    Raises:
+        CommandError: it failed; its tail is the end of the standard error.
+        UserError: it cannot be started, or did not end within `timeout`.
     """
     child = _start(
         argv,
@@ -230,23 +257,37 @@ def capture(
         out, err = child.communicate(timeout=timeout)
     except subprocess.TimeoutExpired as error:
         _end([child])
-        raise Problem(f"{_short(argv)} gave no answer within {timeout} s") from error
+        raise UserError(f"{_short(argv)} did not end within {timeout} s") from error
     except BaseException:
         _end([child])
         raise
     finally:
-        _ended(child)
+        _forget(child)
     if child.returncode:
         tail = err.decode(errors="replace").splitlines()[-TAIL_LINES:]
-        raise CommandFailed(argv, child.returncode, "\n".join(tail))
+        raise CommandError(argv, child.returncode, "\n".join(tail))
     return out.decode(errors="replace")
 
 
-def in_threads(function: Callable[[T], R], items: Iterable[T], jobs: int) -> list[R]:
-    """`function` of each item, `jobs` at a time; the results in the items' order.
+def attached(
+    argv: Sequence[Argument], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> int:
+    """Run a program on this process's terminal and return its exit code.
 
-    One item's failure does not stop the others; when all are done the problems are raised as one.
-    Ctrl-C or a kill ends the programs that run and starts no more.
+    It stays in this process's group, so that Ctrl-C reaches it.
+    """
+    check_interrupt()
+    return subprocess.run([str(each) for each in argv], cwd=cwd, env=env, check=False).returncode
+
+
+def in_threads(function: Callable[[T], R], items: Iterable[T], jobs: int) -> list[R]:
+    """Call `function` with each item, `jobs` at a time, and return the results in order.
+
+    The failure of one item does not stop the others. Ctrl-C or a kill terminates the running
+    programs and starts no more.
+
+    Raises:
+        UserError: the error of the one item that failed, or one with the errors of all.
     """
     with ThreadPoolExecutor(max_workers=max(jobs, 1)) as pool:
         futures = [pool.submit(function, item) for item in items]
@@ -254,46 +295,45 @@ def in_threads(function: Callable[[T], R], items: Iterable[T], jobs: int) -> lis
             failures = [future.exception() for future in futures]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            end_all()
+            terminate_all()
             raise
-    problems = [failure for failure in failures if isinstance(failure, Problem)]
-    if len(problems) > 1:
-        told = [f"{len(problems)} of {len(failures)} failed", *map(str, problems)]
-        raise Problem("\n".join(told))
+    errors = [failure for failure in failures if isinstance(failure, UserError)]
+    if len(errors) > 1:
+        raise UserError("\n".join([f"{len(errors)} of {len(failures)} failed", *map(str, errors)]))
     return [future.result() for future in futures]
 
 
-def end_all() -> None:
-    """End every program that runs, with its group, and let no thread start another."""
-    global _ending
-    _ending = True
+def terminate_all() -> None:
+    """Terminate every running program with its group, and let no thread start another."""
+    global _shutdown
+    _shutdown = True
     _end(list(_running))
 
 
-def go_on() -> None:
-    """Raise KeyboardInterrupt once everything is to end: for loops that run no program."""
-    if _ending:
+def check_interrupt() -> None:
+    """Raise KeyboardInterrupt if shutdown was requested; for loops that start no program."""
+    if _shutdown:
         raise KeyboardInterrupt
 
 
 @cache
 def _guard() -> int:
-    """Where to write to the guard, a file descriptor that no child inherits."""
+    """Start the guard and return the file descriptor of its input, which no child inherits."""
     guard: Any = subprocess.Popen(
         ["/bin/sh", "-c", GUARD],
         stdin=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    guard.returncode = 0  # It outlives this process: nobody waits for it.
+    guard.returncode = 0  # It outlives this process, so Popen must not wait for it.
     with guard.stdin as pipe:
         return os.dup(pipe.fileno())
 
 
 def _start(argv: Sequence[Argument], **settings: object) -> subprocess.Popen[bytes]:
-    """Start it in a group of its own, which dies with this process whatever ends that."""
+    """Start a program in a session of its own, which the guard ends with this process."""
     with _starting:
-        go_on()
+        check_interrupt()
         guard = _guard()
         try:
             child: subprocess.Popen[bytes] = subprocess.Popen(
@@ -303,13 +343,13 @@ def _start(argv: Sequence[Argument], **settings: object) -> subprocess.Popen[byt
             )
         except OSError as error:
             why = f"{error.strerror}: {error.filename}"
-            raise Problem(f"{argv[0]} cannot be run: {why}") from error
+            raise UserError(f"{argv[0]} cannot be run: {why}") from error
         os.write(guard, f"+ {child.pid}\n".encode())
         _running.add(child)
         return child
 
 
-def _ended(child: subprocess.Popen[bytes]) -> None:
+def _forget(child: subprocess.Popen[bytes]) -> None:
     _running.discard(child)
     for pipe in (child.stdout, child.stderr):
         if pipe:
@@ -318,7 +358,7 @@ def _ended(child: subprocess.Popen[bytes]) -> None:
 
 
 def _end(children: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Ask each group to end, wait a little, kill what is left."""
+    """Send SIGTERM to each group, and SIGKILL to those that remain."""
     for child in children:
         _signal(child, signal.SIGTERM)
     for child in children:
@@ -330,12 +370,12 @@ def _end(children: Sequence[subprocess.Popen[bytes]]) -> None:
 
 def _signal(child: subprocess.Popen[bytes], signum: int) -> None:
     with suppress(ProcessLookupError, PermissionError):
-        # The group's number is the child's: it leads its own session.
+        # The child leads its session and so its group.
         os.killpg(child.pid, signum)
 
 
 def _short(argv: Sequence[Argument]) -> str:
-    """The command as a person would type it, cut where it gets long."""
+    """Return the command as a shell reads it, cut after 120 characters."""
     text = shlex.join([Path(argv[0]).name, *map(str, argv[1:])]).replace("\n", " ")
     return text if len(text) <= 120 else text[:117] + "..."
 

@@ -1,27 +1,29 @@
-"""The type stub of the extension, M2Crypto/_m2crypto.pyi, made from what SWIG itself parsed.
+"""`nox -s stubs`: the extension's type stub, M2Crypto/_m2crypto.pyi, from SWIG's parse tree.
 
-Given OpenSSL prefixes, it gives the text of the stub: every function that the extension has with
-any of them. The constants differ from build to build and are all integers, so they are one
-`__getattr__`.
+It declares every function that the extension has with any release. The constants differ between
+builds and are all integers, so `__getattr__` declares them.
 """
 
 from __future__ import annotations
 
-import shlex
-import sysconfig
+import os
+import sys
 import tempfile
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ci import extension, manifest, plan, prefixes, process
-from ci.problem import Problem
+from ci import extension, manifest, process, toolchain
+from ci.errors import UserError
+from ci.openssl import prefixes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-STUB = extension.ROOT / "M2Crypto" / "_m2crypto.pyi"
+    from ci.project import Project
+
+STUB = Path("M2Crypto", "_m2crypto.pyi")
 
 HEAD = '''\
 """The extension: OpenSSL's functions and constants. Made by `nox -s stubs`; do not edit."""
@@ -40,7 +42,7 @@ OPENSSL_VERSION_TEXT: str
 def __getattr__(name: str) -> int: ...
 '''
 
-# What a C type is in Python; a pointer to any other type is a handle.
+# The Python type of each C type; a pointer to any other type is a handle.
 PYTHON_TYPES = {
     **dict.fromkeys(
         ("int", "long", "long long", "unsigned int", "unsigned long", "unsigned long long",
@@ -76,7 +78,7 @@ def _attributes(element: ET.Element) -> dict[str, str]:
 
 
 def _handle(swig_type: str) -> str | None:
-    """The handle that a SWIG type such as `p.q(const).X509` is; None when it is none."""
+    """Return the handle that a SWIG type such as `p.q(const).X509` is, or None."""
     if swig_type in PYTHON_TYPES or not swig_type.startswith("p."):
         return None
     return swig_type.removeprefix("p.").removeprefix("q(const).").removeprefix("struct ")
@@ -91,7 +93,7 @@ def _python_type(swig_type: str, aliases: Mapping[str, str]) -> str:
         return PYTHON_TYPES[swig_type]
     if swig_type in aliases:
         return _python_type(aliases[swig_type], aliases)
-    raise Problem(f"ci/stubs.py: PYTHON_TYPES does not say what the C type {swig_type} is")
+    raise UserError(f"ci/stubs.py: PYTHON_TYPES has no entry for the C type {swig_type}")
 
 
 def _result_type(attributes: dict[str, str]) -> str:
@@ -100,12 +102,12 @@ def _result_type(attributes: dict[str, str]) -> str:
 
 
 def _takes_none(parameter: Mapping[str, str]) -> bool:
-    """What the typemaps say: those that take None ask for it. A callback's type has it already."""
+    """Return whether the parameter's typemap accepts None; a callback's type includes it."""
     return "Py_None" in parameter.get("tmap_in", "") and parameter["type"] != "m2_callback"
 
 
 def _function(element: ET.Element, aliases: Mapping[str, str]) -> Function | None:
-    """The function that a declaration of SWIG's parse tree makes; None when it makes none."""
+    """Return the function that a declaration of SWIG's parse tree makes, or None."""
     attributes = _attributes(element)
     if attributes.get("view") != "globalfunctionHandler":
         return None
@@ -136,7 +138,7 @@ def _function(element: ET.Element, aliases: Mapping[str, str]) -> Function | Non
 
 
 def functions_of(tree: Path) -> list[Function]:
-    """The functions in SWIG's parse tree, an XML file."""
+    """Return the functions in SWIG's parse tree, an XML file."""
     declarations = list(ET.parse(tree).getroot().iter("cdecl"))  # noqa: S314  (SWIG's own)
     facts = [_attributes(element) for element in declarations]
     aliases = {each["name"]: each["type"] for each in facts if each.get("storage") == "typedef"}
@@ -145,20 +147,23 @@ def functions_of(tree: Path) -> list[Function]:
 
 
 def parse(prefix: Path, at: Path) -> list[Function]:
-    """Run SWIG as the build with `prefix` does, in the folder `at`, and read what it parsed."""
+    """Run SWIG as a build with `prefix` does, in the directory `at`; return what it parsed."""
     openssl = extension.from_prefix(prefix)
-    compiler = shlex.split(sysconfig.get_config_var("CC") or "cc")
-    names = extension.read_names(compiler, openssl, at)
+    names = extension.read_names(toolchain.compiler().command, openssl, at)
     (at / "openssl_names.i").write_text(extension.interface_of(names), encoding="ascii")
-    swig, _ = extension.find_swig({})
+    variables = toolchain.swig(Path(sys.executable))
     tree = at / "tree.xml"
-    command = extension.swig_command(swig, names, at)
-    process.run([*command[:1], "-xmlout", str(tree), *command[1:]], log=at / "swig.log")
+    command = extension.swig_command(variables["SWIG"], names, at)
+    process.run(
+        [*command[:1], "-xmlout", str(tree), *command[1:]],
+        log=at / "swig.log",
+        env={**os.environ, **variables},
+    )
     return functions_of(tree)
 
 
 def stub(functions: Iterable[Function]) -> str:
-    """The text of the stub that offers `functions`, the first of each name."""
+    """Return the text of the stub of `functions`, with the first of each name."""
     by_name: dict[str, Function] = {}
     for function in functions:
         by_name.setdefault(function.name, function)
@@ -169,17 +174,17 @@ def stub(functions: Iterable[Function]) -> str:
     return "\n".join([HEAD, *classes, *lines, ""])
 
 
-def main(argv: list[str]) -> None:
-    """Write the stub from the default builds of all releases."""
-    facts = manifest.load()
-    names = argv or [build.name for build in facts.builds if build.variant.name == "default"]
-    installed = prefixes.ensure([plan.find_build(facts, name) for name in names])
+def main(arguments: Sequence[str], project: Project) -> None:
+    """Write the stub of the named builds, by default of each release's default build."""
+    known = manifest.load(project.manifest)
+    names = arguments or [build.name for build in known.builds if build.variant.name == "default"]
+    installed = prefixes.ensure([known.find_build(name) for name in names], project)
     functions: list[Function] = []
-    # The newest first: its spelling of a function is the one that stays.
+    # The newest release first, because the first declaration of a name is kept.
     for name in reversed(names):
-        with tempfile.TemporaryDirectory() as folder:
-            functions += parse(installed[name], Path(folder))
-    text = stub(functions)
-    STUB.write_text(text, encoding="utf-8")
-    process.capture(["ruff", "format", "--quiet", STUB])
-    print(f"{STUB.relative_to(extension.ROOT)}: {len({f.name for f in functions})} functions")
+        with tempfile.TemporaryDirectory() as directory:
+            functions += parse(installed[name], Path(directory))
+    path = project.root / STUB
+    path.write_text(stub(functions), encoding="utf-8")
+    process.capture(["ruff", "format", "--quiet", path])
+    print(f"{STUB}: {len({each.name for each in functions})} functions")

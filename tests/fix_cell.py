@@ -26,7 +26,7 @@ class Expected(NamedTuple):
     id: str
     python: str
     openssl: str
-    ec: bool
+    switches: dict[str, bool]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Journal:
-    """The events of a session, a JSON object each in a line of a file (ci/session.py reads them).
+    """The journal of a session: a JSON object for each event (ci/matrix/session.py reads it).
 
     A line is appended at once, so that the file names the test that hangs or crashes. Only the
     process that began the session goes through it: a child that a test forked and that returns
@@ -128,7 +128,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         return [f"M2Crypto: not there ({error})"]
     return [
         f"OpenSSL: headers {found['header']}, runtime {found['runtime']}, "
-        + ("with EC" if found["ec"] else "without EC"),
+        + ("without EC" if "OPENSSL_NO_EC" in found["switches"] else "with EC"),
         f"extension: SWIG {found['swig']}, {found['abi']}, {found['link']}, {found['extension']}",
     ]
 
@@ -145,7 +145,7 @@ def facts() -> dict[str, Any]:
         "header_number": f"{m2.OPENSSL_VERSION_NUMBER:#x}",
         "runtime": version(m2.openssl_version(0)),
         "runtime_number": f"{m2.openssl_version_num():#x}",
-        "ec": not m2.OPENSSL_NO_EC,
+        "switches": switches(m2),
         "library": library(extension, info.LINK),
         "extension": str(extension),
         "sha256": hashlib.sha256(extension.read_bytes()).hexdigest(),
@@ -155,6 +155,12 @@ def facts() -> dict[str, Any]:
         "abi": info.ABI,
         "link": info.LINK,
     }
+
+
+def switches(m2: Any) -> list[str]:
+    """Return the OPENSSL_NO_ macros that the headers of this build define."""
+    names = [name for name in dir(m2) if name.startswith("OPENSSL_NO_")]
+    return sorted(name for name in names if getattr(m2, name))
 
 
 def version(text: str) -> str:

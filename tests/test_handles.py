@@ -333,11 +333,11 @@ def test_a_bio_may_be_read_and_written_by_connections_and_threads_at_once(contex
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="this system has no pthread_kill")
 def test_a_signal_handler_ends_the_wait_for_another_thread(key):
-    class Interrupted(Exception):
+    class InterruptError(Exception):
         pass
 
     def interrupt(signum, frame):
-        raise Interrupted
+        raise InterruptError
 
     bio = m2.bio_new_mem()
     started, done = threading.Event(), threading.Event()
@@ -353,7 +353,7 @@ def test_a_signal_handler_ends_the_wait_for_another_thread(key):
     writer = threading.Thread(target=write_encrypted, args=(key, bio, passphrase))
     before = signal.signal(signal.SIGUSR1, interrupt)
     try:
-        with pytest.raises(Interrupted):
+        with pytest.raises(InterruptError):
             writer.start()
             started.wait(PATIENCE)
             m2.bio_read(bio, 1)
@@ -394,17 +394,17 @@ def test_a_child_process_does_not_wait_for_threads_of_its_parent(key):
 
 @pytest.mark.openssl(">= 3.0")
 def test_an_exception_of_a_callback_propagates_although_openssl_succeeded():
-    class Refused(Exception):
+    class RefusedError(Exception):
         pass
 
     def refuse(*arguments):
-        raise Refused
+        raise RefusedError
 
     # OpenSSL skips the private key, whose passphrase it does not get, and reads the public one.
     rsa = RSA.gen_key(1024, 65537, None)
     bio = BIO.MemoryBuffer(rsa.as_pem("aes_128_cbc", lambda writing: b"for tests"))
     rsa.save_pub_key_bio(bio)
-    with pytest.raises(Refused):
+    with pytest.raises(RefusedError):
         EVP.load_key_bio_pubkey(bio, refuse)
 
 

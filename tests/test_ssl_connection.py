@@ -691,14 +691,14 @@ def test_a_postponed_exception_does_not_keep_close_notify_back(pair, contexts):
 
 
 def test_a_postponed_exception_is_dropped_with_its_connection(pair, contexts):
-    class Lost(LookupError):
+    class LostError(LookupError):
         pass
 
     gone = []
 
     def callback(where, ret, ssl_ptr):
         if where & m2.SSL_CB_HANDSHAKE_DONE:
-            error = Lost()
+            error = LostError()
             gone.append(weakref.ref(error))
             raise error
 

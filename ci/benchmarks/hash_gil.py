@@ -1,10 +1,9 @@
-"""How much of its speed does one thread keep while another hashes?
+"""Measure the speed of one thread while another hashes 256 MiB, beside hashlib in the same run.
 
-Given M2Crypto to import, it hashes 256 MiB in one thread while another counts, by M2Crypto and by
-hashlib in the same run, and prints the counting thread's share of the speed it has alone (1.00
-would be all of it) and the hashing speed, medians of several rounds. It needs two idle cores: then
-the exit code is 1 when M2Crypto leaves the counter less than half of its speed. When hashlib leaves
-no half either the machine is busy, and nothing is judged.
+One thread counts while the other hashes by M2Crypto, then by hashlib. The output is the counting
+thread's speed as a share of its speed alone (at most 1.00) and the hashing speed, as medians of
+several rounds. The exit code is 1 if the share is less than half beside M2Crypto but not beside
+hashlib. If it is less beside both, the computer is busy and the result is not judged.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 TOTAL = 256
-# As large as programs read files by, and one update for all.
+# MiB of one update: as programs read files, and everything at once.
 PIECES = (1, 256)
 ROUNDS = 5
 LEAST_SHARE = 0.5
@@ -80,14 +79,14 @@ def with_hashlib(data: bytes, times: int) -> bytes:
 
 
 def idle_speed() -> float:
-    """Counts a second with nothing beside."""
+    """Return the counting thread's speed alone."""
     with Counter() as counter:
         time.sleep(0.3)
     return counter.speed
 
 
 def measure(hash_all: Callable[[bytes, int], bytes], data: bytes, times: int) -> Share:
-    """One round: the idle speed right before, then counting while `hash_all` runs."""
+    """Run one round: measure the speed alone, then the speed while `hash_all` runs."""
     idle = idle_speed()
     with Counter() as counter:
         start = time.perf_counter()
@@ -97,7 +96,7 @@ def measure(hash_all: Callable[[bytes, int], bytes], data: bytes, times: int) ->
 
 
 def median(shares: list[Share]) -> Share:
-    """The medians of both numbers."""
+    """Return the medians of both numbers."""
     return Share(
         statistics.median(share.counting for share in shares),
         statistics.median(share.hashing for share in shares),
@@ -105,7 +104,7 @@ def median(shares: list[Share]) -> Share:
 
 
 def compare(piece: int) -> tuple[Share, Share]:
-    """M2Crypto's and hashlib's medians for pieces of `piece` MiB, measured in turn."""
+    """Return M2Crypto's and hashlib's medians for pieces of `piece` MiB, measured in turn."""
     data = bytes(piece * MIB)
     times = TOTAL // piece
     if with_m2crypto(data, times) != with_hashlib(data, times):

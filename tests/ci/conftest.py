@@ -1,6 +1,6 @@
-"""What the machine's tests share: a cache of their own, a tiny OpenSSL, a server on 127.0.0.1.
+"""Fixtures of the tooling's tests: an empty cache, a tiny OpenSSL, a server on 127.0.0.1.
 
-No test here reaches a network, and none sees the user's own cache, mirrors or apt.
+No test sends a request to another host, nor uses the user's cache, mirrors or apt.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from pathlib import Path
 import pytest
 from tiny_openssl import program, release_of, tiny_bytes, tiny_openssl
 
-from ci import doctor, prefixes, sources
+from ci import toolchain
 from ci.manifest import Build, Variant
+from ci.openssl import prefixes, sources
 
 ROOT = Path(__file__).parents[2]
 
-# What steers the tiny OpenSSL's build (tiny_openssl.py) passes too.
+# The variables of the tiny OpenSSL (tiny_openssl.py) are passed to its build, too.
 CARRIED = re.compile(f"{prefixes.CARRIED.pattern}|GATE|TALLY|FAIL")
 
 
@@ -103,8 +104,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CCACHE_DISABLE", "1")
     monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
     sources._unreachable.clear()
-    doctor.compiler.cache_clear()
-    prefixes.toolchain.cache_clear()
+    toolchain.compiler.cache_clear()
     prefixes._code.cache_clear()
     monkeypatch.setattr(prefixes, "CARRIED", CARRIED)
     return folder
@@ -159,8 +159,9 @@ def build(mirror: Path) -> Build:
 
 @pytest.fixture
 def matrix(mirror: Path, tmp_path: Path) -> Path:
-    """A manifest of the builds 9.9 and 9.9-no-ec."""
-    path = tmp_path / "matrix.toml"
+    """A manifest of the builds 9.9 and 9.9-no-ec, in a checkout of its own."""
+    path = tmp_path / "checkout" / "ci" / "matrix.toml"
+    path.parent.mkdir(parents=True)
     path.write_text(
         f"""
 pythons = ["3.11"]
@@ -184,24 +185,25 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def start(matrix: Path) -> Iterator[Start]:
-    """Starts `python -m ci ARGUMENTS` on the tiny manifest, in a process of its own."""
+    """Start `python -m ci ARGUMENTS` on the tiny manifest, in a process of its own."""
     started = []
 
     def run(*arguments: str, limit: int = 0, **environment: str) -> subprocess.Popen[str]:
         script = f"""
 import re, resource, sys
 from pathlib import Path
-from ci import __main__, manifest, prefixes
+from ci import __main__
+from ci.openssl import prefixes
 prefixes.CARRIED = re.compile({CARRIED.pattern!r})
-manifest.load.__defaults__ = (Path({str(matrix)!r}),)
 if {limit}:
     resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
-sys.exit(__main__.main({list(arguments)!r}))
+sys.exit(__main__.main({list(arguments)!r}, Path({str(matrix.parents[1])!r})))
 """
         child = subprocess.Popen(
             [sys.executable, "-c", script],
             cwd=ROOT,
-            env={**os.environ, **environment},
+            # With a limit on files, coverage.py could not write its data.
+            env={**os.environ, **environment, **({"COVERAGE_PROCESS_CONFIG": ""} if limit else {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

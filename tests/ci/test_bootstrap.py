@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -16,9 +17,10 @@ from pathlib import Path
 
 import pytest
 from tiny_openssl import program, wait_for
+from tiny_project import here
 
-from ci import bootstrap, store
-from ci.problem import Problem
+from ci import bootstrap
+from ci.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 BASE = getattr(sys, "_base_executable", sys.executable)
@@ -185,7 +187,7 @@ def test_another_python_or_range_has_an_environment_of_its_own(
     made = [bootstrap.environment(">=1"), bootstrap.environment(">=2")]
     monkeypatch.setattr(sys, "_base_executable", "/moved/python3")
     made.append(bootstrap.environment(">=2"))
-    monkeypatch.setattr(bootstrap.platform, "python_version", lambda: "3.11.99")
+    monkeypatch.setattr(platform, "python_version", lambda: "3.11.99")
     made.append(bootstrap.environment(">=2"))
     assert len(set(made)) == len(made)
 
@@ -207,9 +209,9 @@ def test_a_nox_that_cannot_be_installed_is_one_line_and_leaves_nothing(
     real = bootstrap._run
     pip = "print('Looking.'); print('ERROR: No nox.'); print('WARNING: pip.'); raise SystemExit(1)"
     monkeypatch.setattr(bootstrap, "_run", lambda _: real([sys.executable, "-c", pip]))
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(UserError) as refused:
         bootstrap.environment(">=1")
-    assert str(refused.value).startswith("nox could not be installed: No nox.; mend that, or ")
+    assert str(refused.value).startswith("nox could not be installed: No nox.; fix that, or ")
     assert "pipx install nox" in str(refused.value)
     assert environments(cache) == []
 
@@ -222,7 +224,7 @@ def test_a_cache_that_cannot_be_used_is_one_line(
     code, out, err = run("-l")
     assert (code, out) == (1, "")
     assert err.startswith("error: the cache cannot be used: ")
-    assert "set M2CRYPTO_CACHE to another folder" in err
+    assert "set M2CRYPTO_CACHE to another directory" in err
     assert err.count("\n") == 1
 
 
@@ -260,7 +262,7 @@ def test_the_cache_is_where_the_other_modules_have_it(
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert bootstrap.cache_root() == store.cache_root()
+    assert bootstrap.cache_root() == here().cache
 
 
 def test_it_needs_the_nox_that_pyproject_installs() -> None:
@@ -273,7 +275,7 @@ def test_a_noxfile_without_a_range_is_named(
 ) -> None:
     (tmp_path / "noxfile.py").touch()
     monkeypatch.setattr(bootstrap, "NOXFILE", tmp_path / "noxfile.py")
-    with pytest.raises(Problem, match=r"noxfile\.py: there is no line nox\.needs_version"):
+    with pytest.raises(UserError, match=r"noxfile\.py: there is no line nox\.needs_version"):
         bootstrap.needed_version()
 
 

@@ -11,9 +11,13 @@ from pathlib import Path
 
 import pytest
 from tiny_openssl import program
+from tiny_project import here
 
-from ci import cells, doctor, interpreters, manifest
-from ci.problem import Problem
+from ci import doctor, interpreters, manifest, toolchain
+from ci.errors import UserError
+from ci.matrix.prepare import prepare
+from ci.packages import INSTALL, install_command
+from ci.toolchain import FOR_OPENSSL, compiler
 
 
 @pytest.fixture
@@ -39,8 +43,8 @@ def on(system: str, monkeypatch: pytest.MonkeyPatch, like: str = "", user: int =
 
 
 def test_nothing_is_said_where_all_is_there(tools: Path) -> None:
-    doctor.require()
-    assert doctor.compiler() == ("cc",)
+    toolchain.require(FOR_OPENSSL)
+    assert compiler().command == ("cc",)
 
 
 @pytest.mark.parametrize(
@@ -59,8 +63,8 @@ def test_what_is_missing_is_one_line_with_the_command_that_installs_it(
 ) -> None:
     for name in gone:
         (tools / name).unlink()
-    with pytest.raises(Problem) as refused:
-        doctor.require()
+    with pytest.raises(UserError) as refused:
+        toolchain.require(FOR_OPENSSL)
     assert str(refused.value) == said
 
 
@@ -80,14 +84,14 @@ def test_each_system_has_its_own_command(
     monkeypatch: pytest.MonkeyPatch, system: str, like: str, line: str
 ) -> None:
     on(system, monkeypatch, like)
-    said = doctor.install_line([doctor.COMPILER.packages, doctor.MAKE.packages])
+    said = install_command([toolchain.COMPILER.packages, toolchain.MAKE.packages])
     assert said.startswith(line)
     assert "\n" not in said
 
 
 def test_root_needs_no_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
     on("debian", monkeypatch, user=0)
-    assert doctor.install_line([doctor.PERL.packages]) == "apt-get install perl"
+    assert install_command([toolchain.PERL.packages]) == "apt-get install perl"
 
 
 def test_a_system_without_os_release_is_given_every_command(
@@ -99,32 +103,37 @@ def test_a_system_without_os_release_is_given_every_command(
         raise OSError("no os-release")
 
     monkeypatch.setattr(platform, "freedesktop_os_release", missing)
-    said = doctor.install_line([doctor.PERL.packages])
-    assert [each.partition(":")[0] for each in said.split("; ")] == list(doctor.INSTALL)
+    said = install_command([toolchain.PERL.packages])
+    assert [each.partition(":")[0] for each in said.split("; ")] == list(INSTALL)
 
 
 def test_without_a_compiler_all_that_is_missing_is_said_at_once(tools: Path) -> None:
     for name in ("cc", "perl", "make"):
         (tools / name).unlink()
-    with pytest.raises(Problem, match="there is no C compiler, there is no perl, there is no make"):
-        doctor.compiler()
+    with pytest.raises(
+        UserError, match="there is no C compiler, there is no perl, there is no make"
+    ):
+        compiler()
 
 
 def test_a_perl_without_its_modules_is_said(tools: Path) -> None:
     program(tools / "perl", 'case $2 in print*) echo v5;; *) echo "FindBin IPC::Cmd ";; esac')
-    with pytest.raises(Problem, match="perl lacks FindBin, IPC::Cmd; install with: "):
-        doctor.require()
+    with pytest.raises(UserError, match="perl lacks FindBin, IPC::Cmd; install with: "):
+        toolchain.require(FOR_OPENSSL)
 
 
 def test_a_compiler_without_the_c_librarys_headers_is_said(tools: Path) -> None:
     program(tools / "cc", "case $1 in --version) echo cc 1;; *) exit 1;; esac")
-    with pytest.raises(Problem, match=r"cc does not compile with <stdlib\.h>; install with: "):
-        doctor.require()
+    with pytest.raises(UserError, match=r"cc does not compile with <stdlib\.h>; install with: "):
+        toolchain.require(FOR_OPENSSL)
 
 
 def test_cc_is_the_users_to_choose(tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tools / "ccache", 'exec "$@"')
+    program(tools / "some-cc", "echo some-cc 1")
     monkeypatch.setenv("CC", "ccache some-cc -m64")
-    assert doctor.compiler() == ("ccache", "some-cc", "-m64")
+    assert compiler().command == ("ccache", "some-cc", "-m64")
+    assert compiler().cached == compiler().command
 
 
 @pytest.mark.parametrize(
@@ -138,17 +147,17 @@ def test_a_cc_that_is_no_compiler_is_named_and_nothing_is_to_be_installed(
     tools: Path, monkeypatch: pytest.MonkeyPatch, value: str, said: str
 ) -> None:
     monkeypatch.setenv("CC", value)
-    for ask in (doctor.compiler, doctor.require):
-        with pytest.raises(Problem) as refused:
-            ask()
+    for use in (compiler, lambda: toolchain.require(FOR_OPENSSL)):
+        with pytest.raises(UserError) as refused:
+            use()
         assert str(refused.value).startswith(said)
         assert "install with" not in str(refused.value)
 
 
 def test_cflags_that_are_no_words_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CFLAGS", "-DX='")
-    with pytest.raises(Problem, match="^CFLAGS=-DX=': No closing quotation; correct it or unset"):
-        doctor.words("CFLAGS")
+    with pytest.raises(UserError, match="^CFLAGS=-DX=': No closing quotation; correct it or unset"):
+        toolchain.words("CFLAGS")
 
 
 @pytest.mark.parametrize(
@@ -167,17 +176,17 @@ def test_the_gcov_is_the_compilers_own(
     program(tools / cc.split()[-1], f"echo {says}")
     monkeypatch.setenv("CC", cc)
     (tools / "gcov").unlink()
-    with pytest.raises(Problem, match=f"there is no {asked}; install with: "):
-        doctor.require([doctor.GCOV])
+    with pytest.raises(UserError, match=f"there is no {asked}; install with: "):
+        toolchain.require([toolchain.GCOV])
     program(tools / asked, f"echo {asked} of its own")
-    assert doctor.GCOV.version() == f"{asked} of its own"
+    assert toolchain.GCOV.version() == f"{asked} of its own"
 
 
 def test_cells_are_refused_without_gcov_before_anything_is_made(tools: Path, cache: Path) -> None:
     (tools / "gcov").unlink()
-    plan = manifest.load()
-    with pytest.raises(Problem, match="^there is no gcov; install with: "):
-        cells._bench([], plan, [], {}, tools)
+    plan = manifest.load(here().manifest)
+    with pytest.raises(UserError, match="^there is no gcov; install with: "):
+        prepare([], plan, [], {}, here())
     assert not cache.exists()
 
 
@@ -187,14 +196,14 @@ def test_doctor_lists_tools_with_what_they_are_for(
     there(monkeypatch)
     for name in ("ccache", "openssl"):
         (tools / name).unlink()
-    doctor.main([])
+    doctor.main([], here())
     told = capsys.readouterr().out
     assert "  ok  C compiler   cc " in told
     assert "(required: compiles OpenSSL and the extension)" in told
     assert "(required by tests, matrix and each cell: reads which C lines ran)" in told
     assert "  --  openssl      there is no openssl  (recommended: " in told
     assert "  --  ccache       there is no ccache  (optional: " in told
-    assert f"SWIG         {manifest.load().swig}" in told
+    assert f"SWIG         {manifest.load(here().manifest).swig}" in told
     assert "  --  3.9          not installed, its cells are not run" in told
     assert (
         "Not required: there is no openssl, there is no ccache; "
@@ -202,11 +211,11 @@ def test_doctor_lists_tools_with_what_they_are_for(
     ) in told
 
 
-def there(monkeypatch: pytest.MonkeyPatch, **facts: bool) -> None:
-    """Let the only Python be the one that runs this, with these facts."""
-    own = interpreters.ask(Path(sys.executable))
+def there(monkeypatch: pytest.MonkeyPatch, *, has_ensurepip: bool = True) -> None:
+    """Make the Python that runs this the only one."""
+    own = interpreters.describe(Path(sys.executable))
     assert own
-    own = replace(own, version="3.13", **facts)
+    own = replace(own, version="3.13", has_ensurepip=has_ensurepip)
     monkeypatch.setattr(interpreters.Interpreter, "has_headers", True)
     monkeypatch.setattr(interpreters, "installed", lambda versions: {"3.13": own})
 
@@ -216,14 +225,14 @@ def test_doctor_names_what_a_python_lacks(
 ) -> None:
     there(monkeypatch, has_ensurepip=False)
     monkeypatch.setattr(interpreters.Interpreter, "has_headers", False)
-    with pytest.raises(Problem, match="no cell can run: none of the Pythons above can be used"):
-        doctor.main([])
+    with pytest.raises(UserError, match="no cell can run: none of the Pythons above can be used"):
+        doctor.main([], here())
     told = capsys.readouterr().out
     assert "no Python.h: sudo apt-get install python3.13-dev" in told
     assert "no ensurepip: sudo apt-get install python3.13-venv" in told
     program(tools / "uv", "exit 0")
-    with pytest.raises(Problem, match="no cell can run"):
-        doctor.main([])
+    with pytest.raises(UserError, match="no cell can run"):
+        doctor.main([], here())
     assert "no ensurepip" not in capsys.readouterr().out
 
 
@@ -233,11 +242,11 @@ def test_doctor_fails_when_something_required_is_missing(
 ) -> None:
     there(monkeypatch)
     (tools / name).unlink()
-    with pytest.raises(Problem, match=f"there is no {name}; install with: "):
-        doctor.main([])
+    with pytest.raises(UserError, match=f"there is no {name}; install with: "):
+        doctor.main([], here())
     assert f"  --  {name:<12} there is no {name}" in capsys.readouterr().out
 
 
 def test_doctor_takes_no_arguments() -> None:
-    with pytest.raises(Problem, match="doctor takes no arguments, not '--all'"):
-        doctor.main(["--all"])
+    with pytest.raises(UserError, match="doctor takes no arguments, not '--all'"):
+        doctor.main(["--all"], here())

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 from tiny_openssl import program
+from tiny_project import here
 
 from ci import environments, interpreters
-from ci.problem import Problem
-from ci.process import CommandFailed
+from ci.errors import UserError
+from ci.process import CommandError
 
 
 def write_wheel(folder: Path) -> Path:
@@ -39,10 +40,10 @@ def without_uv(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("without_uv")
 def test_it_is_made_once_has_the_requirement_and_can_measure_any_child(tmp_path: Path) -> None:
-    interpreter = interpreters.ask(Path(sys.executable))
+    interpreter = interpreters.describe(Path(sys.executable))
     assert interpreter
     wanted = [str(write_wheel(tmp_path))]
-    python = environments.ensure(tmp_path / "cache", "tests", interpreter, wanted)
+    python = environments.ensure(here(), "tests", interpreter, wanted)
     made = python.stat().st_ctime_ns
 
     # The module stands in for coverage.py, which the environment does not have.
@@ -54,25 +55,23 @@ def test_it_is_made_once_has_the_requirement_and_can_measure_any_child(tmp_path:
     # Some Pythons read an environment's .pth files twice; coverage.py starts once.
     assert set(said.split()) == {"measured", "1"}
 
-    again = environments.ensure(tmp_path / "cache", "tests", interpreter, wanted)
+    again = environments.ensure(here(), "tests", interpreter, wanted)
     assert (again, again.stat().st_ctime_ns) == (python, made)
 
 
 @pytest.mark.usefixtures("without_uv")
 def test_one_that_cannot_be_made_leaves_the_log_alone(tmp_path: Path) -> None:
-    interpreter = interpreters.ask(Path(sys.executable))
+    interpreter = interpreters.describe(Path(sys.executable))
     assert interpreter
     broken = tmp_path / "python"
     broken.write_text("#!/bin/sh\necho no venv here\nexit 1\n")
     broken.chmod(0o755)
-    with pytest.raises(CommandFailed) as caught:
-        environments.ensure(
-            tmp_path / "cache", "tests", replace(interpreter, executable=broken), ["a"]
-        )
+    with pytest.raises(CommandError) as caught:
+        environments.ensure(here(), "tests", replace(interpreter, executable=broken), ["a"])
 
     assert caught.value.log
     assert "no venv here" in caught.value.log.read_text()
-    assert not list((tmp_path / "cache" / "environments").glob("tests-*"))
+    assert not list((here().cache / "environments").glob("tests-*"))
 
 
 @pytest.mark.usefixtures("without_uv")
@@ -80,41 +79,42 @@ def test_one_that_cannot_be_made_leaves_the_log_alone(tmp_path: Path) -> None:
     "words", ["[Errno 28] No space left on device", "[Errno 27] File too large"]
 )
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, words: str) -> None:
-    interpreter = interpreters.ask(Path(sys.executable))
+    interpreter = interpreters.describe(Path(sys.executable))
     assert interpreter
     python = program(
         tmp_path / "python", f'for folder; do :; done\ntouch "$folder/half"\necho "{words}"\nexit 1'
     )
-    with pytest.raises(Problem) as caught:
-        environments.ensure(
-            tmp_path / "cache", "tests", replace(interpreter, executable=python), ["a"]
-        )
+    with pytest.raises(UserError) as caught:
+        environments.ensure(here(), "tests", replace(interpreter, executable=python), ["a"])
     assert str(caught.value).startswith("the disk is full: no room left for ")
     assert "\n" not in str(caught.value)
-    assert not list((tmp_path / "cache" / "environments").rglob("half"))
+    assert not list((here().cache / "environments").rglob("half"))
 
 
 @pytest.mark.parametrize("text", [b"[dependency", b"\xff"])
 def test_a_pyproject_that_cannot_be_read_is_one_clear_line(tmp_path: Path, text: bytes) -> None:
     path = tmp_path / "pyproject.toml"
     path.write_bytes(text)
-    with pytest.raises(Problem, match="cannot be read") as caught:
+    with pytest.raises(UserError, match="not TOML") as caught:
         environments.group(path, "tests")
     assert "\n" not in str(caught.value)
 
 
 def test_a_group_is_read_from_pyproject(tmp_path: Path) -> None:
     path = tmp_path / "pyproject.toml"
-    path.write_text('[dependency-groups]\ntests = ["a>=1", "b"]\n')
+    path.write_text(
+        "[dependency-groups]\ntests = ['a>=1', {include-group = 'more'}]\nmore = ['b']\n"
+    )
     assert environments.group(path, "tests") == ("a>=1", "b")
 
 
-@pytest.mark.parametrize("text", ["", "[dependency-groups]\ntests = [{include-group = 'a'}]\n"])
-def test_a_group_that_is_missing_or_includes_another_is_one_clear_line(
-    tmp_path: Path, text: str
-) -> None:
+@pytest.mark.parametrize(
+    "text", ["", "[dependency-groups]\ntests = [{include-group = 'a'}]\n", "dependency-groups = 3"]
+)
+def test_a_group_that_is_missing_or_invalid_is_one_clear_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "pyproject.toml"
     path.write_text(text)
-    with pytest.raises(Problem, match=r"dependency-groups\.tests must be a list") as caught:
+    with pytest.raises(UserError, match=r"dependency-groups\.tests: ") as caught:
         environments.group(path, "tests")
     assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)

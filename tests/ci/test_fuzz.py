@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tiny_project import here
 
-from ci import fuzz, manifest
-from ci.fuzz import Options, Run
-from ci.problem import Problem
+from ci import manifest
+from ci.errors import UserError
+from ci.fuzz import findings
+from ci.fuzz import run as fuzz
+from ci.fuzz.run import Options, Run
 
 OPTIONS = Options(("raw",), (), seconds=0.01, hang=60.0, seed=7, without=())
 # The worker's calls in the journal, which is the last argument but one.
@@ -22,16 +27,20 @@ pathlib.Path(journal).write_text("1 12 m2.bio_new_mem()\\n2 13 m2.bio_read(BIO_1
 """
 
 
-@pytest.fixture
-def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Put a script in the worker's place: give its body, run it, get its report."""
+Capsys = pytest.CaptureFixture[str]
+Worker = Callable[[str, Capsys], list[str]]
 
-    def plant(body: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
+
+@pytest.fixture
+def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worker:
+    """Run a script of the given body in the worker's place, and return the report's lines."""
+
+    def plant(body: str, capsys: Capsys) -> list[str]:
         script = tmp_path / "worker.py"
         script.write_text(CALLS + body)
         monkeypatch.setattr(fuzz, "WORKER", script)
         monkeypatch.setattr(fuzz, "LIBRARIES", ())
-        run = Run("raw", "py3.13-openssl3.5", Path(sys.executable), tmp_path, OPTIONS)
+        run = Run("raw", "py3.13-openssl3.5", Path(sys.executable), tmp_path, OPTIONS, here())
         fuzz.fuzz(run)
         return capsys.readouterr().err.splitlines()
 
@@ -71,26 +80,28 @@ def test_arguments_name_fuzzers_cells_time_and_seed() -> None:
     ],
 )
 def test_a_wrong_argument_is_a_problem_of_one_line(arguments: list[str], why: str) -> None:
-    with pytest.raises(Problem, match=why) as caught:
+    with pytest.raises(UserError, match=why) as caught:
         fuzz.parse(arguments)
     assert "\n" not in str(caught.value)
 
 
 def test_the_cells_are_the_quick_builds_and_the_oldest_release_on_the_newest_python() -> None:
-    cells = fuzz.default_cells(manifest.load(), ["3.9", "3.13"])
+    cells = fuzz.default_cells(manifest.load(here().manifest), ["3.9", "3.13"])
     assert [cell.id for cell in cells] == [
         "py3.13-openssl3.5", "py3.13-openssl3.5-no-ec", "py3.13-openssl1.1.1",
     ]  # fmt: skip
 
 
 def test_a_sanitized_build_is_another_variant_with_the_same_options() -> None:
-    known = manifest.load()
+    known = manifest.load(here().manifest)
     build = fuzz.sanitized(next(each for each in known.builds if each.name == "3.5-no-ec"))
     assert build.name == "3.5-no-ec-asan"
     assert build.variant.options == ("no-ec", "no-asm", "enable-asan")
 
 
-def test_a_crash_is_one_line_with_the_call_then_the_calls_before_it(worker, capsys) -> None:
+def test_a_crash_is_one_line_with_the_call_then_the_calls_before_it(
+    worker: Worker, capsys: Capsys
+) -> None:
     lines = worker("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", capsys)
     assert lines[0] == found("signal 9, in m2.bio_read")
     assert lines[1:4] == [
@@ -99,7 +110,9 @@ def test_a_crash_is_one_line_with_the_call_then_the_calls_before_it(worker, caps
     assert lines[-1].endswith("1 finding")
 
 
-def test_a_sanitizers_report_is_one_line_then_its_first_frames(worker, capsys) -> None:
+def test_a_sanitizers_report_is_one_line_then_its_first_frames(
+    worker: Worker, capsys: Capsys
+) -> None:
     lines = worker(
         "print('==1==ERROR: AddressSanitizer: heap-use-after-free on address 0x1')\n"
         "print('    #0 0x1 in BIO_read bio_lib.c:1')\n"
@@ -111,19 +124,19 @@ def test_a_sanitizers_report_is_one_line_then_its_first_frames(worker, capsys) -
     assert "  |     #0 0x1 in BIO_read bio_lib.c:1" in lines
 
 
-def test_undefined_behaviour_is_one_line(worker, capsys) -> None:
+def test_undefined_behaviour_is_one_line(worker: Worker, capsys: Capsys) -> None:
     lines = worker("print('SWIG/src/bio.c:9:3: runtime error: shift by -1'); sys.exit(1)", capsys)
     assert lines[0] == found("undefined behaviour: shift by -1, in m2.bio_read")
 
 
-def test_a_hang_is_one_line(worker, capsys) -> None:
+def test_a_hang_is_one_line(worker: Worker, capsys: Capsys) -> None:
     body = "import faulthandler, time\n"
     body += "faulthandler.dump_traceback_later(0.05, exit=True)\ntime.sleep(60)"
     lines = worker(body, capsys)
     assert lines[0] == found("hang, in m2.bio_read")
 
 
-def test_what_the_oracle_finds_is_one_line_each(worker, capsys) -> None:
+def test_what_the_oracle_finds_is_one_line_each(worker: Worker, capsys: Capsys) -> None:
     body = "print('finding: step 13: bio_read left an error in the queue')\n" * 2
     lines = worker(body + "sys.exit(3)", capsys)
     assert lines[0] == found("bio_read left an error in the queue")
@@ -131,17 +144,19 @@ def test_what_the_oracle_finds_is_one_line_each(worker, capsys) -> None:
     assert lines[1].endswith(": 1 finding")
 
 
-def test_a_prompt_for_a_passphrase_is_a_finding(worker, capsys) -> None:
+def test_a_prompt_for_a_passphrase_is_a_finding(worker: Worker, capsys: Capsys) -> None:
     lines = worker("print('Enter PEM pass phrase:')", capsys)
     assert lines[0] == found("OpenSSL prompted for a passphrase")
 
 
-def test_a_worker_that_cannot_start_is_a_finding_with_its_last_line(worker, capsys) -> None:
+def test_a_worker_that_cannot_start_is_a_finding_with_its_last_line(
+    worker: Worker, capsys: Capsys
+) -> None:
     lines = worker("raise SystemExit('no such module')", capsys)
     assert lines[0] == found("exit code 1: no such module, in m2.bio_read")
 
 
-def test_no_finding_is_a_line_with_the_steps(worker, capsys) -> None:
+def test_no_finding_is_a_line_with_the_steps(worker: Worker, capsys: Capsys) -> None:
     (line,) = worker("", capsys)
     assert line.startswith("raw py3.13-openssl3.5: 13 steps, 1 seed, ")
     assert line.endswith(": no finding")
@@ -151,21 +166,21 @@ def test_without_a_seed_one_worker_follows_the_other_until_the_time_is_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[tuple[int, float]] = []
-    monkeypatch.setattr(fuzz.time, "monotonic", lambda: 20.0 * len(started))
+    monkeypatch.setattr(time, "monotonic", lambda: 20.0 * len(started))
 
-    def run_seed(run: Run, seed: int, seconds: float) -> tuple[int, list[fuzz.Finding]]:
+    def run_seed(run: Run, seed: int, seconds: float) -> tuple[int, list[findings.Finding]]:
         started.append((seed, seconds))
         return 5, []
 
     monkeypatch.setattr(fuzz, "run_seed", run_seed)
     options = replace(OPTIONS, seed=None, seconds=60.0)
-    fuzz.fuzz(Run("raw", "py3.13-openssl3.5", Path(sys.executable), tmp_path, options))
+    fuzz.fuzz(Run("raw", "py3.13-openssl3.5", Path(sys.executable), tmp_path, options, here()))
     first = started[0][0]
     assert started == [(first, 60.0), (first + 1, 40.0), (first + 2, 20.0)]
 
 
 def test_a_finding_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fuzz, "prepare", lambda options: ["one", "two"])
+    monkeypatch.setattr(fuzz, "prepare", lambda *_: ["one", "two"])
     monkeypatch.setattr(fuzz, "fuzz", lambda run: 1)
-    with pytest.raises(Problem, match="^2 findings; see above$"):
-        fuzz.main([])
+    with pytest.raises(UserError, match="^2 findings; see above$"):
+        fuzz.main([], here())

@@ -55,7 +55,7 @@ def found(*versions: str) -> dict[str, str]:
 
 
 def test_the_one_that_runs_this_answers_for_itself() -> None:
-    answer = interpreters.ask(Path(sys.executable))
+    answer = interpreters.describe(Path(sys.executable))
     assert isinstance(answer, Interpreter)
     assert answer.version.removesuffix("t") == f"{sys.version_info[0]}.{sys.version_info[1]}"
     # A virtual environment's is not the one to build for: it goes when the environment does.

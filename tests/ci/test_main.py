@@ -58,11 +58,11 @@ def test_each_verb_leads_to_a_function() -> None:
 def test_what_the_file_system_refuses_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], code: int, way: str
 ) -> None:
-    def refuse(_argv: list[str]) -> None:
+    def refuse(*_: object) -> None:
         raise OSError(code, os.strerror(code), "/some/file")
 
-    monkeypatch.setattr(__main__, "_do", refuse)
-    monkeypatch.setattr(__main__, "_listen_for_kills", lambda: None)
+    monkeypatch.setattr(__main__, "_run", refuse)
+    monkeypatch.setattr(__main__, "_handle_signals", lambda: None)
     assert __main__.main(["tests"]) == 1
     told = capsys.readouterr().err
     assert told.startswith(f"error: {os.strerror(code)}: /some/file; {way}")
@@ -70,10 +70,10 @@ def test_what_the_file_system_refuses_is_one_line(
 
 
 def test_an_error_that_nobody_can_mend_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_argv: list[str]) -> None:
+    def fail(*_: object) -> None:
         raise FileNotFoundError(errno.ENOENT, "No such file", "/some/file")
 
-    monkeypatch.setattr(__main__, "_do", fail)
-    monkeypatch.setattr(__main__, "_listen_for_kills", lambda: None)
+    monkeypatch.setattr(__main__, "_run", fail)
+    monkeypatch.setattr(__main__, "_handle_signals", lambda: None)
     with pytest.raises(FileNotFoundError):
         __main__.main(["tests"])

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tiny_project import here
 
 from ci import manifest
-from ci.problem import Problem
+from ci.errors import UserError
 
 GOOD = """
 pythons = ["3.9", "3.13"]
@@ -41,7 +42,7 @@ def test_names_every_release_times_every_variant(tmp_path: Path) -> None:
 
 
 def test_the_projects_own_has_five_series_with_and_without_ec() -> None:
-    own = manifest.load()
+    own = manifest.load(here().manifest)
     assert [release.series for release in own.releases] == ["1.1.1", "3.0", "3.5", "3.6", "4.0"]
     assert len(own.builds) == 10
     assert [build.name for build in own.quick] == ["3.5", "3.5-no-ec"]
@@ -62,7 +63,7 @@ def test_the_projects_own_has_five_series_with_and_without_ec() -> None:
             "[openssl.varants]",
             "openssl.varants is an unknown key; did you me",
         ),
-        ("[openssl.variants]", "[variants]", "variants is an unknown key; there are pythons, "),
+        ("[openssl.variants]", "[variants]", "openssl.variants is missing"),
         ('swig = "4.5.1"', "", "swig is missing"),
         ('swig = "4.5.1"', 'swig = "4.3.1"', "swig must be 4.4 or newer, not '4.3.1'"),
         ('swig = "4.5.1"', 'swig = "4.5"', "swig must be a version such as '4.5.1', not '4.5'"),
@@ -71,7 +72,7 @@ def test_the_projects_own_has_five_series_with_and_without_ec() -> None:
         ('sha256 = "a1', 'sha256 = "A1', "3.5.sha256 must be 64 lower-case hexadecimal digits"),
         ('sha256 = "a1', 'sha256 = "', "3.5.sha256 must be 64 lower-case hexadecimal digits"),
         ('"3.5.7"', '"3.6.1"', "3.5.version must be a version of series 3.5, not '3.6.1'"),
-        ('"3.5.7"', "3.5", "3.5.version must be a version of series 3.5, not 3.5"),
+        ('"3.5.7"', "3.5", "3.5.version must be a string, not 3.5"),
         ('"3.5.7"', '"3.5"', "3.5.version must be a version of series 3.5, not '3.5'"),
         ('"3.5.7"', '"3.5a"', "3.5.version must be a version of series 3.5, not '3.5a'"),
         ('"3.5.7"', '"3.5.8"', "3.5.url must end with /openssl-3.5.8.tar.gz, not 'https://"),
@@ -91,23 +92,27 @@ def test_the_projects_own_has_five_series_with_and_without_ec() -> None:
         ),
         ("2030-04-08", "2030-04-08T00:00:00", "3.5.end_of_life must be a date such as 2030-04-08"),
         ("2030-04-08", '"2030"', "3.5.end_of_life must be a date such as 2030-04-08"),
-        ("https:", "ftp:", "3.5.url must be the https address of a .tar.gz"),
+        ("https:", "ftp:", "3.5.url must be the https URL of a .tar.gz file"),
         ('["3.5-no-ec"]', '["3.5-noec"]', "unknown build '3.5-noec'; did you mean '3.5-no-ec'?"),
         ('"3.9", "3.13"', '"3.9", "3.9"', "pythons names '3.9' twice"),
         ('"3.9", "3.13"', "", "pythons is empty"),
-        ('"3.9", "3.13"', '"3.9", "3.09"', "pythons must hold series such as '3.13', not '3.09'"),
+        (
+            '"3.9", "3.13"',
+            '"3.9", "3.09"',
+            "pythons[1] must be a series such as '3.13', not '3.09'",
+        ),
         (
             '["3.9", "3.13"]',
             '"3.13"',
-            "pythons must be a list of series such as '3.13', not '3.13'",
+            "pythons must be a list of series, not '3.13'",
         ),
-        ('"3.9", "3.13"', '"py39"', "pythons must hold series such as '3.13', not 'py39'"),
-        ('["no-ec"]', '["--libdir=/"]', "openssl.variants.no-ec must hold options of Configure"),
+        ('"3.9", "3.13"', '"py39"', "pythons[0] must be a series such as '3.13', not 'py39'"),
+        ('["no-ec"]', '["--libdir=/"]', "openssl.variants.no-ec[0] must be an option of Configure"),
         ("no-ec =", '"No EC" =', "openssl.variants.No EC must be a name of"),
         ('["no-ec"]', "[]", "openssl.variants.no-ec is empty"),
-        ('["no-ec"]', '["no-ec", "enable-ec"]', "openssl.variants.no-ec names 'ec' twice"),
-        ('["no-ec"]', '["-DA", "-DA=1"]', "openssl.variants.no-ec names '-DA' twice"),
-        ('["no-ec"]', '["no-ec", "no-ec"]', "openssl.variants.no-ec names 'no-ec' twice"),
+        ('["no-ec"]', '["no-ec", "enable-ec"]', "openssl.variants.no-ec sets OPENSSL_NO_EC twice"),
+        ('["no-ec"]', '["-DA", "-DA=1"]', "openssl.variants.no-ec sets A twice"),
+        ('["no-ec"]', '["no-ec", "no-ec"]', "openssl.variants.no-ec sets OPENSSL_NO_EC twice"),
         (
             "no-ec =",
             'tiny = ["no-ec"]\nno-ec =',
@@ -123,7 +128,7 @@ def test_a_mistake_is_one_line_with_file_and_key(
     tmp_path: Path, right: str, wrong: str, complaint: str
 ) -> None:
     assert right in GOOD
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(UserError) as refused:
         read(tmp_path, GOOD.replace(right, wrong, 1))
     assert str(refused.value).startswith(f"{tmp_path / 'matrix.toml'}: ")
     assert complaint in str(refused.value)
@@ -132,7 +137,7 @@ def test_a_mistake_is_one_line_with_file_and_key(
 
 def test_options_in_another_order_are_the_same_variant(tmp_path: Path) -> None:
     variants = 'no-ec = ["no-ec", "no-dh"]\nother = ["no-dh", "no-ec"]'
-    with pytest.raises(Problem, match=r"openssl\.variants\.other has the options of 'no-ec'"):
+    with pytest.raises(UserError, match=r"openssl\.variants\.other has the options of 'no-ec'"):
         read(tmp_path, GOOD.replace('no-ec = ["no-ec"]', variants))
 
 
@@ -140,13 +145,13 @@ def test_a_version_in_two_series_is_refused(tmp_path: Path) -> None:
     release = GOOD.split("[openssl.variants]")[0].split("\n\n")[1].replace("3.5.7", "1.1.1")
     again = release.replace("a1", "b2").replace('"3.5"', '"1.1.1"')
     text = "\n".join([GOOD, release.replace('"3.5"', '"1.1"'), again])
-    with pytest.raises(Problem, match=r"openssl\.releases\.\*\.version names '1\.1\.1' twice"):
+    with pytest.raises(UserError, match=r"openssl\.releases\.\*\.version names '1\.1\.1' twice"):
         read(tmp_path, text)
 
 
 def test_a_sha256_in_two_series_is_refused(tmp_path: Path) -> None:
     release = GOOD.split("[openssl.variants]")[0].split("\n\n")[1]
-    with pytest.raises(Problem, match=r"openssl\.releases\.\*\.sha256 names 'a1a1.*' twice"):
+    with pytest.raises(UserError, match=r"openssl\.releases\.\*\.sha256 names 'a1a1.*' twice"):
         read(tmp_path, GOOD + release.replace("3.5", "3.6"))
 
 
@@ -157,5 +162,5 @@ def test_a_url_may_name_the_version_as_its_tag_does(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(Problem, match=r"none\.toml: cannot be read: No such file"):
+    with pytest.raises(UserError, match=r"none\.toml: cannot be read: No such file"):
         manifest.load(tmp_path / "none.toml")

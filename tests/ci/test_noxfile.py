@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ci import doctor
+from ci.toolchain import TOOLS
 
 pytest.importorskip("nox", reason="nox is what these are about; `nox -s tooling` installs it")
 
@@ -68,5 +68,5 @@ def test_the_readme_names_the_ways_to_call_nox_as_equals() -> None:
 
 
 def test_the_readme_names_every_tool() -> None:
-    for tool in doctor.TOOLS:
+    for tool in TOOLS:
         assert tool.name in README

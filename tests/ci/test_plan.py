@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from tiny_project import here
 
-from ci import manifest, plan
-from ci.problem import Problem
+from ci import manifest
+from ci.errors import UserError
+from ci.matrix import plan
 
-MANIFEST = manifest.load()
+MANIFEST = manifest.load(here().manifest)
 
 
 def test_a_cell_is_spelt_by_its_python_and_its_build() -> None:
-    cell = plan.Cell("3.13", plan.find_build(MANIFEST, "3.5-no-ec"))
+    cell = plan.Cell("3.13", MANIFEST.find_build("3.5-no-ec"))
     assert cell.id == "py3.13-openssl3.5-no-ec"
 
 
@@ -31,12 +33,14 @@ def test_a_cell_is_found_by_its_id() -> None:
 
 
 def test_an_unknown_cell_is_told_the_nearest() -> None:
-    with pytest.raises(Problem, match=r"'py3\.13-openssl3\.5-noec': did you mean 'py3\.13-op"):
+    with pytest.raises(UserError, match=r"'py3\.13-openssl3\.5-noec': did you mean 'py3\.13-op"):
         plan.find_cell(MANIFEST, "py3.13-openssl3.5-noec")
 
 
 def test_an_unknown_build_is_told_the_nearest_or_all() -> None:
-    with pytest.raises(Problem, match=r"unknown OpenSSL build '3\.5noec': did you mean '3\.5-no-"):
-        plan.find_build(MANIFEST, "3.5noec")
-    with pytest.raises(Problem, match=r"unknown OpenSSL build 'zzz': there are 1\.1\.1, "):
-        plan.find_build(MANIFEST, "zzz")
+    with pytest.raises(
+        UserError, match=r"unknown OpenSSL build '3\.5noec': did you mean '3\.5-no-"
+    ):
+        MANIFEST.find_build("3.5noec")
+    with pytest.raises(UserError, match=r"unknown OpenSSL build 'zzz': there are 1\.1\.1, "):
+        MANIFEST.find_build("zzz")

@@ -14,11 +14,13 @@ from subprocess import Popen
 
 import pytest
 from tiny_openssl import program, release_of, tiny_bytes, tiny_openssl, wait_for
+from tiny_project import here
 
-from ci import manifest, prefixes, sources
+from ci import manifest, toolchain
+from ci.errors import UserError
 from ci.manifest import Build, Variant
-from ci.problem import Problem
-from ci.process import CommandFailed
+from ci.openssl import prefixes, sources
+from ci.process import CommandError
 
 Start = Callable[..., "Popen[str]"]
 
@@ -48,7 +50,7 @@ def half_made(cache: Path) -> list[Path]:
 
 
 def test_a_prefix_is_laid_out_as_openssls_own(build: Build) -> None:
-    prefix = prefixes.ensure([build])["9.9"]
+    prefix = prefixes.ensure([build], here())["9.9"]
     files = {str(path.relative_to(prefix)) for path in prefix.rglob("*") if path.is_file()}
     assert files == {
         ".seal.json",
@@ -64,16 +66,16 @@ def test_a_prefix_is_laid_out_as_openssls_own(build: Build) -> None:
 
 
 def test_what_was_built_is_looked_up(build: Build, tally: Callable[[], int], mirror: Path) -> None:
-    first = prefixes.ensure([build])
+    first = prefixes.ensure([build], here())
     (mirror / "openssl-9.9.1.tar.gz").unlink()
-    assert prefixes.ensure([build]) == first
-    assert prefixes.find(build) == first["9.9"]
+    assert prefixes.ensure([build], here()) == first
+    assert prefixes.find(build, here()) == first["9.9"]
     assert tally() == 1
 
 
 def test_several_are_built_and_named(build: Build, cache: Path) -> None:
     without = replace(build, variant=Variant("no-ec", ("no-ec",)))
-    made = prefixes.ensure([build, without])
+    made = prefixes.ensure([build, without], here())
     assert list(made) == ["9.9", "9.9-no-ec"]
     assert "OPENSSL_NO_EC" in (made["9.9-no-ec"] / "include/openssl/opensslconf.h").read_text()
     assert sorted(log.name.partition("-")[0] for log in (cache / "logs").iterdir()) == ["9.9"] * 2
@@ -84,7 +86,7 @@ def key(build: Build) -> Callable[[], str]:
     """The key that the build has now."""
 
     def now() -> str:
-        prefixes.toolchain.cache_clear()
+        toolchain.compiler.cache_clear()
         prefixes._code.cache_clear()
         return prefixes._key(build)
 
@@ -110,7 +112,6 @@ def test_the_key_depends_on_the_build(build: Build) -> None:
         ("STAGED", "elsewhere"),
         ("_options", lambda build: ["no-shared"]),
         ("_settings", lambda: {"LC_ALL": "C.UTF-8"}),
-        ("_assembler", lambda command: "GNU assembler 99"),
         ("_commands", lambda build: {"compiling": ["make", "all"]}),
     ],
 )
@@ -132,6 +133,7 @@ def arrange(self: prefixes._Making) -> None:
         (prefixes._Making, "arrange", arrange),
         (sources, "UNPACKING", (arrange,)),
         (platform, "system", lambda: "Plan9"),
+        (toolchain, "_assembler", lambda command: "GNU assembler 99"),
     ],
 )
 def test_the_key_depends_on_the_code_and_the_system(
@@ -203,9 +205,9 @@ def test_code_is_read_alike_by_every_python() -> None:
 def test_a_damaged_prefix_is_noticed_and_rebuilt(
     build: Build, tally: Callable[[], int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    prefix = prefixes.ensure([build])["9.9"]
+    prefix = prefixes.ensure([build], here())["9.9"]
     (prefix / "lib" / "libssl.a").write_bytes(b"")
-    assert prefixes.ensure([build])["9.9"] == prefix
+    assert prefixes.ensure([build], here())["9.9"] == prefix
     assert (prefix / "lib" / "libssl.a").stat().st_size > 0
     assert tally() == 2
     assert "is damaged (lib/libssl.a has changed its size): making it" in capsys.readouterr().err
@@ -216,8 +218,8 @@ def test_a_missing_tool_is_said_before_anything_is_fetched(
 ) -> None:
     program(tmp_path / "only" / "cc", 'exec /usr/bin/env PATH=/usr/bin:/bin cc "$@"')
     monkeypatch.setenv("PATH", str(tmp_path / "only"))
-    with pytest.raises(Problem, match="there is no perl, there is no make; install with"):
-        prefixes.ensure([build])
+    with pytest.raises(UserError, match="there is no perl, there is no make; install with"):
+        prefixes.ensure([build], here())
     assert not cache.exists()
 
 
@@ -225,22 +227,22 @@ def test_a_build_that_fails_shows_the_logs_last_lines_and_leaves_nothing(
     build: Build, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAIL", "one.c:1: error: it is Monday")
-    with pytest.raises(CommandFailed) as failed:
-        prefixes.ensure([build])
+    with pytest.raises(CommandError) as failed:
+        prefixes.ensure([build], here())
     assert failed.value.log is not None
     assert str(failed.value.log) in str(failed.value)
     assert "  | one.c:1: error: it is Monday" in str(failed.value)
     assert "it is Monday" in failed.value.log.read_text()
     assert half_made(cache) == []
-    assert prefixes.find(build) is None
+    assert prefixes.find(build, here()) is None
 
 
 def test_a_full_disk_that_the_compiler_meets_is_said_to(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAIL", "cc: fatal error: one.o: No space left on device")
-    with pytest.raises(Problem, match=r"^the disk is full: no room left for "):
-        prefixes.ensure([build])
+    with pytest.raises(UserError, match=r"^the disk is full: no room left for "):
+        prefixes.ensure([build], here())
 
 
 def test_a_release_that_is_another_is_refused_before_it_is_configured(
@@ -248,8 +250,10 @@ def test_a_release_that_is_another_is_refused_before_it_is_configured(
 ) -> None:
     (mirror / "openssl-9.9.1.tar.gz").write_bytes(tiny_openssl("9.9.2"))
     build = Build(release_of(tiny_bytes(mirror)), Variant("default", ()))
-    with pytest.raises(Problem, match=r"holds openssl-9\.9\.2, not openssl-9\.9\.1: version, url"):
-        prefixes.ensure([build])
+    with pytest.raises(
+        UserError, match=r"holds openssl-9\.9\.2, not openssl-9\.9\.1: version, url"
+    ):
+        prefixes.ensure([build], here())
     assert half_made(cache) == []
     assert tally() == 0
     assert not (cache / "logs" / f"9.9-{prefixes._key(build)}.log").exists()
@@ -259,19 +263,24 @@ def test_headers_of_another_version_are_refused(mirror: Path, cache: Path) -> No
     other = tiny_openssl("9.9.2", folder="openssl-9.9.1")
     (mirror / "openssl-9.9.1.tar.gz").write_bytes(other)
     build = Build(release_of(other), Variant("default", ()))
-    with pytest.raises(Problem, match=r"build 9\.9: the headers are not those of OpenSSL 9\.9\.1"):
-        prefixes.ensure([build])
+    with pytest.raises(
+        UserError, match=r"build 9\.9: the headers are not those of OpenSSL 9\.9\.1"
+    ):
+        prefixes.ensure([build], here())
     assert half_made(cache) == []
 
 
 def test_an_option_without_effect_is_refused(build: Build) -> None:
     without = replace(build, variant=Variant("no-rsa", ("no-rsa",)))
-    with pytest.raises(Problem, match="the headers do not define OPENSSL_NO_RSA, which no-rsa"):
-        prefixes.ensure([without])
+    with pytest.raises(UserError, match="the headers do not define OPENSSL_NO_RSA, which no-rsa"):
+        prefixes.ensure([without], here())
 
 
 def test_options_are_those_that_each_series_knows() -> None:
-    options = {build.name: " ".join(prefixes._options(build)) for build in manifest.load().builds}
+    options = {
+        build.name: " ".join(prefixes._options(build))
+        for build in manifest.load(here().manifest).builds
+    }
     assert options["1.1.1"] == "no-shared no-tests"
     assert options["3.0-no-ec"] == "no-shared no-tests no-module no-ec"
     assert options["4.0"] == "no-shared no-tests no-module no-apps no-docs"
@@ -335,7 +344,7 @@ def test_two_runs_at_once_share_a_build(
     second = start("openssl", "9.9")
     assert second.stderr is not None
     assert second.stderr.readline() == (
-        f"9.9: waiting for process {first.pid}, which makes it too\n"
+        f"9.9: waiting for process {first.pid}, which is making it\n"
     )
     gate.touch()
     assert first.communicate()[0] == second.communicate()[0] != ""
@@ -393,13 +402,14 @@ STRANGE = (
 
 
 def test_the_users_flags_reach_configure_and_nothing_else_does(
-    monkeypatch: pytest.MonkeyPatch,
+    build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in STRANGE:
         monkeypatch.setenv(name, "strange")
     monkeypatch.setenv("CFLAGS", "-g -Wall")
     monkeypatch.setenv("SDKROOT", "/sdk")
-    assert prefixes.toolchain().flags == ("-O1", "-g", "-Wall")
+    configure = prefixes._commands(build)["configuring"]
+    assert configure[configure.index("-O1") :][:3] == ["-O1", "-g", "-Wall"]
     environment = prefixes._environment()
     assert not {"CFLAGS", *STRANGE} & set(environment)
     assert environment["PATH"] == os.environ["PATH"]
@@ -420,4 +430,4 @@ def test_a_cache_may_have_a_space_in_its_name(
     build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("M2CRYPTO_CACHE", str(tmp_path / "a cache"))
-    assert prefixes.ensure([build])["9.9"].is_relative_to(tmp_path / "a cache")
+    assert prefixes.ensure([build], here())["9.9"].is_relative_to(tmp_path / "a cache")

@@ -13,7 +13,7 @@ import pytest
 from tiny_openssl import processes, runs, wait_for
 
 from ci import process
-from ci.problem import Problem
+from ci.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,7 +37,7 @@ def test_each_line_is_handed_on(tmp_path: Path) -> None:
 
 def test_a_failure_is_one_line_then_the_last_lines_and_the_log(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with pytest.raises(process.CommandFailed) as failed:
+    with pytest.raises(process.CommandError) as failed:
         process.run(["sh", "-c", "seq 100; exit 3"], log=log, quiet=True)
     first, *tail = str(failed.value).splitlines()
     assert first == f"sh -c 'seq 100; exit 3' failed with exit code 3; the whole log is {log}"
@@ -46,22 +46,22 @@ def test_a_failure_is_one_line_then_the_last_lines_and_the_log(tmp_path: Path) -
 
 
 def test_a_signal_is_named(tmp_path: Path) -> None:
-    with pytest.raises(process.CommandFailed, match="failed with signal SIGKILL"):
+    with pytest.raises(process.CommandError, match="failed with signal SIGKILL"):
         process.run(["sh", "-c", "kill -9 $$"], log=tmp_path / "log", quiet=True)
 
 
 def test_a_program_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
-    with pytest.raises(Problem, match="no-such-program cannot be run: No such file"):
+    with pytest.raises(UserError, match="no-such-program cannot be run: No such file"):
         process.run(["no-such-program"], log=tmp_path / "log", quiet=True)
-    with pytest.raises(Problem, match="no-such-program cannot be run: No such file"):
+    with pytest.raises(UserError, match="no-such-program cannot be run: No such file"):
         process.capture(["no-such-program"])
 
 
 def test_capture_gives_the_output_or_the_errors() -> None:
     assert process.capture(["sh", "-c", "echo out; echo err >&2"]) == "out\n"
-    with pytest.raises(process.CommandFailed, match=r"exit code 1\n  \| err"):
+    with pytest.raises(process.CommandError, match=r"exit code 1\n  \| err"):
         process.capture(["sh", "-c", "echo out; echo err >&2; exit 1"])
-    with pytest.raises(Problem, match=r"gave no answer within 0\.1 s"):
+    with pytest.raises(UserError, match=r"did not end within 0\.1 s"):
         process.capture(["sleep", "60"], timeout=0.1)
 
 
@@ -75,12 +75,12 @@ def test_one_problem_does_not_stop_the_others() -> None:
     def work(n: int) -> None:
         done.append(n)
         if n % 2:
-            raise Problem(f"{n} is odd")
+            raise UserError(f"{n} is odd")
 
-    with pytest.raises(Problem, match="1 is odd"):
+    with pytest.raises(UserError, match="1 is odd"):
         process.in_threads(work, [1, 2, 4], jobs=1)
     assert done == [1, 2, 4]
-    with pytest.raises(Problem, match="2 of 3 failed\n1 is odd\n3 is odd"):
+    with pytest.raises(UserError, match="2 of 3 failed\n1 is odd\n3 is odd"):
         process.in_threads(work, [1, 2, 3], jobs=2)
 
 
@@ -88,7 +88,7 @@ RUN = """
 import signal, sys
 from pathlib import Path
 from ci import __main__, process
-def work(arguments):
+def work(arguments, project):
     def one(n):
         ready = f"touch {arguments[0]}/ready{n}"
         process.run(["sh", "-c", f"echo $$ > {arguments[0]}/group{n}; sleep 600 & {ready}; wait"],
@@ -105,7 +105,11 @@ sys.exit(__main__.main(["work", sys.argv[1]]))
     ("signum", "code", "line"),
     [
         (signal.SIGINT, 130, "error: interrupted; what was finished is kept for the next run\n"),
-        (signal.SIGTERM, 143, "error: ended by SIGTERM; what was finished is kept for the next"),
+        (
+            signal.SIGTERM,
+            143,
+            "error: terminated by SIGTERM; what was finished is kept for the next",
+        ),
         (signal.SIGKILL, -9, ""),
     ],
 )
@@ -139,7 +143,7 @@ def test_a_bug_in_one_item_is_raised_and_programs_still_run(tmp_path: Path) -> N
 def test_what_cannot_be_executed_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "python3").write_bytes(b"\x7fNOT")
     (tmp_path / "python3").chmod(0o755)
-    with pytest.raises(Problem, match="python3 cannot be run: Exec format error"):
+    with pytest.raises(UserError, match="python3 cannot be run: Exec format error"):
         process.capture([tmp_path / "python3"])
 
 
@@ -165,7 +169,7 @@ def bounded(tmp_path: Path, script: str, limit: float = 600.0) -> list[int]:
 
 def test_a_program_beyond_its_limit_is_ended_with_all_it_started(tmp_path: Path) -> None:
     script = f"echo $$ > {tmp_path}/group; sleep 976 & {SETSID} sleep 977 & wait"
-    with pytest.raises(process.TimedOut, match="no end within 1 s"):
+    with pytest.raises(process.TimeLimitError, match="exceeded the limit of 1 s"):
         bounded(tmp_path, script, limit=1.0)
     assert has_ended(int((tmp_path / "group").read_text()))
     assert not runs("sleep 97")
@@ -175,7 +179,9 @@ def test_a_program_beyond_its_limit_is_ended_with_all_it_started(tmp_path: Path)
     "how", ["sleep 978 &", f"{SETSID} sleep 978 &"], ids=["in its group", "apart"]
 )
 def test_what_a_program_leaves_is_named_and_ended(tmp_path: Path, how: str) -> None:
-    with pytest.raises(process.LeftBehind, match="left running, and were ended: .*sleep 978"):
+    with pytest.raises(
+        process.LeftoverProcessError, match="left running, and were ended: .*sleep 978"
+    ):
         bounded(tmp_path, how)
     assert not runs("sleep 978")
 
@@ -189,13 +195,13 @@ def test_without_proc_the_group_is_ended_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "PROC", tmp_path / "none")
-    with pytest.raises(process.LeftBehind, match="a process of group"):
+    with pytest.raises(process.LeftoverProcessError, match="a process of group"):
         bounded(tmp_path, "sleep 979 &")
     wait_for(lambda: not runs("sleep 979"))
 
 
 def test_a_failure_comes_before_what_was_left(tmp_path: Path) -> None:
-    with pytest.raises(process.CommandFailed, match="exit code 3"):
+    with pytest.raises(process.CommandError, match="exit code 3"):
         bounded(tmp_path, "sleep 975 & exit 3")
     assert not runs("sleep 975")
 

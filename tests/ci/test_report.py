@@ -8,16 +8,25 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from test_results import EXPECTED, STAMP, leave
+from tiny_project import here
 
 import coverage
-from ci import c_lines, checkout, interpreters, manifest, report, results
-from ci.c_lines import CLines, Function
+from ci import checkout, interpreters, manifest, run
+from ci.errors import UserError
+from ci.gcov import lines as c_lines
+from ci.gcov.lines import CLines, Function
 from ci.manifest import Build, Manifest, Release, Variant
-from ci.plan import Cell
-from ci.problem import Problem
-from ci.report import Floor, Policy, Skip, Total
-from ci.results import NotRun, Result
+from ci.matrix import results
+from ci.matrix.plan import Cell
+from ci.matrix.prepare import copy_checkout
+from ci.matrix.results import NotRun, Result
+from ci.report import gates, page, report
+from ci.report.gates import Floor, Policy, Skip
+from ci.report.gather import Gathered
+from ci.report.gather import gather as gather_results
+from ci.report.measured import Total
 
 EC_C = """\
 int curve(int x)
@@ -52,10 +61,15 @@ C_OF = {
     WITH: CLines(frozenset({1, 4}), frozenset({8}), frozenset({6, 10}), FUNCTIONS),
     WITHOUT: CLines(frozenset({1, 6}), frozenset({8}), frozenset({4, 10}), FUNCTIONS),
 }
-PYTHON_OF = {WITH: [1, 2, 3], WITHOUT: [1]}
+# Arcs of Python: the cell with EC takes one of the two branches of line 2.
+PYTHON_OF = {WITH: [(-1, 1), (-1, 2), (2, 3), (3, -1)], WITHOUT: [(-1, 1)]}
 
 POLICY = Policy(
-    (Floor("Python", 90, "because"), Floor("C", 80, "because")),
+    (
+        Floor("Python lines", 90, "because"),
+        Floor("Python branches", 90, "because"),
+        Floor("C lines", 80, "because"),
+    ),
     (
         Skip(re.compile("needs EC.*")),
         Skip(re.compile("this system has no .*"), machine=True),
@@ -64,7 +78,7 @@ POLICY = Policy(
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tmp_path: Path) -> Path:
     """A project of one file in each language, with the results of two cells."""
     root = tmp_path / "project"
     (root / "SWIG" / "src").mkdir(parents=True)
@@ -72,10 +86,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / "M2Crypto").mkdir()
     (root / "M2Crypto" / "EC.py").write_text(EC_PY)
     (root / "M2Crypto" / "unused.py").write_text("x = 1\n")
-    monkeypatch.setattr(report, "HTML", root / "coverage" / "html")
-    monkeypatch.setattr(results, "ROOT", root / "coverage" / "results")
     (root / "coverage").mkdir()
-    (root / "coverage" / "coveragerc").write_text((REAL / "coveragerc").read_text())
+    for name in ("coveragerc", "policy.toml", "cells.html.jinja", "report.css"):
+        (root / "coverage" / name).write_text((REAL / name).read_text())
     for cell in (WITH, WITHOUT):
         write_result(root, cell)
     return root
@@ -83,12 +96,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def make(project: Path, *installed: str) -> list[str]:
     """The complaints of a report on the project."""
-    return report.make(MANIFEST, installed or ["3.9"], project)
+    copy_checkout(here(project))
+    return report.make(MANIFEST, installed or ["3.9"], here(project))
 
 
-def gather(project: Path, known: Manifest = MANIFEST) -> report.Gathered:
+def gather(project: Path, known: Manifest = MANIFEST) -> Gathered:
     """The results of the project that are fit, and why each of the other cells is not."""
-    return report.gather(known, ["3.9", "3.13"], results.ROOT, project)
+    copy_checkout(here(project))
+    return gather_results(known, ["3.9", "3.13"], here(project))
 
 
 def write_result(
@@ -99,16 +114,17 @@ def write_result(
     build = Build(RELEASE, DEFAULT if ec else NO_EC)
     expected = results.expectation(
         Cell("3.9", build),
-        "4.5.1",
+        MANIFEST,
         sources=checkout.digest(root),
         extension=STAMP.sha256,
         partial=partial,
     )
-    stamp = replace(STAMP, python="3.9.18", ec=ec)
-    folder = leave(results.ROOT / cell, expected, stamp, {"tests/test_t.py::one": outcome})
+    switches = [] if ec else ["OPENSSL_NO_EC"]
+    stamp = structs.replace(STAMP, python="3.9.18", switches=switches)
+    folder = leave(here(root).results / cell, expected, stamp, {"tests/test_t.py::one": outcome})
     data = coverage.CoverageData(str(folder / "fresh"))
     data.set_context(cell)
-    data.add_lines({"M2Crypto/EC.py": PYTHON_OF[cell]})
+    data.add_arcs({"M2Crypto/EC.py": PYTHON_OF[cell]})
     data.write()
     data.close()
     (folder / "fresh").replace(folder / results.PYTHON)
@@ -171,14 +187,21 @@ def test_each_language_has_its_total_and_a_file_nobody_imported_counts(
     make(project)
     printed = capsys.readouterr().err
 
-    assert "Python  60.00 %  3 of 5 lines ran" in printed
-    assert "C       75.00 %  3 of 4 lines ran" in printed
-    assert "Python 60.0 %, C 75.0 %" in page_of(project, "index")
+    assert "Python lines     60.00 %  3 of 5 ran" in printed
+    assert "Python branches  50.00 %  1 of 2 ran" in printed
+    assert "C lines          75.00 %  3 of 4 ran" in printed
+    index = page_of(project, "index")
+    assert "Python lines 60.0 %, Python branches 50.0 %, C lines 75.0 %" in index
+    assert "<li>M2Crypto/EC.py: 2</li>" in index
 
 
 def test_floors_are_judged_when_all_that_could_run_has(project: Path) -> None:
     complaints = make(project)
-    assert [line.partition(":")[0] for line in complaints] == ["Python", "C"]
+    assert [line.partition(":")[0] for line in complaints] == [
+        "Python lines",
+        "Python branches",
+        "C lines",
+    ]
 
     assert make(project, "3.9", "3.13") == []
 
@@ -188,7 +211,7 @@ def test_floors_are_not_judged_over_some_of_the_tests(
 ) -> None:
     write_result(project, WITH, partial=True)
     assert make(project) == []
-    assert "not judged: some cells ran only some of the tests" in capsys.readouterr().err
+    assert "not checked: some cells ran only some of the tests" in capsys.readouterr().err
 
 
 def test_cells_that_did_not_run_are_on_the_page_with_the_reason(project: Path) -> None:
@@ -203,31 +226,34 @@ def test_a_result_of_other_sources_is_left_out(project: Path) -> None:
     (project / "M2Crypto" / "EC.py").write_text(EC_PY + "# changed\n")
     gathered = gather(project)
 
-    assert gathered.fit == ()
+    assert gathered.usable == ()
     assert NotRun(WITH, "the sources have changed since it ran") in gathered.absent
     with pytest.raises(
-        Problem, match=r"no results in .* of the present sources; run `nox -s tests`"
+        UserError, match=r"no results in .* of the present sources; run `nox -s tests`"
     ):
         make(project)
 
 
 def test_a_refused_result_is_not_in_the_report(project: Path) -> None:
-    stamp = results.ROOT / WITH / results.STAMP
+    stamp = here(project).results / WITH / results.STAMP
     stamp.write_text(stamp.read_text().replace('"runtime": "3.5.7"', '"runtime": "3.0.22"'))
-    results.seal(results.ROOT / WITH)
+    results.seal(here(project).results / WITH)
     gathered = gather(project)
 
-    assert [result.expected.id for result in gathered.fit] == [WITHOUT]
-    assert "result refused, the OpenSSL in the process is 3.0.22" in gathered.absent[0].why
+    assert [result.expected.id for result in gathered.usable] == [WITHOUT]
+    assert (
+        "result refused, the version of the OpenSSL in the process is 3.0.22"
+        in gathered.absent[0].why
+    )
 
 
 @pytest.mark.parametrize(
     ("release", "no_ec", "swig", "words"),
     [
-        (replace(RELEASE, version="3.5.8"), NO_EC, "4.5.1", "OpenSSL 3.5.7, now it is 3.5.8"),
+        (replace(RELEASE, version="3.5.8"), NO_EC, "4.5.1", "OpenSSL 3.5.7, the plan is 3.5.8"),
         (replace(RELEASE, sha256="1" * 64), NO_EC, "4.5.1", "the tarball"),
-        (RELEASE, NO_EC, "4.6.0", "SWIG 4.5.1, now it is 4.6.0"),
-        (RELEASE, Variant("no-ec", ("no-ec", "no-dsa")), "4.5.1", "it is no-ec no-dsa"),
+        (RELEASE, NO_EC, "4.6.0", "SWIG 4.5.1, the plan is 4.6.0"),
+        (RELEASE, Variant("no-ec", ("no-ec", "no-dsa")), "4.5.1", "the plan is no-ec no-dsa"),
     ],
 )
 def test_a_result_of_another_manifest_is_left_out(
@@ -241,7 +267,7 @@ def test_a_result_of_another_manifest_is_left_out(
 
 
 def test_a_folder_that_was_copied_to_another_cell_is_left_out(project: Path) -> None:
-    (results.ROOT / WITH).rename(results.ROOT / "py3.13-openssl3.5")
+    (here(project).results / WITH).rename(here(project).results / "py3.13-openssl3.5")
     gathered = gather(project)
     absent = {each.id: each.why for each in gathered.absent}
     assert f"result refused, it is that of {WITH}" in absent["py3.13-openssl3.5"]
@@ -261,35 +287,34 @@ def test_a_result_of_other_tests_or_tools_is_left_out(project: Path, name: str) 
 
 
 def test_edits_of_lines_by_hand_are_left_out(project: Path) -> None:
-    path = results.ROOT / WITH / results.C_LINES
+    path = here(project).results / WITH / results.C_LINES
     path.write_text(path.read_text().replace('"missed": [8]', '"missed": []'))
     absent = {each.id: each.why for each in gather(project).absent}
-    assert absent[WITH] == f"{path}: changed since its run sealed it; run the cell again"
+    assert absent[WITH] == f"{path}: changed since the run sealed it; run the cell again"
 
 
 def test_tests_that_failed_fail_the_report_unless_they_were_told(project: Path) -> None:
     write_result(project, WITH, outcome=("failed", ""))
     line = f"tests failed in 1 cells: {WITH}"
     assert make(project)[0] == line
-    assert line not in report.make(MANIFEST, ["3.9"], project, told=[WITH])
+    assert line not in report.make(MANIFEST, ["3.9"], here(project), logged=[WITH])
 
 
 def test_failing_results_fail_the_session(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_result(project, WITH, outcome=("failed", ""))
-    monkeypatch.setattr(manifest, "load", lambda: MANIFEST)
+    monkeypatch.setattr(manifest, "load", lambda _: MANIFEST)
     monkeypatch.setattr(interpreters, "installed", lambda _: ["3.9"])
-    monkeypatch.setattr(report.cells, "PROJECT", project)
-    with pytest.raises(Problem, match="tests failed in 1 cells"):
-        report.main_coverage([])
+    with pytest.raises(UserError, match="tests failed in 1 cells"):
+        run.coverage([], here(project))
     assert "Cells" in page_of(project, "index")
 
 
-def test_the_page_shows_the_copy_that_was_tested(project: Path, tmp_path: Path) -> None:
-    copy = checkout.copy(project, tmp_path / "copy")
+def test_the_page_shows_the_copy_that_was_tested(project: Path) -> None:
+    copy_checkout(here(project))
     (project / "SWIG" / "src" / "ec.c").write_text("/* edited */\n")
-    report.make(MANIFEST, ["3.9"], copy)
+    report.make(MANIFEST, ["3.9"], here(project))
     assert "edited" not in page_of(project, "ec_c")
     assert shown(page_of(project, "ec_c"), 8) == ("missed", [])
 
@@ -298,21 +323,21 @@ def test_a_report_that_fails_leaves_the_old_page(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make(project)
-    monkeypatch.setattr(report, "_add_cells", lambda *_: 1 / 0)
+    monkeypatch.setattr(page, "_insert", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         make(project)
     assert "Cells" in page_of(project, "index")
-    assert not list(results.ROOT.glob(".html"))
+    assert not list(here(project).results.glob(".html"))
 
 
 # --- the policy -----------------------------------------------------------------------------------
 
 
 def test_a_total_below_its_floor_is_one_line_and_one_at_its_floor_is_none() -> None:
-    totals = [Total("Python", 1000, 899), Total("C", 10, 8)]
-    (line,) = report.below_floor(totals, POLICY)
+    totals = [Total("Python lines", 1000, 899), Total("C lines", 10, 8)]
+    (line,) = gates.below_floor(totals, POLICY)
     assert line == (
-        "Python: 89.90 % of the lines ran, less than the floor of 90 % in coverage/policy.toml"
+        "Python lines: 89.90 % ran, less than the floor of 90 % in coverage/policy.toml"
     )
 
 
@@ -326,12 +351,12 @@ def test_a_test_that_ran_in_no_cell_fails_the_run() -> None:
         result_of({"a"}, {"b": "needs EC"}),
         result_of(set(), {"a": "needs EC", "b": "needs EC"}),
     ]
-    assert report.skip_complaints(fit, POLICY) == ["b ran in no cell: needs EC"]
+    assert gates.skips(fit, POLICY) == ["b ran in no cell: needs EC"]
 
 
 def test_a_skip_for_a_reason_nobody_declared_fails_the_run() -> None:
     fit = [result_of({"a"}, {}), result_of(set(), {"a": "too tired"})]
-    assert report.skip_complaints(fit, POLICY) == [
+    assert gates.skips(fit, POLICY) == [
         "a was skipped for a reason that coverage/policy.toml does not declare: too tired"
     ]
 
@@ -341,18 +366,19 @@ def test_a_test_that_ran_in_no_cell_because_of_the_computer_is_reported_in_a_lin
         result_of({"a"}, {"b": "needs EC", "c": "this system has no IPv6"}),
         result_of(set(), {"b": "this system has no IPv6", "c": "this system has no fork"}),
     ]
-    assert report.skip_complaints(fit, POLICY) == []
-    assert report.lacks(fit, POLICY) == (
+    assert gates.skips(fit, POLICY) == []
+    assert gates.missing(fit, POLICY) == (
         "2 tests ran in no cell because of this computer:"
         " this system has no IPv6; this system has no fork"
     )
-    assert report.lacks(fit[:1], POLICY).startswith("1 tests ran in no cell")
-    assert report.lacks([result_of({"a", "b", "c"}, {}), *fit], POLICY) == ""
+    assert gates.missing(fit[:1], POLICY).startswith("1 tests ran in no cell")
+    assert gates.missing([result_of({"a", "b", "c"}, {}), *fit], POLICY) == ""
 
 
 def test_the_projects_own_policy_is_read() -> None:
-    policy = report.read_policy(report.POLICY)
-    assert {floor.language: floor.percent for floor in policy.floors}.keys() == {"Python", "C"}
+    policy = gates.read_policy(here().policy)
+    counted = {floor.counted for floor in policy.floors}
+    assert counted == {"Python lines", "Python branches", "C lines"}
     assert all(floor.reason for floor in policy.floors)
     machine = [skip.reason for skip in policy.skips if skip.machine]
     for reason in ("needs the openssl program", "this system has no AF_INET6"):
@@ -361,11 +387,15 @@ def test_the_projects_own_policy_is_read() -> None:
 
 FLOORS = """
 [[floor]]
-language = "Python"
+counted = "Python lines"
 percent = 90
 reason = "r"
 [[floor]]
-language = "C"
+counted = "Python branches"
+percent = 90
+reason = "r"
+[[floor]]
+counted = "C lines"
 percent = 80
 reason = "r"
 """
@@ -374,27 +404,35 @@ reason = "r"
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("floor = 3 3", "cannot be read"),
+        ("floor = 3 3", "not TOML"),
         (FLOORS + '[[floors]]\na = "b"\n', "floors is an unknown key"),
-        ('[[floor]]\nlanguage = "C"\npercent = 1\n', "floor.reason is missing"),
-        (FLOORS.replace('"C"', '"D"'), "floor.language must be once each of Python, C"),
-        (FLOORS + '[[skip]]\nreason = "x"\n', "skip.why is missing"),
-        (FLOORS + '[[skip]]\nreason = "x("\nwhy = "y"\n', r"skip.reason 'x\(' is no pattern: "),
-        (FLOORS + '[[skip]]\nreason = 5\nwhy = "y"\n', "skip.reason is of the wrong type: 5"),
-        (FLOORS + '[[skip]]\nreason = "x"\nwhy = "y"\nmachine = "no"\n', "skip.machine is of"),
+        ('[[floor]]\ncounted = "C lines"\npercent = 1\n', "floor[0].reason is missing"),
+        (FLOORS + "skip = []\n", "floor[2].skip is an unknown key"),
+        ("skip = []\n" + FLOORS.replace("C l", "D l"), "counted must be once each of Python lines"),
+        (FLOORS + '[[skip]]\nreason = "x"\n', "skip[0].why is missing"),
+        (
+            FLOORS + '[[skip]]\nreason = "x("\nwhy = "y"\n',
+            "skip.reason 'x(' is not a regular expression: ",
+        ),
+        (FLOORS + '[[skip]]\nreason = 5\nwhy = "y"\n', "skip[0].reason must be a string, not 5"),
+        (
+            FLOORS + '[[skip]]\nreason = "x"\nwhy = "y"\nmachine = "no"\n',
+            "skip[0].machine must be of type bool, not 'no'",
+        ),
         (FLOORS + '[[skip]]\nreason = "x"\nwhy = "y"\nmachin = true\n', "did you mean 'machine'"),
-        (FLOORS + "[skip]\nreason = 5\n", r"skip must be tables: write \[\[skip\]\]"),
-        (FLOORS.replace("80", '"80"'), "floor.percent is of the wrong type: '80'"),
-        (FLOORS.replace("80", "true"), "floor.percent is of the wrong type: True"),
-        ("floor = 3\n", "floor must be tables"),
-        ("floor = [3]\n", "floor must be tables"),
+        (FLOORS + "[skip]\nreason = 5\n", "skip must be a list, not {'reason': 5}"),
+        (FLOORS.replace("80", '"80"'), "floor[2].percent must be a number from 0 to 100, not '80'"),
+        (FLOORS.replace("80", "true"), "floor[2].percent must be a number from 0 to 100, not True"),
+        (FLOORS.replace("80", "101"), "floor[2].percent must be a number from 0 to 100, not 101"),
+        ("floor = 3\n", "floor must be a list, not 3"),
+        ("floor = [3]\n", "floor[0] must be a table, not 3"),
     ],
 )
 def test_a_broken_policy_is_one_clear_line(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "policy.toml"
     path.write_text(text)
-    with pytest.raises(Problem, match=words) as caught:
-        report.read_policy(path)
+    with pytest.raises(UserError, match=re.escape(words)) as caught:
+        gates.read_policy(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -402,5 +440,5 @@ def test_a_broken_policy_is_one_clear_line(tmp_path: Path, text: str, words: str
 def test_a_policy_that_is_no_text_is_one_clear_line(tmp_path: Path) -> None:
     path = tmp_path / "policy.toml"
     path.write_bytes(b"\xff")
-    with pytest.raises(Problem, match="cannot be read"):
-        report.read_policy(path)
+    with pytest.raises(UserError, match="not TOML"):
+        gates.read_policy(path)

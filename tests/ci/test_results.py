@@ -8,30 +8,32 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import asdict, replace
 
-from ci import results
-from ci.manifest import Build, Release, Variant
-from ci.plan import Cell
-from ci.problem import Problem
-from ci.results import Expected, Stamp, Timings
+from ci.errors import UserError
+from ci.manifest import Build, Manifest, Release, Variant
+from ci.matrix import results
+from ci.matrix.plan import Cell
+from ci.matrix.results import Expected, Stamp, Timings
 
 ROOT = Path(__file__).parents[2]
 RELEASE = Release("3.5", "3.5.7", "https://example.org/a.tar.gz", "0" * 64, date(2030, 4, 8))
-NO_EC = Cell("3.13", Build(RELEASE, Variant("no-ec", ("no-ec",))))
-EXPECTED = results.expectation(NO_EC, "4.5.1", sources="s", extension="00")
+VARIANTS = (Variant("default", ()), Variant("no-ec", ("no-ec",)))
+MANIFEST = Manifest((RELEASE,), VARIANTS, ("3.13",), "4.5.1", ())
+NO_EC = Cell("3.13", Build(RELEASE, VARIANTS[1]))
+EXPECTED = results.expectation(NO_EC, MANIFEST, sources="s", extension="00")
 STAMP = Stamp(
     python="3.13.0",
     header="3.5.7",
     header_number="0x30500070",
     runtime="3.5.7",
     runtime_number="0x30500070",
-    ec=False,
+    switches=["OPENSSL_NO_EC"],
     library="/wheel/_m2crypto.abi3.so",
     extension="/wheel/_m2crypto.abi3.so",
     sha256="00",
@@ -70,7 +72,7 @@ def leave(
 
 def refused(folder: Path) -> str:
     """The one line with which a result is refused."""
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(UserError) as caught:
         results.read(folder)
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -85,6 +87,16 @@ def test_a_whole_result_is_read_back(tmp_path: Path) -> None:
     assert result.tests.skipped == {"tests/test_ec.py::test_curve": "needs EC"}
 
 
+def test_without_options_no_switch_of_another_variant_is_set() -> None:
+    plain = Cell("3.13", Build(RELEASE, VARIANTS[0]))
+    expected = results.expectation(plain, MANIFEST, sources="s", extension="00")
+    assert expected.switches == {"OPENSSL_NO_EC": False}
+    stamp = replace(STAMP, switches=["OPENSSL_NO_EC", "OPENSSL_NO_MD2"])
+    with pytest.raises(UserError, match="OPENSSL_NO_EC is defined, the plan is not defined"):
+        results.check_stamp(expected, stamp)
+    results.check_stamp(expected, replace(stamp, switches=["OPENSSL_NO_MD2"]))
+
+
 def test_an_expectation_is_what_the_manifest_says() -> None:
     assert (
         Expected(
@@ -93,7 +105,7 @@ def test_an_expectation_is_what_the_manifest_says() -> None:
             openssl="3.5.7",
             tarball="0" * 64,
             options=["no-ec"],
-            ec=False,
+            switches={"OPENSSL_NO_EC": True},
             swig="4.5.1",
             link="static",
             sources="s",
@@ -107,17 +119,17 @@ def test_an_expectation_is_what_the_manifest_says() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"runtime": "3.0.22"}, "the OpenSSL in the process is 3.0.22 where the cell says 3.5.7"),
-        ({"header": "4.0.2"}, "OpenSSL's headers is 4.0.2 where the cell says 3.5.7"),
+        ({"runtime": "3.0.22"}, "the OpenSSL in the process is 3.0.22, the plan is 3.5.7"),
+        ({"header": "4.0.2"}, "OpenSSL's headers is 4.0.2, the plan is 3.5.7"),
         (
             {"runtime_number": "0x30500071"},
-            "its number is 0x30500071 where the cell says 0x30500070",
+            "its number is 0x30500071, the plan is 0x30500070",
         ),
-        ({"ec": True}, "EC is there where the cell says not there"),
-        ({"python": "3.12.1"}, "Python is 3.12 where the cell says 3.13"),
-        ({"swig": "4.4.0"}, "SWIG is 4.4.0 where the cell says 4.5.1"),
-        ({"link": "shared"}, "the link is shared where the cell says static"),
-        ({"sha256": "11"}, "the extension's sha256 is 11 where the cell says 00"),
+        ({"switches": []}, "OPENSSL_NO_EC is not defined, the plan is defined"),
+        ({"python": "3.12.1"}, "Python is 3.12, the plan is 3.13"),
+        ({"swig": "4.4.0"}, "SWIG is 4.4.0, the plan is 4.5.1"),
+        ({"link": "shared"}, "the link is shared, the plan is static"),
+        ({"sha256": "11"}, "the extension's sha256 is 11, the plan is 00"),
     ],
 )
 def test_a_stamp_that_disagrees_with_the_cell_is_refused(
@@ -131,20 +143,20 @@ def test_a_stamp_that_disagrees_with_the_cell_is_refused(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"openssl": "3.5.8"}, "it ran with OpenSSL 3.5.7, now it is 3.5.8"),
+        ({"openssl": "3.5.8"}, "it ran with OpenSSL 3.5.7, the plan is 3.5.8"),
         ({"tarball": "1" * 64}, "the tarball 0000"),
-        ({"options": ["no-ec", "no-dsa"]}, "options no-ec, now it is no-ec no-dsa"),
-        ({"options": []}, "options no-ec, now it is none"),
-        ({"swig": "4.6.0"}, "SWIG 4.5.1, now it is 4.6.0"),
-        ({"link": "shared"}, "the link static, now it is shared"),
+        ({"options": ["no-ec", "no-dsa"]}, "options no-ec, the plan is no-ec no-dsa"),
+        ({"options": []}, "options no-ec, the plan is none"),
+        ({"swig": "4.6.0"}, "SWIG 4.5.1, the plan is 4.6.0"),
+        ({"link": "shared"}, "the link static, the plan is shared"),
         ({"sources": "t"}, "the sources have changed since it ran"),
     ],
 )
 def test_what_a_cell_must_be_now_is_told_from_what_it_was(
     change: dict[str, Any], words: str
 ) -> None:
-    assert EXPECTED.differs(EXPECTED) == ""
-    assert words in EXPECTED.differs(replace(EXPECTED, **change))
+    assert EXPECTED.difference(EXPECTED) == ""
+    assert words in EXPECTED.difference(replace(EXPECTED, **change))
 
 
 def test_a_result_under_the_name_of_another_cell_is_refused(tmp_path: Path) -> None:
@@ -208,7 +220,7 @@ def test_a_part_with_a_value_of_the_wrong_type_is_one_clear_line(tmp_path: Path,
     last = list(document)[-1]
     (folder / name).write_text(json.dumps(document | {last: None}))
     results.seal(folder)
-    assert f"unknown, missing or wrong: {last}; run the cell again" in refused(folder)
+    assert f"{last} must be " in refused(folder)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "\ud800".encode("utf-8", "surrogatepass"), "5"])
@@ -252,7 +264,7 @@ def test_a_run_that_breaks_off_leaves_the_old_result(root: Path) -> None:
 RUN = """
 import sys
 from pathlib import Path
-from ci import results
+from ci.matrix import results
 root = Path(sys.argv[1])
 with results.writing(root), results.in_place(root, sys.argv[2]) as folder:
     (folder / "half").touch()
@@ -283,7 +295,7 @@ def test_a_killed_run_changes_nothing_blocks_nobody_and_is_cleared_up(
     leave(root / EXPECTED.id)
     other.send_signal(signal.SIGKILL)
     other.communicate()
-    assert results.folders(root) == [root / EXPECTED.id]
+    assert results.directories(root) == [root / EXPECTED.id]
 
     with results.writing(root):
         assert not list(root.rglob("half"))
@@ -312,20 +324,21 @@ def test_a_run_waits_for_another_one_and_says_so_in_a_line(
 
 def select_output(run: subprocess.Popen[str]) -> bool:
     """Whether a process has written something to its standard output."""
+    assert run.stdout
     return bool(select.select([run.stdout], [], [], 0)[0])
 
 
 def test_a_result_that_was_about_to_be_replaced_is_put_back(root: Path) -> None:
-    leave(root / results.BEFORE.format(EXPECTED.id))
-    (root / results.WRITING.format(EXPECTED.id)).mkdir()
+    leave(root / results.OLD.format(EXPECTED.id))
+    (root / results.NEW.format(EXPECTED.id)).mkdir()
     with results.writing(root):
         assert results.read(root / EXPECTED.id).expected == EXPECTED
-        assert results.folders(root) == [root / EXPECTED.id]
+        assert results.directories(root) == [root / EXPECTED.id]
 
 
 def test_a_checkout_that_is_closed_to_the_user_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "coverage").touch()
-    with pytest.raises(Problem) as caught, results.writing(tmp_path / "coverage" / "results"):
+    with pytest.raises(UserError) as caught, results.writing(tmp_path / "coverage" / "results"):
         pass
     assert "cannot be used: " in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ci import stubs
-from ci.problem import Problem
+from ci.errors import UserError
 
 
 def attribute(name: str, value: str) -> str:
@@ -77,7 +77,7 @@ def test_a_declaration_becomes_a_line(tmp_path: Path, declaration: str, line: st
 
 
 def test_a_type_that_nobody_knows_is_a_problem(tmp_path: Path) -> None:
-    with pytest.raises(Problem, match="PYTHON_TYPES does not say what the C type m2_new is"):
+    with pytest.raises(UserError, match="PYTHON_TYPES has no entry for the C type m2_new"):
         lines(tmp_path, function("f", "f().", "m2_new"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -13,11 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_project import write_project
+from tiny_project import here, write_project
 
-from ci import c_lines, environments, interpreters, process, store, wheels
+from ci import cache as caching
+from ci import environments, interpreters, process, toolchain, wheels
+from ci import extension as building
+from ci.cache import Store
+from ci.errors import UserError
+from ci.gcov import c_source, notes
 from ci.interpreters import Interpreter
-from ci.problem import Problem
 from ci.wheels import Request, Wheel
 
 
@@ -25,21 +30,21 @@ from ci.wheels import Request, Wheel
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tiny project; the Python of the tests has what a build needs."""
     monkeypatch.setattr(environments, "ensure", lambda *_: Path(sys.executable))
-    monkeypatch.setattr(wheels, "_swig", lambda _: {})
+    monkeypatch.setattr(toolchain, "swig", lambda _: {})
     return write_project(tmp_path / "project")
 
 
 @pytest.fixture(scope="module")
 def python() -> Interpreter:
     """The interpreter that runs the tests."""
-    found = interpreters.ask(Path(sys.executable))
+    found = interpreters.describe(Path(sys.executable))
     assert found
     return found
 
 
-def make(project: Path, *requests: Request) -> list[Wheel | Problem]:
+def make(project: Path, *requests: Request) -> list[Wheel | UserError]:
     """The instrumented wheels of the requests."""
-    return list(wheels.ensure(requests, "4.5.1", instrumented=True, project=project).values())
+    return list(wheels.ensure(requests, "4.5.1", here(project), instrumented=True).values())
 
 
 def wheel(project: Path, request: Request) -> Wheel:
@@ -64,8 +69,8 @@ def test_a_wheel_holds_what_was_built_and_the_python_files(
     assert made.notes
     assert {path.name for path in made.notes.iterdir()} == {
         "ec.gcno",
-        c_lines.COMMANDS,
-        c_lines.COMPILED_OUT,
+        notes.COMMANDS,
+        notes.COMPILED_OUT,
     }
 
 
@@ -136,13 +141,11 @@ def test_one_that_does_not_build_is_a_problem_with_the_log_and_the_others_are_bu
         Request("3.5-no-ec", Path("/p/3.5-no-ec"), python),
     )
     assert isinstance(good, Wheel)
-    assert isinstance(bad, Problem)
-    log = (
-        store.cache_root() / "logs" / f"extensions-instrumented-3.5-no-ec-{wheels.abi(python)}.txt"
-    )
+    assert isinstance(bad, UserError)
+    log = here().cache / "logs" / f"extensions-instrumented-3.5-no-ec-{wheels.abi(python)}.txt"
     assert str(log) in str(bad)
     assert "no curve" in log.read_text()
-    kinds = store.cache_root() / "extensions-instrumented"
+    kinds = here().cache / "extensions-instrumented"
     assert not list(kinds.glob("3.5-no-ec*"))
 
 
@@ -176,21 +179,21 @@ def test_the_oldest_python_of_an_abi_builds(python: Interpreter) -> None:
 
 
 def test_old_wheels_are_forgotten_but_not_those_used_of_late(tmp_path: Path) -> None:
-    entries = store.Store(tmp_path, "extensions")
+    entries = Store(tmp_path, "extensions")
 
     def entry(label: str, number: int, age: float) -> Path:
-        path = entries.folder / f"{label}-{number:016x}"
+        path = entries.directory / f"{label}-{number:016x}"
         path.mkdir(parents=True)
         os.utime(path, (time.time() - age, time.time() - age))
         return path
 
-    old = [entry("3.5-abi3", n, wheels.IN_USE * (n + 2)) for n in range(wheels.KEPT + 2)]
-    other = entry("3.5-no-ec-abi3", 1, wheels.IN_USE * 99)
+    old = [entry("3.5-abi3", n, caching.IN_USE * (n + 2)) for n in range(caching.KEPT + 2)]
+    other = entry("3.5-no-ec-abi3", 1, caching.IN_USE * 99)
     late = entry("3.5-abi3", 99, 1.0)
-    wheels.forget(entries, "3.5-abi3", used=old[-1])
+    entries.evict("3.5-abi3", used=old[-1])
 
     # The one used and the late one are the two newest now.
-    assert {path for path in old if path.exists()} == {old[-1], *old[: wheels.KEPT - 2]}
+    assert {path for path in old if path.exists()} == {old[-1], *old[: caching.KEPT - 2]}
     assert late.exists()
     assert other.exists()
 
@@ -247,7 +250,7 @@ def test_what_a_build_left_in_the_checkout_neither_beats_the_built_nor_reaches_t
     made = wheel(project, Request("3.5", Path("/p/3.5"), python))
 
     assert "LINK = 'static'" in (made.site / "M2Crypto" / "_build_info.py").read_text()
-    kept = [path for path in store.cache_root().rglob("*") if path.is_file()]
+    kept = [path for path in here().cache.rglob("*") if path.is_file()]
     assert not [path for path in kept if b"stray" in path.read_bytes()]
 
 
@@ -265,9 +268,11 @@ def test_a_variable_that_reaches_the_compiler_makes_another_extension(
 ) -> None:
     monkeypatch.delenv(name, raising=False)
     before = wheels.sources_key(project, "4.5.1", instrumented=True)
+    toolchain.compiler.cache_clear()
     monkeypatch.setenv(name, "gcc -fno-such" if name == "CC" else "-x")
     if name == "CC":
-        monkeypatch.setattr(wheels.process, "capture", lambda _: "gcc 12\n")
+        monkeypatch.setattr(toolchain, "capture", lambda _: "gcc 12\n")
+        monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     assert wheels.sources_key(project, "4.5.1", instrumented=True) != before
 
 
@@ -295,16 +300,17 @@ def test_an_edit_of_the_recipe_makes_another_extension(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = wheels.sources_key(project, "4.5.1", instrumented=True)
-    for number in range(len(wheels.RECIPE)):
-        recipe = [*wheels.RECIPE]
+    for number in range(len(wheels.CODE)):
+        recipe = [*wheels.CODE]
         recipe[number] = "edited"
-        monkeypatch.setattr(wheels, "RECIPE", recipe)
+        monkeypatch.setattr(wheels, "CODE", recipe)
         assert wheels.sources_key(project, "4.5.1", instrumented=True) != before
 
 
 def test_the_recipe_is_the_code_that_builds() -> None:
-    code = [Path(wheels.__file__), Path(c_lines.__file__), wheels.PROJECT / "ci" / "extension.py"]
-    assert [hashlib.sha256(path.read_bytes()).hexdigest() for path in code] == wheels.RECIPE
+    code = [wheels, building, notes, c_source]
+    files = [Path(str(module.__file__)) for module in code]
+    assert [hashlib.sha256(path.read_bytes()).hexdigest() for path in files] == wheels.CODE
 
 
 def test_another_python_of_the_same_version_makes_another_extension(
@@ -316,7 +322,7 @@ def test_another_python_of_the_same_version_makes_another_extension(
     request = Request("3.5", Path("/p/3.5"), python)
     wheel(project, request)
     capsys.readouterr()
-    monkeypatch.setattr(wheels, "ASK_PYTHON", 'print(\'{"LDSHARED": "another"}\')')
+    monkeypatch.setattr(wheels, "PRINT_CONFIGURATION", 'print(\'{"LDSHARED": "another"}\')')
     wheel(project, request)
     assert "building" in capsys.readouterr().err
 
@@ -329,11 +335,11 @@ def test_a_cache_that_moves_takes_its_extensions_along(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def request() -> Request:
-        return Request("3.5", store.cache_root() / "prefixes" / "3.5", python)
+        return Request("3.5", here().cache / "prefixes" / "3.5", python)
 
     old = wheel(project, request()).extension_hash()
     capsys.readouterr()
-    store.cache_root().rename(tmp_path / "moved")
+    here().cache.rename(tmp_path / "moved")
     monkeypatch.setenv("M2CRYPTO_CACHE", str(tmp_path / "moved"))
     new = wheel(project, request())
 
@@ -357,7 +363,7 @@ def test_a_warm_cache_may_be_read_only(
             Path,
             name,
             lambda path, *a, _real=real, **k: (
-                refuse(path) if path.is_relative_to(store.cache_root()) else _real(path, *a, **k)
+                refuse(path) if path.is_relative_to(here().cache) else _real(path, *a, **k)
             ),
         )
     assert wheel(project, request) == old

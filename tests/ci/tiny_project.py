@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ci.project import ROOT, Project
+
 SETUP = """
 import json, os, sys, sysconfig
 from pathlib import Path
@@ -140,6 +142,11 @@ FILES = {
 }
 
 
+def here(root: Path = ROOT) -> Project:
+    """Return the project in `root` with the present environment's settings."""
+    return Project.from_environment(root)
+
+
 def write_project(root: Path) -> Path:
     """Write the project, with the real one's tests/fix_cell.py and coverage settings."""
     for name, text in FILES.items():
@@ -148,5 +155,5 @@ def write_project(root: Path) -> Path:
         path.write_text(text)
     (root / "coverage").mkdir(exist_ok=True)
     for name in ("tests/conftest.py", "tests/fix_cell.py", "coverage/coveragerc"):
-        (root / name).write_text((Path(__file__).parents[2] / name).read_text())
+        (root / name).write_text((ROOT / name).read_text())
     return root

@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tiny_project import here
 
-from ci import store
-from ci.problem import Problem
-from ci.process import CommandFailed, in_threads
-from ci.store import Store
+from ci import cache as caching
+from ci import disk
+from ci.cache import Store
+from ci.errors import UserError
+from ci.process import CommandError, in_threads
 
 
 @pytest.fixture
@@ -37,26 +39,26 @@ class Maker:
 
 
 def left_being_made(things: Store) -> list[Path]:
-    return list((things.folder / ".making").iterdir())
+    return list((things.directory / ".making").iterdir())
 
 
 def test_a_key_depends_on_every_fact_but_not_on_their_order() -> None:
-    assert store.key(a=1, b=["x"]) == store.key(b=["x"], a=1)
-    assert store.key(a=1, b=["x"]) != store.key(a=1, b=["y"])
-    assert len(store.key(a=1)) == 16
+    assert caching.key(a=1, b=["x"]) == caching.key(b=["x"], a=1)
+    assert caching.key(a=1, b=["x"]) != caching.key(a=1, b=["y"])
+    assert len(caching.key(a=1)) == 16
 
 
 def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
-    assert store.cache_root() == cache
+    assert here().cache == cache
     monkeypatch.delenv("M2CRYPTO_CACHE")
-    assert store.cache_root().name == "m2crypto"
+    assert here().cache.name == "m2crypto"
 
 
 def test_an_entry_is_made_once(things: Store) -> None:
     make = Maker()
     first = things.get("name", "key", make)
     assert first == things.get("name", "key", make) == things.find("name", "key")
-    assert first == things.folder / "name-key"
+    assert first == things.directory / "name-key"
     assert (first / "link").read_text() == "contents"
     assert make.count == 1
     assert left_being_made(things) == []
@@ -81,15 +83,15 @@ def remove_a_link(entry: Path) -> None:
 
 
 def remove_the_seal(entry: Path) -> None:
-    (entry / store.SEAL).unlink()
+    (entry / caching.SEAL).unlink()
 
 
 def cut_the_seal(entry: Path) -> None:
-    (entry / store.SEAL).write_text("{")
+    (entry / caching.SEAL).write_text("{")
 
 
 def put_a_list_in_the_seal(entry: Path) -> None:
-    (entry / store.SEAL).write_text("[]")
+    (entry / caching.SEAL).write_text("[]")
 
 
 @pytest.mark.parametrize(
@@ -123,9 +125,9 @@ def test_a_damaged_entry_is_noticed_and_made_again(
 def test_an_entry_that_could_not_be_made_leaves_nothing(things: Store) -> None:
     def fail(folder: Path) -> None:
         (folder / "half").write_text("made")
-        raise Problem("no luck")
+        raise UserError("no luck")
 
-    with pytest.raises(Problem, match="no luck"):
+    with pytest.raises(UserError, match="no luck"):
         things.get("name", "key", fail)
     assert things.find("name", "key") is None
     assert left_being_made(things) == []
@@ -133,7 +135,7 @@ def test_an_entry_that_could_not_be_made_leaves_nothing(things: Store) -> None:
 
 def test_what_dead_processes_left_is_cleared(things: Store) -> None:
     for label in ("name-key.1", "other-key.2"):
-        (things.folder / ".making" / label / "half").mkdir(parents=True)
+        (things.directory / ".making" / label / "half").mkdir(parents=True)
     things.get("name", "key", Maker())
     assert left_being_made(things) == []
 
@@ -150,7 +152,7 @@ def test_what_a_live_process_makes_is_left_alone(things: Store) -> None:
 def test_threads_share_a_making_too(things: Store, capsys: pytest.CaptureFixture[str]) -> None:
     make = Maker()
     paths = in_threads(lambda _: things.get("name", "key", make), range(4), jobs=4)
-    assert set(paths) == {things.folder / "name-key"}
+    assert set(paths) == {things.directory / "name-key"}
     assert make.count == 1
     assert capsys.readouterr().err == ""
 
@@ -171,7 +173,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(things: Store, number: int) 
         (folder / "half").write_text("made")
         raise OSError(number, os.strerror(number))
 
-    with pytest.raises(Problem, match=r"^the disk is full: no room left for .*M2CRYPTO_CACHE.*$"):
+    with pytest.raises(UserError, match=r"^the disk is full: no room left for .*M2CRYPTO_CACHE.*$"):
         things.get("name", "key", fill)
     assert left_being_made(things) == []
 
@@ -189,9 +191,9 @@ def test_a_compiler_that_meets_a_full_disk_is_said_to(
     things: Store, status: int, words: str
 ) -> None:
     def fill(_folder: Path) -> None:
-        raise CommandFailed(["cc"], status, words)
+        raise CommandError(["cc"], status, words)
 
-    with pytest.raises(Problem, match=r"^the disk is full") as caught:
+    with pytest.raises(UserError, match=r"^the disk is full") as caught:
         things.get("name", "key", fill)
     assert "\n" not in str(caught.value)
 
@@ -200,23 +202,23 @@ def test_a_program_that_fails_without_a_word_on_a_full_disk_is_said_to(
     things: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_folder: Path) -> None:
-        raise CommandFailed(["python", "-m", "venv"], 1, "")
+        raise CommandError(["python", "-m", "venv"], 1, "")
 
-    with pytest.raises(CommandFailed):
+    with pytest.raises(CommandError):
         things.get("name", "key", fail)
-    monkeypatch.setattr(store, "_free", lambda _: 0)
-    with pytest.raises(Problem, match=r"^the disk is full"):
+    monkeypatch.setattr(disk, "free", lambda _: 0)
+    with pytest.raises(UserError, match=r"^the disk is full"):
         things.get("name", "key", fail)
 
 
 def test_a_failure_of_other_kind_stays_what_it_is(things: Store) -> None:
-    failure = CommandFailed(["cc"], 1, "syntax error")
-    with pytest.raises(CommandFailed) as caught, store.clear_errors(things.folder):
+    failure = CommandError(["cc"], 1, "syntax error")
+    with pytest.raises(CommandError) as caught, disk.reported(things.directory):
         raise failure
     assert caught.value is failure
-    with pytest.raises(sqlite3.OperationalError), store.clear_errors(things.folder):
+    with pytest.raises(sqlite3.OperationalError), disk.reported(things.directory):
         raise sqlite3.OperationalError("locked")
-    with pytest.raises(Problem, match="disk is full"), store.clear_errors(things.folder):
+    with pytest.raises(UserError, match="disk is full"), disk.reported(things.directory):
         raise sqlite3.OperationalError("database or disk is full")
 
 
@@ -224,26 +226,28 @@ def test_room_is_required_of_the_disk_and_of_a_limit_on_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_bytes(b"x" * 100)
-    store.require_room(tmp_path)
-    monkeypatch.setattr(store, "_file_limit", lambda: 101)
-    store.require_room(tmp_path)
-    monkeypatch.setattr(store, "_file_limit", lambda: 100)
+    disk.require_room(tmp_path)
+    monkeypatch.setattr(disk, "file_size_limit", lambda: 101)
+    disk.require_room(tmp_path)
+    monkeypatch.setattr(disk, "file_size_limit", lambda: 100)
     with pytest.raises(OSError, match="File too large"):
-        store.require_room(tmp_path)
-    monkeypatch.setattr(store, "_free", lambda _: 0)
+        disk.require_room(tmp_path)
+    monkeypatch.setattr(disk, "free", lambda _: 0)
     with pytest.raises(OSError, match="No space left"):
-        store.require_room(tmp_path)
+        disk.require_room(tmp_path)
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="this system has no /proc")
 def test_a_cache_where_no_folder_can_be_made_is_one_line() -> None:
-    with pytest.raises(Problem, match=r"the cache cannot be used: No such file .*: /proc/cache"):
+    with pytest.raises(UserError, match=r"the cache cannot be used: No such file .*: /proc/cache"):
         Store(Path("/proc/cache"), "things").get("name", "key", Maker())
 
 
 def test_a_cache_that_is_no_folder_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(Problem, match=r"the cache cannot be used: Not a directory: .*file/things"):
+    with pytest.raises(
+        UserError, match=r"the cache cannot be used: Not a directory: .*file/things"
+    ):
         Store(tmp_path / "file", "things").get("name", "key", Maker())
 
 
@@ -261,8 +265,8 @@ def closed(request: pytest.FixtureRequest) -> Iterator[Path]:
 
 
 def test_a_cache_closed_to_the_user_is_one_line(closed: Path) -> None:
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(UserError) as refused:
         Store(closed, "things").get("name", "key", Maker())
     assert str(refused.value).startswith("the cache cannot be used: Permission denied: ")
-    assert str(refused.value).endswith("or set M2CRYPTO_CACHE to another folder")
+    assert str(refused.value).endswith("or set M2CRYPTO_CACHE to another directory")
     assert "\n" not in str(refused.value)

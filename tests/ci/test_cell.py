@@ -12,25 +12,20 @@ from pathlib import Path
 
 import pytest
 from tiny_openssl import runs
-from tiny_project import write_project
+from tiny_project import here, write_project
 
 import coverage
-from ci import (
-    c_lines,
-    cells,
-    environments,
-    interpreters,
-    manifest,
-    prefixes,
-    report,
-    results,
-    store,
-    wheels,
-)
-from ci.cells import Bench
+from ci import environments, interpreters, manifest, run, toolchain, wheels
+from ci.errors import UserError
+from ci.gcov import lines as c_lines
 from ci.manifest import Build, Manifest, Release, Variant
-from ci.plan import Cell
-from ci.problem import Problem
+from ci.matrix import cell as one
+from ci.matrix import prepare, results, runner
+from ci.matrix.plan import Cell
+from ci.matrix.prepare import Inputs
+from ci.openssl import prefixes
+from ci.project import Project
+from ci.report import report
 
 SERIES = "{}.{}".format(*sys.version_info)
 RELEASE = Release("3.5", "3.5", "https://example.org/a.tar.gz", "0" * 64, date(2030, 4, 8))
@@ -42,7 +37,7 @@ MANIFEST = Manifest(
 CELL = Cell(SERIES, PLAIN)
 CELL_NO_EC = Cell(SERIES, NO_EC)
 
-MakeBench = Callable[..., Bench]
+MakeInputs = Callable[..., Inputs]
 
 
 @pytest.fixture(scope="module")
@@ -52,88 +47,91 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def project(tmp_path: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tmp_path: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A tiny project whose cells run with the Python of these tests and a made-up OpenSSL."""
     monkeypatch.setenv("M2CRYPTO_CACHE", str(shared_cache))
-    root = write_project(tmp_path / "project")
-    monkeypatch.setattr(cells, "PROJECT", root)
-    monkeypatch.setattr(results, "ROOT", root / "coverage" / "results")
     monkeypatch.setattr(environments, "ensure", lambda *_: Path(sys.executable))
-    monkeypatch.setattr(wheels, "_swig", lambda _: {})
+    monkeypatch.setattr(toolchain, "swig", lambda _: {})
     monkeypatch.setattr(
-        prefixes, "ensure", lambda builds: {build.name: Path("/p") / build.name for build in builds}
+        prefixes,
+        "ensure",
+        lambda builds, _: {build.name: Path("/p") / build.name for build in builds},
     )
-    monkeypatch.setattr(wheels.ensure, "__kwdefaults__", {"project": root})
-    return root
+    return here(write_project(tmp_path / "project"))
 
 
 @pytest.fixture
-def bench(project: Path) -> MakeBench:
-    """Makes what the two cells share; its arguments are pytest's."""
+def inputs(project: Project) -> MakeInputs:
+    """Make what the two cells share; its arguments are pytest's."""
 
-    def make(*arguments: str) -> Bench:
-        found = {SERIES: interpreters.ask(Path(sys.executable))}
-        assert found[SERIES]
-        return cells._bench([CELL, CELL_NO_EC], MANIFEST, arguments, found, cells.copy_checkout())  # type: ignore[arg-type]
+    def make(*arguments: str) -> Inputs:
+        found = interpreters.describe(Path(sys.executable))
+        assert found
+        now = here(project.root)
+        prepare.copy_checkout(now)
+        return prepare.prepare([CELL, CELL_NO_EC], MANIFEST, arguments, {SERIES: found}, now)
 
     return make
 
 
-def write_test(project: Path, text: str) -> None:
+def write_test(project: Project, text: str) -> None:
     """Add a test file of a cell."""
-    (project / "tests" / "test_more.py").write_text(text)
+    (project.root / "tests" / "test_more.py").write_text(text)
 
 
-def refused(bench: Bench) -> str:
+def refused(inputs: Inputs) -> str:
     """The one line with which a cell gives no result; its log stays."""
-    with pytest.raises(Problem) as caught:
-        cells.run_cell(CELL, bench)
+    project = inputs.project
+    with pytest.raises(UserError) as caught:
+        one.run(CELL, inputs)
     assert "\n" not in str(caught.value)
-    assert [path.name for path in (results.ROOT / CELL.id).iterdir()] == [results.LOG]
-    assert str(results.ROOT / CELL.id / results.LOG) in str(caught.value)
+    assert [path.name for path in (project.results / CELL.id).iterdir()] == [results.LOG]
+    assert str(project.results / CELL.id / results.LOG) in str(caught.value)
     return str(caught.value)
 
 
-def test_a_cell_leaves_a_whole_result_of_both_languages(project: Path, bench: MakeBench) -> None:
-    outcome = cells.run_cell(CELL, bench())
-    result = results.read(results.ROOT / CELL.id)
+def test_a_cell_leaves_a_whole_result_of_both_languages(
+    project: Project, inputs: MakeInputs
+) -> None:
+    outcome = one.run(CELL, inputs())
+    result = results.read(project.results / CELL.id)
 
     assert (outcome.summary, outcome.why) == ("2 run", "")
     assert not result.expected.partial
     assert result.stamp.runtime == "3.5"
-    assert {path.name for path in result.folder.iterdir()} == set(results.WHOLE)
+    assert {path.name for path in result.directory.iterdir()} == set(results.WHOLE)
 
-    python = coverage.CoverageData(str(result.folder / results.PYTHON))
+    python = coverage.CoverageData(str(result.directory / results.PYTHON))
     python.read()
     assert python.measured_contexts() == {CELL.id}
     assert python.lines("M2Crypto/EC.py") == [1, 4, 5]
     assert python.lines("M2Crypto/child.py") == [1]
 
-    source = (project / "SWIG/src/ec.c").read_text().splitlines()
-    lines = c_lines.load(result.folder / results.C_LINES)["SWIG/src/ec.c"]
+    source = (project.root / "SWIG/src/ec.c").read_text().splitlines()
+    lines = c_lines.load(result.directory / results.C_LINES)["SWIG/src/ec.c"]
     assert source.index("    return PyLong_FromLong(25519);") + 1 in lines.run
 
 
 def test_cells_that_share_a_build_or_run_side_by_side_keep_their_lines_apart(
-    project: Path, bench: MakeBench
+    project: Project, inputs: MakeInputs
 ) -> None:
-    cells.run_cell(CELL_NO_EC, bench())
-    lines = c_lines.load(results.ROOT / CELL_NO_EC.id / results.C_LINES)["SWIG/src/ec.c"]
-    source = (project / "SWIG/src/ec.c").read_text().splitlines()
+    one.run(CELL_NO_EC, inputs())
+    lines = c_lines.load(project.results / CELL_NO_EC.id / results.C_LINES)["SWIG/src/ec.c"]
+    source = (project.root / "SWIG/src/ec.c").read_text().splitlines()
     assert source.index("    return PyLong_FromLong(25519);") + 1 in lines.compiled_out
 
-    again = cells.run_cell(CELL_NO_EC, bench("-k", "child"))
+    again = one.run(CELL_NO_EC, inputs("-k", "child"))
     assert again.summary == "1 run"
-    assert results.read(results.ROOT / CELL_NO_EC.id).expected.partial
+    assert results.read(project.results / CELL_NO_EC.id).expected.partial
 
 
 def test_a_cell_with_a_failing_test_shows_it_and_where_the_log_is(
-    project: Path, bench: MakeBench
+    project: Project, inputs: MakeInputs
 ) -> None:
-    with (project / "tests" / "test_ec.py").open("a") as file:
+    with (project.root / "tests" / "test_ec.py").open("a") as file:
         file.write("def test_broken():\n    assert EC.curve() == 1\n")
-    outcome = cells.run_cell(CELL, bench())
-    log = results.ROOT / CELL.id / results.LOG
+    outcome = one.run(CELL, inputs())
+    log = project.results / CELL.id / results.LOG
 
     assert outcome.summary == "1 of 3 failed"
     assert f"the whole log is {log}" in outcome.why
@@ -141,39 +139,43 @@ def test_a_cell_with_a_failing_test_shows_it_and_where_the_log_is(
     assert "assert 25519 == 1" in log.read_text()
     # A path in it is the checkout's, from its root.
     assert "\ntests/test_ec.py:13: AssertionError" in log.read_text()
-    assert results.read(results.ROOT / CELL.id).tests.failed == {"tests/test_ec.py::test_broken"}
+    assert results.read(project.results / CELL.id).tests.failed == {"tests/test_ec.py::test_broken"}
 
 
-def test_a_cell_that_crashes_leaves_its_log_and_no_result(project: Path, bench: MakeBench) -> None:
-    with (project / "tests" / "test_ec.py").open("a") as file:
+def test_a_cell_that_crashes_leaves_its_log_and_no_result(
+    project: Project, inputs: MakeInputs
+) -> None:
+    with (project.root / "tests" / "test_ec.py").open("a") as file:
         file.write("def test_crash():\n    import os\n    os.abort()\n")
-    with pytest.raises(Problem, match="SIGABRT") as caught:
-        cells.run_cell(CELL, bench())
+    with pytest.raises(UserError, match="SIGABRT") as caught:
+        one.run(CELL, inputs())
 
-    folder = results.ROOT / CELL.id
+    folder = project.results / CELL.id
     assert str(folder / results.LOG) in str(caught.value)
     assert [path.name for path in folder.iterdir()] == [results.LOG]
-    with pytest.raises(Problem, match="no result"):
+    with pytest.raises(UserError, match="no result"):
         results.read(folder)
 
 
 def test_a_cell_that_tested_another_openssl_is_refused(
-    project: Path, bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+    project: Project, inputs: MakeInputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        prefixes, "ensure", lambda builds: {build.name: Path("/p/3.0") for build in builds}
+        prefixes, "ensure", lambda builds, _: {build.name: Path("/p/3.0") for build in builds}
     )
-    with pytest.raises(Problem, match=r"result refused, OpenSSL's headers is 3\.0 where"):
-        cells.run_cell(CELL, bench())
-    assert [path.name for path in (results.ROOT / CELL.id).iterdir()] == [results.LOG]
+    with pytest.raises(
+        UserError, match=r"result refused, the version of OpenSSL's headers is 3\.0, the plan"
+    ):
+        one.run(CELL, inputs())
+    assert [path.name for path in (project.results / CELL.id).iterdir()] == [results.LOG]
 
 
 def test_a_cell_whose_extension_does_not_build_fails_and_the_other_one_runs(
-    project: Path, bench: MakeBench, capsys: pytest.CaptureFixture[str]
+    project: Project, inputs: MakeInputs, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with (project / "SWIG" / "src" / "ec.c").open("a") as file:
+    with (project.root / "SWIG" / "src" / "ec.c").open("a") as file:
         file.write("#ifdef NO_EC\n#error no curve\n#endif\n")
-    outcomes = cells._run_all([CELL, CELL_NO_EC], bench())
+    outcomes = runner.run_all([CELL, CELL_NO_EC], inputs())
 
     assert [bool(outcome.why) for outcome in outcomes] == [False, True]
     assert "no curve" in outcomes[1].why
@@ -183,62 +185,62 @@ def test_a_cell_whose_extension_does_not_build_fails_and_the_other_one_runs(
 
 
 def test_a_build_that_cannot_be_had_fails_its_cells_and_the_other_ones_run(
-    project: Path,
-    bench: MakeBench,
+    project: Project,
+    inputs: MakeInputs,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def ensure(_: object) -> dict[str, Path]:
-        raise Problem("openssl-3.5.tar.gz: no source has it")
+    def ensure(*_: object) -> dict[str, Path]:
+        raise UserError("openssl-3.5.tar.gz: no source has it")
 
     there = {"3.5": Path("/p/3.5"), "3.5-no-ec": None}
     monkeypatch.setattr(prefixes, "ensure", ensure)
-    monkeypatch.setattr(prefixes, "find", lambda build: there[build.name])
-    outcomes = cells._run_all([CELL, CELL_NO_EC], bench())
+    monkeypatch.setattr(prefixes, "find", lambda build, _: there[build.name])
+    outcomes = runner.run_all([CELL, CELL_NO_EC], inputs())
 
     assert [outcome.why for outcome in outcomes] == [
         "",
-        "OpenSSL 3.5-no-ec cannot be had, as said above",
+        "OpenSSL 3.5-no-ec is not available, see the error above",
     ]
     assert "no source has it" in capsys.readouterr().err
 
     there["3.5"] = None
-    with pytest.raises(Problem, match="no source has it"):
-        bench()
+    with pytest.raises(UserError, match="no source has it"):
+        inputs()
 
 
 def test_ones_own_variables_do_not_reach_a_cell(
-    project: Path, bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+    project: Project, inputs: MakeInputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("PYTHONWARNINGS", "PYTEST_ADDOPTS", "OPENSSL_CONF", "SSL_CERT_FILE"):
         monkeypatch.setenv(name, "nonsense")
-    (project / "tests" / "test_ec.py").write_text(
+    (project.root / "tests" / "test_ec.py").write_text(
         "import json, os, sys\n"
         "def test_it():\n"
         "    assert 'nonsense' not in os.environ.values()\n"
         "    assert sys.flags.dev_mode and sys.warnoptions[-1] == 'error'\n"
     )
-    assert cells.run_cell(CELL, bench()).why == ""
+    assert one.run(CELL, inputs()).why == ""
 
 
-def test_a_cell_writes_into_no_folder_but_its_own(project: Path, bench: MakeBench) -> None:
-    (project / "tests" / "test_ec.py").write_text(
+def test_a_cell_writes_into_no_folder_but_its_own(project: Project, inputs: MakeInputs) -> None:
+    (project.root / "tests" / "test_ec.py").write_text(
         "from pathlib import Path\ndef test_it(tmp_path):\n    Path('stray').touch()\n"
     )
-    made = bench()
-    before = set(project.rglob("*"))
-    assert cells.run_cell(CELL, made).why == ""
-    assert set(project.rglob("*")) - before == {
-        results.ROOT / CELL.id / name for name in ("", *results.WHOLE)
+    made = inputs()
+    before = set(project.root.rglob("*"))
+    assert one.run(CELL, made).why == ""
+    assert set(project.root.rglob("*")) - before == {
+        project.results / CELL.id / name for name in ("", *results.WHOLE)
     }
 
 
 def test_what_failed_in_an_earlier_cell_too_is_not_shown_again(
-    project: Path, bench: MakeBench, capsys: pytest.CaptureFixture[str]
+    project: Project, inputs: MakeInputs, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with (project / "tests" / "test_ec.py").open("a") as file:
+    with (project.root / "tests" / "test_ec.py").open("a") as file:
         file.write("def test_broken():\n    assert 0, 'once'\n")
-    cells._run_all([CELL, CELL_NO_EC], bench())
+    runner.run_all([CELL, CELL_NO_EC], inputs())
     printed = capsys.readouterr().err
 
     assert printed.count("the whole log is") == 1
@@ -246,30 +248,30 @@ def test_what_failed_in_an_earlier_cell_too_is_not_shown_again(
 
 
 def test_cells_whose_python_is_missing_are_named_with_the_reason(
-    project: Path, capsys: pytest.CaptureFixture[str]
+    project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wanted = [Cell("3.99", PLAIN), Cell("3.99", NO_EC)]
-    outcomes, missing = cells.run(wanted, MANIFEST, [], {}, project)
+    outcomes, missing = runner.run(wanted, MANIFEST, [], {}, project)
 
     assert outcomes == []
     assert [each.id for each in missing] == ["py3.99-openssl3.5", "py3.99-openssl3.5-no-ec"]
     printed = capsys.readouterr().err
     assert "Python 3.99 is not installed: py3.99-openssl3.5, py3.99-openssl3.5-no-ec" in printed
-    with pytest.raises(Problem, match=r"no cell could run: Python 3\.99 is not installed"):
-        cells._demand(outcomes, missing, [])
+    with pytest.raises(UserError, match=r"no cell could run: Python 3\.99 is not installed"):
+        run.check(outcomes, missing, [])
 
 
 def test_failed_cells_and_complaints_fail_the_session_each_in_a_line() -> None:
-    good = cells.Outcome("good", "")
-    bad = cells.Outcome("bad", "", "why")
-    cells._demand([good], [], [])
-    with pytest.raises(Problem) as caught:
-        cells._demand([good, bad], [], ["C: too few"])
+    good = one.Outcome("good", "")
+    bad = one.Outcome("bad", "", "why")
+    run.check([good], [], [])
+    with pytest.raises(UserError) as caught:
+        run.check([good, bad], [], ["C: too few"])
     assert str(caught.value) == "1 of 2 cells failed: bad\nerror: C: too few"
 
 
-def test_only_the_named_tests_run(project: Path, bench: MakeBench) -> None:
-    outcome = cells.run_cell(CELL, bench("tests/test_ec.py::test_curve", "-q"))
+def test_only_the_named_tests_run(project: Project, inputs: MakeInputs) -> None:
+    outcome = one.run(CELL, inputs("tests/test_ec.py::test_curve", "-q"))
     assert outcome.summary == "1 run"
 
 
@@ -277,34 +279,36 @@ def test_only_the_named_tests_run(project: Path, bench: MakeBench) -> None:
     ("argv", "words"),
     [
         (["py3.13-openssl3.5-noec"], "did you mean 'py3.13-openssl3.5-no-ec'"),
-        ([], "which cell"),
+        ([], "no cell given"),
     ],
 )
 def test_an_unknown_cell_is_one_clear_line(argv: list[str], words: str) -> None:
-    with pytest.raises(Problem, match=words) as caught:
-        cells.main_cell(argv)
+    with pytest.raises(UserError, match=words) as caught:
+        run.cell(argv, here())
     assert "\n" not in str(caught.value)
 
 
 def test_pyc_files_are_kept_for_the_next_run_outside_of_checkout_and_wheel(
-    project: Path, bench: MakeBench
+    project: Project, inputs: MakeInputs
 ) -> None:
-    made = bench()
-    cells.run_cell(CELL, made)
+    made = inputs()
+    one.run(CELL, made)
     wheel = made.wheels[CELL.id]
     assert isinstance(wheel, wheels.Wheel)
     assert not list(wheel.site.rglob("*.pyc"))
-    assert list((store.cache_root() / "pycache").rglob("EC.*.pyc"))
+    assert list((here().cache / "pycache").rglob("EC.*.pyc"))
 
 
-def test_the_expectation_is_written_where_pytest_reads_it(project: Path, bench: MakeBench) -> None:
-    cells.run_cell(CELL_NO_EC, bench())
-    expected = json.loads((results.ROOT / CELL_NO_EC.id / results.CELL).read_text())
-    assert {key: expected[key] for key in ("id", "python", "openssl", "ec")} == {
+def test_the_expectation_is_written_where_pytest_reads_it(
+    project: Project, inputs: MakeInputs
+) -> None:
+    one.run(CELL_NO_EC, inputs())
+    expected = json.loads((project.results / CELL_NO_EC.id / results.CELL).read_text())
+    assert {key: expected[key] for key in ("id", "python", "openssl", "switches")} == {
         "id": CELL_NO_EC.id,
         "python": SERIES,
         "openssl": "3.5",
-        "ec": False,
+        "switches": {"OPENSSL_NO_EC": True},
     }
 
 
@@ -312,41 +316,43 @@ def test_the_expectation_is_written_where_pytest_reads_it(project: Path, bench: 
 
 
 def test_edits_during_a_run_reach_neither_its_wheels_nor_its_tests_nor_its_digest(
-    project: Path, bench: MakeBench
+    project: Project, inputs: MakeInputs
 ) -> None:
     def edited_now() -> None:
-        (project / "SWIG" / "src" / "ec.c").write_text("#error edited\n")
-        (project / "M2Crypto" / "EC.py").write_text("raise RuntimeError('edited')\n")
-        (project / "tests" / "test_ec.py").write_text("def test_edited():\n    assert 0\n")
+        (project.root / "SWIG" / "src" / "ec.c").write_text("#error edited\n")
+        (project.root / "M2Crypto" / "EC.py").write_text("raise RuntimeError('edited')\n")
+        (project.root / "tests" / "test_ec.py").write_text("def test_edited():\n    assert 0\n")
 
-    made = bench()
+    made = inputs()
     before = made.sources
     edited_now()
-    outcome = cells.run_cell(CELL, made)
+    outcome = one.run(CELL, made)
 
     assert (outcome.summary, outcome.why) == ("2 run", "")
-    assert results.read(results.ROOT / CELL.id).expected.sources == before
-    assert bench().sources != before
+    assert results.read(project.results / CELL.id).expected.sources == before
+    assert inputs().sources != before
 
 
 @pytest.mark.parametrize(
     "name", ["tests/test_ec.py", "tests/fix_cell.py", "setup.py", "pyproject.toml", "SWIG/src/ec.c"]
 )
 def test_everything_that_can_change_a_result_is_in_its_digest(
-    project: Path, bench: MakeBench, name: str
+    project: Project, inputs: MakeInputs, name: str
 ) -> None:
-    before = bench().sources
-    with (project / name).open("a") as file:
+    before = inputs().sources
+    with (project.root / name).open("a") as file:
         file.write("\n")
-    assert bench().sources != before
+    assert inputs().sources != before
 
 
-def test_what_lies_about_in_the_checkout_is_in_no_digest(project: Path, bench: MakeBench) -> None:
-    before = bench().sources
+def test_what_lies_about_in_the_checkout_is_in_no_digest(
+    project: Project, inputs: MakeInputs
+) -> None:
+    before = inputs().sources
     for name in ("M2Crypto/_build_info.py", "M2Crypto/_m2crypto.so", "tests/.x.swp", "build/x.py"):
-        (project / name).parent.mkdir(exist_ok=True)
-        (project / name).write_text("stray")
-    assert bench().sources == before
+        (project.root / name).parent.mkdir(exist_ok=True)
+        (project.root / name).write_text("stray")
+    assert inputs().sources == before
 
 
 # --- what a session must be -----------------------------------------------------------------------
@@ -359,24 +365,24 @@ def test_what_lies_about_in_the_checkout_is_in_no_digest(project: Path, bench: M
         ("import os\ndef test_a():\n    os._exit(0)\n", "test_more.py::test_a"),
         (
             "import os\ndef test_a():\n    os.fork()\n",
-            "a forked child went on with the session after tests/test_more.py::test_a",
+            "a forked child continued the session after tests/test_more.py::test_a",
         ),
         (
             "import os\ndef test_a():\n    if os.fork() == 0:\n        raise SystemExit(0)\n",
-            "a forked child went on with the session after tests/test_more.py::test_a",
+            "a forked child continued the session after tests/test_more.py::test_a",
         ),
     ],
     ids=["pytest.exit", "os._exit", "fork", "fork-and-exit"],
 )
 def test_a_session_that_ended_early_or_forked_is_refused(
-    project: Path, bench: MakeBench, text: str, words: str
+    project: Project, inputs: MakeInputs, text: str, words: str
 ) -> None:
     write_test(project, text)
-    assert words in refused(bench())
+    assert words in refused(inputs())
 
 
 def test_an_expected_failure_passed_if_it_ran_and_was_skipped_if_not(
-    project: Path, bench: MakeBench
+    project: Project, inputs: MakeInputs
 ) -> None:
     write_test(
         project,
@@ -384,28 +390,28 @@ def test_an_expected_failure_passed_if_it_ran_and_was_skipped_if_not(
         "@pytest.mark.xfail(run=False, reason='crashes')\ndef test_a():\n    assert 0\n"
         "@pytest.mark.xfail(reason='known')\ndef test_b():\n    assert 0\n",
     )
-    cells.run_cell(CELL, bench())
-    tests = results.read(results.ROOT / CELL.id).tests
+    one.run(CELL, inputs())
+    tests = results.read(project.results / CELL.id).tests
     assert "tests/test_more.py::test_b" in tests.ran
     assert tests.skipped == {"tests/test_more.py::test_a": "[NOTRUN] crashes"}
 
 
-def test_one_whose_teardown_fails_has_failed(project: Path, bench: MakeBench) -> None:
+def test_one_whose_teardown_fails_has_failed(project: Project, inputs: MakeInputs) -> None:
     write_test(
         project,
         "import pytest\n@pytest.fixture\ndef bad():\n    yield\n    assert 0\n"
         "def test_a(bad):\n    pass\n",
     )
-    assert cells.run_cell(CELL, bench()).failed == {"tests/test_more.py::test_a"}
+    assert one.run(CELL, inputs()).failed == {"tests/test_more.py::test_a"}
 
 
-def test_coverage_that_was_not_saved_is_noticed(project: Path, bench: MakeBench) -> None:
+def test_coverage_that_was_not_saved_is_noticed(project: Project, inputs: MakeInputs) -> None:
     write_test(
         project,
         "import atexit\nimport coverage\n"
         "def test_a():\n    atexit.unregister(coverage.Coverage.current()._atexit)\n",
     )
-    assert "coverage.py saved no data" in refused(bench())
+    assert "coverage.py saved no data" in refused(inputs())
 
 
 # --- processes and time ---------------------------------------------------------------------------
@@ -420,47 +426,51 @@ def test_a():
 @pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_process_that_a_test_leaves_is_ended_and_fails_the_cell(
-    project: Path, bench: MakeBench, apart: bool
+    project: Project, inputs: MakeInputs, apart: bool
 ) -> None:
-    (project / "pyproject.toml").write_text(
-        (project / "pyproject.toml").read_text()
+    (project.root / "pyproject.toml").write_text(
+        (project.root / "pyproject.toml").read_text()
         + "[tool.pytest.ini_options]\nfilterwarnings = ['ignore']\n"
     )
     write_test(project, LEAVES.format(apart=apart))
-    assert "processes were left running, and were ended: sleep 987" in refused(bench())
+    assert "processes were left running, and were ended: sleep 987" in refused(inputs())
     assert not runs("sleep 987")
 
 
 def test_a_test_that_hangs_is_ended_and_named(
-    project: Path, bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+    project: Project, inputs: MakeInputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_test(project, "import threading\ndef test_a():\n    threading.Event().wait()\n")
     monkeypatch.setenv("M2CRYPTO_TIMEOUT", "3")
-    said = refused(bench())
-    assert said.startswith("no end within 3 s, tests/test_more.py::test_a was running; the whole")
+    said = refused(inputs())
+    assert said.startswith(
+        "exceeded the limit of 3 s, tests/test_more.py::test_a was running; the whole"
+    )
     # Python's fault handler wrote where.
-    assert 'test_more.py", line 3 in test_a' in (results.ROOT / CELL.id / results.LOG).read_text()
+    assert (
+        'test_more.py", line 3 in test_a' in (project.results / CELL.id / results.LOG).read_text()
+    )
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "nan", "ten"])
 def test_a_limit_that_is_none_is_one_clear_line(
-    project: Path, bench: MakeBench, monkeypatch: pytest.MonkeyPatch, limit: str
+    project: Project, inputs: MakeInputs, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     monkeypatch.setenv("M2CRYPTO_TIMEOUT", limit)
-    with pytest.raises(Problem, match=f"M2CRYPTO_TIMEOUT={limit}: set it to the seconds"):
-        bench()
+    with pytest.raises(UserError, match=f"M2CRYPTO_TIMEOUT={limit}: not a positive number; set it"):
+        inputs()
 
 
 def test_nothing_wraps_at_60_columns(
-    project: Path, bench: MakeBench, capsys: pytest.CaptureFixture[str]
+    project: Project, inputs: MakeInputs, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = bench()
+    made = inputs()
     capsys.readouterr()
-    cells._run_all([CELL, CELL_NO_EC], made)
+    runner.run_all([CELL, CELL_NO_EC], made)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
     assert all(len(line) < 60 for line in lines)
-    longest = cells._summary(
+    longest = one._summary(
         results.Tests(
             frozenset(map(str, range(1424))), frozenset(), {str(n): "" for n in range(99)}
         )
@@ -487,57 +497,62 @@ def test_nothing_wraps_at_60_columns(
     ],
 )
 def test_arguments_mean_what_they_mean_to_pytest_in_the_projects_root(
-    project: Path, bench: MakeBench, arguments: list[str], summary: str
+    project: Project, inputs: MakeInputs, arguments: list[str], summary: str
 ) -> None:
-    (project / "docs").mkdir()
+    (project.root / "docs").mkdir()
     write_test(project, "def test_more():\n    pass\n")
-    made = bench(*(argument.format(root=project) for argument in arguments))
-    assert [each.summary for each in cells._run_all([CELL], made)] == [summary]
+    made = inputs(*(argument.format(root=project.root) for argument in arguments))
+    assert [each.summary for each in runner.run_all([CELL], made)] == [summary]
 
 
 def test_a_mistyped_option_is_one_line_before_any_cell_and_changes_nothing(
-    project: Path, bench: MakeBench, capsys: pytest.CaptureFixture[str]
+    project: Project, inputs: MakeInputs, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cells.run_cell(CELL, bench())
-    before = results.read(results.ROOT / CELL.id)
+    one.run(CELL, inputs())
+    before = results.read(project.results / CELL.id)
     for arguments, words in (
         (["--mistyped"], "unrecognized arguments: --mistyped"),
         (["tests/none.py"], "file or directory not found: tests/none.py"),
     ):
-        made = bench(*arguments)
+        made = inputs(*arguments)
         capsys.readouterr()
-        with pytest.raises(Problem) as caught:
-            cells._run_all([CELL, CELL_NO_EC], made)
+        with pytest.raises(UserError) as caught:
+            runner.run_all([CELL, CELL_NO_EC], made)
         assert str(caught.value) == f"pytest: {words}"
         assert capsys.readouterr().err == ""
-    assert results.read(results.ROOT / CELL.id) == before
+    assert results.read(project.results / CELL.id) == before
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["-k", "nothing_is_called_this"], "pytest: the arguments leave no test to run"),
+        (["-k", "nothing_is_called_this"], "pytest: the arguments select no test"),
         (["tests/test_ec.py::test_none"], "pytest: not found: "),
     ],
 )
 def test_arguments_that_leave_no_test_change_nothing(
-    project: Path, bench: MakeBench, arguments: list[str], words: str
+    project: Project, inputs: MakeInputs, arguments: list[str], words: str
 ) -> None:
-    cells.run_cell(CELL, bench())
-    (outcome,) = cells._run_all([CELL], bench(*arguments))
+    one.run(CELL, inputs())
+    (outcome,) = runner.run_all([CELL], inputs(*arguments))
     assert outcome.why.startswith(words)
     assert "\n" not in outcome.why
-    assert results.read(results.ROOT / CELL.id).tests.passed == 2
+    assert results.read(project.results / CELL.id).tests.passed == 2
 
 
 @pytest.fixture
-def session(project: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def session(project: Project, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A session on the tiny project; what it hands to the report."""
     reported: list[str] = []
-    found = {SERIES: interpreters.ask(Path(sys.executable))}
-    monkeypatch.setattr(manifest, "load", lambda: MANIFEST)
+    found = {SERIES: interpreters.describe(Path(sys.executable))}
+    monkeypatch.setattr(manifest, "load", lambda _: MANIFEST)
     monkeypatch.setattr(interpreters, "installed", lambda _: found)
-    monkeypatch.setattr(report, "make", lambda *_, told: reported.extend(sorted(told)) or [])
+
+    def make(*_: object, logged: set[str]) -> list[str]:
+        reported.extend(sorted(logged))
+        return []
+
+    monkeypatch.setattr(report, "make", make)
     return reported
 
 
@@ -553,18 +568,22 @@ def session(project: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ],
 )
 def test_a_question_to_pytest_is_answered_and_leaves_no_result(
-    session: list[str], argument: str, words: str, capfd: pytest.CaptureFixture[str]
+    project: Project,
+    session: list[str],
+    argument: str,
+    words: str,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    cells.main_tests([argument])
+    run.tests([argument], project)
     assert words in capfd.readouterr().out
-    assert results.folders(results.ROOT) == []
+    assert results.directories(project.results) == []
     assert session == []
 
 
-def test_a_session_runs_its_cells_and_reports_them(session: list[str]) -> None:
-    cells.main_tests(["-q"])
+def test_a_session_runs_its_cells_and_reports_them(project: Project, session: list[str]) -> None:
+    run.tests(["-q"], project)
     assert session == [CELL.id, CELL_NO_EC.id]
-    assert [path.name for path in results.folders(results.ROOT)] == session
+    assert [path.name for path in results.directories(project.results)] == session
 
 
 # --- a full disk ----------------------------------------------------------------------------------
@@ -584,33 +603,33 @@ def file_limit(size: int) -> Iterator[None]:
 @pytest.mark.usefixtures("capsys")  # In memory: pytest's own files have no room either.
 @pytest.mark.parametrize("size", [0, 100, 1000, 3000, 10_000])
 def test_a_disk_that_is_full_is_one_line_and_the_old_result_stays(
-    project: Path, bench: MakeBench, size: int
+    project: Project, inputs: MakeInputs, size: int
 ) -> None:
-    cells.run_cell(CELL, bench())
-    made = bench()
+    one.run(CELL, inputs())
+    made = inputs()
     with file_limit(size):
-        (outcome,) = cells._run_all([CELL], made)
+        (outcome,) = runner.run_all([CELL], made)
     assert outcome.why.startswith("the disk is full: no room left for ")
     assert "\n" not in outcome.why
-    assert results.read(results.ROOT / CELL.id).tests.passed == 2
-    assert [path.name for path in results.ROOT.iterdir() if not path.name.startswith(".ch")] == [
+    assert results.read(project.results / CELL.id).tests.passed == 2
+    assert [path.name for path in project.results.iterdir() if not path.name.startswith(".ch")] == [
         CELL.id
     ]
 
 
 @pytest.mark.usefixtures("capsys")
 def test_a_file_limit_in_an_extensions_build_is_one_line_and_leaves_nothing(
-    project: Path, bench: MakeBench
+    project: Project, inputs: MakeInputs
 ) -> None:
-    with (project / "SWIG" / "src" / "ec.c").open("a") as file:
+    with (project.root / "SWIG" / "src" / "ec.c").open("a") as file:
         file.write("const char padding[100000] = {1};\n")
     with file_limit(40_000):
-        made = bench()
+        made = inputs()
     problem = made.wheels[CELL.id]
-    assert isinstance(problem, Problem)
+    assert isinstance(problem, UserError)
     assert str(problem).startswith("the disk is full: no room left for ")
     assert "\n" not in str(problem)
-    assert not list((store.cache_root() / "extensions-instrumented" / ".making").iterdir())
+    assert not list((here().cache / "extensions-instrumented" / ".making").iterdir())
 
 
 # --- bytecode -------------------------------------------------------------------------------------
@@ -624,7 +643,7 @@ def test_bytecode_of_folders_that_are_gone_is_evicted(tmp_path: Path) -> None:
         kept = root / folder.relative_to("/")
         kept.mkdir(parents=True)
         (kept / "x.cpython-313.pyc").touch()
-    cells.evict_bytecode(root)
+    prepare.evict_bytecode(root)
     assert [path.name for path in root.rglob("*.pyc")] == ["x.cpython-313.pyc"]
     assert (root / there.relative_to("/")).is_dir()
     assert not (root / gone.parent.relative_to("/")).exists()

@@ -1,7 +1,7 @@
-"""What pytest's session of a cell says of itself: the journal that tests/fix_cell.py writes.
+"""The journal of a cell's pytest session, which tests/fix_cell.py writes.
 
-Given the journal it gives each test's outcome, or a `Problem` when the session did not go from its
-first to its last collected test in one process; while the session runs, how far it is.
+It has each test's outcome and whether the session ran all collected tests in one process; while the
+session runs, the test that is running.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ci.problem import Problem
+from ci.errors import UserError
 
 
 @dataclass(slots=True)
 class Session:
-    """The events of a session so far: the tests collected, those that ended and how."""
+    """The events of a session so far: the collected tests, and the outcomes of those that ended."""
 
     process: int = 0
     collected: list[str] | None = None
@@ -27,12 +27,12 @@ class Session:
     _read: int = 0
 
     def follow(self, path: Path) -> None:
-        """Take in the events that were appended to the journal since the last time."""
+        """Read the events that were appended to the journal since the last call."""
         if not path.exists():
             return
         with path.open("rb") as journal:
             journal.seek(self._read)
-            # The last line may be on its way.
+            # The last line may be incomplete.
             lines, end, _ = journal.read().rpartition(b"\n")
         self._read += len(lines) + len(end)
         for line in lines.splitlines():
@@ -40,7 +40,7 @@ class Session:
 
     @property
     def progress(self) -> str:
-        """How far it is, and in which test."""
+        """The number of tests that ended, and the test that is running."""
         if self.collected is None:
             return "collecting"
         return f"{len(self.ended)} of {len(self.collected)} {self.running}".rstrip()
@@ -59,30 +59,36 @@ class Session:
 
 
 def read(path: Path) -> Session:
-    """Read a journal, whole or as far as it is written."""
+    """Return the session of a journal, which may be incomplete."""
     session = Session()
     session.follow(path)
     return session
 
 
 def outcomes(session: Session, status: int) -> dict[str, tuple[str, str]]:
-    """Each collected test's outcome and the reason for it.
+    """Return each collected test's outcome and its reason.
 
-    `status` is pytest's exit code. Raises a `Problem` unless the session was whole.
+    Args:
+        session: the session.
+        status: pytest's exit code.
+
+    Raises:
+        UserError: a test did not end, a forked child continued the session, or no test was
+            collected.
     """
     if session.forked:
-        raise Problem(
-            f"result refused, a forked child went on with the session after {session.forked[0]}; "
+        raise UserError(
+            f"result refused, a forked child continued the session after {session.forked[0]}; "
             "end it with os._exit in the test"
         )
     collected = session.collected or []
     missing = [test for test in collected if test not in session.ended]
     if session.exit is None or session.exit != status or missing:
         where = session.running or (missing[0] if missing else "") or "the end"
-        raise Problem(
+        raise UserError(
             f"result refused, the session ended early: {len(session.ended)} of {len(collected)} "
             f"tests ended, it stopped at {where}"
         )
     if not collected:
-        raise Problem("result refused, no test was collected")
+        raise UserError("result refused, no test was collected")
     return session.ended

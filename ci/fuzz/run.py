@@ -1,9 +1,9 @@
-"""The fuzzers of tests/fuzz, each in a sanitized build of several OpenSSL builds.
+"""`nox -s fuzz`: the fuzzers of tests/fuzz in extensions built with sanitizers.
 
-Given the fuzzers' names (none: all), it builds OpenSSL with AddressSanitizer and the extension with
-AddressSanitizer and UndefinedBehaviorSanitizer, and runs one worker process after the other, each
-with a seed of its own, until the time of each fuzzer in each cell is up. A finding is one line with
-the command that reproduces it, then what the sanitizer printed.
+OpenSSL is built with AddressSanitizer, the extension with AddressSanitizer and
+UndefinedBehaviorSanitizer. Worker processes with different seeds run one after the other until the
+time of each fuzzer in each cell is over. A finding is logged with the command that reproduces it
+and the sanitizer's report.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import re
 import tempfile
 import time
 from collections.abc import Sequence
@@ -19,46 +18,42 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
-from ci import interpreters, manifest, plan, prefixes, process, progress, store, wheels
+from ci import console, interpreters, manifest, process, toolchain, wheels
+from ci.errors import UserError
+from ci.fuzz.findings import Finding, findings_of, read_journal
 from ci.manifest import Build, Manifest, Variant
-from ci.plan import Cell
-from ci.problem import Problem
-from ci.process import CommandFailed
+from ci.matrix import plan
+from ci.matrix.plan import Cell
+from ci.openssl import prefixes
+from ci.process import CommandError
+from ci.project import Project
 
 FUZZERS = ("raw", "parser", "race")
-WORKER = wheels.PROJECT / "tests" / "fuzz" / "worker.py"
+WORKER = Path("tests", "fuzz", "worker.py")
 
-# Without assembler, which the compiler cannot instrument.
+# The compiler cannot instrument assembler.
 SANITIZED_OPTIONS = ("no-asm", "enable-asan")
 LIBRARIES = ("libasan.so", "libubsan.so")
 SANITIZERS = {
-    # An allocation above the limit fails as it does when memory is short, and is no finding.
+    # An allocation above the limit fails as without memory, and is not reported.
     "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=300"
     ":handle_abort=1:detect_stack_use_after_return=1:quarantine_size_mb=64",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
-    # Python's own allocator hides objects from the sanitizer.
+    # AddressSanitizer does not see the objects of Python's allocator.
     "PYTHONMALLOC": "malloc",
-    # The order of sets, and so of the steps, depends on the seed alone.
+    # The iteration order of sets, and so of the steps, depends on the seed alone.
     "PYTHONHASHSEED": "0",
     "PYTHONDONTWRITEBYTECODE": "1",
     "LC_ALL": "C.UTF-8",
 }
 
-# The worker's exit code when its oracle printed findings.
-FOUND = 3
-# Seconds without progress after which a call hangs, and for which a worker may run at most: a crash
-# loses the rest of its seed, and a start costs two seconds.
+# Seconds without progress after which a call counts as a hang.
 HANG = 60.0
-# What OpenSSL's own passphrase callback prints on the terminal.
-PROMPT = "Enter PEM pass phrase:"
-# Lines of the journal and of the sanitizer's report that a finding shows.
-CALLS = 6
-FRAMES = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line asks for; `seed` is None for random seeds."""
+    """The command line's options; `seed` is None for random seeds."""
 
     fuzzers: tuple[str, ...]
     cells: tuple[str, ...]
@@ -70,40 +65,32 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One fuzzer in one cell: the interpreter, the wheel's folder and the libraries to preload."""
+    """One fuzzer in one cell, with the interpreter and the unpacked wheel."""
 
     fuzzer: str
     cell: str
     python: Path
     site: Path
     options: Options
+    project: Project
 
     @property
     def label(self) -> str:
-        """The fuzzer and the cell, for people."""
+        """The fuzzer and the cell, for messages."""
         return f"{self.fuzzer} {self.cell}"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What went wrong at a step, and in which call.
+def main(arguments: Sequence[str], project: Project) -> None:
+    """Run the fuzzers.
 
-    `details` are the last calls and the sanitizer's report.
+    Raises:
+        UserError: there was a finding, or an option is invalid.
     """
-
-    step: int
-    what: str
-    call: str = ""
-    details: tuple[str, ...] = ()
-
-
-def main(argv: list[str]) -> None:
-    """Run the fuzzers; raise a `Problem` if there was a finding."""
-    options = parse(argv)
-    runs = prepare(options)
+    options = parse(arguments)
+    runs = prepare(options, project)
     found = sum(process.in_threads(fuzz, runs, os.cpu_count() or 1))
     if found:
-        raise Problem(f"{_count(found, 'finding')}; see above")
+        raise UserError(f"{_count(found, 'finding')}; see above")
 
 
 def _count(number: int, noun: str) -> str:
@@ -112,11 +99,11 @@ def _count(number: int, noun: str) -> str:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise Problem(f"nox -s fuzz: {message}; `nox -s fuzz -- --help` lists the arguments")
+        raise UserError(f"nox -s fuzz: {message}; `nox -s fuzz -- --help` lists the arguments")
 
 
-def parse(argv: Sequence[str]) -> Options:
-    """Return the options that the arguments after `--` stand for."""
+def parse(arguments: Sequence[str]) -> Options:
+    """Return the options of the arguments after `--`."""
     parser = _Parser(prog="nox -s fuzz --", allow_abbrev=False)
     parser.add_argument("fuzzers", nargs="*", metavar="FUZZER", help="raw, parser, race; none: all")
     parser.add_argument(
@@ -134,7 +121,7 @@ def parse(argv: Sequence[str]) -> Options:
     parser.add_argument(
         "--hang", type=_positive, default=HANG, help="seconds without progress that are a finding"
     )
-    parsed = parser.parse_args(argv)
+    parsed = parser.parse_args(arguments)
     for name in parsed.fuzzers:
         if name not in FUZZERS:
             parser.error(f"unknown fuzzer {name!r}: there are {', '.join(FUZZERS)}")
@@ -155,32 +142,32 @@ def _positive(text: str) -> float:
     return seconds
 
 
-def prepare(options: Options) -> list[Run]:
-    """Build what the runs need: a sanitized OpenSSL and a sanitized extension for each cell."""
-    known = manifest.load()
+def prepare(options: Options, project: Project) -> list[Run]:
+    """Build OpenSSL and the extension with sanitizers for each cell, and return the runs."""
+    known = manifest.load(project.manifest)
     found = interpreters.installed(known.pythons)
     cells = [plan.find_cell(known, name) for name in options.cells] or default_cells(
         known, list(found)
     )
     for cell in cells:
         if cell.python not in found:
-            raise Problem(f"{cell.id}: Python {cell.python} is not installed")
+            raise UserError(f"{cell.id}: Python {cell.python} is not installed")
     builders = wheels.builders(found.values())
     requests = {}
     for cell in cells:
         build = sanitized(cell.build)
-        # One after the other: each takes minutes on all cores.
-        prefix = prefixes.ensure([build])[build.name]
+        # One after the other, because each uses all cores.
+        prefix = prefixes.ensure([build], project)[build.name]
         builder = builders[wheels.abi(found[cell.python])]
         requests[cell.id] = wheels.Request(build.name, prefix, builder, sanitized=True)
-    built = wheels.ensure(requests.values(), known.swig, instrumented=False)
+    built = wheels.ensure(requests.values(), known.swig, project, instrumented=False)
     runs = []
     for cell in cells:
         wheel = built[requests[cell.id].label]
-        if isinstance(wheel, Problem):
+        if isinstance(wheel, UserError):
             raise wheel
         runs += [
-            Run(fuzzer, cell.id, found[cell.python].executable, wheel.site, options)
+            Run(fuzzer, cell.id, found[cell.python].executable, wheel.site, options, project)
             for fuzzer in options.fuzzers
         ]
     return runs
@@ -189,19 +176,19 @@ def prepare(options: Options) -> list[Run]:
 def default_cells(known: Manifest, installed: Sequence[str]) -> list[Cell]:
     """Return the quick builds and the oldest release, on the newest Python that is installed."""
     if not installed:
-        raise Problem("no Python of the manifest is installed")
+        raise UserError("no Python of the manifest is installed")
     oldest = Build(known.releases[0], next(v for v in known.variants if v.name == "default"))
     return [Cell(installed[-1], build) for build in dict.fromkeys([*known.quick, oldest])]
 
 
 def sanitized(build: Build) -> Build:
-    """Return the variant of a build that AddressSanitizer watches."""
+    """Return the build with AddressSanitizer."""
     name = "asan" if build.variant.name == "default" else f"{build.variant.name}-asan"
     return replace(build, variant=Variant(name, (*build.variant.options, *SANITIZED_OPTIONS)))
 
 
 def fuzz(run: Run) -> int:
-    """Run one fuzzer in one cell, seed by seed; the number of distinct findings."""
+    """Run one fuzzer in one cell, seed by seed; return the number of distinct findings."""
     options = run.options
     started = time.monotonic()
     seed = random.randrange(1_000_000) if options.seed is None else options.seed  # noqa: S311
@@ -214,14 +201,14 @@ def fuzz(run: Run) -> int:
         count, findings = run_seed(run, seed, left if options.seed is None else 1e6)
         steps += count
         for finding in findings:
-            # One defect shows in many calls.
+            # Many calls can show the same defect.
             if finding.what not in seen:
                 seen.add(finding.what)
-                progress.say(report(run, seed, finding))
+                console.log(report(run, seed, finding))
         seed += 1
         seeds += 1
     words = _count(len(seen), "finding") if seen else "no finding"
-    progress.say(
+    console.log(
         f"{run.label}: {steps} steps, {_count(seeds, 'seed')}, "
         f"{time.monotonic() - started:.0f} s: {words}"
     )
@@ -239,8 +226,8 @@ def report(run: Run, seed: int, finding: Finding) -> str:
 
 
 def run_seed(run: Run, seed: int, seconds: float) -> tuple[int, list[Finding]]:
-    """Run one worker; the steps that it made, and what it found."""
-    log = store.cache_root() / "logs" / f"fuzz-{run.fuzzer}-{run.cell}.txt"
+    """Run one worker; return the number of its steps and its findings."""
+    log = run.project.cache / "logs" / f"fuzz-{run.fuzzer}-{run.cell}.txt"
     log.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="m2crypto-fuzz-") as scratch:
         journal = Path(scratch) / "journal"
@@ -249,7 +236,7 @@ def run_seed(run: Run, seed: int, seconds: float) -> tuple[int, list[Finding]]:
         try:
             process.run(
                 [
-                    *(run.python, WORKER, run.fuzzer, f"--journal={journal}"),
+                    *(run.python, run.project.root / WORKER, run.fuzzer, f"--journal={journal}"),
                     *(f"--seed={seed}", f"--seconds={seconds}", f"--hang={run.options.hang}"),
                     *(f"--without={each}" for each in run.options.without),
                 ],
@@ -258,7 +245,7 @@ def run_seed(run: Run, seed: int, seconds: float) -> tuple[int, list[Finding]]:
                 env=environment(run),
                 quiet=True,
             )
-        except CommandFailed as failed:
+        except CommandError as failed:
             failure = failed
         calls = read_journal(journal)
     steps = calls[-1][0] if calls else 0
@@ -269,73 +256,10 @@ def run_seed(run: Run, seed: int, seconds: float) -> tuple[int, list[Finding]]:
 def environment(run: Run) -> dict[str, str]:
     """Return the environment of a worker, with the sanitizers' libraries preloaded."""
     kept = ("PATH", "HOME", "TMPDIR", "LANG")
-    preload = [
-        process.capture([*_compiler(), f"-print-file-name={each}"]).strip() for each in LIBRARIES
-    ]
+    preload = [str(toolchain.library(each)) for each in LIBRARIES]
     return {
         **{name: os.environ[name] for name in kept if name in os.environ},
         **SANITIZERS,
         "LD_PRELOAD": " ".join(preload),
         "PYTHONPATH": str(run.site),
     }
-
-
-def _compiler() -> Sequence[str]:
-    return prefixes.toolchain().command
-
-
-def read_journal(path: Path) -> list[tuple[int, str]]:
-    """Return the last calls of a worker with their steps, oldest first."""
-    if not path.is_file():
-        return []
-    lines = path.read_text(encoding="ascii", errors="replace").splitlines()
-    entries = [line.rstrip().split(" ", 2) for line in lines if line.strip()]
-    entries.sort(key=lambda entry: int(entry[0]))
-    return [(int(step), text) for _, step, text in (entry for entry in entries if len(entry) == 3)]
-
-
-def findings_of(log: str, status: int, calls: Sequence[tuple[int, str]]) -> list[Finding]:
-    """Return what a worker found, from its log, its exit code and its journal."""
-    findings = [
-        Finding(int(step), what)
-        for step, what in re.findall(r"^finding: step (\d+): (.*)$", log, re.MULTILINE)
-    ]
-    if PROMPT in log:
-        findings.append(Finding(calls[-1][0] if calls else 0, "OpenSSL prompted for a passphrase"))
-    if status not in (0, FOUND):
-        # Calls in a hook are indented; the one that they happen in stands before them.
-        outer = [call for call in calls if not call[1].startswith(" ")]
-        step, call = outer[-1] if outer else (0, "the start of the worker")
-        details = [text for _, text in calls[-CALLS:]] + crash_details(log)
-        name = call.partition("(")[0]
-        findings.append(Finding(step, crash_summary(log, status), name, tuple(details)))
-    return findings
-
-
-def crash_summary(log: str, status: int) -> str:
-    """Return in a few words why a worker ended."""
-    if "\nTimeout (" in f"\n{log}":
-        return "hang"
-    undefined = re.search(r"^\S+: runtime error: (.*)$", log, re.MULTILINE)
-    if undefined:
-        return f"undefined behaviour: {undefined[1]}"
-    # "SUMMARY: AddressSanitizer: heap-use-after-free /path/file.c:12 in function"
-    summary = re.search(r"^SUMMARY: (\w+): (\S+)(?: \S+)?(?: (in .*))?$", log, re.MULTILINE)
-    if summary:
-        return " ".join(part for part in (f"{summary[1]}: {summary[2]}", summary[3]) if part)
-    if status < 0:
-        return f"signal {-status}"
-    lines = log.strip().splitlines()
-    return f"exit code {status}: {lines[-1] if lines else 'no output'}"
-
-
-def crash_details(log: str) -> list[str]:
-    """Return the lines of a log that explain a crash: the error and the stack's first frames."""
-    lines = log.splitlines()
-    starts = [
-        at for at, line in enumerate(lines) if re.search(r"ERROR: |runtime error: |^Timeout", line)
-    ]
-    if not starts:
-        return lines[-FRAMES:]
-    frames = [line for line in lines[starts[0] :] if line.strip()]
-    return [line[:200] for line in frames[:FRAMES]]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from ci import c_lines
-from ci.c_lines import CFile, CLines
-from ci.problem import Problem
+from ci.errors import UserError
+from ci.gcov import c_source, notes
+from ci.gcov import lines as gcov
+from ci.gcov.lines import CLines
+from ci.report.plugin import CFile
 
 CURVE_H = """\
 #define TWICE(a, b) ((a) + (b))
@@ -75,7 +78,7 @@ class Project:
         self.notes = root / "notes"
         objects = root / "objects"
         objects.mkdir(parents=True)
-        source = root / c_lines.SOURCES
+        source = root / c_source.SOURCES
         source.mkdir(parents=True)
         (source / "curve.h").write_text(CURVE_H)
         (source / "curve.c").write_text(CURVE_C)
@@ -91,13 +94,13 @@ class Project:
             "arguments": argv,
             "output": output,
         }
-        (objects / c_lines.COMMANDS).write_text(json.dumps([entry]))
-        c_lines.keep_notes(root, objects, self.notes)
+        (objects / notes.COMMANDS).write_text(json.dumps([entry]))
+        notes.keep_notes(root, objects, self.notes)
 
     def run(self, counts: Path) -> dict[str, CLines]:
         environment = {**os.environ, "GCOV_PREFIX": str(counts), "GCOV_PREFIX_STRIP": "999"}
         subprocess.run([str(self.program)], env=environment, check=False)
-        return c_lines.measure(self.notes, counts)
+        return gcov.measure(self.notes, counts)
 
 
 COMPILERS = [
@@ -145,7 +148,7 @@ def test_a_macro_call_over_two_lines_is_not_taken_for_compiled_out(tmp_path: Pat
 
 def test_a_file_nothing_of_which_ran_is_missed(tmp_path: Path) -> None:
     project = Project(tmp_path)
-    lines = c_lines.measure(project.notes, tmp_path / "counts")["SWIG/src/curve.c"]
+    lines = gcov.measure(project.notes, tmp_path / "counts")["SWIG/src/curve.c"]
 
     assert lines.run == frozenset()
     assert line_of("return points(x);") in lines.missed
@@ -163,7 +166,7 @@ def test_headers_count_and_functions_know_their_lines(tmp_path: Path) -> None:
 def test_two_runs_of_one_build_keep_their_counts_apart(tmp_path: Path) -> None:
     project = Project(tmp_path)
     project.run(tmp_path / "one")
-    lines = c_lines.measure(project.notes, tmp_path / "two")["SWIG/src/curve.c"]
+    lines = gcov.measure(project.notes, tmp_path / "two")["SWIG/src/curve.c"]
 
     assert lines.run == frozenset()
     assert not list(project.notes.glob("*.gcda"))
@@ -171,23 +174,30 @@ def test_two_runs_of_one_build_keep_their_counts_apart(tmp_path: Path) -> None:
 
 def test_lines_are_read_back_as_they_were_written(tmp_path: Path) -> None:
     lines = Project(tmp_path).run(tmp_path / "counts")
-    c_lines.dump(lines, tmp_path / "c_lines.json")
+    gcov.dump(lines, tmp_path / "c_lines.json")
 
-    assert c_lines.load(tmp_path / "c_lines.json") == lines
+    assert gcov.load(tmp_path / "c_lines.json") == lines
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"SWIG/src/a.c": {"run": []}}'])
-def test_a_broken_file_of_lines_is_one_clear_line(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "not JSON"),
+        ("[]", "must be a table, not []"),
+        ('{"SWIG/src/a.c": {"run": []}}', "missed is missing"),
+    ],
+)
+def test_a_broken_file_of_lines_is_one_clear_line(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "c_lines.json"
     path.write_text(text)
-    with pytest.raises(Problem, match=r"c_lines.json: not the C lines of a cell") as caught:
-        c_lines.load(path)
+    with pytest.raises(UserError, match=rf"c_lines.json: .*{re.escape(words)}") as caught:
+        gcov.load(path)
     assert "\n" not in str(caught.value)
 
 
 def test_notes_without_compile_commands_are_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(Problem, match=r"compile_commands.json: missing"):
-        c_lines.commands(tmp_path)
+    with pytest.raises(UserError, match=r"compile_commands.json: missing"):
+        notes.commands(tmp_path)
 
 
 def test_a_line_compiled_out_in_every_cell_is_excluded_and_otherwise_counts() -> None:
@@ -206,7 +216,7 @@ def test_a_line_compiled_out_in_every_cell_is_excluded_and_otherwise_counts() ->
 
 
 def test_tokens_know_their_line_and_give_the_text_back() -> None:
-    cut = list(c_lines.tokens(CURVE_C))
+    cut = list(c_source.tokens(CURVE_C))
     lines: dict[int, str] = {}
     for token in cut:
         if token.kind != "nl":
@@ -225,4 +235,4 @@ def test_tokens_know_their_line_and_give_the_text_back() -> None:
     ],
 )
 def test_only_the_hand_written_sources_count(path: str, name: str | None) -> None:
-    assert c_lines.source_name(path) == name
+    assert c_source.source_name(path) == name

@@ -1,0 +1,93 @@
+"""Progress on stderr: lines that stay, and lines that are updated in place on a terminal.
+
+Elsewhere an updated line is printed every twenty seconds, so that a log stays short. Threads may
+share it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+# Seconds between two prints of one line outside a terminal.
+LOG_INTERVAL = 20.0
+
+_lock = threading.RLock()
+_lines: list[ProgressLine] = []
+_live: Live | None = None
+_console = Console(stderr=True)
+
+
+def log(text: str) -> None:
+    """Print a line that stays, above the updated ones."""
+    with _lock:
+        _console.print(Text(text), soft_wrap=True)
+
+
+@dataclass(eq=False, slots=True)
+class ProgressLine:
+    """The state of one running task; as a context manager, displayed until the block ends."""
+
+    name: str
+    text: str = ""
+    started: float = field(default_factory=time.monotonic)
+    printed: float = field(default_factory=time.monotonic)
+
+    def __enter__(self) -> ProgressLine:
+        global _live
+        with _lock:
+            _lines.append(self)
+            if _live is None and _console.is_terminal:
+                _live = Live(
+                    console=_console,
+                    get_renderable=_display,
+                    transient=True,
+                    redirect_stdout=False,
+                    redirect_stderr=False,
+                )
+                _live.start(refresh=True)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        global _live
+        with _lock:
+            _lines.remove(self)
+            if _live is not None and not _lines:
+                _live.stop()
+                _live = None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the task started."""
+        return time.monotonic() - self.started
+
+    def update(self, text: str) -> None:
+        """Set the text; outside a terminal, print it if the last print is long ago."""
+        with _lock:
+            self.text = text
+            now = time.monotonic()
+            if not _console.is_terminal and now - self.printed >= LOG_INTERVAL:
+                self.printed = now
+                log(_format(self))
+
+
+def minutes(seconds: float) -> str:
+    """Return 75 seconds as `1:15`."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+
+
+def _format(line: ProgressLine, width: int | None = None) -> str:
+    """Return the line; in `width` columns its text is cut, its elapsed time is not."""
+    elapsed = f"  {minutes(line.elapsed)}"
+    text = f"{line.name:<12} {line.text}"
+    return text[: width - len(elapsed) if width else None] + elapsed
+
+
+def _display() -> RenderableType:
+    with _lock:
+        return Group(*(Text(_format(line, _console.width)) for line in _lines))

@@ -1,0 +1,1 @@
+"""The fuzzers of tests/fuzz, run in extensions built with sanitizers."""

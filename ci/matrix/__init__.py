@@ -1,0 +1,1 @@
+"""Cells: planned from the manifest, prepared, run, and their results."""

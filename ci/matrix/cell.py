@@ -1,0 +1,348 @@
+"""Run the tests of one cell under coverage, and leave its result."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import coverage
+from ci import disk, process
+from ci.console import ProgressLine
+from ci.directories import remove
+from ci.errors import UserError
+from ci.gcov import lines as c_lines
+from ci.matrix import results, session
+from ci.matrix.plan import Cell
+from ci.matrix.prepare import Inputs
+from ci.wheels import Wheel
+
+SETTINGS = Path("coverage", "coveragerc")
+JOURNAL = "journal.jsonl"
+# The user's variables that would change what a cell does.
+PERSONAL = re.compile(r"(PYTHON|PYTEST_|COVERAGE_|COV_|GCOV_|OPENSSL_|SSL_CERT_|M2CRYPTO_).*")
+# The variable by which processes that a cell's tests leave are found.
+MARK = "M2CRYPTO_RUN"
+# The first series in which coverage.py can measure lines by sys.monitoring (PEP 669), which costs
+# least, and the first in which it can measure branches by it.
+SYSMON_LINES = (3, 12)
+SYSMON_BRANCHES = (3, 14)
+
+# pytest's exit codes: tests failed; an argument is invalid; no test was collected.
+TESTS_FAILED = 1
+INVALID_ARGUMENT, NO_TEST = 4, 5
+
+# pytest's options that print something and run no test.
+QUERIES = frozenset(
+    (
+        *("--cache-show", "--co", "--collect-only", "--fixtures", "--fixtures-per-test"),
+        *("--funcargs", "--help", "-h", "--markers", "--setup-only", "--setup-plan"),
+        *("--version", "-V"),
+    )
+)
+
+# Like `-m pytest`, without the working directory in sys.path: it holds M2Crypto's sources, and the
+# wheel is what is tested.
+PYTEST = "import sys; del sys.path[0]; import pytest; sys.exit(pytest.main())"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a cell ended.
+
+    Attributes:
+        id: the cell's.
+        summary: the number of tests, for progress.
+        why: the end of the log, or the error; empty if all tests passed.
+        failed: the ids of the tests that failed.
+    """
+
+    id: str
+    summary: str
+    why: str = ""
+    failed: frozenset[str] = frozenset()
+
+
+def run(cell: Cell, inputs: Inputs) -> Outcome:
+    """Run the tests of one cell and put its result in place.
+
+    Raises:
+        UserError: the run left no result, or one whose stamp disagrees with the plan. Then the log
+            replaces the earlier result, unless no test ran.
+    """
+    wheel = inputs.wheels[cell.id]
+    if isinstance(wheel, UserError):
+        raise wheel
+    root = inputs.project.results
+    expected = results.expectation(
+        cell,
+        inputs.manifest,
+        sources=inputs.sources,
+        extension=wheel.extension_hash(),
+        partial=bool(inputs.arguments),
+    )
+    refused: UserError | None = None
+    with results.in_place(root, cell.id) as directory:
+        relocated = _Relocated(directory, root / cell.id, inputs.project.copy)
+        try:
+            results.write(expected, directory)
+            failure = _test(cell, inputs, wheel, directory)
+            results.seal(directory)
+            tests = results.read(directory, id=cell.id).tests
+        except process.CommandError as error:
+            if error.status in (INVALID_ARGUMENT, NO_TEST):
+                raise _no_test(error) from None
+            if disk.is_full(error, directory):
+                raise
+            refused = error
+        except UserError as error:
+            refused = error
+        if refused:
+            disk.require_room(directory)
+            results.keep_log(directory)
+            refused = UserError(relocated.text(str(refused)))
+    if refused:
+        raise refused
+    return Outcome(cell.id, _summary(tests), relocated.text(failure), tests.failed)
+
+
+def is_query(arguments: tuple[str, ...]) -> bool:
+    """Return whether pytest's arguments make it print something and run no test."""
+    return not QUERIES.isdisjoint(arguments)
+
+
+def query(cell: Cell, inputs: Inputs) -> None:
+    """Run pytest on the terminal, without a result.
+
+    Raises:
+        UserError: the wheel could not be built, or pytest failed.
+    """
+    wheel = inputs.wheels[cell.id]
+    if isinstance(wheel, UserError):
+        raise wheel
+    with tempfile.TemporaryDirectory() as scratch:
+        status = process.attached(
+            [*_pytest(cell, inputs), *inputs.arguments],
+            cwd=inputs.project.copy,
+            env=_environment(cell, wheel, inputs, Path(scratch), measured=False),
+        )
+    if status:
+        raise UserError(f"pytest failed with exit code {status}, see above")
+
+
+def check_arguments(cell: Cell, inputs: Inputs) -> None:
+    """Check pytest's arguments before any cell runs.
+
+    The id of a test that this cell does not have is accepted, as another cell may have it.
+
+    Raises:
+        UserError: pytest refuses an argument.
+    """
+    wheel = inputs.wheels[cell.id]
+    if not inputs.arguments or isinstance(wheel, UserError):
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            process.capture(
+                [*_pytest(cell, inputs), "--collect-only", "-qq", *inputs.arguments],
+                cwd=inputs.project.copy,
+                env=_environment(cell, wheel, inputs, Path(scratch), measured=False),
+                timeout=inputs.project.timeout,
+            )
+        except process.CommandError as error:
+            refused = _refused_argument(error.tail)
+            if error.status == INVALID_ARGUMENT and "::" not in refused:
+                raise UserError(f"pytest: {refused}") from None
+
+
+def _refused_argument(text: str) -> str:
+    """Return what follows the last `error:` of pytest's output."""
+    found = re.findall(r"(?i)error: (.*)", text)
+    return found[-1].strip() if found else "an argument is invalid"
+
+
+def _no_test(error: process.CommandError) -> UserError:
+    if error.status == NO_TEST:
+        return UserError("pytest: the arguments select no test")
+    # The log begins with the standard error, so the tail may not hold it.
+    log = error.log.read_text(encoding="utf-8", errors="replace") if error.log else error.tail
+    return UserError(f"pytest: {_refused_argument(log)}")
+
+
+def _summary(tests: results.Tests) -> str:
+    """Return such as `1424 run, 12 skipped`, or `3 of 1424 failed`."""
+    if tests.failed:
+        return f"{len(tests.failed)} of {len(tests.ran)} failed"
+    return f"{len(tests.ran)} run" + (f", {len(tests.skipped)} skipped" if tests.skipped else "")
+
+
+def _test(cell: Cell, inputs: Inputs, wheel: Wheel, directory: Path) -> str:
+    """Run pytest and collect what it measured; return the end of the log if tests failed."""
+    scratch = directory / "scratch"
+    for name in ("python", "counts", "work"):
+        (scratch / name).mkdir(parents=True)
+    log = directory / results.LOG
+    copy = inputs.project.copy
+    started = time.monotonic()
+    status, failure = 0, ""
+    try:
+        _run_pytest(cell, inputs, wheel, directory)
+    except process.CommandError as error:
+        if error.status != TESTS_FAILED:
+            raise
+        status, failure = error.status, str(error)
+    finally:
+        _relocate_log(log, copy)
+    tested = time.monotonic()
+    # Neither gcov nor coverage.py reports data that were cut.
+    disk.require_room(directory)
+    journal = session.read(scratch / "work" / JOURNAL)
+    try:
+        results.write_tests(session.outcomes(journal, status), directory)
+    except UserError as error:
+        # If tests failed, as with -x, their own messages are more precise.
+        raise UserError(failure or f"{error}; the whole log is {log}") from None
+    if not list((scratch / "python").glob(f"data.*{journal.process}.*")):
+        raise UserError(f"coverage.py saved no data; the whole log is {log}")
+    _join_python(cell.id, wheel.site, copy, scratch / "python", directory / results.PYTHON)
+    if wheel.notes:
+        if not list((scratch / "counts").glob("*.gcda")):
+            raise UserError(f"gcov's counts were not saved; the whole log is {log}")
+        lines = c_lines.measure(wheel.notes, scratch / "counts")
+        c_lines.dump(lines, directory / results.C_LINES)
+    remove(scratch)
+    results.write(results.Timings(tested - started, time.monotonic() - tested), directory)
+    return failure
+
+
+def _run_pytest(cell: Cell, inputs: Inputs, wheel: Wheel, directory: Path) -> None:
+    scratch = directory / "scratch"
+    journal = scratch / "work" / JOURNAL
+    log = directory / results.LOG
+    environment = _environment(cell, wheel, inputs, scratch)
+    command = [
+        *_pytest(cell, inputs),
+        f"--basetemp={scratch / 'tmp'}",
+        f"--cell={directory / results.CELL}",
+        f"--stamp={directory / results.STAMP}",
+        f"--journal={journal}",
+        f"--junitxml={directory / results.JUNIT}",
+        *inputs.arguments,
+    ]
+    so_far = session.Session()
+    with ProgressLine(cell.id) as line:
+
+        def show() -> None:
+            so_far.follow(journal)
+            line.update(so_far.progress)
+
+        mark = f"{MARK}={environment[MARK]}"
+        bounds = process.Bounds(inputs.project.timeout, mark, show)
+        try:
+            process.run(
+                command,
+                log=log,
+                cwd=inputs.project.copy,
+                env=environment,
+                quiet=True,
+                bounds=bounds,
+            )
+        except process.TimeLimitError as error:
+            test = session.read(journal).running or "no test"
+            raise UserError(f"{error}, {test} was running; the whole log is {log}") from None
+        except process.LeftoverProcessError as error:
+            raise UserError(f"{error}; the whole log is {log}") from None
+
+
+def _pytest(cell: Cell, inputs: Inputs) -> list[str | Path]:
+    """Return pytest's command without the options that make a result."""
+    return [
+        inputs.pythons[cell.python],
+        *("-W", "error"),
+        *("-X", "dev"),
+        *("-c", PYTEST),
+        *("-c", "pyproject.toml"),
+        "--rootdir=.",
+        # Cells that run at once share the copy of the checkout, and so its cache directory.
+        *("-p", "no:cacheprovider"),
+        # No code here logs, and capturing logs takes a tenth of the tests' time.
+        *("-p", "no:logging"),
+    ]
+
+
+def _environment(
+    cell: Cell, wheel: Wheel, inputs: Inputs, scratch: Path, *, measured: bool = True
+) -> dict[str, str]:
+    """Return the user's environment without PERSONAL variables, and with those of the cell."""
+    environment = {k: v for k, v in os.environ.items() if not PERSONAL.fullmatch(k)}
+    environment |= {
+        "PYTHONPATH": str(wheel.site),
+        # Kept for the next run, outside of the wheel and the checkout.
+        "PYTHONPYCACHEPREFIX": str(inputs.project.cache / "pycache"),
+        "M2CRYPTO_CELL": cell.id,
+        MARK: f"{cell.id}-{os.getpid()}-{time.monotonic_ns()}",
+        # The system's openssl.cnf would change every build's behaviour.
+        "OPENSSL_CONF": os.devnull,
+        "GCOV_PREFIX": str(scratch / "counts"),
+        # More than any path has: counts are written side by side.
+        "GCOV_PREFIX_STRIP": "999",
+    }
+    if measured:
+        environment["COVERAGE_PROCESS_START"] = str(inputs.project.copy / SETTINGS)
+        environment["COVERAGE_FILE"] = str(scratch / "python" / "data")
+    series = tuple(int(part) for part in cell.python.rstrip("t").split("."))
+    if series >= SYSMON_LINES:
+        environment["COVERAGE_CORE"] = "sysmon"
+    # The other series measure branches by the C tracer, which they need for lines, too.
+    branches = not SYSMON_LINES <= series < SYSMON_BRANCHES
+    environment["M2CRYPTO_BRANCHES"] = str(branches).lower()
+    return environment
+
+
+def _join_python(cell: str, site: Path, copy: Path, parts: Path, target: Path) -> None:
+    """Join the data of each process into one file, with paths from the project's root."""
+    try:
+        joined = coverage.CoverageData(str(target))
+        joined.set_context(cell)
+        for path in sorted(parts.glob("data.*")):
+            part = coverage.CoverageData(str(path))
+            part.read()
+            # A file that is not in the copy was generated by the build.
+            names = {
+                file: Path(file).relative_to(site).as_posix()
+                for file in part.measured_files()
+                if Path(file).is_relative_to(site)
+                and (copy / Path(file).relative_to(site)).exists()
+            }
+            if part.has_arcs():
+                joined.add_arcs({name: part.arcs(file) or () for file, name in names.items()})
+            else:
+                joined.add_lines({name: part.lines(file) or () for file, name in names.items()})
+            part.close()
+        joined.write()
+        joined.close()
+    except (coverage.CoverageException, sqlite3.Error) as error:
+        raise UserError(f"coverage.py's data cannot be joined: {error}") from None
+
+
+def _relocate_log(log: Path, copy: Path) -> None:
+    """Write paths of the copy in a log as those of the checkout, from its root."""
+    if log.exists():
+        text = log.read_bytes()
+        log.write_bytes(text.replace(os.fsencode(f"{copy}{os.sep}"), b""))
+
+
+@dataclass(frozen=True, slots=True)
+class _Relocated:
+    """Paths in messages: a result's in its place, the copy's from the checkout's root."""
+
+    new: Path
+    place: Path
+    copy: Path
+
+    def text(self, text: str) -> str:
+        return text.replace(str(self.new), str(self.place)).replace(f"{self.copy}{os.sep}", "")

@@ -1,0 +1,384 @@
+"""The result of a cell: what its run leaves, and when to refuse it.
+
+A result is written into a directory beside its place and renamed, so that what is in place is
+whole:
+
+    coverage/results/CELL/cell.json        what the plan expects, and of which sources
+                          stamp.json       what the tests found in the process
+                          tests.json       each test's outcome
+                          junit.xml        the same in JUnit's format, for other programs
+                          python.coverage  the Python lines that ran, in coverage.py's format
+                          c_lines.json     the C lines that ran, were missed or were compiled out
+                          timings.json     seconds
+                          log.txt          pytest's output
+                          seal.json        the sha256 of each of these files, written last
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from msgspec import structs
+
+from ci import disk
+from ci.directories import remove, replacement
+from ci.documents import Record, convert, read_json
+from ci.errors import UserError
+from ci.locks import held
+from ci.manifest import Manifest, implied
+from ci.matrix.plan import Cell
+
+CELL = "cell.json"
+STAMP = "stamp.json"
+TESTS = "tests.json"
+JUNIT = "junit.xml"
+PYTHON = "python.coverage"
+C_LINES = "c_lines.json"
+TIMINGS = "timings.json"
+LOG = "log.txt"
+SEAL = "seal.json"
+SEALED = (CELL, STAMP, TESTS, JUNIT, PYTHON, C_LINES, TIMINGS, LOG)
+WHOLE = (*SEALED, SEAL)
+
+# Names with a leading dot are no results. The lock is held by the run that writes results and the
+# report, whose pid is in the other file.
+LOCK = ".lock"
+HOLDER = ".holder"
+# A result while it is written, and the one that it replaces.
+NEW = ".{}.new"
+OLD = ".{}.old"
+
+T = TypeVar("T")
+
+
+class Expected(Record, frozen=True):
+    """What the plan expects of a cell.
+
+    Attributes:
+        id: the cell's.
+        python: a series such as `3.13`.
+        openssl: a version such as `3.5.7`.
+        tarball: the sha256 of OpenSSL's tarball.
+        options: those of Configure.
+        switches: macros that the headers must define (true) or must not (false).
+        swig: SWIG's version.
+        link: `static` or `shared`.
+        sources: the digest of the sources, tests, tools and settings.
+        extension: the sha256 of the wheel's extension.
+        partial: whether pytest's arguments selected some of the tests.
+    """
+
+    id: str
+    python: str
+    openssl: str
+    tarball: str
+    options: list[str]
+    switches: dict[str, bool]
+    swig: str
+    link: str
+    sources: str
+    extension: str
+    partial: bool
+
+    def difference(self, now: Expected) -> str:
+        """Return how the plan has changed since this cell ran, or an empty string."""
+        for what, name in PLANNED.items():
+            ran, planned = getattr(self, name), getattr(now, name)
+            if ran != planned:
+                return f"it ran with {what} {_text(ran)}, the plan is {_text(planned)}"
+        return "" if self.sources == now.sources else "the sources have changed since it ran"
+
+
+# What the manifest decides, by its name in messages.
+PLANNED = {
+    "Python": "python",
+    "OpenSSL": "openssl",
+    "the tarball": "tarball",
+    "the OpenSSL options": "options",
+    "SWIG": "swig",
+    "the link": "link",
+}
+
+
+class Stamp(Record, frozen=True):
+    """What the tests found in the process (tests/fix_cell.py).
+
+    Attributes:
+        python: the version, such as `3.13.1`.
+        header: the version of the headers, and its number.
+        runtime: the version of the OpenSSL in the process, and its number.
+        switches: the OPENSSL_NO_ macros that the headers define.
+        library: the file of the OpenSSL in the process.
+        extension: the extension's file, and its sha256.
+        swig: SWIG's version.
+        compiler: the first line of the compiler's version, and the flags.
+        abi: `abi3` or a tag such as `cpython-39`.
+        link: `static` or `shared`.
+    """
+
+    python: str
+    header: str
+    header_number: str
+    runtime: str
+    runtime_number: str
+    switches: list[str]
+    library: str
+    extension: str
+    sha256: str
+    swig: str
+    compiler: str
+    flags: str
+    abi: str
+    link: str
+
+
+class Timings(Record, frozen=True):
+    """Seconds that pytest ran, and that collecting its results took."""
+
+    tests: float
+    coverage: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tests:
+    """The ids of the tests that ran, those of them that failed, and the reasons of the skipped."""
+
+    ran: frozenset[str]
+    failed: frozenset[str]
+    skipped: dict[str, str]
+
+    @property
+    def passed(self) -> int:
+        """The number of tests that passed."""
+        return len(self.ran) - len(self.failed)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A whole result whose stamp agrees with the plan."""
+
+    directory: Path
+    expected: Expected
+    stamp: Stamp
+    tests: Tests
+    timings: Timings
+
+
+@dataclass(frozen=True, slots=True)
+class NotRun:
+    """A cell without a usable result, and why."""
+
+    id: str
+    why: str
+
+
+def expectation(
+    cell: Cell, manifest: Manifest, *, sources: str, extension: str = "", partial: bool = False
+) -> Expected:
+    """Return what the plan expects of a cell; `extension` is the sha256 of its wheel's."""
+    release, options = cell.build.release, cell.build.variant.options
+    return Expected(
+        id=cell.id,
+        python=cell.python,
+        openssl=release.version,
+        tarball=release.sha256,
+        options=list(options),
+        switches=_switches(options, manifest),
+        swig=manifest.swig,
+        # A prefix has static libraries alone.
+        link="static",
+        sources=sources,
+        extension=extension,
+        partial=partial,
+    )
+
+
+def _switches(options: tuple[str, ...], manifest: Manifest) -> dict[str, bool]:
+    """Return which macros the options imply.
+
+    An option can disable others, too, so only without options must the macros of the other
+    variants be undefined.
+    """
+    own = dict(implied(option) for option in options if not option.startswith("-D"))
+    return own or dict.fromkeys(manifest.switches(), False)
+
+
+def write(record: Expected | Timings, directory: Path) -> None:
+    """Write a part of a result into its directory."""
+    name = CELL if isinstance(record, Expected) else TIMINGS
+    text = json.dumps(structs.asdict(record), indent=1)
+    (directory / name).write_text(text, encoding="utf-8")
+
+
+def write_tests(outcomes: Mapping[str, tuple[str, str]], directory: Path) -> None:
+    """Write each test's outcome, `passed`, `failed` or `skipped`, with its reason."""
+    (directory / TESTS).write_text(json.dumps(outcomes, indent=0), encoding="utf-8")
+
+
+def seal(directory: Path) -> None:
+    """Write the sha256 of each part, which makes the result whole."""
+    hashes = {name: _sha256(directory / name) for name in SEALED}
+    (directory / SEAL).write_text(json.dumps(hashes, indent=1), encoding="utf-8")
+
+
+def read(directory: Path, *, id: str | None = None) -> Result:  # noqa: A002
+    """Return the result in a directory, of the cell that it is named after unless `id` is given.
+
+    Raises:
+        UserError: a part is missing, invalid or changed since it was sealed, the result is another
+            cell's, or its stamp disagrees with the plan.
+    """
+    _check_seal(directory)
+    expected = _record(Expected, directory / CELL)
+    if expected.id != (id or directory.name):
+        raise UserError(f"{directory.name}: result refused, it is that of {expected.id}")
+    stamp = _record(Stamp, directory / STAMP)
+    check_stamp(expected, stamp)
+    timings = _record(Timings, directory / TIMINGS)
+    return Result(directory, expected, stamp, _tests(directory / TESTS), timings)
+
+
+def _check_seal(directory: Path) -> None:
+    for name in WHOLE:
+        if not (directory / name).is_file():
+            raise UserError(
+                f"{directory.name}: no result, {name} is missing; see {directory / LOG}"
+            )
+    sealed = _record(dict[str, str], directory / SEAL)
+    for name in SEALED:
+        if sealed.get(name) != _sha256(directory / name):
+            raise UserError(
+                f"{directory / name}: changed since the run sealed it; run the cell again"
+            )
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); run the cell again") from None
+
+
+def check_stamp(expected: Expected, stamp: Stamp) -> None:
+    """Compare a stamp with the plan.
+
+    Raises:
+        UserError: they disagree.
+    """
+    series = ".".join(stamp.python.split(".")[:2])
+    switches = [
+        (macro, "defined" if macro in stamp.switches else "not defined", _text(defined))
+        for macro, defined in expected.switches.items()
+    ]
+    for what, found, planned in (
+        ("Python", series, expected.python.rstrip("t")),
+        ("the version of OpenSSL's headers", stamp.header, expected.openssl),
+        ("the version of the OpenSSL in the process", stamp.runtime, expected.openssl),
+        ("its number", stamp.runtime_number, stamp.header_number),
+        *switches,
+        ("SWIG", stamp.swig, expected.swig),
+        ("the link", stamp.link, expected.link),
+        ("the extension's sha256", stamp.sha256, expected.extension),
+    ):
+        if found != planned:
+            raise UserError(
+                f"{expected.id}: result refused, {what} is {found}, the plan is {planned}; "
+                f"the extension was {stamp.extension}"
+            )
+
+
+def directories(root: Path) -> list[Path]:
+    """Return the directories of results in `root`, whole or not, without those being written."""
+    if not root.is_dir():
+        return []
+    return sorted(
+        path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")
+    )
+
+
+@contextmanager
+def writing(root: Path) -> Iterator[None]:
+    """Hold the lock of the results and the report in `root`, and remove what a killed run left.
+
+    Raises:
+        UserError: the directory cannot be written, or its disk is full.
+    """
+    way_out = "run in a checkout that is on another disk or yours"
+    with disk.reported(root, str(root), way_out):
+        root.mkdir(parents=True, exist_ok=True)
+        with held(root / LOCK, lambda: _waiting(root)):
+            (root / HOLDER).write_text(str(os.getpid()), encoding="utf-8")
+            _clear(root)
+            yield
+
+
+def _waiting(root: Path) -> str:
+    try:
+        holder = f"process {(root / HOLDER).read_text(encoding='utf-8')}"
+    except (OSError, UnicodeDecodeError):
+        holder = "another run"
+    return f"waiting for {holder}, which runs cells in this checkout"
+
+
+def _clear(root: Path) -> None:
+    """Remove what a killed run left, and restore a result that it was about to replace."""
+    for old in root.glob(OLD.format("*")):
+        place = root / old.name.removeprefix(".").removesuffix(".old")
+        if not place.exists():
+            old.rename(place)
+    for pattern in (NEW, OLD):
+        for left in root.glob(pattern.format("*")):
+            remove(left)
+
+
+@contextmanager
+def in_place(root: Path, id: str) -> Iterator[Path]:  # noqa: A002
+    """Yield a directory for the result of a cell, which takes its place when the block ends.
+
+    The caller holds `writing`.
+    """
+    new, old = root / NEW.format(id), root / OLD.format(id)
+    with replacement(root / id, new=new, old=old) as directory:
+        yield directory
+
+
+def keep_log(directory: Path) -> None:
+    """Remove everything but the log of a run that left no result."""
+    for path in directory.iterdir():
+        if path.is_dir():
+            remove(path)
+        elif path.name != LOG:
+            path.unlink()
+
+
+def _record(kind: type[T], path: Path) -> T:
+    try:
+        return convert(read_json(path), kind, path)
+    except UserError as error:
+        raise UserError(f"{error}; run the cell again") from None
+
+
+def _tests(path: Path) -> Tests:
+    ran, failed, skipped = set(), set(), {}
+    outcomes = _record(dict[str, tuple[Literal["passed", "failed", "skipped"], str]], path)
+    for test, (outcome, reason) in outcomes.items():
+        if outcome == "skipped":
+            skipped[test] = reason
+            continue
+        ran.add(test)
+        if outcome == "failed":
+            failed.add(test)
+    return Tests(frozenset(ran), frozenset(failed), skipped)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "defined" if value else "not defined"
+    return " ".join(value) or "none" if isinstance(value, list) else str(value)

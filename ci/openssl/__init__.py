@@ -1,0 +1,1 @@
+"""Releases of OpenSSL become verified tarballs, and those prefixes."""

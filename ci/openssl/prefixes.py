@@ -1,0 +1,289 @@
+"""Build OpenSSL into a prefix: the directory that `make install_dev` installs into, in the cache.
+
+A prefix holds the headers in `include/openssl`, and `libcrypto.a`, `libssl.a` and pkg-config's
+files in `lib`. Its key covers the tarball, commands, environment, compiler and code that make it.
+
+    M2CRYPTO_CACHE/prefixes/3.5-no-ec-KEY/    the prefix
+    M2CRYPTO_CACHE/logs/3.5-no-ec-KEY.log     all that building it wrote
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+import re
+import shlex
+import shutil
+import textwrap
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from ci import disk, manifest, toolchain
+from ci.cache import Store, key
+from ci.console import ProgressLine, log, minutes
+from ci.errors import UserError
+from ci.manifest import Build
+from ci.openssl import sources
+from ci.process import capture, in_threads, run
+from ci.project import Project
+
+# Configure's --prefix. It is compiled in and the same for every build, so that ccache finds one
+# build's objects in the next. Nothing is installed there: a prefix can be moved.
+COMPILED_IN = Path("/opt/m2crypto-openssl")
+
+# OPENSSLDIR, which SSL_CTX_set_default_verify_paths(3) uses. On Debian, Fedora, Alpine and macOS
+# /etc/ssl holds the system's trust store and the administrator's openssl.cnf. With another
+# directory the extension of a wheel would find no trust store.
+OPENSSLDIR = Path("/etc/ssl")
+
+# With -O0 the generation of an RSA key takes four times as long as with -O1; with -O2 a build takes
+# a third longer.
+FLAGS = ("-O1",)
+
+# DESTDIR of `make install_dev`, beside the source tree.
+STAGED = "staged"
+
+# The environment of a build: paths of programs, temporary files and ccache, which change no result.
+CARRIED = re.compile(
+    r"PATH|HOME|TMPDIR|TMP|TEMP|LD_LIBRARY_PATH|CCACHE_\w+|XDG_(CACHE|CONFIG)_HOME"
+)
+# Apple's compiler derives its target from these, so they are part of the key.
+DECIDING = ("DEVELOPER_DIR", "MACOSX_DEPLOYMENT_TARGET", "SDKROOT")
+
+# An object in the command that `make` prints before it compiles it.
+OBJECT = re.compile(r"\s-c\s.*?-o\s+(\S+\.o)\b|-o\s+(\S+\.o)\s.*?-c\b")
+
+
+def ensure(builds: Iterable[Build], project: Project) -> dict[str, Path]:
+    """Return the prefix of each build by its name, built if the cache does not have it.
+
+    Raises:
+        UserError: tools are missing (reported before anything is downloaded), no source provides
+            the tarball, or the disk is full.
+        CommandError: a build failed.
+    """
+    chosen = list(builds)
+    prefixes = {build.name: find(build, project) for build in chosen}
+    absent = [build for build in chosen if prefixes[build.name] is None]
+    if absent:
+        toolchain.require(toolchain.FOR_OPENSSL)
+        at_once, jobs = _schedule(len(absent), os.cpu_count() or 1)
+        made = in_threads(lambda build: _get(build, project, jobs), absent, at_once)
+        prefixes.update(zip([build.name for build in absent], made, strict=True))
+    return {name: prefix for name, prefix in prefixes.items() if prefix is not None}
+
+
+def find(build: Build, project: Project) -> Path | None:
+    """Return the prefix of a build if the cache has it whole, else None."""
+    with disk.reported(project.cache):
+        return _store(project).find(build.name, _key(build))
+
+
+def main(arguments: list[str], project: Project) -> None:
+    """Build the named builds, or all, and print a line `NAME PREFIX` for each."""
+    plan = manifest.load(project.manifest)
+    named = [plan.find_build(name) for name in dict.fromkeys(arguments)]
+    for name, prefix in ensure(named or plan.builds, project).items():
+        print(name, prefix)
+
+
+def _schedule(builds: int, cores: int) -> tuple[int, int]:
+    """Return the number of builds at once, and of `make`'s jobs in each.
+
+    Configure and ar use one core, so builds run side by side. Each has one job more than its share
+    of the cores, so that the last one to end uses more than its share.
+    """
+    at_once = min(builds, 2 if cores < 8 else 4)
+    return at_once, min(cores, cores // at_once + 1)
+
+
+def _store(project: Project) -> Store:
+    return Store(project.cache, "prefixes")
+
+
+def _key(build: Build) -> str:
+    """Return the key over everything that determines a prefix's contents."""
+    compiler = toolchain.compiler()
+    return key(
+        source=build.release.sha256,
+        commands=list(_commands(build).values()),
+        settings=_settings(),
+        compiler=[compiler.command, compiler.version, compiler.assembler],
+        target=compiler.target,
+        code=_code(),
+    )
+
+
+@cache
+def _code() -> list[object]:
+    """Return the code that shapes a prefix besides its commands."""
+    return [code_of(each) for each in (_Making.arrange, *sources.UNPACKING)]
+
+
+def code_of(function: Callable[..., object]) -> object:
+    """Return the syntax tree of a function.
+
+    It does not depend on comments, docstrings, layout and error messages, nor on the version of
+    Python, because empty fields, which versions add, are left out.
+    """
+
+    def plain(node: object) -> object:
+        if isinstance(node, list):
+            return [plain(each) for each in node]
+        if isinstance(node, ast.Raise):
+            return "raise"
+        if not isinstance(node, ast.AST):
+            return repr(node)
+        used = ((name, each) for name, each in ast.iter_fields(node) if each not in (None, []))
+        return [type(node).__name__, {name: plain(each) for name, each in used}]
+
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    if isinstance(tree, ast.FunctionDef) and ast.get_docstring(tree):
+        del tree.body[0]
+    return plain(tree)
+
+
+def _commands(build: Build) -> dict[str, list[str]]:
+    """Return the commands that make a prefix, in order, by the name that progress displays."""
+    return {
+        "configuring": [
+            *("sh", "./config"),
+            *_options(build),
+            *FLAGS,
+            *toolchain.words("CFLAGS"),
+            f"--prefix={COMPILED_IN}",
+            f"--openssldir={OPENSSLDIR}",
+            "--libdir=lib",
+        ],
+        "writing headers and assembler": ["make", "build_generated"],
+        "compiling": ["make", "build_libs"],
+        # Relative, because some recipes fail with a space in DESTDIR, which the cache may have.
+        "installing": ["make", "install_dev", f"DESTDIR=../{STAGED}"],
+    }
+
+
+def _options(build: Build) -> list[str]:
+    """Return Configure's options: for static libraries alone, then the variant's.
+
+    Configure refuses the options of later series.
+    """
+    options = ["no-shared", "no-tests"]
+    if build.release.series != "1.1.1":
+        options += ["no-module"]
+        if build.release.series != "3.0":
+            options += ["no-apps", "no-docs"]
+    return [*options, *build.variant.options]
+
+
+def _get(build: Build, project: Project, jobs: int) -> Path:
+    store, key = _store(project), _key(build)
+    log = project.cache / "logs" / f"{build.name}-{key}.log"
+
+    def make(directory: Path) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.unlink(missing_ok=True)
+        _Making(build, directory, log, jobs, project).make()
+
+    return store.get(build.name, key, make)
+
+
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """One build into the directory `prefix`, which holds the source tree until the end."""
+
+    build: Build
+    prefix: Path
+    log: Path
+    jobs: int
+    project: Project
+
+    @property
+    def tree(self) -> Path:
+        return self.prefix / "source"
+
+    def make(self) -> None:
+        archive = sources.tarball(self.build.release, self.project)
+        with ProgressLine(self.build.name) as line:
+            line.update("unpacking")
+            sources.unpack(archive, self.tree, f"openssl-{self.build.version}")
+            for step, command in _commands(self.build).items():
+                line.update(step)
+                self.run(command, self.counter(line) if "build_libs" in command else None)
+            self.arrange()
+            self.validate()
+            shutil.rmtree(self.tree)
+            log(f"{self.build.name}: built in {minutes(line.elapsed)}")
+
+    def counter(self, line: ProgressLine) -> Callable[[str], None]:
+        """Return a function that displays on `line` the objects in the output of `make`."""
+        planned = capture(["make", "-n", "build_libs"], cwd=self.tree, env=_environment())
+        objects = _objects(planned)
+        compiled: set[str] = set()
+
+        def on_line(text: str) -> None:
+            compiled.update(_objects(text))
+            line.update(f"{len(compiled)} of {len(objects)} objects")
+
+        on_line("")
+        return on_line
+
+    def arrange(self) -> None:
+        """Move what was installed to the prefix, and make pkg-config's files relocatable."""
+        staged = self.prefix / STAGED
+        for part in (staged / COMPILED_IN.relative_to("/")).iterdir():
+            part.rename(self.prefix / part.name)
+        shutil.rmtree(staged)
+        for described in self.prefix.glob("lib/pkgconfig/*.pc"):
+            text = described.read_text(encoding="utf-8")
+            text = re.sub(r"(?m)^prefix=.*$", "prefix=${pcfiledir}/../..", text)
+            described.write_text(text, encoding="utf-8")
+        (license_text,) = (*self.tree.glob("LICENSE"), *self.tree.glob("LICENSE.txt"))
+        shutil.copy(license_text, self.prefix)
+
+    def validate(self) -> None:
+        """Check that the headers and libraries are those of the build."""
+        include = self.prefix / "include" / "openssl"
+        headers = "".join(
+            (include / name).read_text(encoding="utf-8")
+            for name in ("opensslv.h", "opensslconf.h", "configuration.h")
+            if (include / name).is_file()
+        )
+        if not re.search(rf'"(OpenSSL )?{re.escape(self.build.version)}[" ]', headers):
+            raise self.wrong(f"the headers are not those of OpenSSL {self.build.version}")
+        for option in self.build.variant.options:
+            macro, defined = manifest.implied(option)
+            if defined and not re.search(rf"define\s+{macro}\b", headers):
+                raise self.wrong(f"the headers do not define {macro}, which {option} implies")
+        for library in ("libcrypto.a", "libssl.a"):
+            path = self.prefix / "lib" / library
+            if not path.is_file() or not path.read_bytes().startswith(b"!<arch>\n"):
+                raise self.wrong(f"there is no archive lib/{library}")
+
+    def wrong(self, what: str) -> UserError:
+        return UserError(f"OpenSSL build {self.build.name}: {what}; the whole log is {self.log}")
+
+    def run(self, command: list[str], on_line: Callable[[str], None] | None) -> None:
+        jobs = [f"-j{self.jobs}"] if command[1].startswith("build_") else []
+        argv = [command[0], *jobs, *command[1:]]
+        run(argv, log=self.log, cwd=self.tree, env=_environment(), on_line=on_line, quiet=True)
+
+
+def _objects(text: str) -> set[str]:
+    return {first or second for first, second in OBJECT.findall(text)}
+
+
+def _settings() -> dict[str, str]:
+    """Return the environment variables that determine what is built."""
+    return {"LC_ALL": "C", **{name: os.environ[name] for name in DECIDING if name in os.environ}}
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of a build, with ccache if it is installed."""
+    carried = {name: value for name, value in os.environ.items() if CARRIED.fullmatch(name)}
+    # OpenSSL's Makefile has the compiler write dependencies. With those ccache needs no
+    # preprocessor run for each object, which is a quarter of a first build.
+    command = shlex.join(toolchain.compiler().cached)
+    return {"CCACHE_DEPEND": "1", **carried, **_settings(), "CC": command}

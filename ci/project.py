@@ -1,0 +1,116 @@
+"""The checkout's paths and the settings of a run, read from the environment once.
+
+Every function that reads or writes a file of the checkout or of the cache takes a `Project`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ci.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Seconds a cell may run. A cell takes about ten; the margin is for sanitizers on a busy computer.
+TIMEOUT = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A checkout and the settings of a run in it.
+
+    Attributes:
+        root: the checkout's directory.
+        cache: the directory of everything that is downloaded or built (M2CRYPTO_CACHE).
+        mirrors: directories and URLs with OpenSSL's tarballs (M2CRYPTO_MIRRORS).
+        offline: whether to send no request over the network (M2CRYPTO_OFFLINE).
+        timeout: the seconds a cell may run (M2CRYPTO_TIMEOUT).
+    """
+
+    root: Path
+    cache: Path
+    mirrors: tuple[str, ...] = ()
+    offline: bool = False
+    timeout: float = TIMEOUT
+
+    @classmethod
+    def from_environment(cls, root: Path = ROOT) -> Project:
+        """Return the project in `root` with the settings of the environment.
+
+        Raises:
+            UserError: a variable has a value of the wrong type.
+        """
+        return cls(
+            root=root,
+            cache=_cache(),
+            mirrors=tuple(os.environ.get("M2CRYPTO_MIRRORS", "").split()),
+            offline=os.environ.get("M2CRYPTO_OFFLINE", "") not in ("", "0"),
+            timeout=_timeout(),
+        )
+
+    @property
+    def manifest(self) -> Path:
+        """The manifest of releases, variants and Pythons."""
+        return self.root / "ci" / "matrix.toml"
+
+    @property
+    def pyproject(self) -> Path:
+        """The package's metadata and the settings of every tool."""
+        return self.root / "pyproject.toml"
+
+    @property
+    def results(self) -> Path:
+        """The directory of the cells' results."""
+        return self.root / "coverage" / "results"
+
+    @property
+    def copy(self) -> Path:
+        """The copy of the checkout that a run builds, tests and reports.
+
+        It is the same directory in every run, so that Python finds its bytecode again.
+        """
+        return self.results / ".checkout"
+
+    @property
+    def html(self) -> Path:
+        """The directory of the report."""
+        return self.root / "coverage" / "html"
+
+    @property
+    def policy(self) -> Path:
+        """The floors of coverage and the declared reasons to skip a test."""
+        return self.root / "coverage" / "policy.toml"
+
+    @property
+    def templates(self) -> Path:
+        """The directory of the report's templates and style sheet."""
+        return self.root / "coverage"
+
+
+def _cache() -> Path:
+    named = os.environ.get("M2CRYPTO_CACHE")
+    if named:
+        # os.path, because pathlib raises RuntimeError for a user without a home directory.
+        return Path(os.path.expanduser(named)).absolute()  # noqa: PTH111
+    from platformdirs import user_cache_path
+
+    return user_cache_path("m2crypto", appauthor=False)
+
+
+def _timeout() -> float:
+    named = os.environ.get("M2CRYPTO_TIMEOUT")
+    if not named:
+        return TIMEOUT
+    try:
+        seconds = float(named)
+    except ValueError:
+        seconds = math.nan
+    if not seconds > 0:
+        raise UserError(
+            f"M2CRYPTO_TIMEOUT={named}: not a positive number; "
+            "set it to the seconds that a cell may run"
+        )
+    return seconds

@@ -1,0 +1,1 @@
+"""Results become the HTML report, the totals and the complaints."""

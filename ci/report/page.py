@@ -1,0 +1,139 @@
+"""The HTML report: coverage.py's pages of Python and C, and the table of cells."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+
+import coverage
+from ci.directories import replacement
+from ci.errors import UserError
+from ci.manifest import Manifest
+from ci.matrix import plan
+from ci.matrix.results import NotRun, Result
+from ci.project import Project
+from ci.report import measured
+from ci.report.gather import Gathered
+from ci.report.measured import Total
+
+
+@dataclass(frozen=True, slots=True)
+class _TableCell:
+    """A cell in the table: its result, or why it has none."""
+
+    id: str
+    result: Result | None
+    why: str
+
+    @property
+    def state(self) -> str:
+        """The CSS class."""
+        if self.result is None:
+            return "absent"
+        return "failed" if self.result.tests.failed else "passed"
+
+    @property
+    def title(self) -> str:
+        """The tooltip."""
+        if self.result is None:
+            return f"{self.id}: {self.why}"
+        return f"{self.id}: {self.result.timings.tests:.1f} s, {self.result.stamp.library}"
+
+
+def write(gathered: Gathered, manifest: Manifest, project: Project) -> list[Total]:
+    """Write the report of the files in the project's copy, and return the totals.
+
+    Raises:
+        UserError: coverage.py cannot read the data or write the report.
+    """
+    copy, root = project.copy, project.results
+    try:
+        # coverage.py names files from the working directory.
+        with (
+            contextlib.chdir(copy),
+            replacement(project.html, new=root / ".html", old=root / ".html.old") as new,
+        ):
+            lines = measured.lines(gathered.usable, copy)
+            branches = measured.branches(gathered.usable, copy)
+            totals = measured.totals(lines, branches, copy)
+            shares = ", ".join(f"{each.counted} {each.percent:.1f} %" for each in totals)
+            lines.set_option("html:title", f"M2Crypto: {shares}")
+            lines.html_report(
+                directory=str(new),
+                show_contexts=True,
+                extra_css=str(project.templates / "report.css"),
+            )
+            not_taken = _not_taken(branches, copy)
+            table = cells_table(gathered, manifest, project.templates, not_taken)
+            _insert(table, new / "index.html")
+    except coverage.CoverageException as error:
+        raise UserError(f"coverage.py cannot make the report: {error}") from None
+    return totals
+
+
+def cells_table(
+    gathered: Gathered,
+    manifest: Manifest,
+    templates: Path,
+    not_taken: Mapping[str, Sequence[int]],
+) -> str:
+    """Return the HTML of the cells, builds by Pythons, and of the branches not taken."""
+    usable = {result.expected.id: result for result in gathered.usable}
+    why = {each.id: each.why for each in gathered.absent}
+    cells = plan.cells(manifest)
+    rows = [
+        (
+            build.name,
+            [
+                _TableCell(cell.id, usable.get(cell.id), why.get(cell.id, ""))
+                for cell in cells
+                if cell.build == build
+            ],
+        )
+        for build in manifest.builds
+    ]
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(templates),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template("cells.html.jinja").render(
+        pythons=manifest.pythons,
+        rows=rows,
+        usable=len(usable),
+        count=len(cells),
+        absent=_by_reason(gathered.absent),
+        not_taken=not_taken,
+    )
+
+
+def _by_reason(absent: Iterable[NotRun]) -> dict[str, list[str]]:
+    by_reason: dict[str, list[str]] = {}
+    for each in absent:
+        by_reason.setdefault(each.why, []).append(each.id)
+    return by_reason
+
+
+def _not_taken(branches: coverage.Coverage, copy: Path) -> dict[str, list[int]]:
+    """Return the lines of each Python file of which a branch was never taken."""
+    found = {}
+    for path in sorted(branches.get_data().measured_files()):
+        stats = branches.branch_stats(path)
+        lines = [line for line, (count, taken) in sorted(stats.items()) if taken < count]
+        if lines:
+            found[Path(path).relative_to(copy).as_posix()] = lines
+    return found
+
+
+def _insert(table: str, index: Path) -> None:
+    """Insert the table below coverage.py's list of files."""
+    page = index.read_text(encoding="utf-8")
+    if page.count("</main>") != 1:
+        raise UserError("coverage.py's index page has changed: adapt ci/report/page.py")
+    index.write_text(page.replace("</main>", table + "</main>"), encoding="utf-8")
