@@ -11,6 +11,7 @@ import sys
 from typing import IO, TYPE_CHECKING, Any, Callable, Union
 
 from M2Crypto import m2
+from M2Crypto._errors import BIOError
 
 if TYPE_CHECKING:
     from M2Crypto import _m2crypto
@@ -23,10 +24,6 @@ FilePath = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 _CHUNK = 65536
 # OpenSSL's lengths are C ints.
 _INT_MAX = 2**31 - 1
-
-
-class BIOError(ValueError):
-    """A BIO could not do what was asked."""
 
 
 def _length(size: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NewType, NoReturn
 
 from M2Crypto import BIO, Err, _pem, m2, util
+from M2Crypto._errors import ECError
 
 if TYPE_CHECKING:
     from typing import TypedDict
@@ -43,10 +44,6 @@ __all__ = [
 
 # What the handle of a key is to those who annotate with it.
 EC_Key = NewType("EC_Key", object)
-
-
-class ECError(Exception):
-    """An EC key could not be made, loaded, saved or used."""
 
 
 class _WithoutEC:
@@ -141,7 +138,7 @@ class EC(_pem.PrivateKey):
     def _write_private(
         self, bio: BIO.BIO, cipher: str | None, callback: util.PassphraseCallback
     ) -> int:
-        encryption = _pem.cipher_named(cipher, ECError)
+        encryption = _pem.cipher(cipher, ECError)
         status: int = ec_m2.ec_key_write_bio(self.ec, bio._ptr(), encryption, callback)
         return status
 

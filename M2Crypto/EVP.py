@@ -11,11 +11,12 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from M2Crypto import BIO, _pem, m2, util
+from M2Crypto import BIO, _algorithms, _pem, m2, util
+from M2Crypto._errors import EVPError
 
 if TYPE_CHECKING:
     from M2Crypto import EC, RSA
-    from M2Crypto._m2crypto import EVP_CIPHER, EVP_CIPHER_CTX, EVP_MD, EVP_PKEY, Buffer
+    from M2Crypto._m2crypto import EVP_CIPHER, EVP_CIPHER_CTX, EVP_PKEY, Buffer
 
 __all__ = [
     "HMAC",
@@ -32,24 +33,6 @@ __all__ = [
     "load_key_string_pubkey",
     "pbkdf2",
 ]
-
-
-class EVPError(ValueError):
-    """A digest, cipher, derivation, key or signature could not be made or used."""
-
-
-def _digest(name: str) -> EVP_MD:
-    md = m2.get_digestbyname(name)
-    if md is None:
-        raise EVPError(f"unknown digest algorithm: {name}")
-    return md
-
-
-def _cipher(name: str) -> EVP_CIPHER:
-    cipher = m2.get_cipherbyname(name)
-    if cipher is None:
-        raise EVPError(f"unknown cipher: {name}")
-    return cipher
 
 
 # ---- digests, HMAC, derivation -------------------------------------------------------------------
@@ -77,7 +60,7 @@ class MessageDigest:
         self.ctx = m2.md_ctx_new()
         self._lock = Lock()
         self._is_final = False
-        m2.digest_init(self.ctx, _digest(algo))
+        m2.digest_init(self.ctx, _algorithms.digest(algo, EVPError))
 
     def update(self, data: Buffer) -> int:
         """Add data: 1.
@@ -117,7 +100,7 @@ class HMAC:
             EVPError: there is no such digest, or this OpenSSL does not do it.
         """
         self.algo = algo
-        self._md = _digest(algo)
+        self._md = _algorithms.digest(algo, EVPError)
         self.ctx = m2.hmac_ctx_new()
         self._lock = Lock()
         self.reset(key)
@@ -162,7 +145,7 @@ def hmac(key: Buffer, data: Buffer, algo: str = "sha256") -> bytes:
     Raises:
         EVPError: there is no such digest, or this OpenSSL does not do it.
     """
-    return m2.hmac(key, data, _digest(algo))
+    return m2.hmac(key, data, _algorithms.digest(algo, EVPError))
 
 
 # ---- ciphers -------------------------------------------------------------------------------------
@@ -281,10 +264,10 @@ class Cipher:
         """
         if op not in (0, 1):
             raise EVPError(f"op is 1 to encrypt or 0 to decrypt, not {op!r}")
-        cipher = _cipher(alg)
+        cipher = _algorithms.cipher(alg, EVPError)
         vector = b"" if iv is None else bytes(iv)
         if key_as_bytes:
-            key = m2.bytes_to_key(cipher, _digest(d), key, salt, i)
+            key = m2.bytes_to_key(cipher, _algorithms.digest(d, EVPError), key, salt, i)
             vector = vector.ljust(m2.cipher_get_iv_length(cipher), b"\0")
         self.ctx = m2.cipher_ctx_new()
         self._lock = Lock()
@@ -398,7 +381,7 @@ class PKey(_pem.PrivateKey):
         Raises:
             EVPError: there is no such digest.
         """
-        self.md = None if md is None else _digest(md)
+        self.md = None if md is None else _algorithms.digest(md, EVPError)
         self.ctx = m2.md_ctx_new()
 
     def _begin(self) -> None:
@@ -546,7 +529,7 @@ class PKey(_pem.PrivateKey):
     def _write_private(
         self, bio: BIO.BIO, cipher: str | None, callback: util.PassphraseCallback
     ) -> int:
-        encryption = None if cipher is None else _cipher(cipher)
+        encryption = None if cipher is None else _algorithms.cipher(cipher, EVPError)
         return m2.pkey_write_pem(self.pkey, bio._ptr(), encryption, callback)
 
     def as_der(self) -> bytes:

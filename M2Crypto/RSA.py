@@ -9,7 +9,8 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Callable, NoReturn
 
-from M2Crypto import BIO, Err, _pem, m2, util
+from M2Crypto import BIO, Err, _algorithms, _pem, m2, util
+from M2Crypto._errors import RSAError
 
 if TYPE_CHECKING:
     from M2Crypto._m2crypto import EVP_MD, Buffer, m2_rsa
@@ -38,10 +39,6 @@ no_padding: int = m2.no_padding
 pkcs1_padding: int = m2.pkcs1_padding
 sslv23_padding: int = m2.sslv23_padding
 pkcs1_oaep_padding: int = m2.pkcs1_oaep_padding
-
-
-class RSAError(Exception):
-    """An RSA key could not be made, loaded, saved or used, or a signature is not its own."""
 
 
 class DigestLengthWarning(UserWarning):
@@ -136,7 +133,7 @@ class RSA(_pem.PrivateKey):
     def _write_private(
         self, bio: BIO.BIO, cipher: str | None, callback: util.PassphraseCallback
     ) -> int:
-        encryption = _pem.cipher_named(cipher, RSAError)
+        encryption = _pem.cipher(cipher, RSAError)
         return m2.rsa_write_key(self.rsa, bio._ptr(), encryption, callback)
 
     save_pem = _pem.PrivateKey.save_key
@@ -179,7 +176,7 @@ class RSA(_pem.PrivateKey):
         Raises:
             RSAError: the algorithm is unknown, the digest is not its length, or the key too short.
         """
-        return m2.rsa_sign_pss(self.rsa, digest, _pss_digest(algo), salt_length)
+        return m2.rsa_sign_pss(self.rsa, digest, _algorithms.digest(algo, RSAError), salt_length)
 
     def verify_rsassa_pss(
         self, data: Buffer, signature: Buffer, algo: str = "sha256", salt_length: int = 20
@@ -189,7 +186,9 @@ class RSA(_pem.PrivateKey):
         Raises:
             RSAError: the algorithm is unknown.
         """
-        return m2.rsa_verify_pss(self.rsa, data, signature, _pss_digest(algo), salt_length)
+        return m2.rsa_verify_pss(
+            self.rsa, data, signature, _algorithms.digest(algo, RSAError), salt_length
+        )
 
     def sign(self, digest: Buffer, algo: str = "sha256") -> bytes:
         """Sign a digest by RSASSA-PKCS1-v1_5 (RFC 8017, section 8.2).
@@ -203,7 +202,7 @@ class RSA(_pem.PrivateKey):
             ValueError: the algorithm is unknown.
             RSAError: there is no private key, or the modulus is too short for the digest.
         """
-        md = _digest(algo)
+        md = _algorithms.digest(algo, ValueError)
         _warn_of_length(digest, md, algo)
         return m2.rsa_sign(self.rsa, digest, md)
 
@@ -220,7 +219,7 @@ class RSA(_pem.PrivateKey):
             ValueError: the algorithm is unknown.
             RSAError: the signature is not the key's over this digest.
         """
-        md = _digest(algo)
+        md = _algorithms.digest(algo, ValueError)
         _warn_of_length(data, md, algo)
         return m2.rsa_verify(self.rsa, data, signature, md)
 
@@ -264,25 +263,11 @@ class RSA_pub(RSA):
         return m2.rsa_check_pub_key(self.rsa)
 
 
-def _digest(algo: str) -> EVP_MD:
-    md = m2.get_digestbyname(algo)
-    if md is None:
-        raise ValueError(f"unknown digest algorithm: {algo}")
-    return md
-
-
 def _warn_of_length(digest: Buffer, md: EVP_MD, algo: str) -> None:
     length = memoryview(digest).nbytes
     if length != m2.md_size(md):
         message = f"{length} bytes are not a {algo} digest, which has {m2.md_size(md)}"
         warnings.warn(message, DigestLengthWarning, stacklevel=3)
-
-
-def _pss_digest(algo: str) -> EVP_MD:
-    try:
-        return _digest(algo)
-    except ValueError as error:
-        raise RSAError(str(error)) from None
 
 
 def keygen_callback(p: int, n: int) -> None:

@@ -7,6 +7,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from M2Crypto import m2
+from M2Crypto._errors import RandError
 
 if TYPE_CHECKING:
     from M2Crypto._m2crypto import Buffer
@@ -22,10 +23,6 @@ __all__ = [
     "rand_status",
     "save_file",
 ]
-
-
-class RandError(ValueError):
-    """The generator could not do what was asked."""
 
 
 def rand_add(blob: Buffer, entropy: float) -> None:

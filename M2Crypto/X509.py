@@ -19,7 +19,8 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, Generic, Protocol, TypeVar
 
-from M2Crypto import ASN1, BIO, EVP, _pem, m2
+from M2Crypto import ASN1, BIO, EVP, _algorithms, _pem, m2
+from M2Crypto._errors import X509Error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,10 +68,6 @@ FORMAT_PEM = 1
 V_OK = m2.X509_V_OK
 
 
-class X509Error(ValueError):
-    """An X.509 or ASN.1 object could not be read, made or used as was asked."""
-
-
 # ---- what the classes share ----------------------------------------------------------------------
 
 Handle = TypeVar("Handle")
@@ -107,13 +104,8 @@ def _in_format(format: int, pem: Callable[[], Handle], der: Callable[[], Handle]
 
 
 def _digest(name: str | None) -> _m2crypto.EVP_MD | None:
-    """The algorithm called `name`; None leaves it to the key, as Ed25519 and Ed448 need it."""
-    if name is None:
-        return None
-    algorithm = m2.get_digestbyname(name)
-    if algorithm is None:
-        raise X509Error(f"unknown digest {name!r}")
-    return algorithm
+    """Return a digest; None for None, which Ed25519 and Ed448 keys require."""
+    return None if name is None else _algorithms.digest(name, X509Error)
 
 
 class _Stack(Generic[Element]):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from M2Crypto import BIO, m2, util
+from M2Crypto import BIO, _algorithms, util
 
 if TYPE_CHECKING:
     from M2Crypto._m2crypto import EVP_CIPHER
@@ -19,18 +19,9 @@ def bio_of(content: str | bytes) -> BIO.MemoryBuffer:
     return BIO.MemoryBuffer(content.encode() if isinstance(content, str) else content)
 
 
-def cipher_named(name: str | None, error: type[Exception]) -> EVP_CIPHER | None:
-    """Give the cipher called `name`, None for None.
-
-    Raises:
-        error: there is no such cipher.
-    """
-    if name is None:
-        return None
-    cipher = m2.get_cipherbyname(name)
-    if cipher is None:
-        raise error(f"no such cipher: {name}")
-    return cipher
+def cipher(name: str | None, error: type[Exception]) -> EVP_CIPHER | None:
+    """Return the cipher called `name`; None for None, which writes the key unencrypted."""
+    return None if name is None else _algorithms.cipher(name, error)
 
 
 class PrivateKey:

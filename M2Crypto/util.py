@@ -14,6 +14,7 @@ import sys
 import unittest
 from typing import Any, Callable, TypeVar, Union
 
+from M2Crypto._errors import M2CryptoError
 from M2Crypto.BIO import BIOFileError, FilePath
 
 __all__ = [
@@ -43,8 +44,8 @@ _Text = TypeVar("_Text", str, bytes)
 _Test = TypeVar("_Test", bound=Callable[..., Any])
 
 
-class UtilError(Exception):
-    """Something of this module could not be done."""
+class UtilError(M2CryptoError):
+    """An operation of this module failed."""
 
 
 def expectedFailureIf(condition: object) -> Callable[[_Test], _Test]:

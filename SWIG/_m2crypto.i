@@ -22,15 +22,30 @@
 %include "handles.i"
 
 /* The constants and algorithms of the build at hand, listed from its headers by ci/extension.py. */
+%area("")
 %include "openssl_names.i"
 
+%area("BIO")
 %include "bio.i"
+%area("")
 %include "err.i"
-%include "rand.i"
 %include "bn.i"
+%area("Rand")
+%include "rand.i"
+%area("X509")
 %include "asn1.i"
+%area("EVP")
 %include "evp.i"
+%area("RSA")
 %include "rsa.i"
+%area("EC")
 %include "ec.i"
+%area("EVP")
+%{
+#include "pkey.h"
+%}
+%include "src/pkey.h"
+%area("X509")
 %include "x509.i"
+%area("SSL")
 %include "ssl.i"

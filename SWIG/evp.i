@@ -43,7 +43,7 @@ int EVP_MD_size(const EVP_MD *md);
 /* From here on in every file: md_size alone takes the null digest. */
 %typemap(check, noblock=1) const EVP_MD *, const EVP_MD *OPTIONAL {
     if ($1 != NULL && !m2_digest_is_usable($1)) {
-        m2_raise("$symname");
+        m2_raise(M2_AREA, "$symname");
         SWIG_fail;
     }
 }

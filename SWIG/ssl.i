@@ -25,7 +25,7 @@
 /* A callback may have raised although the operation went well. */
 %typemap(out, noblock=1) m2_ssl_progress {
     if ($1 == -SSL_ERROR_SSL || PyErr_Occurred()) {
-        m2_raise("$symname");
+        m2_raise(M2_AREA, "$symname");
         SWIG_fail;
     }
     $result = PyLong_FromLongLong($1);
@@ -35,7 +35,7 @@
     if ($1 > 0 && PyErr_Occurred())
         m2_ssl_postpone_exception(arg1);
     if ($1 == -SSL_ERROR_SSL || PyErr_Occurred()) {
-        m2_raise("$symname");
+        m2_raise(M2_AREA, "$symname");
         SWIG_fail;
     }
     $result = PyLong_FromLongLong($1);
@@ -95,7 +95,7 @@ long SSL_CTX_get_timeout(const SSL_CTX *context);
     }
     m2_ssl_use_end(&use);
     if (!may_run) {
-        m2_raise("$symname");
+        m2_raise(M2_AREA, "$symname");
         SWIG_fail;
     }
 }

@@ -9,6 +9,17 @@
 %rename("%(strip:[m2_])s", %$isfunction, regextarget=1) "^m2_";
 %rename("%(lower)s", %$isfunction, regextarget=1) "^[A-Z]";
 
+/* ---- areas ---------------------------------------------------------------------------------- */
+
+/* %area(NAME): the functions declared from here on raise the exception of the area NAME
+ * (M2Crypto/_errors.py). */
+%define %area(NAME)
+%insert("wrapper") %{
+#undef M2_AREA
+#define M2_AREA NAME
+%}
+%enddef
+
 /* ---- results -------------------------------------------------------------------------------- */
 
 /* Whatever the outcome, the error queue is empty afterwards: OpenSSL also queues errors that it
@@ -16,7 +27,7 @@
 
 %typemap(out, noblock=1) m2_status {
     if ($1 <= 0 || PyErr_Occurred()) {
-        m2_raise("$symname");
+        m2_raise(M2_AREA, "$symname");
         SWIG_fail;
     }
     m2_errors_clear();
@@ -25,7 +36,7 @@
 
 %typemap(out, noblock=1) m2_verdict {
     if ($1 < 0 || PyErr_Occurred()) {
-        m2_raise("$symname");
+        m2_raise(M2_AREA, "$symname");
         SWIG_fail;
     }
     m2_errors_clear();
@@ -34,7 +45,7 @@
 
 %typemap(out, noblock=1) m2_number {
     if ($1 < 0 || PyErr_Occurred()) {
-        m2_raise("$symname");
+        m2_raise(M2_AREA, "$symname");
         SWIG_fail;
     }
     m2_errors_clear();
@@ -44,7 +55,7 @@
 %typemap(out, noblock=1) m2_bytes {
     if ($1.data == NULL || PyErr_Occurred()) {
         m2_bytes_free(&$1);
-        m2_raise("$symname");
+        m2_raise(M2_AREA, "$symname");
         SWIG_fail;
     }
     m2_errors_clear();
@@ -133,20 +144,18 @@ static void release_##TYPE(void *object)
 {
     FREE((TYPE *)object);
 }
-/* Not static: a callback (src/x509_callbacks.c) hands out handles too. */
-extern const m2_handle_type handle_##TYPE;
 const m2_handle_type handle_##TYPE = {#TYPE, release_##TYPE, IS_SHARED};
 %}
 
 %typemap(in, noblock=1) TYPE * (m2_argument argument = {0}) {
-    $1 = m2_argument_begin(&argument, $input, &handle_##TYPE, M2_CHANGES, "$symname");
+    $1 = m2_argument_begin(&argument, $input, &handle_##TYPE, M2_CHANGES, M2_AREA, "$symname");
     if ($1 == NULL)
         SWIG_fail;
 }
 /* The function only reads the object, or OpenSSL locks what the function changes. */
 %typemap(in, noblock=1) const TYPE * (m2_argument argument = {0}),
                         TYPE *SHARED (m2_argument argument = {0}) {
-    $1 = m2_argument_begin(&argument, $input, &handle_##TYPE, M2_READS, "$symname");
+    $1 = m2_argument_begin(&argument, $input, &handle_##TYPE, M2_READS, M2_AREA, "$symname");
     if ($1 == NULL)
         SWIG_fail;
 }
@@ -155,7 +164,7 @@ const m2_handle_type handle_##TYPE = {#TYPE, release_##TYPE, IS_SHARED};
                         const TYPE *OPTIONAL (m2_argument argument = {0}) {
     $1 = NULL;
     if ($input != Py_None) {
-        $1 = m2_argument_begin(&argument, $input, &handle_##TYPE, M2_READS, "$symname");
+        $1 = m2_argument_begin(&argument, $input, &handle_##TYPE, M2_READS, M2_AREA, "$symname");
         if ($1 == NULL)
             SWIG_fail;
     }
@@ -173,7 +182,7 @@ const m2_handle_type handle_##TYPE = {#TYPE, release_##TYPE, IS_SHARED};
 %typemap(freearg) TYPE *RELEASE "";
 /* A handle owns what it holds, so every function that returns one returns a reference of its own. */
 %typemap(out, noblock=1) TYPE *, const TYPE * {
-    $result = m2_handle_or_raise((void *)$1, &handle_##TYPE, NULL, "$symname");
+    $result = m2_handle_or_raise((void *)$1, &handle_##TYPE, NULL, M2_AREA, "$symname");
     if ($result == NULL)
         SWIG_fail;
 }
@@ -182,7 +191,7 @@ const m2_handle_type handle_##TYPE = {#TYPE, release_##TYPE, IS_SHARED};
 /* A function that answers None where OpenSSL has nothing to give and no error is queued. */
 %define %none_for_null(TYPE, FUNCTION)
 %typemap(out, noblock=1) TYPE *FUNCTION, const TYPE *FUNCTION {
-    $result = m2_handle_or_raise((void *)$1, &handle_##TYPE, Py_None, "$symname");
+    $result = m2_handle_or_raise((void *)$1, &handle_##TYPE, Py_None, M2_AREA, "$symname");
     if ($result == NULL)
         SWIG_fail;
 }

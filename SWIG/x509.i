@@ -13,13 +13,13 @@
 /* See m2_pkey_is_usable: a key that verifies, and one that signs. */
 %typemap(check, noblock=1) EVP_PKEY *key {
     if (!m2_pkey_is_usable($1, M2_KEY_VERIFY)) {
-        m2_raise("$symname");
+        m2_raise(M2_AREA, "$symname");
         SWIG_fail;
     }
 }
 %typemap(check, noblock=1) EVP_PKEY *signer {
     if (!m2_pkey_is_usable($1, M2_KEY_SIGN)) {
-        m2_raise("$symname");
+        m2_raise(M2_AREA, "$symname");
         SWIG_fail;
     }
 }
@@ -40,7 +40,7 @@
 
 %typemap(out, noblock=1) char *m2_x509_name_oneline {
     if ($1 == NULL) {
-        m2_raise("$symname");
+        m2_raise(M2_AREA, "$symname");
         SWIG_fail;
     }
     ERR_clear_error();
@@ -133,7 +133,7 @@ m2_verdict X509_CRL_verify(X509_CRL *crl, EVP_PKEY *key);
     }
     m2_use_end(&use);
     if (!may_run) {
-        m2_raise("$symname");
+        m2_raise(M2_AREA, "$symname");
         SWIG_fail;
     }
 }

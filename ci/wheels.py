@@ -32,7 +32,11 @@ from ci.locks import held
 from ci.project import Project
 
 # The files that determine the compiled extension, besides these tables of pyproject.toml.
-EXTENSION_SOURCES = ("SWIG", "setup.py", "ci/__init__.py", "ci/extension.py")
+EXTENSION_SOURCES = (
+    *("SWIG", "setup.py", "ci/__init__.py", "ci/extension.py"),
+    # It holds the version.
+    f"{PACKAGE}/__init__.py",
+)
 BUILD_TABLES = ("build-system", "project")
 # The files that a build of the wheel reads.
 WHEEL_SOURCES = (*EXTENSION_SOURCES, PACKAGE, "pyproject.toml", "MANIFEST.in", "LICENSE")

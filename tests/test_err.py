@@ -1,8 +1,11 @@
 """OpenSSL's errors become exceptions that carry all of the queue, which is empty afterwards."""
 
+import pickle
+
 import pytest
 
-from M2Crypto import BIO, BN, Err, Rand, m2
+from M2Crypto import BIO, BN, EC, EVP, RSA, SSL, X509, Err, Rand, m2, util
+from M2Crypto._errors import from_queue
 
 
 def fail():
@@ -70,10 +73,10 @@ def test_verify_errors_have_a_text(code, text):
     assert text in Err.get_x509_verify_error(code)
 
 
-def test_a_function_that_no_area_claims_raises_the_general_class():
-    error = Err._exception("frobnicate", [])
+def test_an_area_without_a_class_of_its_own_raises_the_base_class():
+    error = from_queue("", "frobnicate", [])
     assert type(error) is Err.M2CryptoError
-    assert str(error) == "frobnicate failed and OpenSSL does not say why"
+    assert str(error) == "frobnicate failed without an error in OpenSSL's queue"
     assert error.errors == ()
 
 
@@ -81,3 +84,37 @@ def test_an_ssl_error_names_the_client():
     error = Err.SSLError(fail().code, ("127.0.0.1", 4433))
     assert str(error) == "('127.0.0.1', 4433): invalid range"
     assert error.client_addr == ("127.0.0.1", 4433)
+
+
+def test_every_exception_of_the_package_is_an_m2crypto_error_and_is_pickled():
+    for error in (
+        BIO.BIOError,
+        EC.ECError,
+        EVP.EVPError,
+        Err.SSLError,
+        RSA.RSAError,
+        Rand.RandError,
+        SSL.Checker.SSLVerificationError,
+        SSL.SSLError,
+        X509.X509Error,
+        util.UtilError,
+    ):
+        assert issubclass(error, Err.M2CryptoError)
+        assert (error.code, error.library, error.reason, error.errors) == (0, "", "", ())
+        assert pickle.loads(pickle.dumps(error)) is error
+
+
+def test_a_failed_function_raises_the_exception_of_its_area():
+    nothing = m2.bio_new_mem()
+    for error, fail in (
+        (BIO.BIOError, lambda: m2.bio_read(nothing, -1)),
+        (Err.M2CryptoError, lambda: m2.bn_rand_range(m2.bn_new())),
+        (EVP.EVPError, lambda: m2.pkey_size(m2.pkey_new())),
+        (RSA.RSAError, lambda: m2.rsa_read_key(nothing, None)),
+        (Rand.RandError, lambda: m2.rand_bytes(-1)),
+        (SSL.SSLError, lambda: m2.ssl_session_read_bio(nothing)),
+        (X509.X509Error, lambda: m2.x509_read_pem(nothing)),
+    ):
+        with pytest.raises(Err.M2CryptoError) as caught:
+            fail()
+        assert type(caught.value) is error

@@ -1321,4 +1321,4 @@ def test_a_freed_key_is_spent():
 
 
 def test_the_error_is_a_value_error():
-    assert EVP.EVPError.__bases__ == (ValueError,)
+    assert EVP.EVPError.__bases__ == (Err.M2CryptoError, ValueError)

@@ -576,7 +576,7 @@ def test_a_missing_file_is_told_with_its_name(tmp_path):
 
 
 def test_an_unknown_cipher_is_refused(key):
-    with pytest.raises(RSA.RSAError, match="no such cipher: nosuch"):
+    with pytest.raises(RSA.RSAError, match="unknown cipher: nosuch"):
         key.as_pem("nosuch", secret)
 
 

@@ -6,7 +6,7 @@ import unittest
 
 import pytest
 
-from M2Crypto import BIO, util
+from M2Crypto import BIO, Err, util
 
 
 @pytest.mark.parametrize(
@@ -115,4 +115,4 @@ def test_a_private_file_that_cannot_be_written_is_a_bio_error(tmp_path):
 
 
 def test_the_error_class_stands_alone():
-    assert util.UtilError.__bases__ == (Exception,)
+    assert util.UtilError.__bases__ == (Err.M2CryptoError,)

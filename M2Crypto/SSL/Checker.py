@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Union
 
 from M2Crypto import m2
-from M2Crypto.X509 import X509Error
+from M2Crypto._errors import SSLVerificationError, X509Error
 
 if TYPE_CHECKING:
     from M2Crypto.X509 import X509
@@ -36,10 +36,6 @@ _LDH_LABEL = re.compile("[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _LONGEST = 253
 _NAME = re.compile(rf"(?=.{{1,{_LONGEST}}}\Z){_LABEL}(\.{_LABEL})*")
-
-
-class SSLVerificationError(Exception):
-    """The peer is not who was meant."""
 
 
 class NoCertificate(SSLVerificationError):

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Callable, Union
 
 from M2Crypto import BIO, X509, m2, util
 from M2Crypto.SSL import _trust, cb
+from M2Crypto.SSL._contexts import _ctxmap, ctxmap  # noqa: F401  (a name of the API)
 from M2Crypto.SSL.Cipher import split_cipher_list
 from M2Crypto.SSL.SSLError import SSLError
 
@@ -59,30 +60,6 @@ _MODE = (
     | m2.SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
     | m2.SSL_MODE_RELEASE_BUFFERS
 )
-
-
-class _ctxmap:
-    """The living contexts by their handles, for callbacks of the older style."""
-
-    def __init__(self) -> None:
-        self.map: weakref.WeakValueDictionary[Any, Context] = weakref.WeakValueDictionary()
-
-    def __getitem__(self, key: _m2crypto.SSL_CTX) -> Context:
-        return self.map[key]
-
-    def __setitem__(self, key: _m2crypto.SSL_CTX, value: Context) -> None:
-        self.map[key] = value
-
-    def __delitem__(self, key: _m2crypto.SSL_CTX) -> None:
-        del self.map[key]
-
-
-_contexts = _ctxmap()
-
-
-def ctxmap() -> _ctxmap:
-    """The living contexts, by the handles that callbacks get."""
-    return _contexts
 
 
 map = ctxmap  # noqa: A001  (the name is the API's)
@@ -159,7 +136,7 @@ class Context:
         # resume sessions when clients are verified; a client with one refuses other contexts'.
         self.server_session_id_ctx: bytes | None = secrets.token_bytes(16)
         self._closed = False
-        _contexts[self.ctx] = self
+        ctxmap()[self.ctx] = self
         m2.ssl_ctx_clear_options(self.ctx, _UNSAFE_WORKAROUNDS)
         m2.ssl_ctx_set_options(self.ctx, _OPTIONS)
         m2.ssl_ctx_set_mode(self.ctx, _MODE)
@@ -209,7 +186,7 @@ class Context:
             return
         self._closed = True
         self._verify = self._info = None
-        del _contexts[self.ctx]
+        del ctxmap()[self.ctx]
         m2.ssl_ctx_free(self.ctx)
 
     # ---- who we are ----------------------------------------------------------------------------

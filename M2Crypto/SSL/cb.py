@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from M2Crypto import m2
+from M2Crypto.SSL._contexts import ctxmap
 
 if TYPE_CHECKING:
     from M2Crypto import _m2crypto
@@ -54,8 +55,6 @@ def ssl_verify_callback(
     ok: int,
 ) -> int:
     """Answer what OpenSSL found, but let unknown issuers pass where the context allows them."""
-    from M2Crypto.SSL.Context import ctxmap
-
     if ok or errnum not in unknown_issuer:
         return ok
     return int(bool(ctxmap()[ssl_ctx_ptr].get_allow_unknown_ca()))

@@ -25,16 +25,9 @@ static m2_bytes take(BIO *bio, int length, int (*read)(BIO *, void *, int))
     got = length == 0 ? 0 : read(bio, bytes.data, length);
     if (got < 0 && BIO_should_retry(bio))
         got = 0;
-    if (got < 0) {
-        /* Nothing was written into it. */
-        bytes.length = 0;
-        m2_bytes_free(&bytes);
-        if (ERR_peek_error() == 0)
-            m2_error("the BIO cannot be read");
-    } else {
-        bytes.length = (size_t)got;
-    }
-    return bytes;
+    if (got < 0 && ERR_peek_error() == 0)
+        m2_error("the BIO cannot be read");
+    return m2_bytes_finish(bytes, got >= 0, (size_t)got);
 }
 
 m2_bytes m2_bio_read(BIO *bio, int length)

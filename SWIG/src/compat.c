@@ -469,6 +469,21 @@ void m2_compat_system_error(int number)
     ERR_put_error(ERR_LIB_SYS, 0, number, OPENSSL_FILE, OPENSSL_LINE);
 }
 
+void m2_compat_queue_error(void)
+{
+    ERR_put_error(ERR_LIB_USER, 0, ERR_R_OPERATION_FAIL, OPENSSL_FILE, OPENSSL_LINE);
+}
+
+unsigned long m2_compat_next_error(const char **data, int *flags)
+{
+    return ERR_get_error_line_data(NULL, NULL, data, flags);
+}
+
+const char *m2_compat_error_function(unsigned long code)
+{
+    return ERR_func_error_string(code);
+}
+
 X509 *m2_compat_ssl_get1_peer_certificate(SSL *connection)
 {
     return SSL_get_peer_certificate(connection);
@@ -495,6 +510,22 @@ int m2_compat_ssl_ctx_set_tmp_dh(SSL_CTX *context, BIO *parameters)
 void m2_compat_system_error(int number)
 {
     ERR_raise(ERR_LIB_SYS, number);
+}
+
+void m2_compat_queue_error(void)
+{
+    ERR_raise(ERR_LIB_USER, ERR_R_OPERATION_FAIL);
+}
+
+unsigned long m2_compat_next_error(const char **data, int *flags)
+{
+    return ERR_get_error_all(NULL, NULL, NULL, data, flags);
+}
+
+const char *m2_compat_error_function(unsigned long code)
+{
+    (void)code;
+    return NULL;
 }
 
 X509 *m2_compat_ssl_get1_peer_certificate(SSL *connection)

@@ -13,6 +13,16 @@
 #include <openssl/ec.h>
 #endif
 
+/* ---- the error queue --------------------------------------------------------------------- */
+
+/* Queue an error of the binding, for ERR_add_error_data. */
+void m2_compat_queue_error(void);
+/* Remove the oldest error and return its code, 0 if the queue is empty; `data` is valid if `flags`
+ * has ERR_TXT_STRING. */
+unsigned long m2_compat_next_error(const char **data, int *flags);
+/* Return the name of the C function of an error code; NULL from OpenSSL 3.0 on. */
+const char *m2_compat_error_function(unsigned long code);
+
 /* ---- what a context was initialised with; NULL when it was not ---------------------------- */
 
 const EVP_MD *m2_context_digest(const EVP_MD_CTX *context);

@@ -6,6 +6,7 @@
 #include "compat.h"
 #include "ec.h"
 #include "evp.h"
+#include "pkey.h"
 
 #ifndef OPENSSL_NO_EC
 

@@ -26,12 +26,6 @@ m2_status m2_ec_key_write_bio(const m2_ec *key, BIO *bio, const EVP_CIPHER *OPTI
 m2_status m2_ec_key_write_pubkey(const m2_ec *key, BIO *bio);
 m2_bytes m2_ec_key_get_public_der(const m2_ec *key);
 m2_bytes m2_ec_key_get_public_key(const m2_ec *key);
-/* The same key as the other type, shared; the first fails for parameters alone. */
-EVP_PKEY *m2_pkey_from_ec(const m2_ec *key);
-m2_ec *m2_pkey_get1_ec(const EVP_PKEY *pkey);
-/* Give an EVP_PKEY without a key this key, under either name. */
-m2_status m2_pkey_set1_ec(EVP_PKEY *pkey, const m2_ec *key);
-m2_status m2_pkey_assign_ec(EVP_PKEY *pkey, const m2_ec *key);
 
 /* Bits of the curve's field. */
 m2_number m2_ec_key_keylen(const m2_ec *key);

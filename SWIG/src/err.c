@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "m2.h"
+#include "compat.h"
 #include "err.h"
 
 int m2_err_get_lib(unsigned long code)
@@ -16,14 +17,9 @@ int m2_err_get_reason(unsigned long code)
 
 const char *m2_err_func_error_string(unsigned long code)
 {
-#if OPENSSL_VERSION_NUMBER < 0x30000000L
-    const char *name = ERR_func_error_string(code);
+    const char *name = m2_compat_error_function(code);
 
     return name == NULL ? "" : name;
-#else
-    (void)code;
-    return "";
-#endif
 }
 
 m2_bytes m2_err_error_string(unsigned long code)

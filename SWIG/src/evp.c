@@ -92,18 +92,14 @@ m2_bytes m2_digest_final(EVP_MD_CTX *context)
 {
     m2_bytes digest = m2_bytes_new(EVP_MAX_MD_SIZE);
     unsigned int length = 0;
+    int ok = digest.data != NULL && has_digest(context) &&
+             EVP_DigestFinal_ex(context, digest.data, &length) == 1;
 
-    if (digest.data == NULL)
-        return digest;
-    if (has_digest(context) && EVP_DigestFinal_ex(context, digest.data, &length) == 1)
-        digest.length = length;
-    else
-        m2_bytes_free(&digest);
-    /* OpenSSL 1.1.1 crashes when something is added to a SHA-3 behind its end. */
+    /* OpenSSL 1.1.1 crashes if a finalized SHA-3 is updated. */
     EVP_MD_CTX_reset(context);
-    if (digest.data == NULL && ERR_peek_error() == 0)
+    if (!ok && ERR_peek_error() == 0)
         m2_error("the algorithm has no digest length of its own");
-    return digest;
+    return m2_bytes_finish(digest, ok, length);
 }
 
 /* ---- HMAC and key derivation -------------------------------------------------------------- */
@@ -136,31 +132,23 @@ m2_bytes m2_hmac_final(m2_hmac *context)
     m2_bytes mac = m2_bytes_new(EVP_MAX_MD_SIZE);
     size_t length = 0;
 
-    if (mac.data == NULL)
-        return mac;
-    if (m2_hmac_context_final(context, mac.data, &length) == 1)
-        mac.length = length;
-    else
-        m2_bytes_free(&mac);
-    return mac;
+    int ok = mac.data != NULL && m2_hmac_context_final(context, mac.data, &length) == 1;
+
+    return m2_bytes_finish(mac, ok, length);
 }
 
 m2_bytes m2_hmac_once(m2_buffer key, m2_buffer data, const EVP_MD *md)
 {
     m2_bytes mac = {NULL, 0};
     unsigned int length = 0;
+    int ok;
 
     if (!m2_digest_has_length(md) || !m2_fits_int(key.length))
         return mac;
     mac = m2_bytes_new(EVP_MAX_MD_SIZE);
-    if (mac.data == NULL)
-        return mac;
-    if (HMAC(md, never_null(key), (int)key.length, never_null(data), data.length, mac.data,
-             &length))
-        mac.length = length;
-    else
-        m2_bytes_free(&mac);
-    return mac;
+    ok = mac.data != NULL && HMAC(md, never_null(key), (int)key.length, never_null(data),
+                                  data.length, mac.data, &length) != NULL;
+    return m2_bytes_finish(mac, ok, length);
 }
 
 m2_bytes m2_pkcs5_pbkdf2_hmac_sha1(m2_buffer password, m2_buffer salt, int iterations, int length)
@@ -210,11 +198,7 @@ m2_bytes m2_bytes_to_key(const EVP_CIPHER *cipher, const EVP_MD *md, m2_buffer d
         return key;
     length = EVP_BytesToKey(cipher, md, salt.length == 0 ? NULL : salt.data, never_null(data),
                             (int)data.length, iterations, key.data, NULL);
-    if (length > 0)
-        key.length = (size_t)length;
-    else
-        m2_bytes_free(&key);
-    return key;
+    return m2_bytes_finish(key, length > 0, (size_t)length);
 }
 
 /* ---- ciphers ------------------------------------------------------------------------------ */
@@ -347,18 +331,15 @@ static m2_bytes update(EVP_CIPHER_CTX *context, m2_buffer data)
 {
     m2_bytes out = {NULL, 0};
     int length = 0;
+    int ok;
 
     /* Key wrap gives 8 bytes more than its data, or up to 15 with padding. */
     if (!m2_fits_int(data.length) || !m2_fits_int(data.length + EVP_MAX_BLOCK_LENGTH))
         return out;
     out = m2_bytes_new(data.length + EVP_MAX_BLOCK_LENGTH);
-    if (out.data == NULL)
-        return out;
-    if (EVP_CipherUpdate(context, out.data, &length, never_null(data), (int)data.length) == 1)
-        out.length = (size_t)length;
-    else
-        m2_bytes_free(&out);
-    return out;
+    ok = out.data != NULL &&
+         EVP_CipherUpdate(context, out.data, &length, never_null(data), (int)data.length) == 1;
+    return m2_bytes_finish(out, ok, (size_t)length);
 }
 
 m2_bytes m2_cipher_update(EVP_CIPHER_CTX *context, m2_buffer data)
@@ -391,10 +372,8 @@ m2_bytes m2_cipher_final(EVP_CIPHER_CTX *context)
     out = m2_bytes_new(EVP_MAX_BLOCK_LENGTH);
     if (out.data == NULL)
         return out;
-    if (EVP_CipherFinal_ex(context, out.data, &length) == 1) {
-        out.length = (size_t)length;
-        return out;
-    }
+    if (EVP_CipherFinal_ex(context, out.data, &length) == 1)
+        return m2_bytes_finish(out, 1, (size_t)length);
     m2_bytes_free(&out);
     if (ERR_peek_error() == 0 && m2_cipher_is_aead(m2_context_cipher(context)))
         m2_error("the tag does not match");
@@ -597,17 +576,15 @@ m2_bytes m2_pkey_get_key_identifier(const EVP_PKEY *pkey)
     const unsigned char *key;
     int length;
     unsigned int written = 0;
+    int ok;
 
     if (X509_PUBKEY_set(&info, (EVP_PKEY *)pkey) != 1 ||
         X509_PUBKEY_get0_param(NULL, &key, &length, NULL, info) != 1)
         goto done;
     identifier = m2_bytes_new(EVP_MAX_MD_SIZE);
-    if (identifier.data == NULL)
-        goto done;
-    if (EVP_Digest(key, (size_t)length, identifier.data, &written, EVP_sha1(), NULL) == 1)
-        identifier.length = written;
-    else
-        m2_bytes_free(&identifier);
+    ok = identifier.data != NULL &&
+         EVP_Digest(key, (size_t)length, identifier.data, &written, EVP_sha1(), NULL) == 1;
+    identifier = m2_bytes_finish(identifier, ok, written);
 done:
     X509_PUBKEY_free(info);
     return identifier;
@@ -661,18 +638,15 @@ m2_bytes m2_pkey_operate(EVP_PKEY_CTX *context, m2_pkey_operation operation, m2_
 {
     m2_bytes out = {NULL, 0};
     size_t length = 0;
+    int ok;
 
     /* Whatever the operation takes, the keys behind it take an int. */
     if (context == NULL || !m2_fits_int(input.length) ||
         operation(context, NULL, &length, input.data, input.length) <= 0)
         goto done;
     out = m2_bytes_new(length);
-    if (out.data == NULL)
-        goto done;
-    if (operation(context, out.data, &length, input.data, input.length) > 0)
-        out.length = length;
-    else
-        m2_bytes_free(&out);
+    ok = out.data != NULL && operation(context, out.data, &length, input.data, input.length) > 0;
+    out = m2_bytes_finish(out, ok, length);
 done:
     EVP_PKEY_CTX_free(context);
     return out;
@@ -684,17 +658,13 @@ m2_bytes m2_sign_final(EVP_MD_CTX *context, EVP_PKEY *pkey)
 {
     m2_bytes signature = {NULL, 0};
     unsigned int length = 0;
+    int ok;
 
     if (!m2_pkey_is_usable(pkey, M2_KEY_SIGN) || !has_digest(context))
         return signature;
     signature = m2_bytes_new((size_t)EVP_PKEY_size(pkey));
-    if (signature.data == NULL)
-        return signature;
-    if (EVP_SignFinal(context, signature.data, &length, pkey) == 1)
-        signature.length = length;
-    else
-        m2_bytes_free(&signature);
-    return signature;
+    ok = signature.data != NULL && EVP_SignFinal(context, signature.data, &length, pkey) == 1;
+    return m2_bytes_finish(signature, ok, length);
 }
 
 m2_verdict m2_verify_final(EVP_MD_CTX *context, m2_buffer signature, EVP_PKEY *pkey)
@@ -778,35 +748,28 @@ m2_bytes m2_digest_sign_final(EVP_MD_CTX *context)
 {
     m2_bytes signature = {NULL, 0};
     size_t length = 0;
+    int ok;
 
     if (!has_streaming_key(context, SIGNS) || EVP_DigestSignFinal(context, NULL, &length) != 1)
         return signature;
     signature = m2_bytes_new(length);
-    if (signature.data == NULL)
-        return signature;
-    if (EVP_DigestSignFinal(context, signature.data, &length) == 1)
-        signature.length = length;
-    else
-        m2_bytes_free(&signature);
-    return signature;
+    ok = signature.data != NULL && EVP_DigestSignFinal(context, signature.data, &length) == 1;
+    return m2_bytes_finish(signature, ok, length);
 }
 
 m2_bytes m2_digest_sign(EVP_MD_CTX *context, m2_buffer data)
 {
     m2_bytes signature = {NULL, 0};
     size_t length = 0;
+    int ok;
 
     if (!has_key(context, SIGNS) ||
         EVP_DigestSign(context, NULL, &length, never_null(data), data.length) != 1)
         return signature;
     signature = m2_bytes_new(length);
-    if (signature.data == NULL)
-        return signature;
-    if (EVP_DigestSign(context, signature.data, &length, never_null(data), data.length) == 1)
-        signature.length = length;
-    else
-        m2_bytes_free(&signature);
-    return signature;
+    ok = signature.data != NULL &&
+         EVP_DigestSign(context, signature.data, &length, never_null(data), data.length) == 1;
+    return m2_bytes_finish(signature, ok, length);
 }
 
 m2_verdict m2_digest_verify_final(EVP_MD_CTX *context, m2_buffer signature)

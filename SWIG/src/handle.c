@@ -80,7 +80,7 @@ static void *object_of(PyObject *handle, const m2_handle_type *type)
 }
 
 PyObject *m2_handle_or_raise(void *object, const m2_handle_type *type, PyObject *if_null,
-                             const char *function)
+                             const char *area, const char *function)
 {
     int raised = PyErr_Occurred() != NULL;
 
@@ -94,12 +94,12 @@ PyObject *m2_handle_or_raise(void *object, const m2_handle_type *type, PyObject 
         Py_INCREF(if_null);
         return if_null;
     }
-    m2_raise(function);
+    m2_raise(area, function);
     return NULL;
 }
 
 void *m2_argument_begin(m2_argument *argument, PyObject *handle, const m2_handle_type *type,
-                        m2_access access, const char *function)
+                        m2_access access, const char *area, const char *function)
 {
     void *object = object_of(handle, type);
     handle_state *state;
@@ -113,7 +113,7 @@ void *m2_argument_begin(m2_argument *argument, PyObject *handle, const m2_handle
     if (type->is_shared != NULL && type->is_shared(object))
         return object;
     if (!m2_use_begin(&argument->use, type->name, object, access == M2_CHANGES)) {
-        m2_raise(function);
+        m2_raise(area, function);
         return NULL;
     }
     if (is_spent(handle)) {

@@ -22,6 +22,10 @@ typedef struct {
     int (*is_shared)(const void *object);
 } m2_handle_type;
 
+/* The types of handles.i whose handles callbacks create. */
+extern const m2_handle_type handle_SSL;
+extern const m2_handle_type handle_m2_x509_store_ctx;
+
 /* A handle that is an argument of a call, for the length of the call; all zero before it begins. */
 typedef struct {
     PyObject *handle;
@@ -38,12 +42,12 @@ PyObject *m2_handle_new(void *object, const m2_handle_type *type);
  * callback raised an exception, it returns NULL with the exception set. The error queue is empty
  * afterwards. */
 PyObject *m2_handle_or_raise(void *object, const m2_handle_type *type, PyObject *if_null,
-                             const char *function);
+                             const char *area, const char *function);
 /* Return the object, which is the call's until m2_argument_end. Returns NULL with an exception set
  * if the handle is none of this type or spent, or if the object is in use (use.h): then the
  * exception is that of the m2 function `function`. */
 void *m2_argument_begin(m2_argument *argument, PyObject *handle, const m2_handle_type *type,
-                        m2_access access, const char *function);
+                        m2_access access, const char *area, const char *function);
 void m2_argument_end(m2_argument *argument);
 /* Spend the handle and store its object, now the caller's, in `object`; NULL if a call still works
  * on it, whose end releases it. Returns 0 with an exception set if the handle is none of this type

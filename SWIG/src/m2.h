@@ -60,6 +60,9 @@ m2_bytes m2_bytes_from_bio(BIO *bio);
 #define M2_DER(TYPE, object)                                                                       \
     m2_bytes_from_i2d((int (*)(const void *, unsigned char **))i2d_##TYPE, object)
 m2_bytes m2_bytes_from_i2d(int (*i2d)(const void *, unsigned char **), const void *object);
+/* Return `bytes` with the length of its valid part if `ok`, else the failed value; `bytes` is then
+ * freed. `bytes` may be failed itself. */
+m2_bytes m2_bytes_finish(m2_bytes bytes, int ok, size_t length);
 void m2_bytes_free(m2_bytes *bytes);
 
 /* Is the length one that OpenSSL's int parameters can take? Queues an error when it is not. */

@@ -5,19 +5,8 @@
 #include <Python.h>
 
 #include "m2.h"
+#include "compat.h"
 #include "raise.h"
-
-#if OPENSSL_VERSION_NUMBER < 0x30000000L
-static unsigned long next_error(const char **data, int *flags)
-{
-    return ERR_get_error_line_data(NULL, NULL, data, flags);
-}
-#else
-static unsigned long next_error(const char **data, int *flags)
-{
-    return ERR_get_error_all(NULL, NULL, NULL, data, flags);
-}
-#endif
 
 /* The queue, oldest first, as a list of (code, data); the queue is empty afterwards. */
 static PyObject *drain(void)
@@ -27,7 +16,7 @@ static PyObject *drain(void)
     int flags;
     unsigned long code;
 
-    while (errors != NULL && (code = next_error(&data, &flags)) != 0) {
+    while (errors != NULL && (code = m2_compat_next_error(&data, &flags)) != 0) {
         PyObject *error = Py_BuildValue("(ks)", code, flags & ERR_TXT_STRING ? data : "");
 
         if (error == NULL || PyList_Append(errors, error) < 0) {
@@ -40,7 +29,7 @@ static PyObject *drain(void)
     return errors;
 }
 
-void m2_raise(const char *function)
+void m2_raise(const char *area, const char *function)
 {
     PyObject *errors = NULL;
     PyObject *module = NULL;
@@ -53,10 +42,10 @@ void m2_raise(const char *function)
     errors = drain();
     if (errors == NULL)
         goto done;
-    module = PyImport_ImportModule("M2Crypto.Err");
+    module = PyImport_ImportModule("M2Crypto._errors");
     if (module == NULL)
         goto done;
-    exception = PyObject_CallMethod(module, "_exception", "sO", function, errors);
+    exception = PyObject_CallMethod(module, "from_queue", "ssO", area, function, errors);
     if (exception != NULL)
         PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
 done:

@@ -4,8 +4,8 @@
 #ifndef M2_RAISE_H
 #define M2_RAISE_H
 
-/* Set the exception for the m2 function `function` that failed, and empty the error queue. An
- * exception that a callback raised on the way stands: it is the reason. */
-void m2_raise(const char *function);
+/* Set the exception of the area `area` for the m2 function `function`, which failed, and empty the
+ * error queue. An exception that a callback raised remains set. */
+void m2_raise(const char *area, const char *function);
 
 #endif

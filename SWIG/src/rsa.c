@@ -8,6 +8,7 @@
 #include "bn.h"
 #include "compat.h"
 #include "evp.h"
+#include "pkey.h"
 #include "rsa.h"
 
 struct m2_rsa_st {

@@ -20,14 +20,6 @@ m2_bytes m2_rsa_get_n(const m2_rsa *rsa);
 /* The callable gets two ints, what is being done and how often it was (BN_generate_prime_ex(3)). */
 m2_rsa *m2_rsa_generate_key(int bits, unsigned long e, m2_callback progress);
 
-/* The EVP_PKEY in the box, and a box around one; either shares the key. */
-EVP_PKEY *m2_pkey_from_rsa(const m2_rsa *rsa);
-m2_rsa *m2_pkey_get1_rsa(const EVP_PKEY *pkey);
-/* Give an EVP_PKEY without a key the box's key: pkey_set1_rsa, or pkey_assign_rsa as programs call
- * it too; here either leaves the box its key. */
-m2_status m2_pkey_set1_rsa(EVP_PKEY *pkey, const m2_rsa *rsa);
-m2_status m2_pkey_assign_rsa(EVP_PKEY *pkey, const m2_rsa *rsa);
-
 m2_rsa *m2_rsa_read_key(BIO *bio, m2_callback passphrase);
 m2_rsa *m2_rsa_read_pub_key(BIO *bio);
 /* PEM as PKCS#1 has it; not encrypted when the cipher is None. */

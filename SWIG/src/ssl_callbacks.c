@@ -5,8 +5,6 @@
 #include "handle.h"
 #include "ssl_callbacks.h"
 
-extern const m2_handle_type handle_SSL;
-
 void m2_call_info(m2_callback callback, int where, int ret, SSL *connection)
 {
     /* The operation looks at errno when the callback has long returned. */

@@ -5,14 +5,11 @@
 #include <string.h>
 
 #include "m2.h"
-
-#if OPENSSL_VERSION_NUMBER < 0x30000000L
-#define ERR_raise(library, reason) ERR_put_error(library, 0, reason, OPENSSL_FILE, OPENSSL_LINE)
-#endif
+#include "compat.h"
 
 void m2_error(const char *message)
 {
-    ERR_raise(ERR_LIB_USER, ERR_R_OPERATION_FAIL);
+    m2_compat_queue_error();
     ERR_add_error_data(1, message);
 }
 
@@ -46,6 +43,15 @@ void m2_bytes_free(m2_bytes *bytes)
     OPENSSL_clear_free(bytes->data, bytes->length);
     bytes->data = NULL;
     bytes->length = 0;
+}
+
+m2_bytes m2_bytes_finish(m2_bytes bytes, int ok, size_t length)
+{
+    if (bytes.data != NULL && ok)
+        bytes.length = length;
+    else if (bytes.data != NULL)
+        m2_bytes_free(&bytes);
+    return bytes;
 }
 
 m2_bytes m2_bytes_from_bio(BIO *bio)

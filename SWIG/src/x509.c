@@ -85,13 +85,9 @@ m2_bytes m2_x509_digest(const X509 *certificate, const EVP_MD *algorithm)
     m2_bytes digest = m2_bytes_new(EVP_MAX_MD_SIZE);
     unsigned int length = 0;
 
-    if (digest.data == NULL)
-        return digest;
-    if (X509_digest(certificate, algorithm, digest.data, &length) != 1)
-        m2_bytes_free(&digest);
-    else
-        digest.length = length;
-    return digest;
+    int ok = digest.data != NULL && X509_digest(certificate, algorithm, digest.data, &length) == 1;
+
+    return m2_bytes_finish(digest, ok, length);
 }
 
 m2_verdict m2_x509_check_purpose(X509 *certificate, int purpose, int ca)

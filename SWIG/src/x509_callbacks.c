@@ -13,8 +13,6 @@
 #include "x509_store.h"
 #include "x509_callbacks.h"
 
-extern const m2_handle_type handle_m2_x509_store_ctx;
-
 static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
 static int callback_index = -1;
 

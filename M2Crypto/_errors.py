@@ -1,0 +1,143 @@
+"""The exceptions of M2Crypto. Every module that raises one exports it.
+
+The extension makes an exception from OpenSSL's error queue by `from_queue`, with the area that the
+failed function's SWIG file declares.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import NamedTuple
+
+from M2Crypto import m2
+
+
+class ErrorEntry(NamedTuple):
+    """One entry of OpenSSL's error queue (ERR_get_error(3))."""
+
+    code: int
+    library: str
+    reason: str
+    data: str
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.data}" if self.data else self.reason
+
+
+class M2CryptoError(Exception):
+    """Base class of M2Crypto's exceptions.
+
+    Attributes:
+        code: the packed code of the oldest error in OpenSSL's queue, which is the cause of the
+            others; 0 if the exception is not from the queue.
+        library: the name of the library that the code belongs to.
+        reason: the text of the code's reason.
+        errors: all errors of the queue, oldest first.
+    """
+
+    __module__ = "M2Crypto.Err"
+
+    code: int = 0
+    library: str = ""
+    reason: str = ""
+    errors: tuple[ErrorEntry, ...] = ()
+
+
+class BIOError(M2CryptoError, ValueError):
+    """A BIO operation failed."""
+
+    __module__ = "M2Crypto.BIO"
+
+
+class ECError(M2CryptoError):
+    """An operation with an EC key failed, or this OpenSSL has no elliptic curves."""
+
+    __module__ = "M2Crypto.EC"
+
+
+class EVPError(M2CryptoError, ValueError):
+    """An operation with a digest, cipher, key derivation or PKey failed."""
+
+    __module__ = "M2Crypto.EVP"
+
+
+class RandError(M2CryptoError, ValueError):
+    """An operation with the random number generator failed."""
+
+    __module__ = "M2Crypto.Rand"
+
+
+class RSAError(M2CryptoError):
+    """An operation with an RSA key failed, or a signature does not verify."""
+
+    __module__ = "M2Crypto.RSA"
+
+
+class SSLError(M2CryptoError):
+    """An operation with a TLS context, connection or session failed."""
+
+    __module__ = "M2Crypto.SSL.SSLError"
+
+
+class SSLTimeoutError(SSLError, socket.timeout):
+    """A TLS operation timed out."""
+
+    __module__ = "M2Crypto.SSL.SSLError"
+
+
+class SSLSystemError(SSLError, OSError):
+    """A system call of a TLS operation failed; `errno` is its error number."""
+
+    __module__ = "M2Crypto.SSL.SSLError"
+
+
+class SSLVerificationError(M2CryptoError):
+    """The peer's certificate does not match the reference identity (RFC 9525)."""
+
+    __module__ = "M2Crypto.SSL.Checker"
+
+
+class X509Error(M2CryptoError, ValueError):
+    """An operation with a certificate, request, CRL, name or ASN.1 value failed."""
+
+    __module__ = "M2Crypto.X509"
+
+
+# By the areas that the SWIG files declare.
+_BY_AREA: dict[str, type[M2CryptoError]] = {
+    "": M2CryptoError,
+    "BIO": BIOError,
+    "EC": ECError,
+    "EVP": EVPError,
+    "RSA": RSAError,
+    "Rand": RandError,
+    "SSL": SSLError,
+    "X509": X509Error,
+}
+
+
+def from_queue(area: str, function: str, queue: list[tuple[int, str]]) -> M2CryptoError:
+    """Return the exception for a failed m2 function (src/raise.c).
+
+    Args:
+        area: the area of the function.
+        function: its name.
+        queue: the code and the data of each error, oldest first.
+    """
+    errors = tuple(_entry(code, data) for code, data in queue)
+    if not errors:
+        return _BY_AREA[area](f"{function} failed without an error in OpenSSL's queue")
+    first = errors[0]
+    error = _BY_AREA[area](str(first))
+    error.errors = errors
+    error.code, error.library, error.reason = first.code, first.library, first.reason
+    return error
+
+
+def _entry(code: int, data: str) -> ErrorEntry:
+    # The binding's own errors have their text in the data.
+    if m2.err_get_lib(code) == m2.ERR_LIB_USER:
+        return ErrorEntry(code, "M2Crypto", data, "")
+    library = m2.err_lib_error_string(code) or f"library {m2.err_get_lib(code)}"
+    reason = m2.err_reason_error_string(code) or f"reason {m2.err_get_reason(code)}"
+    return ErrorEntry(code, library, reason, data)
