@@ -1,7 +1,6 @@
-"""ASN.1 values: integers, strings, object identifiers and times, as X.509 uses them (X.680).
+"""ASN.1 values of X.509: integers, strings, object identifiers and times (ITU-T X.680).
 
-Each class holds a handle and turns it into a Python value; the times can also be set. Times are
-`datetime`s in UTC.
+Each class holds a handle and converts it to a Python value. Times are `datetime`s in UTC.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ __all__ = [
     "LocalTimezone",
 ]
 
-# How the bytes given for a string are encoded: Latin-1, UTF-16 big-endian, UTF-8.
+# The encodings of bytes for a string: Latin-1, UTF-16 big-endian, UTF-8.
 MBSTRING_FLAG = m2.MBSTRING_FLAG
 MBSTRING_ASC = m2.MBSTRING_ASC
 MBSTRING_BMP = m2.MBSTRING_BMP
@@ -40,10 +39,10 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ASN1_Integer:
-    """An INTEGER of any size. `_pyfree` is for compatibility: the handle frees itself."""
+    """An INTEGER of any size. `_pyfree` is ignored."""
 
     def __init__(self, asn1int: _m2crypto.ASN1_INTEGER | int, _pyfree: int = 0) -> None:
-        """Wrap a handle, or make an INTEGER of an int."""
+        """Wrap a handle, or convert an int."""
         if isinstance(asn1int, int):
             asn1int = m2.asn1_integer_from_hex(f"{asn1int:x}")
         self.asn1int = asn1int
@@ -62,10 +61,10 @@ class ASN1_Integer:
 
 
 class ASN1_String:
-    """A string of any ASN.1 type; `bytes` gives its content octets as they are encoded."""
+    """A string of any ASN.1 type. `bytes` returns its content octets."""
 
     def __init__(self, asn1str: _m2crypto.ASN1_STRING | str | bytes, _pyfree: int = 0) -> None:
-        """Wrap a handle, or make a UTF8String of a str or an OCTET STRING of bytes."""
+        """Wrap a handle, or convert a str to a UTF8String or bytes to an OCTET STRING."""
         if isinstance(asn1str, str):
             asn1str = m2.asn1_string_from_utf8(asn1str.encode())
         elif isinstance(asn1str, bytes):
@@ -81,29 +80,29 @@ class ASN1_String:
         return m2.asn1_string_data(self.asn1str)
 
     def __str__(self) -> str:
-        """Return the characters, whatever their encoding (ASN1_STRING_to_UTF8).
+        """Return the characters (ASN1_STRING_to_UTF8(3)).
 
         Raises:
-            X509Error: this is not a character string, such as an OCTET STRING, or holds what is
-                not a character, such as a surrogate.
+            X509Error: the type is not a character string type, such as OCTET STRING, or the value
+                is not Unicode, such as a surrogate.
         """
         try:
             return m2.asn1_string_to_utf8(self.asn1str).decode()
         except UnicodeDecodeError as error:
-            # OpenSSL 1.1.1 does not check it.
+            # OpenSSL 1.1.1 does not check that the value is Unicode.
             from M2Crypto.X509 import X509Error
 
             raise X509Error(f"the ASN.1 string is not Unicode: {error.reason}") from None
 
     def as_text(self, flags: int = 0) -> str:
-        """The characters as ASN1_STRING_print_ex writes them, with its `m2.ASN1_STRFLGS_` flags."""
+        """Return the text of ASN1_STRING_print_ex(3) with flags `m2.ASN1_STRFLGS_`."""
         buffer = BIO.MemoryBuffer()
         m2.asn1_string_print_ex(buffer.bio_ptr(), self.asn1str, flags)
         return (buffer.read() or b"").decode(errors="backslashreplace")
 
 
 class ASN1_Object:
-    """An OBJECT IDENTIFIER; `str` gives its digits."""
+    """An OBJECT IDENTIFIER. `str` returns its numbers, such as `2.5.4.3`."""
 
     def __init__(self, asn1obj: _m2crypto.ASN1_OBJECT, _pyfree: int = 0) -> None:
         self.asn1obj = asn1obj
@@ -122,20 +121,20 @@ class ASN1_Object:
 
 
 class LocalTimezone(datetime.tzinfo):
-    """This machine's time zone, as the C library knows it for each moment."""
+    """The local time zone of the C library."""
 
     def _local(self, when: datetime.datetime) -> _time.struct_time:
-        # Without its zone, which is asked here; mktime then finds out whether it is summer.
+        # Without its zone; mktime determines whether daylight saving time is in effect.
         return _time.localtime(_time.mktime(when.replace(tzinfo=None).timetuple()))
 
     def utcoffset(self, dt: datetime.datetime | None) -> datetime.timedelta | None:
-        """How far local time is ahead of UTC; None without a date, which decides it."""
+        """Return the offset of local time from UTC; None if `dt` is None."""
         if dt is None:
             return None
         return datetime.timedelta(seconds=self._local(dt).tm_gmtoff)
 
     def dst(self, dt: datetime.datetime | None) -> datetime.timedelta | None:
-        """How much of that is summer time."""
+        """Return the daylight saving time in the offset."""
         if dt is None:
             return None
         local = self._local(dt)
@@ -144,18 +143,18 @@ class LocalTimezone(datetime.tzinfo):
         return datetime.timedelta(seconds=local.tm_gmtoff + _time.timezone)
 
     def tzname(self, dt: datetime.datetime | None) -> str | None:
-        """The zone's short name."""
+        """Return the abbreviated name of the zone."""
         return None if dt is None else self._local(dt).tm_zone
 
 
 class ASN1_TIME:
-    """A point in time of a certificate or CRL.
+    """A time of a certificate or CRL.
 
-    It is a UTCTime up to 2049 and a GeneralizedTime from 2050 on (RFC 5280, 4.1.2.5). One that came
-    from a certificate changes the certificate when it is set.
+    It is encoded as UTCTime up to 2049 and as GeneralizedTime from 2050 on (RFC 5280, section
+    4.1.2.5). Setting a time that a certificate returned changes the certificate.
     """
 
-    # Puts a changed time into the object that it came from.
+    # Sets the changed time in the object that returned it.
     _write_back: Callable[[_m2crypto.ASN1_TIME], object] | None = None
 
     def __init__(self, asn1_time: _m2crypto.ASN1_TIME | None = None, _pyfree: int = 0) -> None:
@@ -165,7 +164,7 @@ class ASN1_TIME:
         return self.asn1_time
 
     def __str__(self) -> str:
-        """Such as "Nov 23 20:31:06 2026 GMT" (ASN1_TIME_print), or "Bad time value"."""
+        """Return such as "Nov 23 20:31:06 2026 GMT" (ASN1_TIME_print(3)), or "Bad time value"."""
         buffer = BIO.MemoryBuffer()
         m2.asn1_time_print(buffer.bio_ptr(), self.asn1_time)
         return buffer.read().decode()
@@ -176,27 +175,33 @@ class ASN1_TIME:
         return 1
 
     def set_string(self, string: str | bytes) -> int:
-        """Set it from its encoding, "YYMMDDHHMMSSZ" or "YYYYMMDDHHMMSSZ".
+        """Set the time from its encoding, "YYMMDDHHMMSSZ" or "YYYYMMDDHHMMSSZ".
+
+        Returns:
+            1.
 
         Raises:
-            X509Error: the text is neither.
+            X509Error: the text is in neither format.
         """
         text = string.decode("ascii") if isinstance(string, bytes) else string
         m2.asn1_time_set_string(self.asn1_time, text)
         return self._changed()
 
     def set_time(self, time: int) -> int:
-        """Set it to a number of seconds since 1970 (ASN1_TIME_set).
+        """Set the time to seconds since the epoch (ASN1_TIME_set(3)).
+
+        Returns:
+            1.
 
         Raises:
-            X509Error: that is not in the years 0 to 9999.
+            X509Error: the time is not in the years 0 to 9999.
         """
-        # The limits fit into a long long and are out of range as well.
+        # The bounds fit into a long long and are out of range themselves.
         m2.asn1_time_set(self.asn1_time, max(-(2**62), min(time, 2**62)))
         return self._changed()
 
     def get_datetime(self) -> datetime.datetime:
-        """Return the time, aware, in UTC.
+        """Return the time as an aware datetime in UTC.
 
         Raises:
             X509Error: the time is empty, malformed or in the year 0.
@@ -206,11 +211,14 @@ class ASN1_TIME:
         return datetime.datetime(*fields, tzinfo=UTC)  # type: ignore[arg-type, misc]
 
     def set_datetime(self, date: datetime.datetime) -> int:
-        """Set it to a `datetime`, cut to whole seconds; a naive one is in local time.
+        """Set the time to a datetime, truncated to seconds. A naive datetime is in local time.
+
+        Returns:
+            1.
 
         Raises:
             X509Error: the time is not in the years 0 to 9999.
-            ValueError: the local time zone is not known for a naive `date`.
+            ValueError: a naive `date` has no local time.
         """
         if date.tzinfo is None:
             try:
@@ -221,7 +229,7 @@ class ASN1_TIME:
 
 
 class ASN1_UTCTIME(ASN1_TIME):
-    """An `ASN1_TIME` under its older name: far dates are GeneralizedTimes here too."""
+    """An `ASN1_TIME`. Dates from 2050 on are encoded as GeneralizedTime."""
 
     def __init__(self, asn1_utctime: _m2crypto.ASN1_TIME | None = None, _pyfree: int = 0) -> None:
         super().__init__(asn1_utctime, _pyfree)

@@ -1,7 +1,7 @@
-"""BIOs, OpenSSL's streams: over memory, or over an open file (bio(7)).
+"""BIOs: OpenSSL's streams in memory or over an open file (bio(7)).
 
-`BIO` is the base: reading, writing and the questions of non-blocking streams. `MemoryBuffer` holds
-bytes in memory; `File` is on the descriptor of a Python file.
+`BIO` is the base class, `MemoryBuffer` a memory BIO, and `File` a BIO on the descriptor of a Python
+file.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ def _length(size: int) -> int:
 
 
 class BIOFileError(BIOError, OSError):
-    """A file could not be opened: the BIOError that programs expect, with OSError's attributes."""
+    """A file could not be opened. `errno` and `filename` are OSError's."""
 
-    # ValueError's would show the arguments.
+    # ValueError's shows the tuple of arguments.
     __str__ = OSError.__str__
 
 
 class BIO:
-    """A stream on a BIO handle. `_pyfree` is for compatibility: the handle frees itself."""
+    """A stream on a BIO handle. `_pyfree` is ignored."""
 
     def __init__(
         self,
@@ -61,22 +61,22 @@ class BIO:
     bio_ptr = _ptr
 
     def fileno(self) -> int:
-        """The descriptor under the BIO (BIO_get_fd)."""
+        """Return the BIO's file descriptor (BIO_get_fd(3))."""
         return m2.bio_get_fd(self._ptr())
 
     def readable(self) -> bool:
-        """Can it be read? Not once it is closed."""
+        """Return whether the stream is open."""
         return not self.closed
 
     def read(self, size: int | None = None) -> bytes:
-        """Up to `size` bytes; None reads to the end, or to where it would block.
+        """Read up to `size` bytes; None reads to the end of the stream, or until it would block.
 
         Returns:
-            The bytes; none at the end, and none when `should_retry` says to ask again.
+            The bytes. They are empty at the end, and if `should_retry` returns true.
 
         Raises:
             OSError: the BIO is closed.
-            BIOError: `size` is negative, or the BIO cannot be read.
+            BIOError: `size` is negative, or reading failed.
         """
         self._check_readable()
         if size is not None:
@@ -87,20 +87,20 @@ class BIO:
         return b"".join(chunks)
 
     def readline(self, size: int = 4096) -> bytes:
-        """Read one line with its end, of at most `size` bytes; a NUL does not end it.
+        """Read one line of at most `size` bytes with its newline. A NUL does not end it.
 
         Returns:
-            The line; b"" at the end of the stream.
+            The line, empty at the end of the stream.
 
         Raises:
             OSError: the BIO is closed.
-            BIOError: `size` is negative, or the BIO cannot be read.
+            BIOError: `size` is negative, or reading failed.
         """
         self._check_readable()
         return self._read_line(_length(size))
 
     def readlines(self, sizehint: int | str = "ignored") -> list[bytes]:
-        """Read all lines that are left, with their ends, however long they are."""
+        """Read the remaining lines with their newlines. `sizehint` is ignored."""
         self._check_readable()
         lines = []
         while line := self._read_line(sys.maxsize):
@@ -114,7 +114,7 @@ class BIO:
             piece = m2.bio_gets(self._ptr(), wanted)
             pieces.append(piece)
             limit -= len(piece)
-            # A short piece is followed by the end, or by a wait.
+            # A short piece is the last one, or the stream would block.
             if len(piece) < wanted or piece.endswith(b"\n"):
                 break
         return b"".join(pieces)
@@ -124,34 +124,41 @@ class BIO:
             raise OSError("cannot read: the BIO is closed")
 
     def writeable(self) -> bool:
-        """Can it be written? Not once it, or its writing side, is closed."""
+        """Return whether the stream, and its write side, is open."""
         return not self.closed and not self.write_closed
 
     def write(self, data: Buffer | str) -> int:
-        """Write bytes (text as UTF-8) and say how many were taken (BIO_write).
+        """Write bytes, or text as UTF-8 (BIO_write(3)).
+
+        Returns:
+            The number of bytes written.
 
         Raises:
             OSError: the BIO is closed for writing.
-            BIOError: the BIO cannot be written.
+            BIOError: writing failed.
         """
         if not self.writeable():
             raise OSError("cannot write: the BIO is closed")
         return m2.bio_write(self._ptr(), data.encode() if isinstance(data, str) else data)
 
     def write_close(self) -> None:
-        """Close the writing side."""
+        """Close the write side."""
         self.write_closed = True
 
     def flush(self) -> None:
-        """Pass on what was written (BIO_flush)."""
+        """Write buffered data to the file or the next BIO (BIO_flush(3))."""
         m2.bio_flush(self._ptr())
 
     def reset(self) -> int:
-        """Go back to the first state (BIO_reset): 1."""
+        """Reset the BIO to its initial state (BIO_reset(3)).
+
+        Returns:
+            1.
+        """
         return m2.bio_reset(self._ptr())
 
     def close(self) -> None:
-        """Close it; a second time does nothing."""
+        """Close the stream. Closing it again does nothing."""
         if self.closed:
             return
         self.closed = True
@@ -159,23 +166,23 @@ class BIO:
             self._close_cb()
 
     def should_retry(self) -> int:
-        """Did the last read or write only fail to go on at once? (BIO_should_retry)."""
+        """Return whether the last operation should be retried (BIO_should_retry(3))."""
         return m2.bio_should_retry(self._ptr())
 
     def should_read(self) -> int:
-        """Is it to be read again when it is readable? (BIO_should_read)."""
+        """Return whether to retry when the BIO is readable (BIO_should_read(3))."""
         return m2.bio_should_read(self._ptr())
 
     def should_write(self) -> int:
-        """Is it to be written again when it is writable? (BIO_should_write)."""
+        """Return whether to retry when the BIO is writable (BIO_should_write(3))."""
         return m2.bio_should_write(self._ptr())
 
     def tell(self) -> int:
-        """The position in the file (BIO_tell)."""
+        """Return the position in the file (BIO_tell(3))."""
         return m2.bio_tell(self._ptr())
 
     def seek(self, off: int) -> int:
-        """Go to a position in the file (BIO_seek)."""
+        """Set the position in the file (BIO_seek(3))."""
         return m2.bio_seek(self._ptr(), off)
 
     def __enter__(self) -> BIO:
@@ -186,7 +193,7 @@ class BIO:
 
 
 class MemoryBuffer(BIO):
-    """Bytes in memory: what is written can be read once (BIO_s_mem)."""
+    """A memory BIO: bytes that are written can be read once (BIO_s_mem(3))."""
 
     def __init__(self, data: Buffer | None = None) -> None:
         if data is not None and not isinstance(data, (bytes, bytearray, memoryview)):
@@ -199,7 +206,7 @@ class MemoryBuffer(BIO):
         return m2.bio_ctrl_pending(self._ptr())
 
     def read(self, size: int | None = None) -> bytes | Any:
-        """Read up to `size` bytes; None or 0 reads all that is there.
+        """Read up to `size` bytes; None or 0 reads all.
 
         Returns:
             The bytes; None if the buffer is empty.
@@ -216,7 +223,7 @@ class MemoryBuffer(BIO):
     read_all = read
 
     def write_close(self) -> None:
-        """Close the writing side: what is there can still be read, then it is at its end."""
+        """Close the write side. The remaining bytes can be read; then the stream is at its end."""
         self.write_closed = True
         m2.bio_set_mem_eof_return(self._ptr(), 0)
 
@@ -224,10 +231,10 @@ class MemoryBuffer(BIO):
 
 
 class File(BIO):
-    """A stream on the descriptor of an open Python file (BIO_s_fd).
+    """A BIO on the descriptor of an open Python file (BIO_s_fd(3)).
 
-    It goes on where the file is: what Python has buffered is written out first, and the
-    descriptor is set to the place that Python has read up to.
+    It starts at the file's position: the file's write buffer is flushed, and the descriptor is set
+    to the position up to which Python has read.
     """
 
     def __init__(
@@ -236,12 +243,12 @@ class File(BIO):
         close_pyfile: int = 1,
         mode: str = "rb",
     ) -> None:
-        """Open it.
+        """Create the BIO.
 
         Args:
-            pyfile_arg: an open file, or the path of one to open.
-            close_pyfile: does `close` close the Python file?
-            mode: how to open the file if `pyfile_arg` is a path.
+            pyfile_arg: an open file, or the path of a file to open.
+            close_pyfile: whether `close` closes the Python file.
+            mode: the mode in which a path is opened.
         """
         is_path = isinstance(pyfile_arg, (str, bytes, os.PathLike))
         pyfile: Any = _open(pyfile_arg, mode) if is_path else pyfile_arg  # type: ignore[arg-type]
@@ -258,22 +265,22 @@ class File(BIO):
         self.close_pyfile = close_pyfile
 
     def flush(self) -> None:
-        """Pass on what was written."""
+        """Flush the BIO and the Python file."""
         super().flush()
         self.pyfile.flush()
 
     def close(self) -> None:
-        """Close it, and the Python file with it unless `close_pyfile` was 0."""
+        """Close the BIO, and the Python file unless `close_pyfile` is 0."""
         if self.closed:
             return
         super().close()
-        # Without the handle no later call can reach a descriptor that is somebody else's by then.
+        # No later call may use the descriptor's number, which another file can get.
         self.bio = None
         if self.close_pyfile:
             self.pyfile.close()
 
     def reset(self) -> int:
-        """Go back to the beginning of the file."""
+        """Set the position to the start of the file."""
         self.pyfile.seek(0)
         return super().reset()
 
@@ -282,7 +289,7 @@ def openfile(filename: FilePath, mode: str = "rb") -> File:
     """Open a file as a BIO.
 
     Raises:
-        BIOFileError: it cannot be opened; it is a BIOError and an OSError.
+        BIOFileError: it cannot be opened.
     """
     return File(_open(filename, mode))
 

@@ -10,18 +10,18 @@ __all__ = ["rand", "rand_range", "randfname"]
 
 
 def rand(bits: int, top: int = -1, bottom: int = 0) -> int:
-    """A random number of at most `bits` bits (BN_rand).
+    """Return a random number of at most `bits` bits (BN_rand(3)).
 
     Args:
-        bits: how many bits; 0 or more.
-        top: -1, any high bit; 0, the highest bit is 1; 1, the two highest are.
+        bits: the number of bits, 0 or more.
+        top: -1 leaves the most significant bit random, 0 sets it, 1 sets the two most significant.
         bottom: 1 makes the number odd.
     """
     return int(m2.bn_to_hex(m2.bn_rand(bits, top, bottom)), 16)
 
 
 def rand_range(range: int) -> int:
-    """A random number from 0 up to, and not including, `range` (BN_rand_range).
+    """Return a random number from 0 to `range` - 1 (BN_rand_range(3)).
 
     Raises:
         M2CryptoError: `range` is not positive.
@@ -31,7 +31,7 @@ def rand_range(range: int) -> int:
 
 
 def randfname(length: int) -> str:
-    """A random file name of `length` letters and digits. Deprecated: use `tempfile`."""
+    """Return a random file name of `length` letters and digits. Deprecated: use `tempfile`."""
     warnings.warn("randfname is deprecated: use tempfile", DeprecationWarning, stacklevel=2)
     letters = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
     return "".join(letters[rand_range(len(letters))] for _ in range(length))

@@ -1,7 +1,7 @@
 """Elliptic curve keys: ECDSA signatures and ECDH (SEC 1; EVP_PKEY-EC(7)).
 
-`EC` is parameters or a key pair, `EC_pub` a public key; signatures are of digests. With an OpenSSL
-that was built without EC this module imports, and what is asked of it raises `ECError` saying so.
+`EC` holds parameters or a key pair, `EC_pub` a public key. With an OpenSSL that was built without
+EC the module can be imported, and its functions raise `ECError`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from M2Crypto._m2crypto import Buffer, m2_ec
 
     class Curve(TypedDict):
-        """A curve: its NID, short name, and what it is for."""
+        """A curve: its NID, short name and comment."""
 
         NID: int
         sname: str
@@ -42,12 +42,12 @@ __all__ = [
     "pub_key_from_params",
 ]
 
-# What the handle of a key is to those who annotate with it.
+# A type for annotations of programs.
 EC_Key = NewType("EC_Key", object)
 
 
 class _WithoutEC:
-    """Stands for `m2` where OpenSSL has no EC: every function of it is the reason why not."""
+    """A substitute for `m2` without EC, whose every attribute raises ECError."""
 
     def __getattr__(self, name: str) -> NoReturn:
         raise ECError(f"{name}: this OpenSSL was built without EC ({m2.OPENSSL_VERSION_TEXT})")
@@ -57,15 +57,12 @@ ec_m2: Any = _WithoutEC() if m2.OPENSSL_NO_EC else m2
 
 
 def ec_error() -> NoReturn:
-    """Raise what stands in the error queue as an ECError."""
+    """Raise ECError for the oldest error in OpenSSL's queue."""
     raise ECError(Err.get_error_message())
 
 
 class EC(_pem.PrivateKey):
-    """Parameters or a key pair on an `m2` handle; its PEM is SEC 1's (RFC 5915).
-
-    `_pyfree` is for compatibility: the handle frees itself.
-    """
+    """Parameters or a key pair. Its PEM is an ECPrivateKey (RFC 5915). `_pyfree` is ignored."""
 
     def __init__(self, ec: m2_ec, _pyfree: int = 0) -> None:
         self.ec = ec
@@ -75,7 +72,7 @@ class EC(_pem.PrivateKey):
         return self.ec
 
     def __len__(self) -> int:
-        """Count the bits of the curve's field."""
+        """Return the number of bits of the curve's field."""
         length: int = ec_m2.ec_key_keylen(self.ec)
         return length
 
@@ -84,7 +81,7 @@ class EC(_pem.PrivateKey):
         self.ec = ec_m2.ec_key_gen_key(self.ec)
 
     def pub(self) -> EC_pub:
-        """Give the public key.
+        """Return the public key.
 
         Raises:
             ECError: there are only parameters.
@@ -92,7 +89,10 @@ class EC(_pem.PrivateKey):
         return EC_pub(ec_m2.ec_key_from_pubkey_der(ec_m2.ec_key_get_public_der(self.ec)), 1)
 
     def sign_dsa(self, digest: Buffer) -> tuple[bytes, bytes]:
-        """Sign a digest by ECDSA: `r` and `s`, in OpenSSL's MPI format.
+        """Sign a digest by ECDSA.
+
+        Returns:
+            The numbers r and s in MPI format (BN_bn2mpi(3)).
 
         Raises:
             ECError: there is no private key.
@@ -101,15 +101,15 @@ class EC(_pem.PrivateKey):
         return ec_m2.ecdsa_sig_get_r(signature), ec_m2.ecdsa_sig_get_s(signature)
 
     def verify_dsa(self, digest: Buffer, r: Buffer, s: Buffer) -> int:
-        """Are `r` and `s` the key's ECDSA signature of the digest? 1, or 0.
+        """Return 1 if `r` and `s` are the ECDSA signature of a digest by this key, else 0.
 
         Raises:
-            ECError: there is no public key, or a number is not MPI.
+            ECError: there is no public key, or a number is not in MPI format.
         """
         return self.verify_dsa_asn1(digest, ec_m2.ecdsa_sig_new(r, s))
 
     def sign_dsa_asn1(self, digest: Buffer) -> bytes:
-        """Sign a digest by ECDSA: DER (RFC 3279, 2.2.3).
+        """Sign a digest by ECDSA and return the signature in DER (RFC 3279, section 2.2.3).
 
         Raises:
             ECError: there is no private key.
@@ -118,7 +118,7 @@ class EC(_pem.PrivateKey):
         return signature
 
     def verify_dsa_asn1(self, digest: Buffer, blob: Buffer) -> int:
-        """Is `blob` the key's ECDSA signature of the digest? 1, or 0.
+        """Return 1 if `blob` is the ECDSA signature of a digest by this key, else 0.
 
         Raises:
             ECError: there is no public key, or the signature is not DER.
@@ -127,10 +127,10 @@ class EC(_pem.PrivateKey):
         return verdict
 
     def compute_dh_key(self, pub_key: EC) -> bytes:
-        """Agree on a secret with the holder of `pub_key`: the common point's x (SEC 1, 3.3.1).
+        """Return the ECDH shared secret with `pub_key` (SEC 1, section 3.3.1).
 
         Raises:
-            ECError: there is no private key here, no public key there, or the curves differ.
+            ECError: this is not a private key, `pub_key` has no public key, or the curves differ.
         """
         secret: bytes = ec_m2.ecdh_compute_key(self.ec, pub_key.ec)
         return secret
@@ -143,12 +143,12 @@ class EC(_pem.PrivateKey):
         return status
 
     def save_pub_key_bio(self, bio: BIO.BIO) -> int:
-        """Save the public key as PEM (subjectPublicKeyInfo) into a BIO: 1."""
+        """Save the public key as PEM (SubjectPublicKeyInfo) into a BIO and return 1."""
         status: int = ec_m2.ec_key_write_pubkey(self.ec, bio._ptr())
         return status
 
     def save_pub_key(self, file: str | bytes) -> int:
-        """Save the public key as PEM into a file: 1."""
+        """Save the public key as PEM into a file and return 1."""
         bio = BIO.MemoryBuffer()
         self.save_pub_key_bio(bio)
         with BIO.openfile(file, "wb") as out:
@@ -156,7 +156,7 @@ class EC(_pem.PrivateKey):
         return 1
 
     def check_key(self) -> int:
-        """Is it a key, and do its numbers agree (EVP_PKEY_check(3))? 1, or 0."""
+        """Return 1 if the key is valid (EVP_PKEY_check(3)), else 0."""
         verdict: int = ec_m2.ec_key_check_key(self.ec)
         return verdict
 
@@ -165,30 +165,30 @@ class EC_pub(EC):
     """A public key."""
 
     def get_der(self) -> bytes:
-        """Give the key as DER: a subjectPublicKeyInfo (RFC 5480, 2)."""
+        """Return the SubjectPublicKeyInfo in DER (RFC 5480, section 2)."""
         der: bytes = ec_m2.ec_key_get_public_der(self.ec)
         return der
 
     def get_key(self) -> bytes:
-        """Give the key's point (SEC 1, 2.3.3)."""
+        """Return the public point as octets (SEC 1, section 2.3.3)."""
         point: bytes = ec_m2.ec_key_get_public_key(self.ec)
         return point
 
-    def as_pem(self) -> bytes:  # type: ignore[override]  # the API has it so
-        """Give the key as PEM (subjectPublicKeyInfo)."""
+    def as_pem(self) -> bytes:  # type: ignore[override]  # the API has no parameters
+        """Return the key as PEM (SubjectPublicKeyInfo)."""
         bio = BIO.MemoryBuffer()
         self.save_pub_key_bio(bio)
         return bio.read()
 
 
 def gen_params(curve: int) -> EC:
-    """Give the parameters of a curve, for `gen_key` to make a key pair of.
+    """Return the domain parameters of a curve, for `gen_key`.
 
     Args:
-        curve: its NID, one of this module's.
+        curve: the NID, one of this module's.
 
     Raises:
-        ECError: it is not a curve's, or this OpenSSL does not have that one.
+        ECError: the NID is not a curve's, or this OpenSSL does not have the curve.
     """
     return EC(ec_m2.ec_key_new_by_curve_name(curve), 1)
 
@@ -200,7 +200,7 @@ def load_key(
 
     Raises:
         BIOError: the file cannot be read.
-        ECError: it holds no private EC key, or the passphrase is wrong.
+        ECError: it has no private EC key, or the passphrase is wrong.
     """
     with BIO.openfile(file, "rb") as bio:
         return load_key_bio(bio, callback)
@@ -221,11 +221,11 @@ def load_key_bio(
 
 
 def load_pub_key(file: str | bytes) -> EC_pub:
-    """Load a public key from a PEM file (subjectPublicKeyInfo).
+    """Load a public key from a PEM file (SubjectPublicKeyInfo).
 
     Raises:
         BIOError: the file cannot be read.
-        ECError: it holds no public EC key.
+        ECError: it has no public EC key.
     """
     with BIO.openfile(file, "rb") as bio:
         return load_pub_key_bio(bio)
@@ -234,7 +234,7 @@ def load_pub_key(file: str | bytes) -> EC_pub:
 def load_key_string_pubkey(
     string: bytes | str, callback: util.PassphraseCallback | None = util.passphrase_callback
 ) -> EC_pub:
-    """Load a public key in PEM from bytes; nothing in it is encrypted. See `load_pub_key`."""
+    """Load a public key in PEM from bytes; see `load_pub_key`. `callback` is not called."""
     return load_pub_key_bio(_pem.bio_of(string))
 
 
@@ -244,16 +244,16 @@ def load_pub_key_bio(bio: BIO.BIO) -> EC_pub:
 
 
 def pub_key_from_der(der: Buffer) -> EC_pub:
-    """Make a public key of a subjectPublicKeyInfo.
+    """Return the public key of a SubjectPublicKeyInfo in DER.
 
     Raises:
-        ECError: it is not one, or not of an EC key.
+        ECError: it is malformed, or not of an EC key.
     """
     return EC_pub(ec_m2.ec_key_from_pubkey_der(der), 1)
 
 
 def pub_key_from_params(curve: int, bytes: Buffer) -> EC_pub:
-    """Make a public key of a curve's NID and a point (SEC 1, 2.3.3).
+    """Return the public key with a curve's NID and a point (SEC 1, section 2.3.3).
 
     Raises:
         ECError: this OpenSSL does not have the curve, or the point is not on it.
@@ -262,7 +262,7 @@ def pub_key_from_params(curve: int, bytes: Buffer) -> EC_pub:
 
 
 def get_builtin_curves() -> tuple[Curve, ...]:
-    """List the curves that this OpenSSL has, by `NID`, `sname` and `comment`."""
+    """Return the curves of this OpenSSL (EC_get_builtin_curves(3))."""
     curves: list[Curve] = []
     while nid := ec_m2.ec_builtin_curve_nid(len(curves)):
         comment = ec_m2.ec_builtin_curve_comment(len(curves))
@@ -270,8 +270,8 @@ def get_builtin_curves() -> tuple[Curve, ...]:
     return tuple(curves)
 
 
-# NIDs of curves; those of X9.62 also by short name. get_builtin_curves lists those that this
-# OpenSSL implements. None implements the onb ones, and X25519 and X448 are for EVP keys.
+# NIDs of curves, those of X9.62 also by short name. get_builtin_curves returns those that this
+# OpenSSL implements. No OpenSSL implements the onb curves; X25519 and X448 are for EVP keys.
 NID_secp112r1: int = m2.NID_secp112r1
 NID_secp112r2: int = m2.NID_secp112r2
 NID_secp128r1: int = m2.NID_secp128r1

@@ -1,9 +1,9 @@
-"""Digests, HMAC, key derivation, ciphers, and keys of any kind (evp(7)).
+"""Digests, HMAC, key derivation, ciphers, and keys of any type (evp(7)).
 
-Algorithms are named as `m2` names them (`sha256`, `aes_128_cbc`) or as OpenSSL does (`SHA2-256`,
-`aes-128-cbc`). An object may be used by several threads: each call is whole, and large data are
-worked on without the GIL. Which algorithms there are is up to OpenSSL; from 3.0 on MD4, RC4, DES
-and others are in its legacy provider, and asking for them raises `EVPError` with OpenSSL's reason.
+Algorithms have m2's names (`sha256`, `aes_128_cbc`) or OpenSSL's (`SHA2-256`, `aes-128-cbc`). Which
+ones exist depends on OpenSSL: from 3.0 on MD4, RC4, DES and others are in the legacy provider
+(OSSL_PROVIDER-legacy(7)), and using them raises `EVPError` unless it is loaded. Several threads can
+use one object: a lock is held for each call, and the GIL is released for large data.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = [
 
 
 def pbkdf2(password: Buffer, salt: Buffer, iter: int, keylen: int) -> bytes:
-    """Derive a key of `keylen` bytes by PBKDF2 with HMAC-SHA-1 (RFC 8018, 5.2).
+    """Derive a key of `keylen` bytes by PBKDF2 with HMAC-SHA-1 (RFC 8018, section 5.2).
 
     Raises:
         EVPError: `iter` is less than 1, or `keylen` is negative.
@@ -48,13 +48,13 @@ def pbkdf2(password: Buffer, salt: Buffer, iter: int, keylen: int) -> bytes:
 
 
 class MessageDigest:
-    """A digest (EVP_DigestInit(3)) of what it is updated with."""
+    """A message digest (EVP_DigestInit(3))."""
 
     def __init__(self, algo: str) -> None:
-        """Begin.
+        """Create a digest of the algorithm `algo`.
 
         Raises:
-            EVPError: there is no such digest, or this OpenSSL does not do it.
+            EVPError: the algorithm is unknown or not available.
         """
         self.algo = algo
         self.ctx = m2.md_ctx_new()
@@ -63,20 +63,20 @@ class MessageDigest:
         m2.digest_init(self.ctx, _algorithms.digest(algo, EVPError))
 
     def update(self, data: Buffer) -> int:
-        """Add data: 1.
+        """Add data and return 1.
 
         Raises:
-            EVPError: the digest was finished.
+            EVPError: the digest was finalized.
         """
         with self._lock:
             self._check_open()
             return m2.digest_update(self.ctx, data)
 
     def final(self) -> bytes:
-        """Finish, and give the digest.
+        """Finalize and return the digest.
 
         Raises:
-            EVPError: it was finished before, or the algorithm has no length of its own.
+            EVPError: the digest was finalized already, or the algorithm has no digest length.
         """
         with self._lock:
             self._check_open()
@@ -87,17 +87,17 @@ class MessageDigest:
 
     def _check_open(self) -> None:
         if self._is_final:
-            raise EVPError("the digest is finished: begin another MessageDigest")
+            raise EVPError("digest already finalized; create a new MessageDigest")
 
 
 class HMAC:
-    """An authentication code (RFC 2104) of what it is updated with."""
+    """A keyed-hash message authentication code (RFC 2104)."""
 
     def __init__(self, key: Buffer, algo: str = "sha256") -> None:
-        """Begin.
+        """Create an HMAC with a key and a digest algorithm.
 
         Raises:
-            EVPError: there is no such digest, or this OpenSSL does not do it.
+            EVPError: the algorithm is unknown or not available.
         """
         self.algo = algo
         self._md = _algorithms.digest(algo, EVPError)
@@ -106,7 +106,7 @@ class HMAC:
         self.reset(key)
 
     def reset(self, key: Buffer) -> None:
-        """Begin again, with a key."""
+        """Restart with a key."""
         with self._lock:
             m2.hmac_init(self.ctx, key, self._md)
             self._is_final = False
@@ -115,17 +115,17 @@ class HMAC:
         """Add data.
 
         Raises:
-            EVPError: the code was finished and not reset.
+            EVPError: the HMAC was finalized and not reset.
         """
         with self._lock:
             self._check_open()
             m2.hmac_update(self.ctx, data)
 
     def final(self) -> bytes:
-        """Finish, and give the code.
+        """Finalize and return the HMAC.
 
         Raises:
-            EVPError: it was finished before and not reset.
+            EVPError: the HMAC was finalized already and not reset.
         """
         with self._lock:
             self._check_open()
@@ -136,14 +136,14 @@ class HMAC:
 
     def _check_open(self) -> None:
         if self._is_final:
-            raise EVPError("the HMAC is finished: reset it with a key")
+            raise EVPError("HMAC already finalized; reset it with a key")
 
 
 def hmac(key: Buffer, data: Buffer, algo: str = "sha256") -> bytes:
-    """Make the authentication code of `data` in one go (RFC 2104).
+    """Return the HMAC of `data` (RFC 2104).
 
     Raises:
-        EVPError: there is no such digest, or this OpenSSL does not do it.
+        EVPError: the algorithm is unknown or not available.
     """
     return m2.hmac(key, data, _algorithms.digest(algo, EVPError))
 
@@ -152,7 +152,7 @@ def hmac(key: Buffer, data: Buffer, algo: str = "sha256") -> bytes:
 
 
 class _Stream:
-    """A cipher that takes data in pieces."""
+    """A cipher whose data are processed in parts."""
 
     def __init__(
         self, ctx: EVP_CIPHER_CTX, cipher: EVP_CIPHER, key: Buffer, iv: bytes, op: int
@@ -189,23 +189,23 @@ class _WholeMessage:
         self.iv = iv
         self.op = op
         self.aad = b""
-        # When encrypting only its length counts.
+        # When encrypting only the length of the tag is used.
         self.tag = bytes(16) if op else b""
         self.min_length = 16
         self.is_done = False
 
     def update(self, data: Buffer) -> bytes:
         if self.is_done:
-            raise EVPError("a CCM cipher takes its data in one piece")
+            raise EVPError("CCM processes all data in one update")
         if not self.tag:
-            raise EVPError("a CCM cipher needs the tag before the data")
+            raise EVPError("CCM needs the tag before the data")
         self.is_done = True
         arguments = (self.key, self.iv, self.aad, data, self.tag, self.op, self.min_length)
         return m2.cipher_ccm(self.ctx, self.cipher, *arguments)
 
     def update_aad(self, data: Buffer) -> int:
         if self.is_done:
-            raise EVPError("a CCM cipher takes what is only authenticated before the data")
+            raise EVPError("CCM needs the additional authenticated data before the data")
         self.aad += data
         return 1
 
@@ -223,12 +223,13 @@ class _WholeMessage:
 
 
 class Cipher:
-    """A cipher that encrypts or decrypts (EVP_EncryptInit(3)).
+    """An encryption or decryption (EVP_EncryptInit(3)).
 
-    For AEAD ciphers (GCM, CCM, OCB, ChaCha20-Poly1305): first `update_aad`, then `update`, `final`;
-    encrypting, `get_tag` then gives the tag; decrypting, `set_tag` comes before, and what `update`
-    gives is not to be trusted until `final` (CCM: `update`) has found the tag right. CCM takes all
-    data in one `update`; `set_tag(bytes(8))` before it makes an encrypting one's tag 8 bytes long.
+    For AEAD ciphers (GCM, CCM, OCB, ChaCha20-Poly1305) call `update_aad`, then `update`, then
+    `final`. When encrypting, `get_tag` then returns the tag. When decrypting, call `set_tag` before
+    `update`, whose output is not authentic until `final` (CCM: `update`) has verified the tag. CCM
+    processes all data in one `update`. Before it, `set_tag(bytes(8))` sets the length of the tag
+    that an encryption makes to 8 bytes.
     """
 
     def __init__(
@@ -243,24 +244,24 @@ class Cipher:
         i: int = 1,
         padding: int = 1,
     ) -> None:
-        """Begin.
+        """Create an encryption or decryption.
 
         Args:
-            alg: the cipher.
-            key: the key. If it is longer than the cipher's, its beginning is used.
-            iv: the initialisation vector, or None for a cipher that has none. If it is longer than
-                the cipher's, its beginning is used; an AEAD cipher takes it whole.
-            op: 1 encrypts, 0 decrypts.
-            key_as_bytes: is `key` a password that the key is derived from, by `i` rounds of the
-                digest `d` with 8 bytes of `salt` (EVP_BytesToKey(3))? That is weak, and for old
-                data alone. An IV that is too short is filled up with zeros then.
-            d: see `key_as_bytes`.
-            salt: see `key_as_bytes`.
-            i: see `key_as_bytes`; 1 or more.
-            padding: 1 pads the last block (RFC 5652, 6.3); 0 wants whole blocks.
+            alg: the cipher's name.
+            key: the key. If it is longer than the cipher's, its first bytes are used.
+            iv: the initialization vector; None for a cipher that has none. If it is longer than the
+                cipher's, its first bytes are used, except by AEAD ciphers.
+            op: 1 to encrypt, 0 to decrypt.
+            key_as_bytes: whether to derive the key from the password `key` (EVP_BytesToKey(3)),
+                which is weak and for old data only. Then an IV that is too short is padded with
+                zeros.
+            d: the digest of that derivation.
+            salt: the salt of that derivation, 8 bytes.
+            i: the iterations of that derivation, 1 or more.
+            padding: 1 to pad the last block (RFC 5652, section 6.3); 0 requires whole blocks.
 
         Raises:
-            EVPError: the cipher is unknown, not in this OpenSSL, or the key or IV is too short.
+            EVPError: the cipher is unknown or not available, or the key or IV is too short.
         """
         if op not in (0, 1):
             raise EVPError(f"op is 1 to encrypt or 0 to decrypt, not {op!r}")
@@ -277,28 +278,28 @@ class Cipher:
             self.set_padding(padding)
 
     def update(self, data: Buffer) -> bytes:
-        """Encrypt or decrypt data: what is ready of the result.
+        """Process `data` and return the output available so far.
 
         Raises:
-            EVPError: the cipher cannot take them.
+            EVPError: the cipher refuses the data.
         """
         with self._lock:
             return self._mode.update(data)
 
     def update_aad(self, data: Buffer) -> int:
-        """Add data that are only authenticated, before any other: 1.
+        """Add additional authenticated data, before any other, and return 1.
 
         Raises:
-            EVPError: it is not an AEAD cipher.
+            EVPError: the cipher is not an AEAD cipher.
         """
         with self._lock:
             return self._mode.update_aad(data)
 
     def set_iv_len(self, length: int) -> int:
-        """Use the first `length` bytes of the IV, with an AEAD cipher, before any data: 1.
+        """Use the first `length` bytes of the IV of an AEAD cipher, before any data; return 1.
 
         Raises:
-            EVPError: the IV is shorter, or the cipher takes none of this length.
+            EVPError: the IV is shorter, or the cipher does not support the length.
         """
         with self._lock:
             iv = self._mode.iv
@@ -307,11 +308,11 @@ class Cipher:
             return self._mode.set_iv(iv[:length])
 
     def set_tag(self, tag: Buffer, min_length: int = 16) -> int:
-        """Set the tag that an AEAD cipher compares when it decrypts.
+        """Set the tag that decryption with an AEAD cipher verifies.
 
         A tag of n bits is forged with probability 2^-n, and more often in GCM (SP 800-38D,
-        appendix C), so a peer must not choose its length. OCB and ChaCha20-Poly1305 take 16 bytes
-        only. When encrypting, CCM alone takes a tag, for its length.
+        appendix C), so the peer must not choose its length. OCB and ChaCha20-Poly1305 have tags of
+        16 bytes. When encrypting, only CCM accepts a tag, whose length it uses.
 
         Args:
             tag: the tag. GCM has 16, 15, 14, 13, 12, 8 or 4 bytes (SP 800-38D, section 5.2.1.2),
@@ -322,32 +323,32 @@ class Cipher:
             1.
 
         Raises:
-            EVPError: the cipher is not an AEAD cipher, is encrypting, or has no tag of this length,
-                or the tag is shorter than `min_length`. CCM raises it in `update`.
+            EVPError: the cipher is not an AEAD cipher, encrypts, or has no tag of this length, or
+                the tag is shorter than `min_length`. CCM raises it in `update`.
         """
         with self._lock:
             return self._mode.set_tag(tag, min_length)
 
     def get_tag(self, length: int = 16) -> bytes:
-        """Give the tag that encrypting with an AEAD cipher has made, or its beginning.
+        """Return the first `length` bytes of the tag after encryption with an AEAD cipher.
 
         Raises:
-            EVPError: there is none, or none of this length.
+            EVPError: there is no tag, or none of this length.
         """
         with self._lock:
             return m2.cipher_get_tag(self.ctx, length)
 
     def final(self) -> bytes:
-        """Finish: the rest of the result.
+        """Finalize and return the rest of the output.
 
         Raises:
-            EVPError: the padding or the tag is wrong, or the data do not end with a block.
+            EVPError: the padding is invalid, the tag does not match, or the last block is partial.
         """
         with self._lock:
             return self._mode.final()
 
     def set_padding(self, padding: int = 1) -> int:
-        """Pad the last block, or with 0 do not: 1."""
+        """Set whether the last block is padded, and return 1."""
         with self._lock:
             return m2.cipher_set_padding(self.ctx, padding)
 
@@ -356,12 +357,11 @@ class Cipher:
 
 
 class PKey(_pem.PrivateKey):
-    """A key of any kind, and what signs or verifies by it (EVP_PKEY(3), EVP_SignInit(3)).
+    """A key of any type, and its signatures (EVP_PKEY(3), EVP_SignInit(3), EVP_DigestSignInit(3)).
 
-    `sign_*` and `verify_*` hash with `md` and sign the digest. `digest_sign*` and `digest_verify*`
-    do the same and work for keys that bring their own digest (Ed25519) too, in one go. Its PEM is
-    PKCS #8 (RFC 5958).
-    `_pyfree` is for compatibility: the handle frees itself.
+    `sign_*` and `verify_*` compute the digest `md` and sign it. `digest_sign*` and `digest_verify*`
+    do the same; Ed25519 and Ed448 keys, which have their own digest, support only `digest_sign` and
+    `digest_verify`. The PEM is PKCS #8 (RFC 5958). `_pyfree` is ignored.
     """
 
     def __init__(
@@ -376,34 +376,34 @@ class PKey(_pem.PrivateKey):
         return self.pkey
 
     def reset_context(self, md: str | None = "sha256") -> None:
-        """Forget what was begun, and use another digest from now on; None is for Ed25519's like.
+        """Discard the current operation and set the digest; None for Ed25519 and Ed448 keys.
 
         Raises:
-            EVPError: there is no such digest.
+            EVPError: the digest is unknown.
         """
         self.md = None if md is None else _algorithms.digest(md, EVPError)
         self.ctx = m2.md_ctx_new()
 
     def _begin(self) -> None:
         if self.md is None:
-            raise EVPError("there is no digest: name one by reset_context, or use digest_sign")
+            raise EVPError("no digest is set; set one by reset_context, or use digest_sign")
         with self._lock:
             m2.digest_init(self.ctx, self.md)
 
     def sign_init(self) -> None:
-        """Begin to sign."""
+        """Start a signature."""
         self._begin()
 
     def sign_update(self, data: Buffer) -> None:
-        """Add data that are to be signed."""
+        """Add data to the signature."""
         with self._lock:
             m2.digest_update(self.ctx, data)
 
     def sign_final(self) -> bytes:
-        """Give the signature.
+        """Return the signature.
 
         Raises:
-            EVPError: the key cannot sign, or nothing was begun.
+            EVPError: the key cannot sign, or no signature was started.
         """
         with self._lock:
             return m2.sign_final(self.ctx, self.pkey)
@@ -412,25 +412,25 @@ class PKey(_pem.PrivateKey):
     final = sign_final
 
     def verify_init(self) -> None:
-        """Begin to verify."""
+        """Start a verification."""
         self._begin()
 
     def verify_update(self, data: Buffer) -> int:
-        """Add data that were signed: 1."""
+        """Add data to the verification and return 1."""
         with self._lock:
             return m2.digest_update(self.ctx, data)
 
     def verify_final(self, sign: Buffer) -> int:
-        """Is `sign` the key's signature of the data? 1, or 0.
+        """Return 1 if `sign` is the signature of the data by this key, else 0.
 
         Raises:
-            EVPError: nothing was begun, or there is no key.
+            EVPError: no verification was started, or there is no key.
         """
         with self._lock:
             return m2.verify_final(self.ctx, sign, self.pkey)
 
     def digest_sign_init(self) -> None:
-        """Begin to sign.
+        """Start a signature.
 
         Raises:
             EVPError: the key cannot sign.
@@ -439,53 +439,53 @@ class PKey(_pem.PrivateKey):
             m2.digest_sign_init(self.ctx, self.md, self.pkey)
 
     def digest_sign_update(self, data: Buffer) -> None:
-        """Add data that are to be signed.
+        """Add data to the signature.
 
         Raises:
-            EVPError: the key signs in one go alone: use `digest_sign`.
+            EVPError: the key signs a whole message at once, by `digest_sign`.
         """
         with self._lock:
             m2.digest_sign_update(self.ctx, data)
 
     def digest_sign_final(self) -> bytes:
-        """Give the signature."""
+        """Return the signature."""
         with self._lock:
             return m2.digest_sign_final(self.ctx)
 
     def digest_sign(self, data: Buffer) -> bytes:
-        """Sign data in one go, after `digest_sign_init`."""
+        """Sign data after `digest_sign_init`, and return the signature."""
         with self._lock:
             return m2.digest_sign(self.ctx, data)
 
     def digest_verify_init(self) -> None:
-        """Begin to verify."""
+        """Start a verification."""
         with self._lock:
             m2.digest_verify_init(self.ctx, self.md, self.pkey)
 
     def digest_verify_update(self, data: Buffer) -> int:
-        """Add data that were signed: 1.
+        """Add data to the verification and return 1.
 
         Raises:
-            EVPError: the key verifies in one go alone: use `digest_verify`.
+            EVPError: the key verifies a whole message at once, by `digest_verify`.
         """
         with self._lock:
             return m2.digest_verify_update(self.ctx, data)
 
     def digest_verify_final(self, sign: Buffer) -> int:
-        """Is `sign` the key's signature of the data? 1, or 0."""
+        """Return 1 if `sign` is the signature of the data by this key, else 0."""
         with self._lock:
             return m2.digest_verify_final(self.ctx, sign)
 
     def digest_verify(self, sign: Buffer, data: Buffer) -> int:
-        """Is `sign` the key's signature of `data`? 1, or 0; after `digest_verify_init`."""
+        """Return 1 if `sign` is the signature of `data`, else 0; after `digest_verify_init`."""
         with self._lock:
             return m2.digest_verify(self.ctx, sign, data)
 
     def assign_rsa(self, rsa: RSA.RSA, capture: int = 1) -> int:
-        """Hold an RSA key, shared with `rsa` whatever `capture` is: 1.
+        """Set the key to an RSA key, which `rsa` shares, and return 1. `capture` is ignored.
 
         Raises:
-            EVPError: the key is not complete.
+            EVPError: the RSA key is incomplete.
         """
         self.pkey = m2.pkey_from_rsa(rsa.rsa)
         return 1
@@ -494,10 +494,10 @@ class PKey(_pem.PrivateKey):
         """Return the RSA key, which is shared.
 
         Returns:
-            An `RSA` if the private key is there, else an `RSA_pub`.
+            An `RSA` for a private key, an `RSA_pub` for a public one.
 
         Raises:
-            EVPError: it is not an RSA key.
+            EVPError: the key is not an RSA key.
         """
         from M2Crypto import RSA
 
@@ -505,10 +505,10 @@ class PKey(_pem.PrivateKey):
         return RSA.RSA(handle, 1) if m2.rsa_is_private(handle) else RSA.RSA_pub(handle, 1)
 
     def assign_ec(self, ec: EC.EC, capture: int = 1) -> int:
-        """Hold an EC key, shared with `ec` whatever `capture` is: 1.
+        """Set the key to an EC key, which `ec` shares, and return 1. `capture` is ignored.
 
         Raises:
-            EVPError: there are only parameters.
+            EVPError: `ec` has only parameters.
         """
         from M2Crypto import EC
 
@@ -516,10 +516,10 @@ class PKey(_pem.PrivateKey):
         return 1
 
     def get_ec(self) -> EC.EC_pub:
-        """Give the EC key that is held.
+        """Return the EC key, which is shared.
 
         Raises:
-            EVPError: it is none.
+            EVPError: the key is not an EC key.
             ECError: this OpenSSL was built without EC.
         """
         from M2Crypto import EC
@@ -533,11 +533,11 @@ class PKey(_pem.PrivateKey):
         return m2.pkey_write_pem(self.pkey, bio._ptr(), encryption, callback)
 
     def as_der(self) -> bytes:
-        """Give the public key as DER: a subjectPublicKeyInfo (RFC 5280, 4.1.2.7)."""
+        """Return the SubjectPublicKeyInfo in DER (RFC 5280, section 4.1.2.7)."""
         return m2.pkey_as_der(self.pkey)
 
     def size(self) -> int:
-        """Give the most bytes that a signature has (EVP_PKEY_size(3)).
+        """Return the maximum size of a signature in bytes (EVP_PKEY_get_size(3)).
 
         Raises:
             EVPError: there is no key.
@@ -545,15 +545,15 @@ class PKey(_pem.PrivateKey):
         return m2.pkey_size(self.pkey)
 
     def get_modulus(self) -> bytes:
-        """Give the modulus of an RSA key, or a DSA key's public number, in hexadecimal.
+        """Return the modulus of an RSA key, or the public value of a DSA key, in hexadecimal.
 
         Raises:
-            EVPError: it is another kind of key.
+            EVPError: the key is of another type.
         """
         return m2.pkey_get_modulus(self.pkey)
 
     def get_key_identifier(self) -> bytes:
-        """Give the SHA-1 of the public key, as certificates do (RFC 5280, 4.2.1.2, method 1)."""
+        """Return the SHA-1 digest of the public key (RFC 5280, section 4.2.1.2, method 1)."""
         return m2.pkey_get_key_identifier(self.pkey)
 
 
@@ -564,7 +564,7 @@ def load_key(
 
     Raises:
         BIOError: the file cannot be read.
-        EVPError: it holds no private key, or the passphrase is wrong.
+        EVPError: it has no private key, or the passphrase is wrong.
     """
     with BIO.openfile(file, "rb") as bio:
         return load_key_bio(bio, callback)
@@ -577,7 +577,7 @@ def load_key_pubkey(
 
     Raises:
         BIOError: the file cannot be read.
-        EVPError: it holds no public key.
+        EVPError: it has no public key.
     """
     with BIO.openfile(file, "rb") as bio:
         return load_key_bio_pubkey(bio, callback)

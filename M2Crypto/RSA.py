@@ -1,7 +1,7 @@
-"""RSA keys: making, loading and saving them; encrypting, signing (RFC 8017; EVP_PKEY-RSA(7)).
+"""RSA keys, encryption and signatures (RFC 8017; EVP_PKEY-RSA(7)).
 
-`RSA` is a key pair, `RSA_pub` a public key. The numbers `e` and `n` are bytes in OpenSSL's MPI
-format: four bytes of length, then the number, the highest byte first.
+`RSA` is a key pair, `RSA_pub` a public key. The numbers `e` and `n` are bytes in MPI format
+(BN_bn2mpi(3)).
 """
 
 from __future__ import annotations
@@ -42,22 +42,19 @@ pkcs1_oaep_padding: int = m2.pkcs1_oaep_padding
 
 
 class DigestLengthWarning(UserWarning):
-    """The data signed or verified do not have the length of the algorithm's digest.
+    """The data to sign or verify do not have the length of the algorithm's digest.
 
-    `warnings.simplefilter("error", DigestLengthWarning)` makes it an exception.
+    `warnings.simplefilter("error", DigestLengthWarning)` turns it into an exception.
     """
 
 
 def rsa_error() -> NoReturn:
-    """Raise what stands in the error queue as an RSAError."""
+    """Raise RSAError for the oldest error in OpenSSL's queue."""
     raise RSAError(Err.get_error_message())
 
 
 class RSA(_pem.PrivateKey):
-    """An RSA key pair on an `m2` handle; its PEM is PKCS #1 (RFC 8017, A.1.2).
-
-    `_pyfree` is for compatibility: the handle frees itself.
-    """
+    """An RSA key pair. Its PEM is PKCS #1 (RFC 8017, appendix A.1.2). `_pyfree` is ignored."""
 
     def __init__(self, rsa: m2_rsa, _pyfree: int = 0) -> None:
         self.rsa = rsa
@@ -69,36 +66,36 @@ class RSA(_pem.PrivateKey):
 
     @property
     def e(self) -> bytes:
-        """The public exponent, as MPI."""
+        """The public exponent in MPI format."""
         return m2.rsa_get_e(self.rsa)
 
     @e.setter
     def e(self, number: object) -> None:
-        raise RSAError("the numbers of a key do not change: make another with new_pub_key")
+        raise RSAError("the numbers of a key do not change; create another key with new_pub_key")
 
     @property
     def n(self) -> bytes:
-        """The modulus, as MPI."""
+        """The modulus in MPI format."""
         return m2.rsa_get_n(self.rsa)
 
     @n.setter
     def n(self, number: object) -> None:
-        raise RSAError("the numbers of a key do not change: make another with new_pub_key")
+        raise RSAError("the numbers of a key do not change; create another key with new_pub_key")
 
     def __len__(self) -> int:
-        """Count the bits of the modulus, in whole bytes."""
+        """Return the number of bits of the modulus, rounded up to whole bytes."""
         return m2.rsa_size(self.rsa) * 8
 
     def pub(self) -> tuple[bytes, bytes]:
-        """Give the public key: `e` and `n`."""
+        """Return the public key: `e` and `n`."""
         return self.e, self.n
 
     def public_encrypt(self, data: Buffer, padding: int) -> bytes:
-        """Encrypt for the holder of the private key (RFC 8017, 7).
+        """Encrypt with the public key (RFC 8017, section 7).
 
         Args:
-            data: at most as long as the modulus, less what the padding needs.
-            padding: `pkcs1_oaep_padding` for anything new.
+            data: at most as long as the modulus without the padding.
+            padding: `pkcs1_oaep_padding` for new applications.
 
         Raises:
             RSAError: the data are too long, or the padding is unknown.
@@ -106,15 +103,15 @@ class RSA(_pem.PrivateKey):
         return m2.rsa_public_encrypt(self.rsa, data, padding)
 
     def public_decrypt(self, data: Buffer, padding: int) -> bytes:
-        """Undo `private_encrypt` (EVP_PKEY_verify_recover(3)).
+        """Reverse `private_encrypt` (EVP_PKEY_verify_recover(3)).
 
         Raises:
-            RSAError: it is not from the private key, or padded otherwise.
+            RSAError: the data are not from the private key, or have another padding.
         """
         return m2.rsa_public_decrypt(self.rsa, data, padding)
 
     def private_encrypt(self, data: Buffer, padding: int) -> bytes:
-        """Apply the private key to data, without a digest; to sign, use `sign`.
+        """Apply the private key to data without a digest. To sign, use `sign`.
 
         Raises:
             RSAError: there is no private key, the data are too long, or the padding is unknown.
@@ -122,11 +119,11 @@ class RSA(_pem.PrivateKey):
         return m2.rsa_private_encrypt(self.rsa, data, padding)
 
     def private_decrypt(self, data: Buffer, padding: int) -> bytes:
-        """Undo `public_encrypt`.
+        """Decrypt with the private key.
 
         Raises:
-            RSAError: there is no private key, or it is not the one. With `pkcs1_padding` OpenSSL
-                3.2 and later give random bytes instead, so that nobody learns from the error.
+            RSAError: there is no private key, or the padding is invalid. With `pkcs1_padding`
+                OpenSSL 3.2 and later return random bytes instead (EVP_PKEY_decrypt(3)).
         """
         return m2.rsa_private_decrypt(self.rsa, data, padding)
 
@@ -139,26 +136,26 @@ class RSA(_pem.PrivateKey):
     save_pem = _pem.PrivateKey.save_key
 
     def save_key_der_bio(self, bio: BIO.BIO) -> int:
-        """Save the private key as DER (PKCS #1), not encrypted, into a BIO: 1."""
+        """Save the private key unencrypted in DER (PKCS #1) into a BIO, and return 1."""
         return m2.rsa_write_key_der(self.rsa, bio._ptr())
 
     def save_key_der(self, file: str | bytes) -> int:
-        """Save the private key as DER, not encrypted, into a file for its owner alone: 1."""
+        """Save the private key unencrypted in DER into a file of mode 0600, and return 1."""
         bio = BIO.MemoryBuffer()
         self.save_key_der_bio(bio)
         return util.save_private(file, bio.read())
 
     def save_pub_key_bio(self, bio: BIO.BIO) -> int:
-        """Save the public key as PEM (subjectPublicKeyInfo) into a BIO: 1."""
+        """Save the public key as PEM (SubjectPublicKeyInfo) into a BIO and return 1."""
         return m2.rsa_write_pub_key(self.rsa, bio._ptr())
 
     def save_pub_key(self, file: str | bytes) -> int:
-        """Save the public key as PEM into a file: 1."""
+        """Save the public key as PEM into a file and return 1."""
         with BIO.openfile(file, "wb") as bio:
             return self.save_pub_key_bio(bio)
 
     def check_key(self) -> int:
-        """Do the key's numbers agree (EVP_PKEY_check(3))? 1, or 0.
+        """Return 1 if the key is valid (EVP_PKEY_check(3)), else 0.
 
         Raises:
             RSAError: there is no private key.
@@ -166,22 +163,23 @@ class RSA(_pem.PrivateKey):
         return m2.rsa_check_key(self.rsa)
 
     def sign_rsassa_pss(self, digest: Buffer, algo: str = "sha256", salt_length: int = 20) -> bytes:
-        """Sign a digest by RSASSA-PSS (RFC 8017, 8.1), with MGF1 on the same algorithm.
+        """Sign a digest by RSASSA-PSS (RFC 8017, section 8.1), with MGF1 of the same digest.
 
         Args:
             digest: the digest, not the message.
-            algo: the algorithm that made it.
-            salt_length: bytes of salt; -1 is as many as the digest has, -2 as many as fit.
+            algo: the digest's algorithm.
+            salt_length: bytes of salt; -1 for the length of the digest, -2 for the maximum.
 
         Raises:
-            RSAError: the algorithm is unknown, the digest is not its length, or the key too short.
+            RSAError: the algorithm is unknown, the digest has another length, or the key is too
+                short.
         """
         return m2.rsa_sign_pss(self.rsa, digest, _algorithms.digest(algo, RSAError), salt_length)
 
     def verify_rsassa_pss(
         self, data: Buffer, signature: Buffer, algo: str = "sha256", salt_length: int = 20
     ) -> int:
-        """Is it the key's RSASSA-PSS signature of the digest `data`? 1, or 0.
+        """Return 1 if `signature` is the RSASSA-PSS signature of the digest `data`, else 0.
 
         Raises:
             RSAError: the algorithm is unknown.
@@ -194,9 +192,9 @@ class RSA(_pem.PrivateKey):
         """Sign a digest by RSASSA-PKCS1-v1_5 (RFC 8017, section 8.2).
 
         Args:
-            digest: the digest, not the message. One of another length than the algorithm's is put
-                into the DigestInfo as it is, with a DigestLengthWarning.
-            algo: the algorithm that made it.
+            digest: the digest, not the message. If it has another length than the algorithm's, a
+                DigestLengthWarning is issued, and the DigestInfo contains it unchanged.
+            algo: the digest's algorithm.
 
         Raises:
             ValueError: the algorithm is unknown.
@@ -207,29 +205,28 @@ class RSA(_pem.PrivateKey):
         return m2.rsa_sign(self.rsa, digest, md)
 
     def verify(self, data: Buffer, signature: Buffer, algo: str = "sha256") -> int:
-        """Verify the key's RSASSA-PKCS1-v1_5 signature of the digest `data`.
+        """Verify the RSASSA-PKCS1-v1_5 signature of the digest `data`.
 
-        A digest of another length than the algorithm's is verified as `sign` signs it, with a
-        DigestLengthWarning.
+        A digest of another length than the algorithm's is processed as by `sign`.
 
         Returns:
             1.
 
         Raises:
             ValueError: the algorithm is unknown.
-            RSAError: the signature is not the key's over this digest.
+            RSAError: the signature does not verify.
         """
         md = _algorithms.digest(algo, ValueError)
         _warn_of_length(data, md, algo)
         return m2.rsa_verify(self.rsa, data, signature, md)
 
     def set_ex_data(self, index: int, data: object) -> int:
-        """Keep anything with this object, under a number: 1."""
+        """Store an object under an index, and return 1."""
         self._ex_data[index] = data
         return 1
 
     def get_ex_data(self, index: int) -> object:
-        """Give what `set_ex_data` has kept under a number; None when nothing was."""
+        """Return the object that `set_ex_data` stored under an index, or None."""
         return self._ex_data.get(index)
 
 
@@ -237,29 +234,29 @@ class RSA_pub(RSA):
     """An RSA public key."""
 
     def private_encrypt(self, *argv: object) -> NoReturn:
-        """Raise RSAError: that needs the private key."""
+        """Raise RSAError, because there is no private key."""
         raise RSAError("an RSA_pub has no private key to encrypt with")
 
     def private_decrypt(self, *argv: object) -> NoReturn:
-        """Raise RSAError: that needs the private key."""
+        """Raise RSAError, because there is no private key."""
         raise RSAError("an RSA_pub has no private key to decrypt with")
 
     def save_key(self, file: str | bytes, *args: object, **kw: object) -> int:
-        """Save the public key as PEM into a file: 1."""
+        """Save the public key as PEM into a file and return 1."""
         return self.save_pub_key(file)
 
     def save_key_bio(self, bio: BIO.BIO, *args: object, **kw: object) -> int:
-        """Save the public key as PEM into a BIO: 1."""
+        """Save the public key as PEM into a BIO and return 1."""
         return self.save_pub_key_bio(bio)
 
     def as_pem(self, *args: object, **kw: object) -> bytes:
-        """Return the public key as PEM (subjectPublicKeyInfo); arguments are ignored."""
+        """Return the public key as PEM (SubjectPublicKeyInfo). Arguments are ignored."""
         bio = BIO.MemoryBuffer()
         self.save_pub_key_bio(bio)
         return bio.read()
 
     def check_key(self) -> int:
-        """Can these be an RSA public key's numbers (RFC 8017, 3.1)? 1, or 0."""
+        """Return 1 if the numbers can be a public key (RFC 8017, section 3.1), else 0."""
         return m2.rsa_check_pub_key(self.rsa)
 
 
@@ -271,7 +268,7 @@ def _warn_of_length(digest: Buffer, md: EVP_MD, algo: str) -> None:
 
 
 def keygen_callback(p: int, n: int) -> None:
-    """Show on standard output how a generation goes on: `p` is what is being done (0 to 3)."""
+    """Print the progress of a generation, whose phase is `p` (0 to 3), to standard output."""
     util.genparam_callback(p, n)
 
 
@@ -279,10 +276,10 @@ def gen_key(bits: int, e: int, callback: Callable[..., object] | None = keygen_c
     """Generate a key pair (EVP_PKEY_keygen(3)).
 
     Args:
-        bits: of the modulus.
-        e: the public exponent; 65537 unless something else is needed.
-        callback: called as the generation proceeds, or None. `util.progress_callback` describes
-            its arguments. An exception in it ends the generation and propagates.
+        bits: the bits of the modulus.
+        e: the public exponent, normally 65537.
+        callback: the progress callback (`util.progress_callback`), or None. An exception that it
+            raises ends the generation and propagates.
 
     Raises:
         RSAError: the modulus is too short or the exponent is even or too small.
@@ -297,7 +294,7 @@ def load_key(
 
     Raises:
         BIOError: the file cannot be read.
-        RSAError: it holds no private RSA key, or the passphrase is wrong.
+        RSAError: it has no private RSA key, or the passphrase is wrong.
     """
     with BIO.openfile(file, "rb") as bio:
         return load_key_bio(bio, callback)
@@ -318,11 +315,11 @@ def load_key_string(
 
 
 def load_pub_key(file: str | bytes) -> RSA_pub:
-    """Load a public key from a PEM file (subjectPublicKeyInfo).
+    """Load a public key from a PEM file (SubjectPublicKeyInfo).
 
     Raises:
         BIOError: the file cannot be read.
-        RSAError: it holds no public RSA key.
+        RSAError: it has no public RSA key.
     """
     with BIO.openfile(file, "rb") as bio:
         return load_pub_key_bio(bio)
@@ -334,10 +331,10 @@ def load_pub_key_bio(bio: BIO.BIO) -> RSA_pub:
 
 
 def new_pub_key(e_n: tuple[Buffer, Buffer]) -> RSA_pub:
-    """Make a public key of its exponent and modulus, each as MPI.
+    """Return the public key with an exponent and a modulus in MPI format.
 
     Raises:
-        RSAError: they are no such numbers.
+        RSAError: a number is malformed or out of range.
     """
     e, n = e_n
     rsa = m2.rsa_new()

@@ -1,4 +1,4 @@
-"""Random bytes from OpenSSL's generator (RAND_bytes(3), RAND_add(3), RAND_load_file(3))."""
+"""OpenSSL's random number generator (RAND_bytes(3), RAND_add(3), RAND_load_file(3))."""
 
 from __future__ import annotations
 
@@ -26,27 +26,31 @@ __all__ = [
 
 
 def rand_add(blob: Buffer, entropy: float) -> None:
-    """Mix `blob` into the generator's state; it holds `entropy` bytes of entropy (RAND_add)."""
+    """Add `blob`, with `entropy` bytes of entropy, to the generator's state (RAND_add(3))."""
     m2.rand_add(blob, entropy)
 
 
 def rand_seed(seed: Buffer) -> None:
-    """Mix `seed` into the generator's state as if it were all entropy (RAND_seed)."""
+    """Add `seed` to the generator's state, with full entropy (RAND_seed(3))."""
     m2.rand_seed(seed)
 
 
 def rand_status() -> int:
-    """1 when the generator has been seeded with enough entropy, else 0 (RAND_status)."""
+    """Return 1 if the generator is seeded with enough entropy, else 0 (RAND_status(3))."""
     return m2.rand_status()
 
 
 def rand_file_name() -> str:
-    """The default seed file's name; "" where the environment names none (RAND_file_name)."""
+    """Return the path of the default seed file, empty if there is none (RAND_file_name(3))."""
     return os.fsdecode(m2.rand_file_name())
 
 
 def load_file(filename: str | bytes, max_bytes: int) -> int:
-    """Seed the generator from a file; -1 for `max_bytes` reads it all (RAND_load_file).
+    """Seed the generator from a file (RAND_load_file(3)).
+
+    Args:
+        filename: the path.
+        max_bytes: the number of bytes to read; -1 reads the whole file.
 
     Returns:
         The number of bytes read, or -1 if there is no such file.
@@ -63,10 +67,10 @@ def load_file(filename: str | bytes, max_bytes: int) -> int:
 
 
 def save_file(filename: str | bytes) -> int:
-    """Write random bytes to a file, to seed from later (RAND_write_file).
+    """Write random bytes to a file that can seed the generator (RAND_write_file(3)).
 
     Returns:
-        How many bytes were written.
+        The number of bytes written.
 
     Raises:
         RandError: the file cannot be written.
@@ -75,16 +79,16 @@ def save_file(filename: str | bytes) -> int:
 
 
 def rand_bytes(num: int) -> bytes:
-    """`num` random bytes fit for keys (RAND_bytes).
+    """Return `num` cryptographically secure random bytes (RAND_bytes(3)).
 
     Raises:
-        RandError: `num` is negative, or the generator has no entropy.
+        RandError: `num` is negative, or the generator is not seeded.
     """
     return m2.rand_bytes(num)
 
 
 def rand_pseudo_bytes(num: int) -> tuple[bytes, int]:
-    """`num` random bytes, and 1 because they are fit for keys. Deprecated: use `rand_bytes`."""
+    """Return `num` secure random bytes, and 1. Deprecated: use `rand_bytes`."""
     message = "rand_pseudo_bytes is deprecated: use rand_bytes"
     warnings.warn(message, DeprecationWarning, stacklevel=2)
     return m2.rand_bytes(num), 1

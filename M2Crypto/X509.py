@@ -1,15 +1,13 @@
-"""X.509: certificates, names, extensions, requests, revocation lists, and verification (RFC 5280).
+"""X.509 certificates, names, extensions, requests, CRLs and path validation (RFC 5280).
 
-A certificate is loaded (`load_cert` and its kin) or made: filled in through the `set_` methods and
-signed. A chain is verified with an `X509_Store` of what is trusted and an `X509_Store_Context`.
+A certificate is loaded, such as by `load_cert`, or created and signed. A certification path is
+validated by an `X509_Store_Context` with the trust anchors of an `X509_Store`.
 
-What an object hands out is its own: it stays good when the object is gone. A name or a time that
-came from a certificate still changes the certificate when it is changed itself
-(`certificate.get_subject().CN = "example.org"`). The `_pyfree` parameters are for compatibility:
-handles free themselves.
+An object that a method returns remains valid after the object that returned it. Changing a name or
+a time that a certificate returned changes the certificate
+(`certificate.get_subject().CN = "example.org"`). The parameters `_pyfree` are ignored.
 
-Not safe from several threads at once: changing one certificate or request while another thread
-uses it.
+A certificate or request must not be changed while another thread uses it.
 """
 
 from __future__ import annotations
@@ -68,7 +66,7 @@ FORMAT_PEM = 1
 V_OK = m2.X509_V_OK
 
 
-# ---- what the classes share ----------------------------------------------------------------------
+# ---- common parts --------------------------------------------------------------------------------
 
 Handle = TypeVar("Handle")
 Element = TypeVar("Element", bound="_HasHandle")
@@ -79,7 +77,7 @@ class _HasHandle(Protocol):
 
 
 def _text(write: Callable[..., object], *arguments: object) -> str:
-    """What an OpenSSL function that prints to a BIO prints."""
+    """Return what an OpenSSL function prints to a BIO."""
     return _written(write, *arguments).decode(errors="backslashreplace")
 
 
@@ -100,7 +98,7 @@ def _in_format(format: int, pem: Callable[[], Handle], der: Callable[[], Handle]
         return pem()
     if format == FORMAT_DER:
         return der()
-    raise ValueError(f"unknown format {format!r}: it is FORMAT_PEM or FORMAT_DER")
+    raise ValueError(f"unknown format {format!r}: not FORMAT_PEM or FORMAT_DER")
 
 
 def _digest(name: str | None) -> _m2crypto.EVP_MD | None:
@@ -109,7 +107,7 @@ def _digest(name: str | None) -> _m2crypto.EVP_MD | None:
 
 
 class _Stack(Generic[Element]):
-    """A stack that owns its elements; what is taken out of it is good without it."""
+    """A stack that owns its elements. Elements that it returns remain valid without it."""
 
     _new: Callable[[], Any]
     _num: Callable[[Any], int]
@@ -139,7 +137,7 @@ class _Stack(Generic[Element]):
         return self._push(self.stack, element._ptr())
 
     def pop(self) -> Element | None:
-        """Take the last one off; None when the stack is empty."""
+        """Remove and return the last element; None if the stack is empty."""
         handle = self._pop(self.stack)
         return None if handle is None else self._element(handle)
 
@@ -159,39 +157,43 @@ class X509_Extension:
         return self.x509_ext
 
     def set_critical(self, critical: int = 1) -> int:
-        """Say whether who does not know it must refuse the certificate."""
+        """Mark the extension critical or non-critical (RFC 5280, section 4.2).
+
+        Returns:
+            1.
+        """
         return m2.x509_extension_set_critical(self.x509_ext, critical)
 
     def get_critical(self) -> int:
-        """1 when who does not know it must refuse the certificate."""
+        """Return 1 if the extension is critical, else 0 (RFC 5280, section 4.2)."""
         return m2.x509_extension_get_critical(self.x509_ext)
 
     def get_name(self) -> str:
-        """Its short name, such as "subjectAltName"; digits when OpenSSL has no name for it."""
+        """Return the short name, such as "subjectAltName", or the OID if OpenSSL has no name."""
         return m2.x509_extension_get_name(self.x509_ext).decode()
 
     def get_value(self, flag: int = 0, indent: int = 0) -> str:
-        """Its value as text for people (X509V3_EXT_print); what OpenSSL cannot read is dumped.
+        """Return the value as text (X509V3_EXT_print(3)); a dump if it is malformed.
 
-        A hostile value can look like another one in this text: decide nothing by it. For
+        The text is for display only, because different values can have the same text. For
         alternative names use `X509.get_subject_alt_names`.
         """
         return _text(m2.x509_ext_print, self.x509_ext, flag, indent)
 
 
 class AuthorityKeyIdentifier:
-    """The authorityKeyIdentifier that names the issuer's key by `key_identifier`, its octets."""
+    """An authorityKeyIdentifier with a keyIdentifier, the octets `key_identifier`."""
 
     def __init__(self, key_identifier: bytes) -> None:
         self.key_identifier = key_identifier
 
     def as_extension(self, critical: int = 0, _pyfree: int = 1) -> X509_Extension:
-        """It as an extension (RFC 5280, 4.2.1.1)."""
+        """Encode this as an authorityKeyIdentifier extension (RFC 5280, section 4.2.1.1)."""
         handle = m2.x509_new_authority_key_identifier(self.key_identifier, critical)
         return X509_Extension(handle, _pyfree)
 
 
-# "keyid:" followed by octets, which OpenSSL refuses or, before 3.2, ignores.
+# "keyid:" followed by octets, which OpenSSL refuses, or ignores before 3.2.
 _KEY_IDENTIFIER = re.compile(
     r"(?P<critical>critical,\s*)?keyid:(?P<octets>[0-9A-Fa-f]{2}(?::?[0-9A-Fa-f]{2})*)"
 )
@@ -200,25 +202,24 @@ _KEY_IDENTIFIER = re.compile(
 def new_extension(
     name: str, value: str, critical: int = 0, _pyfree: int = 1, pkey: EVP.PKey | None = None
 ) -> X509_Extension:
-    """Make an extension from OpenSSL's text form (x509v3_config(5)).
+    """Create an extension from the text format of x509v3_config(5).
 
-    The configuration behind the value is empty, so one that names a section ("@section") is
-    refused. A value built from untrusted text can hold more than intended: "DNS:" and a name with
-    a comma are two names.
+    There is no configuration, so a value that names a section ("@section") is refused. A value must
+    not contain untrusted text: "DNS:" and a name with a comma are two names.
 
     Args:
-        name: the short name, such as "basicConstraints", or an OID's digits.
-        value: such as "CA:TRUE". An authorityKeyIdentifier may also be "keyid:" and the octets of
-            the key identifier in hexadecimal.
+        name: the short name, such as "basicConstraints", or an OID.
+        value: such as "CA:TRUE". That of an authorityKeyIdentifier can be "keyid:" and the octets
+            of the key identifier in hexadecimal.
         critical: whether the extension is critical (RFC 5280, section 4.2).
-        pkey: the key of the subject and the issuer, which "hash" (subjectKeyIdentifier) and "keyid"
-            (authorityKeyIdentifier) refer to.
+        pkey: the key of subject and issuer for "hash" (subjectKeyIdentifier) and "keyid"
+            (authorityKeyIdentifier).
 
     Raises:
-        X509Error: OpenSSL does not know the name or cannot read the value.
+        X509Error: the name is unknown, or the value is malformed.
     """
     if "\0" in name or "\0" in value:
-        raise X509Error("the name or value of an extension has a NUL in it")
+        raise X509Error("the name or value of an extension contains a NUL")
     identifier = _KEY_IDENTIFIER.fullmatch(value) if name == "authorityKeyIdentifier" else None
     if identifier is not None:
         octets = bytes.fromhex(identifier["octets"].replace(":", ""))
@@ -229,7 +230,7 @@ def new_extension(
 
 
 class X509_Extension_Stack(_Stack[X509_Extension]):
-    """A stack of extensions, which it copies."""
+    """A stack of copies of extensions."""
 
     _new = staticmethod(m2.sk_x509_ext_new_null)
     _num = staticmethod(m2.sk_x509_ext_num)
@@ -239,7 +240,7 @@ class X509_Extension_Stack(_Stack[X509_Extension]):
     _element = X509_Extension
 
     def push(self, x509_ext: X509_Extension) -> int:
-        """Put an extension on top; how many there are then."""
+        """Append an extension and return the new number of elements."""
         return self._add(x509_ext)
 
 
@@ -247,7 +248,7 @@ class X509_Extension_Stack(_Stack[X509_Extension]):
 
 
 def _typed(value: str | bytes, type: int) -> tuple[int, bytes]:
-    """What OpenSSL is told of a string: bytes are of `type`, text is told as UTF-8 or UTF-16."""
+    """Return the type and the bytes of a string: text is encoded as UTF-8 or UTF-16."""
     if isinstance(value, bytes):
         return type, value
     if type == ASN1.MBSTRING_BMP:
@@ -256,7 +257,7 @@ def _typed(value: str | bytes, type: int) -> tuple[int, bytes]:
 
 
 class X509_Name_Entry:
-    """One attribute of a name. One that came from a name changes the name when it is set."""
+    """An attribute of a name. Setting one that a name returned changes the name."""
 
     _write_back: Callable[[_m2crypto.X509_NAME_ENTRY], object] | None = None
 
@@ -272,30 +273,30 @@ class X509_Name_Entry:
         return 1
 
     def set_object(self, asn1obj: ASN1.ASN1_Object) -> int:
-        """Say which attribute it is."""
+        """Set the attribute type, and return 1."""
         m2.x509_name_entry_set_object(self.x509_name_entry, asn1obj._ptr())
         return self._changed()
 
     def set_data(self, data: str | bytes, type: int = ASN1.MBSTRING_ASC) -> int:
-        """Set the value; bytes are encoded as `type` says, text may have any characters.
+        """Set the value, and return 1. Bytes are in the encoding `type`.
 
         Raises:
-            X509Error: the value is not one of the type, or the type is not a character string type;
-                the entry is unchanged.
+            X509Error: the value cannot be encoded, or the type is not a character string type. The
+                entry is unchanged.
         """
         m2.x509_name_entry_set_data(self.x509_name_entry, *_typed(data, type))
         return self._changed()
 
     def get_object(self) -> ASN1.ASN1_Object:
-        """Which attribute it is."""
+        """Return the attribute type."""
         return ASN1.ASN1_Object(m2.x509_name_entry_get_object(self.x509_name_entry))
 
     def get_data(self) -> ASN1.ASN1_String:
-        """The value."""
+        """Return the value."""
         return ASN1.ASN1_String(m2.x509_name_entry_get_data(self.x509_name_entry))
 
     def create_by_txt(self, field: str, type: int, entry: str | bytes, length: int = -1) -> int:
-        """Become the attribute `field` with the value `entry`, of which `length` bytes count."""
+        """Set the type to `field` and the value to the first `length` bytes of `entry`."""
         kind, data = _typed(entry, type)
         data = data if length < 0 else data[:length]
         self.x509_name_entry = m2.x509_name_entry_create_by_txt(field, kind, data)
@@ -305,8 +306,8 @@ class X509_Name_Entry:
 class X509_Name:
     """A distinguished name.
 
-    Its attributes are the common ones of `nid`, by short or long names: `name.CN`. Reading gives
-    the first value, or None; assigning adds one more, as `add_entry_by_txt` does.
+    Common attributes have the short and long names of `nid`, such as `name.CN`. Reading one returns
+    the first value, or None. Assigning to one adds a value, as `add_entry_by_txt` does.
     """
 
     nid: ClassVar[dict[str, int]] = {
@@ -352,7 +353,7 @@ class X509_Name:
         return 1
 
     def __str__(self) -> str:
-        """Such as "/C=US/CN=example.org" (X509_NAME_oneline)."""
+        """Return such as "/C=US/CN=example.org" (X509_NAME_oneline(3))."""
         return m2.x509_name_oneline(self.x509_name)
 
     def __repr__(self) -> str:
@@ -398,18 +399,21 @@ class X509_Name:
         loc: int = -1,
         set: int = 0,
     ) -> int:
-        """Add an attribute (X509_NAME_add_entry_by_txt).
+        """Add an attribute (X509_NAME_add_entry_by_txt(3)).
 
         Args:
-            field: its short or long name, or its OID's digits.
-            type: how bytes are encoded, such as `ASN1.MBSTRING_ASC`; text may have any characters.
+            field: the attribute's short name, long name or OID.
+            type: the encoding of bytes, such as `ASN1.MBSTRING_ASC`.
             entry: the value.
-            len: how many bytes of it count; -1 is all.
-            loc: before which entry it goes; -1 is the end.
-            set: 0 makes an RDN of its own, -1 and 1 join it to the one before or after.
+            len: the number of its bytes to use; -1 for all.
+            loc: the index at which the attribute is inserted; -1 for the end.
+            set: 0 for a new RDN; -1 and 1 for the RDN of the previous or next attribute.
+
+        Returns:
+            1.
 
         Raises:
-            X509Error: the field is unknown, or the value is not one for it.
+            X509Error: the field is unknown, or the value is not valid for it.
         """
         kind, data = _typed(entry, type)
         data = data if len < 0 else data[:len]
@@ -417,11 +421,11 @@ class X509_Name:
         return self._changed()
 
     def entry_count(self) -> int:
-        """How many attributes it has."""
+        """Return the number of attributes."""
         return len(self)
 
     def get_entries_by_nid(self, nid: int) -> list[X509_Name_Entry]:
-        """The attributes of one kind, such as `m2.NID_organizationalUnitName`."""
+        """Return the attributes of a type, such as `m2.NID_organizationalUnitName`."""
         found = []
         index = -1
         while (index := m2.x509_name_get_index_by_nid(self.x509_name, nid, index)) >= 0:
@@ -429,24 +433,24 @@ class X509_Name:
         return found
 
     def as_text(self, indent: int = 0, flags: int = m2.XN_FLAG_COMPAT) -> str:
-        """The name in one of the forms of X509_NAME_print_ex.
+        """Return the name in a format of X509_NAME_print_ex(3).
 
         Args:
-            indent: how many spaces come first.
-            flags: `m2.XN_FLAG_` values. COMPAT gives "C=US, CN=x" with "/" before longer short
-                names, in which one name can look like another; RFC2253 escapes what must be.
+            indent: the number of leading spaces.
+            flags: `m2.XN_FLAG_` values. The text of COMPAT, such as "C=US, CN=x", is ambiguous;
+                RFC2253 escapes special characters.
         """
         return _text(m2.x509_name_print_ex, self.x509_name, indent, flags)
 
     def as_der(self) -> bytes:
-        """The name in DER."""
+        """Return the name in DER."""
         return m2.x509_name_get_der(self.x509_name)
 
     def as_hash(self) -> int:
-        """Return the hash by which a directory of CAs is indexed (X509_NAME_hash).
+        """Return the hash that names a CA's file in a directory (X509_NAME_hash(3)).
 
         Raises:
-            X509Error: this OpenSSL has no SHA-1, as under FIPS.
+            X509Error: SHA-1 is not available, such as in FIPS mode.
         """
         return m2.x509_name_hash(self.x509_name)
 
@@ -483,7 +487,7 @@ def _general_name(kind: str, value: bytes) -> str:
         return str(ipaddress.ip_address(value)) if len(value) in (4, 16) else "<invalid>"
     if kind in ("othername", "X400Name", "EdiPartyName"):
         return value.hex()
-    # A NUL stays in the text: cutting there would make another name of it.
+    # A NUL remains in the text, because the text before it is another name.
     return value.decode("utf-8" if kind == "DirName" else "ascii", "backslashreplace")
 
 
@@ -498,31 +502,31 @@ class X509:
         return self.x509
 
     def as_text(self) -> str:
-        """The certificate as `openssl x509 -text` shows it (X509_print)."""
+        """Return the text of `openssl x509 -text` (X509_print(3))."""
         return _text(m2.x509_print, self.x509)
 
     def as_der(self) -> bytes:
-        """The certificate in DER."""
+        """Return the certificate in DER."""
         return m2.i2d_x509(self.x509)
 
     def as_pem(self) -> bytes:
-        """The certificate in PEM."""
+        """Return the certificate in PEM."""
         return _written(m2.x509_write_pem, self.x509)
 
     def save_pem(self, filename: BIO.FilePath) -> int:
-        """Write it to a PEM file: 1."""
+        """Write the PEM to a file, and return 1."""
         return self.save(filename, FORMAT_PEM)
 
     def save(self, filename: BIO.FilePath, format: int = FORMAT_PEM) -> int:
-        """Write it to a file in PEM or DER: 1."""
+        """Write the PEM or DER to a file, and return 1."""
         return _save(filename, _in_format(format, self.as_pem, self.as_der))
 
     def set_version(self, version: int) -> int:
-        """Set the version, counted from 0: 2 is a v3 certificate."""
+        """Set the version: 0 for v1, 2 for v3."""
         return m2.x509_set_version(self.x509, version)
 
     def get_version(self) -> int:
-        """Return the version, counted from 0: 2 is a v3 certificate.
+        """Return the version: 0 for v1, 2 for v3.
 
         Raises:
             X509Error: the encoded version is negative or does not fit into a C long.
@@ -530,36 +534,36 @@ class X509:
         return m2.x509_get_version(self.x509)
 
     def set_not_before(self, asn1_time: ASN1.ASN1_TIME) -> int:
-        """Set when it begins to be valid."""
+        """Set notBefore, the start of the validity period."""
         return m2.x509_set_not_before(self.x509, asn1_time._ptr())
 
     def set_not_after(self, asn1_time: ASN1.ASN1_TIME) -> int:
-        """Set when it ends to be valid."""
+        """Set notAfter, the end of the validity period."""
         return m2.x509_set_not_after(self.x509, asn1_time._ptr())
 
     def get_not_before(self) -> ASN1.ASN1_TIME:
-        """When it begins to be valid."""
+        """Return notBefore, the start of the validity period."""
         time = m2.x509_get_not_before(self.x509)
         return _time(time, lambda changed: m2.x509_set_not_before(self.x509, changed))
 
     def get_not_after(self) -> ASN1.ASN1_TIME:
-        """When it ends to be valid."""
+        """Return notAfter, the end of the validity period."""
         time = m2.x509_get_not_after(self.x509)
         return _time(time, lambda changed: m2.x509_set_not_after(self.x509, changed))
 
     def get_serial_number(self) -> int:
-        """The serial number, of any size."""
+        """Return the serial number, which can have any size."""
         return int(ASN1.ASN1_Integer(m2.x509_get_serial_number(self.x509)))
 
     def set_serial_number(self, serial: int) -> int:
-        """Set the serial number, of any size."""
+        """Set the serial number, which can have any size."""
         return m2.x509_set_serial_number(self.x509, m2.asn1_integer_from_hex(f"{serial:x}"))
 
     def get_pubkey(self) -> EVP.PKey:
-        """The public key.
+        """Return the public key.
 
         Raises:
-            X509Error: it has none, or one that this OpenSSL cannot read.
+            X509Error: there is none, or OpenSSL cannot decode it.
         """
         return EVP.PKey(m2.x509_get_pubkey(self.x509), _pyfree=1)
 
@@ -568,50 +572,50 @@ class X509:
         return m2.x509_set_pubkey(self.x509, pkey._ptr())
 
     def get_issuer(self) -> X509_Name:
-        """Who issued it."""
+        """Return the issuer distinguished name."""
         name = m2.x509_get_issuer_name(self.x509)
         return _name(name, lambda changed: m2.x509_set_issuer_name(self.x509, changed))
 
     def set_issuer(self, name: X509_Name) -> int:
-        """Set who issues it, by a copy of `name`."""
+        """Set the issuer distinguished name to a copy of `name`."""
         return m2.x509_set_issuer_name(self.x509, name._ptr())
 
     set_issuer_name = set_issuer
 
     def get_subject(self) -> X509_Name:
-        """Whom it is about."""
+        """Return the subject distinguished name."""
         name = m2.x509_get_subject_name(self.x509)
         return _name(name, lambda changed: m2.x509_set_subject_name(self.x509, changed))
 
     def set_subject_name(self, name: X509_Name) -> int:
-        """Set whom it is about, by a copy of `name`."""
+        """Set the subject distinguished name to a copy of `name`."""
         return m2.x509_set_subject_name(self.x509, name._ptr())
 
     set_subject = set_subject_name
 
     def add_ext(self, ext: X509_Extension) -> int:
-        """Add an extension, by a copy."""
+        """Add a copy of an extension."""
         return m2.x509_add_ext(self.x509, ext._ptr(), -1)
 
     def get_ext_count(self) -> int:
-        """How many extensions it has."""
+        """Return the number of extensions."""
         return m2.x509_get_ext_count(self.x509)
 
     def get_ext_at(self, index: int) -> X509_Extension:
-        """A copy of the extension at `index`.
+        """Return a copy of the extension at an index.
 
         Raises:
-            IndexError: there is none.
+            IndexError: the index is out of range.
         """
         if not 0 <= index < self.get_ext_count():
             raise IndexError(f"the certificate has no extension at {index}")
         return X509_Extension(m2.x509_get_ext(self.x509, index))
 
     def get_ext(self, name: str) -> X509_Extension:
-        """A copy of the first extension called `name`, such as "subjectAltName".
+        """Return a copy of the first extension with the short name `name`.
 
         Raises:
-            LookupError: there is none.
+            LookupError: there is no such extension.
         """
         for index in range(self.get_ext_count()):
             extension = self.get_ext_at(index)
@@ -620,13 +624,13 @@ class X509:
         raise LookupError(f"the certificate has no extension {name}")
 
     def get_subject_alt_names(self) -> list[tuple[int, bytes]]:
-        """Return the names in the subjectAltName, in its order (RFC 5280, section 4.2.1.6).
+        """Return the names of the subjectAltName in order (RFC 5280, section 4.2.1.6).
 
         Returns:
-            Pairs of kind, such as `m2.GEN_DNS`, and value; none if the certificate has no
-            subjectAltName. DNS names, URIs and mail addresses are as they are encoded, IP addresses
-            are octets, directory names are RFC 2253 text, registered IDs are digits, other kinds
-            are the whole name's DER.
+            Pairs of type, such as `m2.GEN_DNS`, and value; empty without a subjectAltName. DNS
+            names, URIs and mail addresses are the encoded octets, IP addresses are octets,
+            directory names are RFC 2253 text, registered IDs are OIDs, and other types are the DER
+            of the GeneralName.
 
         Raises:
             X509Error: the subjectAltName is malformed, or there is more than one.
@@ -640,16 +644,16 @@ class X509:
         ]
 
     def get_subject_alt_names_as_text(self) -> list[tuple[str, str]]:
-        r"""Return the names in the subjectAltName as text, in its order.
+        r"""Return the names of the subjectAltName as text, in order.
 
-        Each pair is one name of the certificate: commas and NULs do not split it.
+        Each pair is one GeneralName. Commas and NULs do not split it.
 
         Returns:
-            Pairs of kind and value; none if the certificate has no subjectAltName. The kinds are
-            those of `ssl.SSLSocket.getpeercert`: "DNS", "IP Address", "URI", "email", "DirName" (as
-            RFC 2253 text), "Registered ID" (digits), "othername", "X400Name" and "EdiPartyName";
-            the values of the last three are the whole name's DER in hexadecimal. An octet that is
-            not ASCII is written as "\xNN", an address of no known size as "<invalid>".
+            Pairs of type and value; empty without a subjectAltName. The types are those of
+            `ssl.SSLSocket.getpeercert`: "DNS", "IP Address", "URI", "email", "DirName" (RFC 2253
+            text), "Registered ID" (an OID), "othername", "X400Name" and "EdiPartyName". The values
+            of the last three are the DER of the GeneralName in hexadecimal. An octet that is not
+            ASCII becomes "\xNN", an address of an invalid length "<invalid>".
 
         Raises:
             X509Error: the subjectAltName is malformed, or there is more than one.
@@ -661,80 +665,80 @@ class X509:
         return pairs
 
     def sign(self, pkey: EVP.PKey, md: str | None) -> int:
-        """Sign it (X509_sign).
+        """Sign the certificate (X509_sign(3)).
 
         Args:
             pkey: the issuer's private key.
-            md: a digest such as "sha256"; None for keys that have their own (Ed25519, Ed448).
+            md: the digest, such as "sha256"; None for Ed25519 and Ed448 keys.
 
         Returns:
             The size of the signature in bytes.
 
         Raises:
-            X509Error: there is no such digest, or the key cannot sign with it.
+            X509Error: the digest is unknown, or the key cannot sign with it.
         """
         with self._signing:
             return m2.x509_sign(self.x509, pkey._ptr(), _digest(md))
 
     def verify(self, pkey: EVP.PKey | None = None) -> int:
-        """Is the signature made by `pkey`, or by the certificate's own key? 1 or 0 (X509_verify).
+        """Return 1 if the signature verifies with `pkey`, by default the subject's, else 0.
 
-        Only the signature is looked at; the rest is for `X509_Store_Context`.
+        Only the signature is verified (X509_verify(3)); `X509_Store_Context` validates a path.
 
         Raises:
-            X509Error: the key is not of the signature's kind, or the algorithm is unknown.
+            X509Error: the key is not of the signature's type, or the algorithm is unknown.
         """
         key = m2.x509_get_pubkey(self.x509) if pkey is None else pkey._ptr()
         return m2.x509_verify(self.x509, key)
 
     def check_ca(self) -> int:
-        """May it issue certificates? 0 if not, else what says so (X509_check_ca)."""
+        """Return 0 if this is not a CA certificate, else the reason code of X509_check_ca(3)."""
         return m2.x509_check_ca(self.x509)
 
     def check_purpose(self, id: int, ca: int) -> int:
-        """Return whether it may be used for `m2.X509_PURPOSE_...`, as a CA if `ca` is 1.
+        """Return whether it can be used for `m2.X509_PURPOSE_...`, as a CA if `ca` is 1.
 
         Raises:
-            X509Error: there is no such purpose, or an extension is malformed (X509_check_purpose).
+            X509Error: the purpose is unknown, or an extension malformed (X509_check_purpose(3)).
         """
         return m2.x509_check_purpose(self.x509, id, ca)
 
     def get_fingerprint(self, md: str = "sha1") -> str:
-        """The digest of its DER, in upper-case hexadecimal without colons."""
+        """Return the digest of the DER in upper-case hexadecimal without colons."""
         algorithm = _digest(md)
         if algorithm is None:
             raise X509Error("a fingerprint needs a digest")
         return m2.x509_digest(self.x509, algorithm).hex().upper()
 
     def add_subject_key_identifier(self) -> int:
-        """Add the subjectKeyIdentifier: SHA-1 of the public key (RFC 5280, 4.2.1.2, method 1)."""
+        """Add a subjectKeyIdentifier extension (RFC 5280, section 4.2.1.2, method 1)."""
         return self.add_ext(new_extension("subjectKeyIdentifier", "hash", pkey=self.get_pubkey()))
 
 
 def load_cert(file: BIO.FilePath, format: int = FORMAT_PEM) -> X509:
-    """Load a certificate from a file: the first of a PEM file.
+    """Load a certificate from a file, the first one of a PEM file.
 
     Raises:
         BIO.BIOFileError: the file cannot be opened.
-        X509Error: there is no certificate of that format in it.
+        X509Error: it has no certificate in that format.
     """
     with BIO.openfile(file) as bio:
         return load_cert_bio(bio, format)
 
 
 def load_cert_bio(bio: BIO.BIO, format: int = FORMAT_PEM) -> X509:
-    """Load a certificate from a BIO: the next of it."""
+    """Load the next certificate from a BIO."""
     handle = bio.bio_ptr()
     return X509(_in_format(format, lambda: m2.x509_read_pem(handle), lambda: m2.d2i_x509(handle)))
 
 
 def load_cert_string(string: str | bytes, format: int = FORMAT_PEM) -> X509:
-    """Load a certificate from text or bytes."""
+    """Load a certificate from a string."""
     return load_cert_bio(_pem.bio_of(string), format)
 
 
 def load_cert_der_string(cert_str: bytes) -> X509:
-    """Load a certificate from its DER."""
+    """Load a certificate from DER."""
     return load_cert_string(cert_str, FORMAT_DER)
 
 
@@ -757,28 +761,28 @@ class X509_Stack(_Stack[X509]):
         super().__init__(stack, _pyfree)
 
     def push(self, x509: X509) -> int:
-        """Put a certificate on top; how many there are then."""
+        """Append a certificate and return the new number of elements."""
         return self._add(x509)
 
     def as_der(self) -> bytes:
-        """All of them in DER, as one SEQUENCE; `new_stack_from_der` reads it."""
+        """Return the certificates as a SEQUENCE in DER, which `new_stack_from_der` reads."""
         return m2.get_der_encoding_stack(self.stack)
 
     def create_degenerate(self, bio: BIO.BIO) -> int:
-        """Write them to a BIO as PKCS #7 in PEM, without content or signers (RFC 2315, 9.1): 1."""
+        """Write a PEM of degenerate PKCS #7 to a BIO (RFC 2315, section 9.1), and return 1."""
         return m2.sk_x509_write_degenerate(bio.bio_ptr(), self.stack)
 
     def save_degenerate(self, filename: BIO.FilePath) -> int:
-        """Write them to a file as `create_degenerate` does: 1."""
+        """Write the output of `create_degenerate` to a file, and return 1."""
         return _save(filename, _written(m2.sk_x509_write_degenerate, self.stack))
 
 
 def new_stack_from_der(der_string: bytes) -> X509_Stack:
-    """The stack of certificates whose `as_der` this is."""
+    """Return the stack of the certificates in the output of `X509_Stack.as_der`."""
     return X509_Stack(m2.make_stack_from_der_sequence(der_string))
 
 
-# ---- revocation lists ----------------------------------------------------------------------------
+# ---- CRLs ----------------------------------------------------------------------------------------
 
 
 class CRL:
@@ -791,24 +795,24 @@ class CRL:
         return self.crl
 
     def as_text(self) -> str:
-        """The list as `openssl crl -text` shows it (X509_CRL_print)."""
+        """Return the text of `openssl crl -text` (X509_CRL_print(3))."""
         return _text(m2.x509_crl_print, self.crl)
 
     def get_issuer(self) -> X509_Name:
-        """Who issued it."""
+        """Return the issuer distinguished name."""
         return X509_Name(m2.x509_crl_get_issuer(self.crl))
 
     def get_lastUpdate(self) -> ASN1.ASN1_TIME:
-        """When it was issued."""
+        """Return thisUpdate, the issue date."""
         return ASN1.ASN1_TIME(m2.x509_crl_get_last_update(self.crl))
 
     def get_nextUpdate(self) -> ASN1.ASN1_TIME | None:
-        """When the next one will be issued at the latest; None when it does not say."""
+        """Return nextUpdate, the latest date of the next CRL; None if it is absent."""
         time = m2.x509_crl_get_next_update(self.crl)
         return None if time is None else ASN1.ASN1_TIME(time)
 
     def verify(self, pkey: EVP.PKey) -> int:
-        """Is the signature made by `pkey`? 1 or 0 (X509_CRL_verify)."""
+        """Return 1 if the signature verifies with `pkey`, else 0 (X509_CRL_verify(3))."""
         return m2.x509_crl_verify(self.crl, pkey._ptr())
 
 
@@ -824,7 +828,7 @@ def load_crl_string(crl_string: str | bytes) -> CRL:
 
 
 class CRL_Stack(_Stack[CRL]):
-    """A stack of revocation lists."""
+    """A stack of CRLs."""
 
     _new = staticmethod(m2.sk_x509_crl_new_null)
     _num = staticmethod(m2.sk_x509_crl_num)
@@ -842,90 +846,89 @@ class CRL_Stack(_Stack[CRL]):
         super().__init__(stack, _pyfree)
 
     def push(self, crl: CRL) -> int:
-        """Put a CRL on top; how many there are then."""
+        """Append a CRL and return the new number of elements."""
         return self._add(crl)
 
 
-# ---- stores and verification ---------------------------------------------------------------------
+# ---- path validation ----------------------------------------------------------------------------
 
 
 class X509_Store_Context:
-    """The verification of one certificate: what it starts from, and what came of it.
+    """The validation of one certification path (X509_STORE_CTX_new(3)).
 
-    `init`, then `verify_cert`, then the questions. One that a callback gets is OpenSSL's own: the
-    questions are all it can be asked, and when the callback has returned it raises ValueError.
+    Call `init`, then `verify_cert`, then the getters. A verify callback can call only the getters
+    of its argument. When the callback has returned, they raise ValueError.
     """
 
     def __init__(
         self, x509_store_ctx: _m2crypto.m2_x509_store_ctx | None = None, _pyfree: int = 0
     ) -> None:
         self.ctx = m2.x509_store_ctx_new() if x509_store_ctx is None else x509_store_ctx
-        # Verification runs without the GIL. A callback may come back to the context it is called
-        # for, in the same thread.
+        # The validation runs without the GIL. Its callback can use the context in the same thread.
         self._lock = threading.RLock()
 
     def _ptr(self) -> _m2crypto.m2_x509_store_ctx:
         return self.ctx
 
     def init(self, store: X509_Store, cert: X509, untrusted: X509_Stack | None = None) -> int:
-        """Make it ready to verify `cert` against `store`: 1 (X509_STORE_CTX_init).
+        """Prepare the validation of `cert`, and return 1 (X509_STORE_CTX_init(3)).
 
         Args:
-            store: what is trusted.
+            store: the trust anchors, CRLs and flags.
             cert: the certificate.
-            untrusted: certificates that may lead from it to a trusted one.
+            untrusted: certificates from which the path can be built.
         """
         stack = None if untrusted is None else untrusted._ptr()
         with self._lock:
             return m2.x509_store_ctx_init(self.ctx, store._ptr(), cert._ptr(), stack)
 
     def add_crls(self, crls: CRL_Stack) -> int:
-        """Add revocation lists to those of the store, between `init` and `verify_cert`: 1.
+        """Add CRLs to those of the store after `init`, and return 1.
 
-        They are looked at when the store's flags say so (`m2.X509_V_FLAG_CRL_CHECK`).
+        They are used if the store has the flag `m2.X509_V_FLAG_CRL_CHECK`.
         """
         with self._lock:
             return m2.x509_store_ctx_add_crls(self.ctx, crls._ptr())
 
     def verify_cert(self) -> int:
-        """Verify: 1 when the certificate can be trusted, else 0, and `get_error` says why not.
+        """Validate the path and return 1 if it is valid, else 0; `get_error` returns the error.
 
         Raises:
-            X509Error: it was not made ready by `init`.
-            BaseException: what the store's verify callback raised.
+            X509Error: `init` was not called.
+            BaseException: the verify callback raised it.
         """
         with self._lock:
             return m2.x509_verify_cert(self.ctx)
 
     def get_error(self) -> int:
-        """What is wrong, `m2.X509_V_ERR_...`; `m2.X509_V_OK` when nothing is."""
+        """Return the error, `m2.X509_V_ERR_...`, or `m2.X509_V_OK`."""
         with self._lock:
             return m2.x509_store_ctx_get_error(self.ctx)
 
     def get_error_depth(self) -> int:
-        """Where in the chain that is: 0 is the certificate itself."""
+        """Return the depth of the error in the path; 0 is the validated certificate."""
         with self._lock:
             return m2.x509_store_ctx_get_error_depth(self.ctx)
 
     def get_current_cert(self) -> X509 | None:
-        """The certificate that the error is about; None when it is about none."""
+        """Return the certificate that caused the error, or None."""
         with self._lock:
             certificate = m2.x509_store_ctx_get_current_cert(self.ctx)
         return None if certificate is None else X509(certificate)
 
     def get1_chain(self) -> X509_Stack:
-        """The chain that was built, from the certificate to the trusted one."""
+        """Return the path, from the validated certificate to the trust anchor."""
         with self._lock:
             return X509_Stack(m2.x509_store_ctx_get1_chain(self.ctx), 1, 1)
 
 
 def x509_store_default_cb(ok: int, ctx: X509_Store_Context) -> int:
-    """The verify callback that changes nothing."""
+    """Return `ok`: the verify callback that changes nothing."""
     return ok
 
 
 class X509_Store:
-    """What is trusted: CA certificates, revocation lists, and how to verify with them."""
+    """A trust store: trust anchors, CRLs and validation flags (X509_STORE_new(3))."""
 
     def __init__(self, store: _m2crypto.X509_STORE | None = None, _pyfree: int = 0) -> None:
         self.store = m2.x509_store_new() if store is None else store
@@ -934,7 +937,7 @@ class X509_Store:
         return self.store
 
     def load_info(self, file: BIO.FilePath) -> int:
-        """Add the certificates and CRLs of a PEM file: 1.
+        """Add the certificates and CRLs of a PEM file, and return 1.
 
         Raises:
             X509Error: the file cannot be opened, or has neither.
@@ -944,11 +947,11 @@ class X509_Store:
     load_locations = load_info
 
     def add_x509(self, x509: X509) -> int:
-        """Trust a certificate: 1."""
+        """Add a trust anchor, and return 1."""
         return m2.x509_store_add_cert(self.store, x509._ptr())
 
     def add_crl(self, crl: CRL) -> int:
-        """Add a CRL, which is looked at when `set_flags` says so: 1."""
+        """Add a CRL, which is used if a flag enables CRL checks, and return 1."""
         return m2.x509_store_add_crl(self.store, crl._ptr())
 
     add_cert = add_x509
@@ -956,25 +959,26 @@ class X509_Store:
     def set_verify_cb(
         self, callback: Callable[[int, X509_Store_Context], object] | None = None
     ) -> None:
-        """Call `callback(ok, context)` for each certificate of a chain, and for each error.
+        """Set the verify callback of later validations (X509_STORE_set_verify_cb(3)).
 
-        `ok` is 0 at an error, which `context.get_error()` tells. What is true lets the verification
-        go on, what is false ends it. An exception ends it too, and reaches who called for it.
-        None is `x509_store_default_cb`. It counts for contexts that are made ready afterwards.
+        OpenSSL calls `callback(ok, context)` for each certificate of a path and for each error.
+        `ok` is 0 for an error, which `context.get_error()` returns. If the callback returns false
+        or raises an exception, the validation ends; the exception propagates to the caller of
+        `verify_cert`. None is `x509_store_default_cb`.
 
-        The store holds the callback where Python's garbage collection does not see it: one that
-        refers to its own store keeps both for ever.
+        The garbage collector does not see the store's reference to the callback, so a callback that
+        refers to its own store is never freed.
         """
         if callback is None:
             m2.x509_store_set_verify_cb(self.store, None)
             return
-        ask = callback
+        verify = callback
         m2.x509_store_set_verify_cb(
-            self.store, lambda ok, context: ask(ok, X509_Store_Context(context))
+            self.store, lambda ok, context: verify(ok, X509_Store_Context(context))
         )
 
     def set_flags(self, flags: int) -> int:
-        """Add flags of the verification, `m2.X509_V_FLAG_...`: 1."""
+        """Add validation flags, `m2.X509_V_FLAG_...`, and return 1."""
         return m2.x509_store_set_flags(self.store, flags)
 
 
@@ -982,12 +986,12 @@ class X509_Store:
 
 
 class Request:
-    """A request for a certificate (PKCS #10, RFC 2986)."""
+    """A certification request (PKCS #10, RFC 2986)."""
 
     def __init__(self, req: _m2crypto.X509_REQ | None = None, _pyfree: int = 0) -> None:
         if req is None:
             req = m2.x509_req_new()
-            # OpenSSL leaves it open, and refuses to verify what it then signs.
+            # OpenSSL signs a request without a version and refuses to verify it.
             m2.x509_req_set_version(req, 0)
         self.req = req
         self._signing = threading.Lock()
@@ -996,27 +1000,27 @@ class Request:
         return self.req
 
     def as_text(self) -> str:
-        """The request as `openssl req -text` shows it (X509_REQ_print)."""
+        """Return the text of `openssl req -text` (X509_REQ_print(3))."""
         return _text(m2.x509_req_print, self.req)
 
     def as_pem(self) -> bytes:
-        """The request in PEM."""
+        """Return the request in PEM."""
         return _written(m2.x509_req_write_pem, self.req)
 
     def as_der(self) -> bytes:
-        """The request in DER."""
+        """Return the request in DER."""
         return m2.i2d_x509_req(self.req)
 
     def save_pem(self, filename: BIO.FilePath) -> int:
-        """Write it to a PEM file: 1."""
+        """Write the PEM to a file, and return 1."""
         return self.save(filename, FORMAT_PEM)
 
     def save(self, filename: BIO.FilePath, format: int = FORMAT_PEM) -> int:
-        """Write it to a file in PEM or DER: 1."""
+        """Write the PEM or DER to a file, and return 1."""
         return _save(filename, _in_format(format, self.as_pem, self.as_der))
 
     def get_pubkey(self) -> EVP.PKey:
-        """The public key."""
+        """Return the public key."""
         return EVP.PKey(m2.x509_req_get_pubkey(self.req), _pyfree=1)
 
     def set_pubkey(self, pkey: EVP.PKey) -> int:
@@ -1024,31 +1028,31 @@ class Request:
         return m2.x509_req_set_pubkey(self.req, pkey._ptr())
 
     def get_subject(self) -> X509_Name:
-        """Whom it is about."""
+        """Return the subject distinguished name."""
         name = m2.x509_req_get_subject_name(self.req)
         return _name(name, lambda changed: m2.x509_req_set_subject_name(self.req, changed))
 
     def set_subject_name(self, name: X509_Name) -> int:
-        """Set whom it is about, by a copy of `name`."""
+        """Set the subject distinguished name to a copy of `name`."""
         return m2.x509_req_set_subject_name(self.req, name._ptr())
 
     set_subject = set_subject_name
 
     def add_extensions(self, ext_stack: X509_Extension_Stack) -> int:
-        """Ask for extensions."""
+        """Add an extensionRequest attribute (RFC 2985, section 5.4.2)."""
         return m2.x509_req_add_extensions(self.req, ext_stack._ptr())
 
     def verify(self, pkey: EVP.PKey) -> int:
-        """Is the signature made by `pkey`? 1 or 0 (X509_REQ_verify)."""
+        """Return 1 if the signature verifies with `pkey`, else 0 (X509_REQ_verify(3))."""
         return m2.x509_req_verify(self.req, pkey._ptr())
 
     def sign(self, pkey: EVP.PKey, md: str | None) -> int:
-        """Sign it as `X509.sign` does."""
+        """Sign the request; see `X509.sign`."""
         with self._signing:
             return m2.x509_req_sign(self.req, pkey._ptr(), _digest(md))
 
     def get_version(self) -> int:
-        """Return the version, counted from 0, the only one (RFC 2986, section 4.1).
+        """Return the version, which is 0 (RFC 2986, section 4.1).
 
         Raises:
             X509Error: the encoded version is negative or does not fit into a C long.
@@ -1056,10 +1060,10 @@ class Request:
         return m2.x509_req_get_version(self.req)
 
     def set_version(self, ver: int) -> int:
-        """Set the version, counted from 0, the only one (RFC 2986, section 4.1).
+        """Set the version, which must be 0 (RFC 2986, section 4.1).
 
         Returns:
-            1; 0 for another version, which leaves the request unchanged.
+            1, or 0 for another version, which leaves the request unchanged.
         """
         return m2.x509_req_set_version(self.req, ver)
 
@@ -1079,12 +1083,12 @@ def load_request_bio(bio: BIO.BIO, format: int = FORMAT_PEM) -> Request:
 
 
 def load_request_string(string: str | bytes, format: int = FORMAT_PEM) -> Request:
-    """Load a request from text or bytes."""
+    """Load a request from a string."""
     return load_request_bio(_pem.bio_of(string), format)
 
 
 def load_request_der_string(cert_str: bytes) -> Request:
-    """Load a request from its DER."""
+    """Load a request from DER."""
     return load_request_string(cert_str, FORMAT_DER)
 
 
@@ -1094,7 +1098,7 @@ _OFFERED = ("X509_V_", "XN_FLAG_", "X509_PURPOSE_")
 _FLAG = "X509_V_FLAG_"
 
 globals().update({name: value for name, value in vars(m2).items() if name.startswith(_OFFERED)})
-# verify_x509_strict and so on, after the flags' names; the two for CRLs are as in M2Crypto.SSL.
+# verify_x509_strict and the like, by the flags' names; the two for CRLs are those of M2Crypto.SSL.
 globals().update(
     {
         f"verify_{name[len(_FLAG) :].lower()}": value

@@ -1,6 +1,6 @@
 """M2Crypto, a SWIG binding of OpenSSL for Python.
 
-``import M2Crypto`` binds `m2`, the flat low-level layer, also called `m2crypto`. The modules
+``import M2Crypto`` binds `m2`, the low-level layer, also as `m2crypto`. The modules
 (`M2Crypto.EVP`, `M2Crypto.X509`, `M2Crypto.SSL`, ...) are imported on first use.
 """
 
@@ -44,7 +44,7 @@ m2crypto = m2
 
 
 class VersionCtor(NamedTuple):
-    """The numbers of a version: `major.minor.patch`, and what follows them as text."""
+    """A version: its three numbers, and the text after them."""
 
     major: int
     minor: int
@@ -64,7 +64,7 @@ release = ".".join(map(str, version_info[:3]))
 release_tuple = (version_info.major, version_info.minor, version_info.patch)
 strict_version = release
 
-# What `EVP.Cipher` takes as `op`.
+# The values of the argument `op` of `EVP.Cipher`.
 encrypt = 1
 decrypt = 0
 
@@ -82,7 +82,7 @@ def __getattr__(name: str) -> ModuleType:
 
 
 def __dir__() -> list[str]:
-    """List the submodules too, imported or not."""
+    """Return the names of the module, and of all submodules."""
     import pkgutil
 
     modules = (module.name for module in pkgutil.iter_modules(__path__))

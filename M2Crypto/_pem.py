@@ -1,8 +1,4 @@
-"""PEM in memory and in files, as the modules for keys and certificates load and save it.
-
-Given text or bytes it gives a BIO to load from; a class of keys that says how OpenSSL writes one
-gets from `PrivateKey` the functions that save it.
-"""
+"""PEM in memory and in files: a BIO to load from, and the methods that save private keys."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def bio_of(content: str | bytes) -> BIO.MemoryBuffer:
-    """Give a BIO that holds `content`; text as UTF-8."""
+    """Return a BIO that holds `content`, text as UTF-8."""
     return BIO.MemoryBuffer(content.encode() if isinstance(content, str) else content)
 
 
@@ -25,15 +21,15 @@ def cipher(name: str | None, error: type[Exception]) -> EVP_CIPHER | None:
 
 
 class PrivateKey:
-    """What is saved as the PEM of a private key."""
+    """Base class of keys that are saved as PEM."""
 
     def _write_private(
         self, bio: BIO.BIO, cipher: str | None, callback: util.PassphraseCallback
     ) -> int:
-        """Write the private key as PEM into a BIO: 1. Each class has its own."""
+        """Write the private key as PEM into a BIO and return 1."""
         raise NotImplementedError
 
-    # A subclass for public keys may give save_key_bio and as_pem another meaning.
+    # A subclass of public keys can override save_key_bio and as_pem.
     def _private_pem(self, cipher: str | None, callback: util.PassphraseCallback) -> bytes:
         bio = BIO.MemoryBuffer()
         self._write_private(bio, cipher, callback)
@@ -45,16 +41,19 @@ class PrivateKey:
         cipher: str | None = "aes_128_cbc",
         callback: util.PassphraseCallback = util.passphrase_callback,
     ) -> int:
-        """Save the private key as PEM into a BIO: 1.
+        """Save the private key as PEM into a BIO.
 
         Args:
-            bio: what to write to.
-            cipher: what encrypts it, or None to save it as it is.
-            callback: what gives the passphrase.
+            bio: the BIO.
+            cipher: the cipher that encrypts the key; None saves it unencrypted.
+            callback: the passphrase callback.
+
+        Returns:
+            1.
 
         Raises:
-            RSAError, ECError, EVPError: there is no private key of this module's kind, no such
-                cipher or no passphrase.
+            RSAError, ECError, EVPError: there is no private key, the cipher is unknown or not
+                supported in PEM, or the callback returned no passphrase.
         """
         return self._write_private(bio, cipher, callback)
 
@@ -64,7 +63,10 @@ class PrivateKey:
         cipher: str | None = "aes_128_cbc",
         callback: util.PassphraseCallback = util.passphrase_callback,
     ) -> int:
-        """Save the private key as PEM into a file; a new one can only be read by its owner: 1.
+        """Save the private key as PEM into a file, which is created with mode 0600.
+
+        Returns:
+            1.
 
         Raises:
             BIOError: the file cannot be written.
@@ -77,5 +79,5 @@ class PrivateKey:
         cipher: str | None = "aes_128_cbc",
         callback: util.PassphraseCallback = util.passphrase_callback,
     ) -> bytes:
-        """Give the private key as PEM; see `save_key_bio`."""
+        """Return the private key as PEM; see `save_key_bio`."""
         return self._private_pem(cipher, callback)

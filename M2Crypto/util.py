@@ -1,7 +1,6 @@
-"""Small things that several modules and programs need: padding, numbers, and standard callbacks.
+"""Padding, conversions, and the default callbacks.
 
-The callbacks are what keys are loaded and made with when a program gives none of its own. The one
-for passphrases asks by `getpass`; no other place of the package asks a person for anything.
+The default passphrase callback prompts by `getpass`. Nothing else in the package prompts.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ __all__ = [
 # Evaluated when the module runs, on Python 3.9 too.
 AddrType = Union[tuple[str, int], str]
 ModeStr = str
-# Called with 1 to make a passphrase, with 0 to use one (pem_password_cb).
+# Called with 1 to encrypt and with 0 to decrypt (pem_password_cb(3)).
 PassphraseCallback = Callable[[int], Union[str, bytes]]
 
 _Text = TypeVar("_Text", str, bytes)
@@ -49,7 +48,7 @@ class UtilError(M2CryptoError):
 
 
 def expectedFailureIf(condition: object) -> Callable[[_Test], _Test]:
-    """Decorate a `unittest` test that is expected to fail when `condition` is true."""
+    """Return a decorator that marks a unittest test as expected to fail if `condition` is true."""
 
     def decorate(test: _Test) -> _Test:
         return unittest.expectedFailure(test) if condition else test
@@ -58,14 +57,14 @@ def expectedFailureIf(condition: object) -> Callable[[_Test], _Test]:
 
 
 def pkcs5_pad(data: _Text, blklen: int = 8) -> _Text:
-    """Fill up to the next multiple of `blklen`; PKCS #5 has it for 8 (RFC 8018, 6.1.1)."""
+    """Pad to a multiple of `blklen` (RFC 8018, section 6.1.1, for 8)."""
     return pkcs7_pad(data, blklen)
 
 
 def pkcs7_pad(data: _Text, blklen: int) -> _Text:
-    """Fill up to the next multiple of `blklen`, which is at most 255 (RFC 5652, 6.3).
+    """Pad to a multiple of `blklen` (RFC 5652, section 6.3).
 
-    At least one is added; each that is added has as its value how many there are.
+    At least one octet is added. The value of each added octet is their number.
 
     Raises:
         ValueError: the block length is not from 1 to 255.
@@ -79,30 +78,30 @@ def pkcs7_pad(data: _Text, blklen: int) -> _Text:
 
 
 def bin_to_hex(b: bytes) -> str:
-    """Bytes as hexadecimal digits, in upper case."""
+    """Return bytes as upper-case hexadecimal digits."""
     return base64.b16encode(b).decode("ascii")
 
 
 def octx_to_num(x: bytes | str) -> int:
-    """Octets, the highest first, as a number; text counts as Latin-1."""
+    """Return the number that big-endian octets encode. Text is encoded as Latin-1."""
     return int.from_bytes(x.encode("latin-1") if isinstance(x, str) else x, "big")
 
 
 def genparam_callback(p: int, n: int) -> None:
-    """Show on standard output how a generation goes on: `p` is what is being done (0 to 3)."""
+    """Print the progress of a generation, whose phase is `p` (0 to 3), to standard output."""
     sys.stdout.write(".+*\n"[min(max(p, 0), 3)])
     sys.stdout.flush()
 
 
 def quiet_genparam_callback(p: int, n: int) -> None:
-    """Show nothing of how a generation goes on."""
+    """Print nothing."""
 
 
 def progress_callback(callback: Callable[..., object] | None) -> Callable[..., None] | None:
-    """Return a callback for `m2` that calls `callback` with as many arguments as it takes.
+    """Return a callback for `m2` that calls `callback` with as many arguments as it accepts.
 
-    They are, in this order, what is being done (0 to 3), how often it was (BN_generate_prime_ex(3))
-    and None. A callback that takes neither 0, 1, 2 nor 3 arguments is not called.
+    The arguments are the phase (0 to 3), the number of the iteration (BN_generate_prime_ex(3)) and
+    None. A callback that does not accept 0 to 3 arguments is not called.
     """
     if callback is None or not callable(callback):
         return callback
@@ -116,7 +115,7 @@ def progress_callback(callback: Callable[..., object] | None) -> Callable[..., N
 
 
 def _arity(callback: Callable[..., object]) -> int | None:
-    # Two if it takes several; a function in C may not describe its parameters.
+    # Two if it accepts several numbers. A function in C may have no signature.
     try:
         signature = inspect.signature(callback)
     except ValueError:
@@ -133,7 +132,7 @@ def _arity(callback: Callable[..., object]) -> int | None:
 def passphrase_callback(
     v: int, prompt1: str = "Enter passphrase:", prompt2: str = "Verify passphrase:"
 ) -> str:
-    """Ask for a passphrase on the terminal; twice, until both are the same, when `v` is true."""
+    """Prompt for a passphrase; if `v` is true, prompt twice until both are equal."""
     while True:
         first = getpass.getpass(prompt1)
         if not v or first == getpass.getpass(prompt2):
@@ -141,15 +140,15 @@ def passphrase_callback(
 
 
 def no_passphrase_callback(*args: object) -> str:
-    """Give the empty passphrase, without asking."""
+    """Return the empty passphrase without a prompt."""
     return ""
 
 
 def save_private(file: FilePath, data: bytes) -> int:
-    """Write a private key to `file`, which only its owner may read when it is new: 1.
+    """Write a private key to a file, which is created with mode 0600.
 
-    The key is complete before the file is touched, so that a failure to make it leaves an older
-    file as it was.
+    Returns:
+        1.
 
     Raises:
         BIOFileError: the file cannot be written.

@@ -120,7 +120,7 @@ def test_a_callback_cannot_change_what_its_caller_works_on(key):
     bio = m2.bio_new_mem()
 
     def passphrase(writing):
-        with pytest.raises(BIOError, match="the BIO is in use by the call whose callback this is"):
+        with pytest.raises(BIOError, match="the BIO is in use by the call that called the callback"):
             m2.bio_write(bio, b"between the lines")
         return b"for tests"
 
@@ -134,7 +134,7 @@ def test_a_callback_cannot_start_a_second_operation_of_its_connection(pair, cont
 
     def inform(where, ret, connection):
         for operation in (m2.ssl_do_handshake, m2.ssl_clear, m2.ssl_shutdown):
-            with pytest.raises(SSLError, match="in use by the call whose callback this is"):
+            with pytest.raises(SSLError, match="in use by the call that called the callback"):
                 operation(connection)
         refused.append(m2.ssl_get_state_v(connection))
 
@@ -157,7 +157,7 @@ def test_a_callback_cannot_change_the_context_of_its_connection(pair, contexts):
     client_context.set_info_callback(inform)
     client, _server = pair(client_context, server_context)
     assert client.connect_ssl() == -1
-    assert set(messages) == {"the SSL_CTX is in use by the call whose callback this is"}
+    assert set(messages) == {"the SSL_CTX is in use by the call that called the callback"}
 
 
 class Hostile:
@@ -191,7 +191,7 @@ def test_a_buffer_cannot_use_the_context_that_it_is_added_to():
     md = m2.get_digestbyname("sha256")
     m2.digest_init(context, md)
     for act in (lambda: m2.digest_final(context), lambda: m2.digest_init(context, md)):
-        with pytest.raises(EVPError, match="in use by the call whose callback this is"):
+        with pytest.raises(EVPError, match="in use by the call that called the callback"):
             m2.digest_update(context, Hostile(act))
     m2.digest_update(context, b"data")
     assert m2.digest_final(context) == SHA256_OF_DATA

@@ -83,7 +83,7 @@ def test_a_name_does_not_stand_for_the_host(presented, host):
 
 @pytest.mark.parametrize("host", NO_HOST_NAMES)
 def test_what_is_no_host_name_has_no_identity(host):
-    with pytest.raises(ValueError, match="is no host name"):
+    with pytest.raises(ValueError, match="is not a host name"):
         reference_identity(host)
 
 
@@ -216,14 +216,17 @@ def agree(pair, shake, contexts, server_named, certificates):
     return outcomes
 
 
-@pytest.mark.parametrize(("presented", "host", "matches"), TABLE)
-def test_the_checker_openssl_and_python_agree(agree, presented, host, matches):
-    try:
-        outcomes = agree(presented, host)
-    except ValueError:
-        # A host that is no host name.
-        outcomes = (False,) * 4
-    assert outcomes == (matches,) * 4
+def test_the_checker_openssl_and_python_agree(agree):
+    differing = []
+    for presented, host, matches in TABLE:
+        try:
+            outcomes = agree(presented, host)
+        except ValueError:
+            # A host that is not a host name.
+            outcomes = (False,) * 4
+        if outcomes != (matches,) * 4:
+            differing.append((presented, host, outcomes))
+    assert differing == []
 
 
 @pytest.mark.parametrize(("presented", "host"), WILDCARDS_OF_NO_HOST)

@@ -73,9 +73,10 @@ class Objects:
 def test_no_object_is_too_new(stage):
     called = set()
     for function, types in signatures():
-        for index in range(len(Objects(stage).arguments(types))):
-            # Anew for each call, since one may leave an object in another state.
-            arguments = Objects(stage).arguments(types)[index]
+        objects = Objects(stage)
+        for index in range(len(objects.arguments(types))):
+            # New objects for each call, because a call can change an object's state.
+            arguments = (objects if index == 0 else Objects(stage)).arguments(types)[index]
             try:
                 function(*arguments)
             except (SSL.SSLError, ValueError, TypeError, OverflowError, MemoryError) as error:

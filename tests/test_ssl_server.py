@@ -10,6 +10,7 @@ import sys
 import threading
 
 import pytest
+from fix_children import unmeasured
 
 from M2Crypto import SSL
 
@@ -77,7 +78,7 @@ with SSL.ForkingSSLServer(("127.0.0.1", 0), Echo, context) as server:
     server.handle_request()
 """
     with subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, cwd=tmp_path
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, cwd=tmp_path, env=unmeasured()
     ) as process:
         port = int(process.stdout.readline())
         context = SSL.Context()

@@ -1,8 +1,7 @@
-"""Is the peer's certificate the one of the host that was meant? (RFC 9525).
+"""Verification of service identity: the peer's certificate and the reference identity (RFC 9525).
 
-A `Checker` is called after the handshake with the peer's certificate and the host's name or
-address. It looks at names only: whether the certificate is to be trusted is the handshake's
-business (`Context.set_verify`). `matches_dns_name` is the rule for one name.
+A `Checker` compares the names in the peer's certificate with a host name or IP address after the
+handshake. The handshake validates the certification path (`Context.set_verify`).
 """
 
 from __future__ import annotations
@@ -32,25 +31,25 @@ IPAddress = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
 # A label of letters, digits and hyphens (RFC 5890, section 2.3.1).
 _LDH_LABEL = re.compile("[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-# A DNS name that a host can be reached by: underscores are in use.
+# A DNS name of a host. Host names with underscores are in use.
 _LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _LONGEST = 253
 _NAME = re.compile(rf"(?=.{{1,{_LONGEST}}}\Z){_LABEL}(\.{_LABEL})*")
 
 
 class NoCertificate(SSLVerificationError):
-    """The peer gave no certificate."""
+    """The peer sent no certificate."""
 
 
 class WrongCertificate(SSLVerificationError):
-    """The peer's certificate is not the one whose fingerprint was given."""
+    """The fingerprint of the peer's certificate does not match."""
 
 
 class WrongHost(SSLVerificationError):
-    """The peer's certificate is for another host."""
+    """The names in the peer's certificate do not match the reference identity."""
 
     def __init__(self, expectedHost: str, actualHost: str, fieldName: str = "commonName") -> None:
-        """Take the host that was meant, those in the certificate, and where they stand there.
+        """Store the reference identity, the certificate's names, and the field they are in.
 
         Raises:
             ValueError: `fieldName` is neither commonName nor subjectAltName.
@@ -70,14 +69,13 @@ class WrongHost(SSLVerificationError):
 
 
 def reference_identity(host: str) -> str | IPAddress:
-    """What a host is called in certificates: an IP address, or a DNS name in lower-case A-labels.
+    """Return the reference identity of a host: an IP address, or a DNS name in lower-case A-labels.
 
-    A dot at the end of a name and the zone of an IPv6 address are dropped: they say how to reach a
-    host, not which it is.
+    A trailing dot and the zone of an IPv6 address are not part of it.
 
     Raises:
-        ValueError: it is neither; a DNS name has labels of 1 to 63 letters, digits, hyphens and
-            underscores, none of which begins or ends with a hyphen, and 253 characters at most.
+        ValueError: `host` is neither. A DNS name has at most 253 characters, and labels of 1 to 63
+            letters, digits, hyphens and underscores that neither begin nor end with a hyphen.
     """
     address = _address(host)
     if address is not None:
@@ -87,14 +85,14 @@ def reference_identity(host: str) -> str | IPAddress:
         try:
             name = name.encode("idna").decode("ascii")
         except UnicodeError as error:
-            raise ValueError(f"{host!r} is no host name: {error}") from None
+            raise ValueError(f"{host!r} is not a host name: {error}") from None
     if not _NAME.fullmatch(name) or _address(name) is not None:
-        raise ValueError(f"{host!r} is no host name")
+        raise ValueError(f"{host!r} is not a host name")
     return name.lower()
 
 
 def _address(host: str) -> IPAddress | None:
-    """Return the IP address that `host` is, without its zone; None if it is none.
+    """Return the IP address `host` without its zone; None if it is not an IP address.
 
     Only an IPv6 address has a zone (RFC 4007, section 11).
     """
@@ -108,15 +106,15 @@ def _address(host: str) -> IPAddress | None:
 
 
 def matches_dns_name(presented: str, name: str) -> bool:
-    """Does a DNS name in a certificate stand for `name`? (RFC 9525, 6.3).
+    """Return whether a DNS name in a certificate matches `name` (RFC 9525, section 6.3).
 
-    A `*` is allowed as the whole left-most label only, stands for exactly one label, and needs two
-    labels behind it, so that nobody has a certificate for `*.com`. All these labels are letters,
-    digits and hyphens, and neither begin nor end with a hyphen, as in X509_check_host(3).
+    A wildcard must be the whole left-most label and precede at least two labels. It matches exactly
+    one label. All labels must consist of letters, digits and hyphens, and neither begin nor end
+    with a hyphen, as in X509_check_host(3).
 
     Args:
         presented: the name in the certificate.
-        name: the host's name, as `reference_identity` gives it.
+        name: the DNS name that `reference_identity` returned.
     """
     presented = presented.lower()
     if "*" not in presented:
@@ -129,7 +127,7 @@ def matches_dns_name(presented: str, name: str) -> bool:
 
 
 class _Presented(NamedTuple):
-    """What a certificate says whom it is for."""
+    """The presented identifiers of a certificate (RFC 9525, section 4)."""
 
     field: str
     names: tuple[str, ...]
@@ -139,8 +137,8 @@ class _Presented(NamedTuple):
         addresses = (_address_text(address) for address in self.addresses)
         return ", ".join([*self.names, *addresses]) or "no names"
 
-    def stands_for(self, identity: str | IPAddress) -> bool:
-        """Names are for names and addresses for addresses (RFC 9525, 6.2)."""
+    def matches(self, identity: str | IPAddress) -> bool:
+        """Return whether an identifier of the same type matches (RFC 9525, section 6.2)."""
         if isinstance(identity, str):
             return any(matches_dns_name(name, identity) for name in self.names)
         return identity.packed in self.addresses
@@ -151,7 +149,7 @@ def _address_text(address: bytes) -> str:
 
 
 def _subject_alt_names(certificate: X509) -> _Presented | None:
-    """What its subjectAltName says; None when it has none."""
+    """Return the identifiers in the subjectAltName; None if there is no subjectAltName."""
     try:
         handle = m2.x509_get_subject_alt_names(certificate._ptr())
     except X509Error as error:
@@ -163,7 +161,7 @@ def _subject_alt_names(certificate: X509) -> _Presented | None:
     for index in range(m2.general_names_num(handle)):
         kind = m2.general_names_type(handle, index)
         if kind == m2.GEN_DNS:
-            # Latin-1 keeps every octet apart; what is not ASCII then equals no name.
+            # Latin-1 decodes every octet; a name that is not ASCII matches no host.
             names.append(m2.general_names_value(handle, index).decode("latin-1"))
         elif kind == m2.GEN_IPADD:
             addresses.append(m2.general_names_value(handle, index))
@@ -176,9 +174,9 @@ def _common_names(certificate: X509) -> _Presented:
 
 
 class Checker:
-    """Compares a certificate with a host, and with a fingerprint when there is one."""
+    """Compares a certificate with a reference identity and, if one is set, with a fingerprint."""
 
-    # To programs SSL.Checker is this class as well as the module that it is in.
+    # SSL.Checker is both this class and its module in programs.
     Checker: ClassVar[type[Checker]]
     SSLVerificationError = SSLVerificationError
     NoCertificate = NoCertificate
@@ -192,14 +190,14 @@ class Checker:
         peerCertDigest: str = "sha256",
         strict: bool = False,
     ) -> None:
-        """Say what to look for.
+        """Create a checker.
 
         Args:
-            host: the name or IP address, where the call gives none.
-            peerCertHash: the certificate's fingerprint in hexadecimal, colons allowed.
-            peerCertDigest: the digest that the fingerprint was made with.
-            strict: never look at a common name. Else it counts where a certificate has no
-                subjectAltName at all.
+            host: the default host name or IP address.
+            peerCertHash: the certificate's fingerprint in hexadecimal, with or without colons.
+            peerCertDigest: the digest of the fingerprint.
+            strict: whether never to use the common name. By default it is used if the certificate
+                has no subjectAltName.
         """
         self.host = host
         self.fingerprint = peerCertHash
@@ -207,17 +205,20 @@ class Checker:
         self.strict = strict
 
     def __call__(self, peerCert: X509 | None, host: str | None = None) -> bool:
-        """Check a certificate; True.
+        """Check a certificate.
 
         Args:
             peerCert: the peer's certificate.
-            host: the name or IP address that was meant; None takes the constructor's. When there is
-                none either, no names are compared.
+            host: the host name or IP address; None uses the constructor's. If that is None, too, no
+                names are compared.
+
+        Returns:
+            True.
 
         Raises:
-            NoCertificate: there is none.
-            WrongCertificate: its fingerprint is another.
-            WrongHost: it is for another host.
+            NoCertificate: `peerCert` is None.
+            WrongCertificate: the fingerprint does not match.
+            WrongHost: no name matches.
         """
         if peerCert is None:
             raise NoCertificate("peer did not return certificate")
@@ -247,7 +248,7 @@ class Checker:
             identity = reference_identity(host)
         except ValueError:
             raise WrongHost(host, str(presented), presented.field) from None
-        if not presented.stands_for(identity):
+        if not presented.matches(identity):
             raise WrongHost(host, str(presented), presented.field)
 
 

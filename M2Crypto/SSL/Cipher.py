@@ -1,4 +1,4 @@
-"""Ciphers that a connection uses or could use (SSL_CIPHER_get_name(3))."""
+"""Cipher suites of a connection (SSL_CIPHER_get_name(3))."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ __all__ = ["Cipher", "Cipher_Stack", "split_cipher_list"]
 
 
 def split_cipher_list(cipher_list: str | None) -> tuple[str | None, str | None]:
-    """Split a cipher list into one for TLS 1.2 and older, and the cipher suites of TLS 1.3.
+    """Split a cipher list into that of TLS 1.2 and older and the cipher suites of TLS 1.3.
 
-    Each is None if the list does not concern it.
-
-    OpenSSL sets the two apart (SSL_CTX_set_cipher_list(3)). The name of a TLS 1.3 cipher suite has
-    no key exchange in it (RFC 8446, appendix B.4): TLS_AES_128_GCM_SHA256.
+    Either is None if the list names none of its ciphers. OpenSSL sets the two separately
+    (SSL_CTX_set_cipher_list(3)). The name of a TLS 1.3 cipher suite, such as
+    TLS_AES_128_GCM_SHA256, has no key exchange (RFC 8446, appendix B.4).
     """
     if cipher_list is None:
         return None, None
@@ -34,24 +33,24 @@ def split_cipher_list(cipher_list: str | None) -> tuple[str | None, str | None]:
 
 
 class Cipher:
-    """One cipher suite. `_pyfree` is for compatibility: the handle frees itself."""
+    """A cipher suite. `_pyfree` is ignored."""
 
     def __init__(self, cipher: _m2crypto.SSL_CIPHER, _pyfree: int = 0) -> None:
         self.cipher = cipher
 
     def __len__(self) -> int:
-        """The secret bits of its key (SSL_CIPHER_get_bits)."""
+        """Return the number of secret bits (SSL_CIPHER_get_bits(3))."""
         return m2.ssl_cipher_get_bits(self.cipher)
 
     def __bool__(self) -> bool:
         return True
 
     def version(self) -> str:
-        """The oldest protocol that has it, such as TLSv1.2 (SSL_CIPHER_get_version)."""
+        """Return its oldest protocol version, such as TLSv1.2 (SSL_CIPHER_get_version(3))."""
         return m2.ssl_cipher_get_version(self.cipher)
 
     def name(self) -> str:
-        """OpenSSL's name for it, such as TLS_AES_256_GCM_SHA384 (SSL_CIPHER_get_name)."""
+        """Return the name, such as TLS_AES_256_GCM_SHA384 (SSL_CIPHER_get_name(3))."""
         return m2.ssl_cipher_get_name(self.cipher)
 
     def __repr__(self) -> str:
@@ -59,7 +58,7 @@ class Cipher:
 
 
 class Cipher_Stack:
-    """Cipher suites, the preferred first. `_pyfree` is for compatibility."""
+    """Cipher suites in order of preference. `_pyfree` is ignored."""
 
     def __init__(self, stack: _m2crypto.m2_ssl_ciphers, _pyfree: int = 0) -> None:
         self.stack = stack

@@ -1,26 +1,23 @@
-"""Connections: TLS over a socket, as a client or as a server (SSL_new(3)).
+"""TLS connections over sockets, of clients and servers (SSL_new(3)).
 
-A connection is made from a context, with a socket of its own or one that is given. Under it the
-socket never blocks: where OpenSSL has to wait for the peer, the connection waits for the socket,
-outside of OpenSSL and without a lock. So timeouts hold everywhere, Ctrl-C is heard, and one thread
-can read while another writes.
+The socket is non-blocking below OpenSSL. A connection waits for the socket outside of OpenSSL and
+without a lock, so timeouts apply to every operation, signal handlers run, and one thread can read
+while another writes.
 
-What non-blocking connections (`setblocking(False)`) answer where they would have to wait: `read`
-and `recv_into` None, `write` the number of bytes that went, or -1 when none did, the handshakes -1.
-After a `write` that did not take all, the next must go on with the bytes that are left
-(SSL_write(3)).
+If a non-blocking connection (`setblocking(False)`) would block, `read` and `recv_into` return None,
+`write` returns the number of bytes written, or -1 for none, and the handshakes return -1. After a
+partial `write` the next one must start with the remaining bytes (SSL_write(3)).
 
-When the peer ends the connection without saying so by TLS's close_notify, reading raises `SSLError`
-(unexpected eof while reading): somebody else may have cut it. `read` gives b"" only for an end that
-the peer meant. `Context.set_options(m2.SSL_OP_IGNORE_UNEXPECTED_EOF)`, from OpenSSL 3.0 on, makes
-the two the same.
+If the peer closes the transport without close_notify, reading raises `SSLError` (unexpected eof
+while reading), because an attacker may have truncated the data (RFC 8446, section 6.1). From
+OpenSSL 3.0 on `Context.set_options(m2.SSL_OP_IGNORE_UNEXPECTED_EOF)` treats it as close_notify.
 
-Reading and writing complete an unfinished handshake first, and its post-connection check: no
-application data passes in either direction before the check has succeeded.
+Reading and writing first complete an unfinished handshake and its post-connection check. No
+application data are sent or returned before the check has succeeded.
 
-A callback of an operation (verify, info, post-connection check) may call the getters of its
-connection. A method that would change the connection raises `SSLError` in the callback; in
-particular, `close` leaves the connection and its socket open.
+A callback of an operation (verify, info, post-connection check) can call the getters of its
+connection. A method that changes the connection raises `SSLError` in the callback; `close` then
+leaves the connection and its socket open.
 """
 
 from __future__ import annotations
@@ -53,42 +50,42 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection"]
 
-# socket's: (host, port), with two numbers more for IPv6; a path for AF_UNIX.
+# An address of the socket module: (host, port), with two more numbers for IPv6; a path for AF_UNIX.
 Address = Union[tuple[Any, ...], str, bytes]
 PostConnectionCheck = Callable[..., Any]
 
 _WANT_READ = -m2.SSL_ERROR_WANT_READ
 _WANT_WRITE = -m2.SSL_ERROR_WANT_WRITE
 _CLOSED_BY_PEER = -m2.SSL_ERROR_ZERO_RETURN
-# What a non-blocking handshake or write answers when it is to be called again.
+# The return value of a non-blocking handshake or write that would block.
 _AGAIN = -1
-_IN_USE = "the connection is in use by the operation whose callback this is"
+_IN_USE = "the connection is in use by the operation that called the callback"
 # The operations with application data.
 _TRANSFERS = (m2.ssl_read, m2.ssl_write)
-# A record of TLS holds no more (RFC 8446, 5.1), and SSL_read gives one record at most.
+# The maximum length of a record (RFC 8446, section 5.1). SSL_read returns at most one record.
 _RECORD = 16384
-# poll(2) takes milliseconds as an int, and so do sockets: a longer wait is done in parts.
+# poll(2) and sockets take milliseconds as an int, so a longer wait is divided.
 _LONGEST_WAIT = 24 * 86400.0
 
 
 class _Deadline:
-    """When to stop waiting: after some seconds, never (None), or without any waiting (0)."""
+    """The end of a timeout: in some seconds, never (None), or at once (0)."""
 
     def __init__(self, seconds: float | None) -> None:
         self.waits = seconds != 0
         self._end = None if seconds is None else time.monotonic() + seconds
 
     def left(self) -> float | None:
-        """The seconds left, 0 or more; None: any number."""
+        """Return the remaining seconds, 0 or more; None without a timeout."""
         return None if self._end is None else max(0.0, self._end - time.monotonic())
 
     def part(self) -> float | None:
-        """Return the seconds left, or as many as one wait for a socket can take."""
+        """Return the remaining seconds, at most those of one wait for a socket."""
         left = self.left()
         return None if left is None else min(left, _LONGEST_WAIT)
 
     def lock_timeout(self) -> float:
-        """Return the seconds left as a lock's `acquire` takes them."""
+        """Return the remaining seconds for a lock's `acquire`."""
         left = self.left()
         return -1 if left is None else min(left, threading.TIMEOUT_MAX)
 
@@ -105,7 +102,7 @@ def _wait(fd: int, writing: bool, deadline: _Deadline) -> None:
 
 
 def _is_ready(fd: int, writing: bool, seconds: float | None) -> bool:
-    """Wait until the socket can be read, or written."""
+    """Wait until the socket is ready, and return whether it is."""
     if hasattr(select, "poll"):
         poll = select.poll()
         poll.register(fd, select.POLLOUT if writing else select.POLLIN)
@@ -119,10 +116,10 @@ def _accept_every_client(certificate: X509.X509 | None, host: object = None) -> 
 
 
 class Connection:
-    """One connection. The handle of OpenSSL's SSL is `ssl`, the context is `ctx`.
+    """A TLS connection. `ssl` is the handle of the SSL, `ctx` the context.
 
-    A connection can be used by several threads: the operations of OpenSSL are done one at a time,
-    and a writer waits until the one before it is through.
+    Several threads can use a connection. A lock is held for each operation of OpenSSL, and another
+    one for each write.
     """
 
     m2_bio_noclose = m2.bio_noclose
@@ -134,46 +131,46 @@ class Connection:
     def __init__(
         self, ctx: Context, sock: socket.socket | None = None, family: int = socket.AF_INET
     ) -> None:
-        """Make one.
+        """Create a connection.
 
         Args:
-            ctx: the context it is made from.
-            sock: a socket, which the connection takes over with its timeout; None makes one.
-            family: of the socket that is made: AF_INET, AF_INET6 or AF_UNIX.
+            ctx: the context.
+            sock: a socket, whose timeout the connection uses; None creates one.
+            family: the address family of the new socket: AF_INET, AF_INET6 or AF_UNIX.
         """
         self.ctx = ctx
         self.ssl: _m2crypto.SSL = m2.ssl_new(ctx.ctx)
         self.socket = socket.socket(family, socket.SOCK_STREAM) if sock is None else sock
         if sock is None and family != getattr(socket, "AF_UNIX", None) and os.name == "posix":
-            # On Windows it would let other programs take over the port.
+            # On Windows the option allows other programs to bind the port.
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.addr: Any = None
         self.ssl_close_flag = m2.bio_noclose
         self._postConnectionCheck = ctx.post_connection_check
         self._has_own_check = ctx.post_connection_check is not None
-        # The name that set1_host or set_tlsext_host_name was given.
+        # The argument of set1_host or set_tlsext_host_name.
         self._checked_name: str | None = None
         self._server_name: str | None = None
         self._timeout = self.socket.gettimeout()
         self._read_timeout = timeout(0, 0)
         self._write_timeout = timeout(0, 0)
-        # Held around each use of OpenSSL's connection, and not while a thread waits for the socket.
-        # A callback of an operation acquires it again for getters; `_check_idle` refuses the rest.
+        # Held for each use of the SSL, but not while a thread waits for the socket. A callback of
+        # an operation acquires it again for getters; `_check_idle` refuses other methods.
         self._lock = threading.RLock()
         self._is_operating = False
-        # Held for the length of a handshake with its check, and of a write, before `_lock`.
+        # Held during a handshake with its check, and during a write. Acquired before `_lock`.
         self._handshaking = threading.RLock()
         self._is_handshaking = False
         self._writing = threading.Lock()
-        # How many threads wait for the socket.
+        # The number of threads that wait for the socket.
         self._waiting = 0
-        # Is the socket, or are BIOs, under OpenSSL's connection?
+        # Whether the SSL has the socket, or BIOs.
         self._has_socket = False
         self._has_bio = False
         self._has_session_id_ctx = False
         self._is_server: bool | None = None
-        # True once the post-connection check of the current handshake has succeeded. `_handshakes`
-        # counts the handshakes started.
+        # Whether the post-connection check of the current handshake has succeeded. `_handshakes` is
+        # the number of handshakes started.
         self._is_checked = False
         self._handshakes = 0
         self._failed = False
@@ -192,20 +189,20 @@ class Connection:
     ) -> None:
         self.close()
 
-    # ---- the end -------------------------------------------------------------------------------
+    # ---- closing -------------------------------------------------------------------------------
 
     @property
     def closed(self) -> bool:
-        """Was it closed?"""
+        """Whether the connection is closed."""
         return self._closed
 
     def close(self, freeBio: bool = True) -> None:
-        """Say close_notify, without waiting for the peer's, and close the socket.
+        """Send close_notify, without waiting for the peer's, and close the socket.
 
-        While files of `makefile` are open the connection stays for them.
+        A connection with open files of `makefile` is closed with the last one.
 
         Args:
-            freeBio: False leaves the socket open, for its owner to go on without TLS.
+            freeBio: whether to close the socket.
 
         Raises:
             SSLError: a callback of an operation on this connection called it.
@@ -222,16 +219,16 @@ class Connection:
 
     def _end(self) -> None:
         try:
-            self._say_close_notify(_Deadline(0))
+            self._send_close_notify(_Deadline(0))
         except SSLError:
-            # The peer is gone, and so are we.
+            # The transport may be closed already.
             pass
         finally:
             if self._frees_bio:
                 self._close_socket()
 
     def _close_socket(self) -> None:
-        # Under the lock: the number of a closed socket is soon another's.
+        # Under the lock, because the descriptor of a closed socket is reused.
         with self._lock:
             self._check_idle()
             if self._waiting:
@@ -239,28 +236,27 @@ class Connection:
                     self.socket.shutdown(socket.SHUT_RDWR)
             self.socket.close()
 
-    def _say_close_notify(self, deadline: _Deadline) -> None:
+    def _send_close_notify(self, deadline: _Deadline) -> None:
         if not self._has_socket and not self._has_bio:
             return
         with self._lock:
             if self._failed or not m2.ssl_is_init_finished(self.ssl):
-                # SSL_shutdown(3): not after a fatal error, nor during a handshake.
+                # SSL_shutdown(3) must not be called after a fatal error or during a handshake.
                 return
             is_sent = m2.ssl_get_shutdown(self.ssl) & m2.SSL_SENT_SHUTDOWN
         if not is_sent:
             self._operate(m2.ssl_shutdown, deadline)
 
     def shutdown(self, how: int) -> None:
-        """Shut down one half of the connection, or both.
+        """Shut down one or both directions of the connection.
+
+        It is no error if the peer has closed the connection already.
 
         Args:
-            how: socket.SHUT_WR and SHUT_RDWR say close_notify first; after SHUT_WR the peer can
-                still be read.
-
-        A peer that has closed its side already is no error.
+            how: socket.SHUT_RD, SHUT_WR or SHUT_RDWR; the last two send close_notify first.
 
         Raises:
-            SSLTimeoutError: the socket does not take close_notify in time.
+            SSLTimeoutError: sending close_notify timed out.
             SSLError: a callback of an operation on this connection called it.
             OSError: the socket is closed.
         """
@@ -268,7 +264,7 @@ class Connection:
             self._check_idle()
         if how in (socket.SHUT_WR, socket.SHUT_RDWR):
             with contextlib.suppress(SSLSystemError):
-                self._say_close_notify(_Deadline(self._seconds(self._write_timeout)))
+                self._send_close_notify(_Deadline(self._seconds(self._write_timeout)))
         try:
             self.socket.shutdown(how)
         except OSError as error:
@@ -276,26 +272,26 @@ class Connection:
                 raise
 
     def set_shutdown(self, mode: int) -> None:
-        """Set SSL_SENT_SHUTDOWN and SSL_RECEIVED_SHUTDOWN as if they had happened."""
+        """Set the shutdown state (SSL_set_shutdown(3))."""
         with self._lock:
             self._check_idle()
             m2.ssl_set_shutdown(self.ssl, mode)
 
     def get_shutdown(self) -> int:
-        """Which of SSL_SENT_SHUTDOWN and SSL_RECEIVED_SHUTDOWN have happened."""
+        """Return the shutdown state (SSL_get_shutdown(3))."""
         with self._lock:
             return m2.ssl_get_shutdown(self.ssl)
 
     def clear(self) -> int:
-        """Forget the handshake; after an error, also its session. 1 (SSL_clear)."""
+        """Reset the connection for another handshake, and return 1 (SSL_clear(3))."""
         with self._lock:
             self._check_idle()
-            self._start_anew(None)
+            self._require_handshake(None)
             self._failed = False
             return m2.ssl_clear(self.ssl)
 
-    def _start_anew(self, is_server: bool | None) -> None:
-        """Require a handshake, and a check of it. The caller holds `_lock`."""
+    def _require_handshake(self, is_server: bool | None) -> None:
+        """Require a handshake and its check. The caller holds `_lock`."""
         self._is_server = is_server
         self._is_checked = False
         self._handshakes += 1
@@ -307,23 +303,23 @@ class Connection:
         self.socket.bind(addr)
 
     def listen(self, qlen: int = 5) -> None:
-        """Let up to `qlen` clients wait for `accept`."""
+        """Listen, with a backlog of `qlen` connections."""
         self.socket.listen(qlen)
 
     def fileno(self) -> int:
-        """The descriptor of the socket; -1 when it is closed."""
+        """Return the socket's file descriptor, -1 if it is closed."""
         return self.socket.fileno()
 
     def getsockname(self) -> Any:
-        """Our address."""
+        """Return the local address."""
         return self.socket.getsockname()
 
     def getpeername(self) -> Any:
-        """The peer's address."""
+        """Return the peer's address."""
         return self.socket.getpeername()
 
     def getsockopt(self, level: int, optname: int, buflen: int | None = None) -> int | bytes:
-        """An option of the socket; bytes when `buflen` is given."""
+        """Return an option of the socket, as bytes if `buflen` is given."""
         if buflen is None:
             return self.socket.getsockopt(level, optname)
         return self.socket.getsockopt(level, optname, buflen)
@@ -335,11 +331,11 @@ class Connection:
         self.socket.setsockopt(level, optname, value)
 
     def setup_addr(self, addr: Address) -> None:
-        """Say what the peer's address is, where `connect` and `accept` do not."""
+        """Set the peer's address, which `connect` and `accept` set themselves."""
         self.addr = addr
 
     def set_ssl_close_flag(self, flag: int) -> None:
-        """Do nothing: OpenSSL's connection is freed when nothing holds it any more.
+        """Set `ssl_close_flag`, which is ignored: the SSL is freed with its last reference.
 
         Raises:
             ValueError: `flag` is neither m2.bio_close nor m2.bio_noclose.
@@ -349,7 +345,7 @@ class Connection:
         self.ssl_close_flag = flag
 
     def setup_ssl(self) -> None:
-        """Put the socket, which is connected, under OpenSSL's connection; once is enough."""
+        """Set the connected socket as the SSL's transport, if it has none."""
         with self._lock:
             self._check_idle()
             if self._has_socket or self._has_bio:
@@ -359,30 +355,30 @@ class Connection:
             self._has_socket = True
 
     def set_bio(self, readbio: BIO, writebio: BIO) -> None:
-        """Read from one BIO and write to the other, in place of a socket (SSL_set_bio).
+        """Set BIOs as the transport instead of a socket (SSL_set_bio(3)).
 
-        Such a connection is never waited for: all its operations are non-blocking.
+        All operations of such a connection are non-blocking.
         """
         with self._lock:
             self._check_idle()
             m2.ssl_set_bio(self.ssl, readbio.bio_ptr(), writebio.bio_ptr())
             self._has_bio = True
 
-    # ---- waiting -------------------------------------------------------------------------------
+    # ---- timeouts ------------------------------------------------------------------------------
 
     def setblocking(self, mode: int) -> None:
-        """Wait for the peer without end (true), or never (false)."""
+        """Set blocking (true) or non-blocking (false) mode."""
         self.settimeout(None if mode else 0.0)
 
     def settimeout(self, timeout: float | None) -> None:
-        """Wait for the peer so many seconds; None: without end; 0: never.
+        """Set the timeout in seconds; None is blocking and 0 non-blocking mode.
 
-        It holds for handshakes, and for reading and writing where these have no timeouts of their
-        own. Waiting in vain raises `SSLTimeoutError`.
+        It applies to handshakes, and to reading and writing without a timeout of their own. An
+        operation that times out raises `SSLTimeoutError`.
 
         Raises:
-            ValueError: it is negative or not a number.
-            OverflowError: it is larger than a timeout of `socket` can be.
+            ValueError: the timeout is negative or not a number.
+            OverflowError: it is larger than a socket's timeout can be.
         """
         seconds = checked_seconds(timeout)
         with self._lock:
@@ -391,19 +387,19 @@ class Connection:
                 self.socket.settimeout(_Deadline(seconds).part())
 
     def gettimeout(self) -> float | None:
-        """What `settimeout` was given."""
+        """Return the timeout of `settimeout`."""
         return self._timeout
 
     def get_socket_read_timeout(self) -> timeout:
-        """The timeout of reading; 0 seconds: that of `settimeout` holds."""
+        """Return the timeout of reading; 0 seconds for that of `settimeout`."""
         return self._read_timeout
 
     def get_socket_write_timeout(self) -> timeout:
-        """The timeout of writing; 0 seconds: that of `settimeout` holds."""
+        """Return the timeout of writing; 0 seconds for that of `settimeout`."""
         return self._write_timeout
 
     def set_socket_read_timeout(self, timeo: timeout) -> None:
-        """Set the timeout of reading, and of `accept`, alone; 0 seconds: `settimeout`'s holds.
+        """Set the timeout of reading and of `accept`; 0 seconds for that of `settimeout`.
 
         Raises:
             ValueError, OverflowError: see `settimeout`.
@@ -412,7 +408,7 @@ class Connection:
         self._read_timeout = timeo
 
     def set_socket_write_timeout(self, timeo: timeout) -> None:
-        """Set the timeout of writing alone; 0 seconds: `settimeout`'s holds.
+        """Set the timeout of writing; 0 seconds for that of `settimeout`.
 
         Raises:
             ValueError, OverflowError: see `settimeout`.
@@ -421,17 +417,17 @@ class Connection:
         self._write_timeout = timeo
 
     def _seconds(self, own: timeout) -> float | None:
-        """The seconds to wait for, given the timeout of one direction."""
+        """Return the seconds to wait, given the timeout of one direction."""
         if self._timeout == 0:
             return 0
         return own.seconds() or self._timeout
 
     def _operate(self, operation: Callable[..., int], deadline: _Deadline, *arguments: Any) -> int:
-        """Do one of OpenSSL's operations; where it asks to wait, wait and do it again.
+        """Call an operation of OpenSSL, and retry it when the socket is ready.
 
         Returns:
-            What the operation does (src/ssl_connection.h); _WANT_READ and _WANT_WRITE only where
-            nobody waits.
+            The operation's result (src/ssl_connection.h); _WANT_READ and _WANT_WRITE only if the
+            connection is non-blocking.
         """
         while True:
             with self._lock:
@@ -445,7 +441,7 @@ class Connection:
                     done = operation(self.ssl, *arguments)
                 except SSLError as error:
                     self._failed = True
-                    raise self._explained(error) from None
+                    raise self._with_details(error) from None
                 finally:
                     self._is_operating = False
                 if done not in (_WANT_READ, _WANT_WRITE) or not deadline.waits or self._has_bio:
@@ -458,15 +454,15 @@ class Connection:
                 with self._lock:
                     self._waiting -= 1
 
-    def _explained(self, error: SSLError) -> SSLError:
-        """What is more to say of an error of OpenSSL."""
+    def _with_details(self, error: SSLError) -> SSLError:
+        """Return an error with its cause: the verification error, the protocol, or the errno."""
         result = m2.ssl_get_verify_result(self.ssl)
         reason = getattr(error, "reason", "")
         if reason == "certificate verify failed" and result != m2.X509_V_OK:
             error.args = (f"{error}: {Err.get_x509_verify_error(result)}",)
-        unspeakable = reason in ("no protocols available", "no ciphers available")
+        is_too_old = reason in ("no protocols available", "no ciphers available")
         context = m2.ssl_get_ssl_ctx(self.ssl)
-        if unspeakable and 0 < m2.ssl_ctx_get_max_proto_version(context) < m2.TLS1_2_VERSION:
+        if is_too_old and 0 < m2.ssl_ctx_get_max_proto_version(context) < m2.TLS1_2_VERSION:
             error.args = (f"{error}: TLS 1.0 and 1.1 need Context(..., weak_crypto=1)",)
         for code, *_ in getattr(error, "errors", ()):
             if m2.err_get_lib(code) == m2.ERR_LIB_SYS:
@@ -477,63 +473,64 @@ class Connection:
     # ---- the handshake -------------------------------------------------------------------------
 
     def set_accept_state(self) -> None:
-        """Be a server in the handshake to come."""
+        """Set the server role for the next handshake."""
         with self._lock:
             self._check_idle()
             m2.ssl_set_accept_state(self.ssl)
-            self._start_anew(True)
+            self._require_handshake(True)
             if self.ctx.server_session_id_ctx is not None and not self._has_session_id_ctx:
                 m2.ssl_set_session_id_context(self.ssl, self.ctx.server_session_id_ctx)
 
     def set_connect_state(self) -> None:
-        """Be a client in the handshake to come."""
+        """Set the client role for the next handshake."""
         with self._lock:
             self._check_idle()
             m2.ssl_set_connect_state(self.ssl)
-            self._start_anew(False)
+            self._require_handshake(False)
 
     def accept_ssl(self) -> int:
-        """Do the handshake as a server, and then the post-connection check.
+        """Perform the handshake as a server, and the post-connection check.
 
         Returns:
-            1; -1 when the connection is non-blocking and this is to be called again.
+            1, or -1 if the connection is non-blocking and the method must be called again.
 
         Raises:
-            SSLError: it failed; SSLTimeoutError: the client did not answer in time.
+            SSLError: the handshake failed.
+            SSLTimeoutError: the handshake timed out.
         """
         return self._handshake(_Deadline(self._timeout), True)
 
     def connect_ssl(self) -> int:
-        """Do the handshake as a client, and then the post-connection check (`connect`).
+        """Perform the handshake as a client, and the post-connection check (`connect`).
 
         Returns:
-            1; -1 when the connection is non-blocking and this is to be called again.
+            1, or -1 if the connection is non-blocking and the method must be called again.
 
         Raises:
-            SSLError: it failed; SSLTimeoutError: the server did not answer in time.
-            SSLVerificationError: the certificate is not that of the host.
+            SSLError: the handshake failed.
+            SSLTimeoutError: the handshake timed out.
+            SSLVerificationError: the certificate does not match the reference identity.
         """
         return self._handshake(_Deadline(self._timeout), False)
 
     def handshake_on_existing_socket(self, server_side: bool = False) -> int:
-        """Do the handshake on the connected socket that the connection was made with.
+        """Perform the handshake on the connected socket; see `accept_ssl` and `connect_ssl`.
 
-        A client's certificate check needs to know the host: say it by `set1_host`,
-        `set_tlsext_host_name` or `setup_addr` before. Without, only the chain is verified.
-        Returns and raises as `accept_ssl` and `connect_ssl` do.
+        A client must first set the reference identity by `set1_host`, `set_tlsext_host_name` or
+        `setup_addr`. Otherwise only the certification path is validated.
         """
         self.setup_ssl()
         return self.accept_ssl() if server_side else self.connect_ssl()
 
     def _handshake(self, deadline: _Deadline, is_server: bool | None = None) -> int:
-        """Do or complete the handshake and the post-connection check, in one thread at a time.
+        """Perform or complete the handshake and the post-connection check.
 
         Args:
-            deadline: for the handshake of another thread, and for the peer.
-            is_server: the role; None keeps the one that was set.
+            deadline: the end of the timeout, also for the handshake of another thread.
+            is_server: the role; None for the current one.
 
         Returns:
-            1; _AGAIN if a non-blocking connection has to wait.
+            1, or _AGAIN if a non-blocking connection would block.
         """
         with self._lock:
             self._check_idle()
@@ -551,7 +548,7 @@ class Connection:
             self._handshaking.release()
 
     def _shake_hands(self, deadline: _Deadline, is_server: bool | None) -> int:
-        """Do what `_handshake` says, in the thread that holds `_handshaking`."""
+        """Perform `_handshake` in the thread that holds `_handshaking`."""
         self._check_open()
         self.setup_ssl()
         if is_server is not None and self._is_server is not is_server:
@@ -567,7 +564,7 @@ class Connection:
         """Return _AGAIN if the connection is non-blocking.
 
         Raises:
-            SSLTimeoutError: it is not, so its timeout has expired.
+            SSLTimeoutError: it is blocking, so its timeout has expired.
         """
         if deadline.waits:
             raise SSLTimeoutError("timed out")
@@ -595,19 +592,19 @@ class Connection:
             raise
 
     def _check_resumed(self) -> None:
-        """Refuse a session from before verification was asked for: OpenSSL resumes it as it is."""
+        """Refuse a resumed session whose peer was not verified, which OpenSSL does not check."""
         if self._acts_as_server() or not self.session_reused() or self.verify_ok():
             return
         if self.get_verify_mode() & m2.SSL_VERIFY_PEER and not self.ctx.has_verify_callback:
             fault = Err.get_x509_verify_error(self.get_verify_result())
-            raise SSLError(f"certificate verify failed when the session was made: {fault}")
+            raise SSLError(f"certificate verify failed when the session was created: {fault}")
 
     def _acts_as_server(self) -> bool:
         with self._lock:
             return bool(m2.ssl_is_server(self.ssl))
 
     def _host(self) -> str | None:
-        """The host that the peer's certificate has to be of; None when nobody said."""
+        """Return the host to compare with the peer's certificate, or None."""
         if self._checked_name is not None:
             return self._checked_name
         if isinstance(self.addr, tuple):
@@ -615,13 +612,14 @@ class Connection:
         return self._server_name
 
     def accept(self) -> tuple[Connection, Any]:
-        """Wait for a client, and do the handshake with it.
+        """Accept a client and perform the handshake.
 
         Returns:
-            The connection to it, whose timeouts are ours, and its address.
+            The connection to it, with the timeouts of this one, and its address.
 
         Raises:
-            SSLError: the handshake failed; SSLTimeoutError: there was none in time.
+            SSLError: the handshake failed.
+            SSLTimeoutError: the operation timed out.
         """
         connection, addr = self._accept_socket()
         try:
@@ -632,7 +630,7 @@ class Connection:
         return connection, addr
 
     def _accept_socket(self) -> tuple[Connection, Any]:
-        """Wait for a client; the handshake is still to be done."""
+        """Accept a client without a handshake."""
         deadline = _Deadline(self._seconds(self._read_timeout))
         accepted = None
         while accepted is None:
@@ -655,20 +653,21 @@ class Connection:
         return connection, addr
 
     def connect(self, addr: Address) -> int:
-        """Connect to a server, do the handshake, and check that its certificate is the host's.
+        """Connect to a server, perform the handshake, and check the certificate.
 
-        The host is sent to the server where it is a name (SNI, RFC 6066), and compared with the
-        certificate by `Checker`, unless another post-connection check was set, on the connection,
-        on the context, or as `Connection.clientPostConnectionCheck`. A connection that does not
-        pass the check is closed.
+        A DNS name is sent in the server_name extension (RFC 6066, section 3). The post-connection
+        check is `Checker`, unless the connection, the context or
+        `Connection.clientPostConnectionCheck` sets another one. If it fails, the connection is
+        closed.
 
         Returns:
-            1; -1 when the connection is non-blocking and `connect_ssl` is to be called.
+            1, or -1 if the connection is non-blocking and `connect_ssl` must be called.
 
         Raises:
-            SSLError: the handshake failed; SSLTimeoutError: the server did not answer in time.
-            SSLVerificationError: the certificate is not that of the host.
-            OSError: the host cannot be reached.
+            SSLError: the handshake failed.
+            SSLTimeoutError: the operation timed out.
+            SSLVerificationError: the certificate does not match the reference identity.
+            OSError: the connection could not be established.
         """
         with self._lock:
             self._check_idle()
@@ -682,7 +681,7 @@ class Connection:
         except socket.timeout:
             raise SSLTimeoutError("timed out") from None
         except BlockingIOError:
-            # A non-blocking socket is on its way; the handshake waits for it.
+            # The handshake waits for the connection of a non-blocking socket.
             self.setup_ssl()
             return _AGAIN
         self.setup_ssl()
@@ -697,10 +696,10 @@ class Connection:
             m2.ssl_set_tlsext_host_name(self.ssl, identity)
 
     def renegotiate(self) -> int:
-        """Ask for a new handshake. It is refused: TLS 1.3 has none, and contexts allow none.
+        """Request renegotiation, which TLS 1.3 does not have (SSL_renegotiate(3)).
 
         Raises:
-            SSLError: always, unless the context's SSL_OP_NO_RENEGOTIATION was cleared.
+            SSLError: always, unless the context's SSL_OP_NO_RENEGOTIATION is cleared.
         """
         with self._lock:
             self._check_idle()
@@ -709,19 +708,24 @@ class Connection:
     def set_post_connection_check_callback(
         self, postConnectionCheck: PostConnectionCheck | None
     ) -> None:
-        """Call postConnectionCheck(certificate, host) after the handshake; None: no check."""
+        """Set the post-connection check, called as check(certificate, host); None for none."""
         self._postConnectionCheck = postConnectionCheck
         self._has_own_check = True
 
     def set_tlsext_host_name(self, name: str) -> int:
-        """Name the host to the server (SNI), and to the certificate check where no address does; 1.
+        """Set the server_name extension, and the reference identity if there is no address.
+
+        Returns:
+            1.
 
         Raises:
-            ValueError: it is no host name; IP addresses are not sent (RFC 6066, 3).
+            ValueError: `name` is not a DNS name, or is an IP address (RFC 6066, section 3).
         """
         identity = reference_identity(name)
         if not isinstance(identity, str):
-            raise ValueError(f"{name} is an IP address, and those are not sent to servers")
+            raise ValueError(
+                f"{name} is an IP address, which the server_name extension must not contain"
+            )
         with self._lock:
             self._check_idle()
             result = m2.ssl_set_tlsext_host_name(self.ssl, identity)
@@ -729,17 +733,20 @@ class Connection:
         return result
 
     def set1_host(self, name: str) -> int:
-        """Let OpenSSL compare the certificate with a host name or address, in the handshake; 1.
+        """Set the reference identity that OpenSSL compares in the handshake (SSL_set1_host(3)).
 
-        Where the peer is not verified (`Context.set_verify`) it does not; the post-connection check
-        compares with this host in any case. OpenSSL's comparison never looks at a common name.
+        OpenSSL compares it only if the peer is verified (`Context.set_verify`), and never with the
+        common name. The post-connection check compares it, too.
+
+        Returns:
+            1.
 
         Raises:
-            ValueError: it is no host name or address.
+            ValueError: `name` is not a host name or IP address.
         """
         identity = reference_identity(name)
         if isinstance(identity, str) and len(identity) < 2:
-            raise ValueError(f"{name!r} is no host name: OpenSSL needs two characters")
+            raise ValueError(f"{name!r} is not a host name: OpenSSL requires two characters")
         with self._lock:
             self._check_idle()
             if isinstance(identity, str):
@@ -756,12 +763,12 @@ class Connection:
             raise SSLError("the connection is closed")
 
     def _check_idle(self) -> None:
-        """Refuse a callback of an operation on this connection. The caller holds `_lock`."""
+        """Raise SSLError in a callback of an operation. The caller holds `_lock`."""
         if self._is_operating:
             raise SSLError(_IN_USE)
 
     def pending(self) -> int:
-        """How many bytes can be read without waiting for the socket (SSL_pending)."""
+        """Return the number of bytes that can be read without the socket (SSL_pending(3))."""
         with self._lock:
             return m2.ssl_pending(self.ssl) if self._is_checked else 0
 
@@ -769,11 +776,12 @@ class Connection:
         """Read up to `size` bytes.
 
         Returns:
-            The bytes; b"" when the peer closed the connection; None when the connection is
-            non-blocking and there are none.
+            The bytes, empty after the peer's close_notify; None if a non-blocking connection would
+            block.
 
         Raises:
-            SSLError: the connection broke, or was cut; SSLTimeoutError: nothing came in time.
+            SSLError: the connection failed or was truncated.
+            SSLTimeoutError: the operation timed out.
             ValueError: `size` is negative.
         """
         self._check_open()
@@ -786,14 +794,14 @@ class Connection:
     recv = read
 
     def recv_into(self, buff: Any, nbytes: int = 0) -> int | None:
-        """Read into a buffer, up to `nbytes` bytes; 0: as many as it holds.
+        """Read up to `nbytes` bytes into a buffer; 0 for the length of the buffer.
 
         Returns:
-            How many; 0 when the peer closed the connection; None when the connection is
-            non-blocking and there are none.
+            The number of bytes, 0 after the peer's close_notify; None if a non-blocking connection
+            would block.
 
         Raises:
-            As `read` does.
+            SSLError, SSLTimeoutError, ValueError: see `read`.
         """
         self._check_open()
         if nbytes < 0:
@@ -802,7 +810,7 @@ class Connection:
         return self._read_into(target[:nbytes] if nbytes else target)
 
     def readinto(self, b: Any) -> int | None:
-        """Read into a buffer, as `recv_into`."""
+        """Read into a buffer; see `recv_into`."""
         return self.recv_into(b)
 
     def _read_into(self, target: memoryview) -> int | None:
@@ -817,15 +825,16 @@ class Connection:
         return None if done < 0 else done
 
     def write(self, data: Any) -> int:
-        """Write bytes, all of them.
+        """Write all bytes.
 
         Returns:
-            How many went, which is less than all only when the connection is non-blocking; then -1
-            when none did.
+            The number of bytes written. If a non-blocking connection would block, it is less than
+            all, or -1 for none.
 
         Raises:
-            SSLError: the connection is closed, or broke; SSLTimeoutError: the peer did not take
-                them in time. How many it took is not known then: close the connection.
+            SSLError: the connection is closed or failed.
+            SSLTimeoutError: the operation timed out. The number of bytes written is unknown, so the
+                connection must be closed.
         """
         self._check_open()
         return self._write(memoryview(data).cast("B"))
@@ -838,7 +847,7 @@ class Connection:
             self._check_idle()
         if not self._is_checked and self._handshake(deadline) < 0:
             return _AGAIN
-        # OpenSSL has one record on its way at most: writers take turns.
+        # OpenSSL buffers at most one record, so a write must end before the next one starts.
         if not self._writing.acquire(timeout=deadline.lock_timeout()):
             return self._would_wait(deadline)
         try:
@@ -853,25 +862,25 @@ class Connection:
             self._writing.release()
 
     def readable(self) -> bool:
-        """Can it be read? Not once it is closed."""
+        """Return whether the connection is open."""
         return not self._closed
 
     def writable(self) -> bool:
-        """Can it be written? Not once it is closed."""
+        """Return whether the connection is open."""
         return not self._closed
 
     def flush(self) -> None:
-        """Do nothing: what is written is sent at once."""
+        """Do nothing, because writes are not buffered."""
 
     def makefile(self, mode: str = "rb", bufsize: int = -1) -> IO[Any]:
-        """A file on the connection; closing it leaves the connection open, and the other way round.
+        """Return a file object for the connection, which is closed independently of it.
 
         Args:
-            mode: of "r", "w" and "b"; without "b" it is a file of text in UTF-8.
-            bufsize: the size of the buffer; -1: the usual one; 0: a raw file without one.
+            mode: a combination of "r", "w" and "b"; without "b" text in UTF-8.
+            bufsize: the buffer size; -1 for the default, 0 for an unbuffered binary file.
 
         Raises:
-            ValueError: the mode is none of these.
+            ValueError: the mode is invalid.
         """
         if not mode or not set(mode) <= set("rwb"):
             raise ValueError(f"invalid mode {mode!r}: only r, w and b are allowed")
@@ -890,93 +899,93 @@ class Connection:
             return buffered  # type: ignore[no-any-return]
         return io.TextIOWrapper(buffered, encoding="utf-8")
 
-    # ---- what was agreed on --------------------------------------------------------------------
+    # ---- negotiated parameters -----------------------------------------------------------------
 
     def ssl_get_error(self, ret: int) -> int:
-        """Return SSL_get_error(3)'s code for the value that one of OpenSSL's functions returned."""
+        """Return the error code of an SSL function's return value (SSL_get_error(3))."""
         with self._lock:
             return m2.ssl_get_error(self.ssl, ret)
 
     def get_context(self) -> Context:
-        """The context it was made from."""
+        """Return the context."""
         return self.ctx
 
     def get_state(self) -> str:
-        """A few letters that tell where the handshake is (SSL_state_string)."""
+        """Return the abbreviated state of the handshake (SSL_state_string(3))."""
         with self._lock:
             return m2.ssl_get_state(self.ssl)
 
     def get_version(self) -> str:
-        """The protocol that is spoken, such as TLSv1.3."""
+        """Return the negotiated protocol version, such as TLSv1.3."""
         with self._lock:
             return m2.ssl_get_version(self.ssl)
 
     def verify_ok(self) -> bool:
-        """Did the verification of the peer's certificate find no fault, or was there none?"""
+        """Return whether there is no verification error, such as without a peer certificate."""
         return self.get_verify_result() == m2.X509_V_OK
 
     def get_verify_mode(self) -> int:
-        """Whether and how the peer is verified."""
+        """Return the verification mode (SSL_get_verify_mode(3))."""
         with self._lock:
             return m2.ssl_get_verify_mode(self.ssl)
 
     def get_verify_depth(self) -> int:
-        """How many intermediate CAs the peer's chain may have; -1 is OpenSSL's default of 100."""
+        """Return the maximum number of intermediate CAs; -1 is OpenSSL's default of 100."""
         with self._lock:
             return m2.ssl_get_verify_depth(self.ssl)
 
     def get_verify_result(self) -> int:
-        """The fault that the verification of the peer's certificate found, m2.X509_V_..."""
+        """Return the verification error of the peer's certificate, m2.X509_V_..."""
         with self._lock:
             return m2.ssl_get_verify_result(self.ssl)
 
     def get_peer_cert(self) -> X509.X509 | None:
-        """The peer's certificate; None when it gave none."""
+        """Return the peer's certificate; None if it sent none."""
         with self._lock:
             handle = m2.ssl_get_peer_cert(self.ssl)
         return None if handle is None else X509.X509(handle, 1)
 
     def get_peer_cert_chain(self) -> X509.X509_Stack | None:
-        """The certificates that the peer sent; a server's without the client's own.
+        """Return the certificates that the peer sent; None for none, or in a resumed session.
 
-        None when it sent none, and in a resumed session.
+        On a server they do not include the client's own certificate.
         """
         with self._lock:
             handle = m2.ssl_get_peer_cert_chain(self.ssl)
         return None if handle is None else X509.X509_Stack(handle, 1)
 
     def get_client_CA_list(self) -> list[X509.X509_Name]:
-        """The names of the CAs whose certificates the server takes from clients."""
+        """Return the CA names of the server's certificate request."""
         with self._lock:
             count = m2.ssl_client_ca_num(self.ssl)
             handles = [m2.ssl_client_ca_value(self.ssl, index) for index in range(count)]
         return [X509.X509_Name(handle, 1) for handle in handles]
 
     def set_client_CA_list_from_file(self, cafile: str | bytes) -> None:
-        """On a server: name the CAs of a PEM file to the client."""
+        """Set the CAs that a server sends to the client, from a PEM file."""
         with self._lock:
             self._check_idle()
             m2.ssl_set_client_ca_list_from_file(self.ssl, os.fsdecode(cafile))
 
     def set_client_CA_list_from_context(self) -> None:
-        """On a server: name the CAs of the context to the client."""
+        """Set the CAs that a server sends to the client to the context's."""
         with self._lock:
             self._check_idle()
             m2.ssl_set_client_ca_list_from_context(self.ssl)
 
     def get_cipher(self) -> Cipher | None:
-        """The cipher in use; None before the handshake."""
+        """Return the negotiated cipher; None before the handshake."""
         with self._lock:
             handle = m2.ssl_get_current_cipher(self.ssl)
         return None if handle is None else Cipher(handle)
 
     def get_ciphers(self) -> Cipher_Stack:
-        """The ciphers that may be used."""
+        """Return the enabled ciphers."""
         with self._lock:
             return Cipher_Stack(m2.ssl_get_ciphers(self.ssl), 1)
 
     def get_cipher_list(self, idx: int = 0) -> str | None:
-        """The name of a cipher that may be used, 0 is the preferred one; None behind the last."""
+        """Return the name of an enabled cipher by its preference, from 0; None after the last."""
         with self._lock:
             return m2.ssl_get_cipher_list(self.ssl, idx)
 
@@ -998,38 +1007,38 @@ class Connection:
     # ---- sessions ------------------------------------------------------------------------------
 
     def set_session_id_ctx(self, id: bytes) -> int:
-        """Say whose sessions may be resumed, as `Context.set_session_id_ctx`; 1."""
+        """Set the session ID context, and return 1; see `Context.set_session_id_ctx`."""
         with self._lock:
             self._check_idle()
             self._has_session_id_ctx = True
             return m2.ssl_set_session_id_context(self.ssl, id)
 
     def get_session(self) -> Session | None:
-        """The session, for a later connection; None when there is none.
+        """Return the session for resumption; None if there is none.
 
-        In TLS 1.3 the server sends it after the handshake: read something first.
+        A TLS 1.3 server sends session tickets after the handshake, so the client must read first.
         """
         with self._lock:
             handle = m2.ssl_get_session(self.ssl)
         return None if handle is None else Session(handle, 1)
 
     def set_session(self, session: Session) -> int:
-        """Begin with an earlier connection's session, before the handshake; 1."""
+        """Set a session to resume in the next handshake, and return 1."""
         with self._lock:
             self._check_idle()
             return m2.ssl_set_session(self.ssl, session._ptr())
 
     def session_reused(self) -> bool:
-        """Did the handshake resume a session?"""
+        """Return whether the handshake resumed a session."""
         with self._lock:
             return bool(m2.ssl_session_reused(self.ssl))
 
     def get_default_session_timeout(self) -> int:
-        """For how many seconds OpenSSL lets sessions be used when nobody says."""
+        """Return OpenSSL's default lifetime of sessions in seconds."""
         with self._lock:
             return m2.ssl_get_default_timeout(self.ssl)
 
-    # ---- for makefile --------------------------------------------------------------------------
+    # ---- files of makefile ---------------------------------------------------------------------
 
     def _opened_file(self) -> None:
         with self._lock:
@@ -1046,7 +1055,7 @@ class Connection:
 
 
 class _ConnectionFile(io.RawIOBase):
-    """What `makefile` puts a buffer over. It lets the connection go when it is closed itself."""
+    """The raw file of `makefile`, which holds the connection until it is closed."""
 
     def __init__(self, connection: Connection, reading: bool, writing: bool) -> None:
         self._connection = connection

@@ -1,10 +1,10 @@
-"""Contexts: what connections are made from, be it a client's or a server's (SSL_CTX_new(3)).
+"""Contexts of clients and servers (SSL_CTX_new(3)).
 
-A context holds the certificate and key to show, the CAs to believe, the protocol versions and the
-ciphers. What it is made with is what is safe: TLS 1.2 and newer, ciphers with forward secrecy and
-authenticated peers, OpenSSL's security level 2 or higher, no compression and no renegotiation. Once
-it knows CAs it verifies peers by them. Set it up before connections are made from it: they take
-over what it has then, and another thread's handshake may be reading it.
+A context holds the local certificate and private key, the trust store, the protocol versions and
+the ciphers. The defaults are TLS 1.2 and later, ciphers with forward secrecy and authentication,
+security level 2 or higher, no compression and no renegotiation. Loading trust anchors enables peer
+verification. Configure a context before connections are created from it: a connection copies the
+configuration, and another thread's handshake may be reading it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ StrPath = Union[str, bytes, "os.PathLike[str]"]
 VerifyCallback = Callable[..., Any]
 PostConnectionCheck = Callable[..., Any]
 
-# Protocols that are one version; the others are the names of OpenSSL's methods.
+# Protocols of one version. The others are names of OpenSSL's methods.
 _VERSIONS = {"tlsv1": "TLS1", "tlsv1_1": "TLS1_1", "tlsv1_2": "TLS1_2", "tlsv1_3": "TLS1_3"}
 
 _STRONG_CIPHERS = (
@@ -44,8 +44,8 @@ _STRONG_CIPHERS = (
 _WEAK_CIPHERS = "DEFAULT:!aNULL:!eNULL:@SECLEVEL=0"
 _SECURITY_LEVEL = 2
 
-# SSL_OP_ALL is OpenSSL's workarounds for other programs' bugs. These two of them cost security: the
-# first brings back an attack on TLS 1.0 (BEAST), the second, in 1.1.1, one on renegotiation.
+# Two of the workarounds in SSL_OP_ALL enable attacks: the first one on CBC ciphers in TLS 1.0
+# (BEAST), the second one, in OpenSSL 1.1.1, on renegotiation (RFC 5746).
 _UNSAFE_WORKAROUNDS = m2.SSL_OP_DONT_INSERT_EMPTY_FRAGMENTS | m2.SSL_OP_LEGACY_SERVER_CONNECT
 _OPTIONS = (
     m2.SSL_OP_ALL & ~_UNSAFE_WORKAROUNDS
@@ -66,10 +66,10 @@ map = ctxmap  # noqa: A001  (the name is the API's)
 
 
 def _version_number(version: int | str) -> int:
-    """The number of a protocol version: m2.TLS1_2_VERSION for "tlsv1_2", "TLSv1.2" or itself.
+    """Return the number of a version: m2.TLS1_2_VERSION for "tlsv1_2", "TLSv1.2" or itself.
 
     Raises:
-        ValueError: there is no such version, or the build has not got it.
+        ValueError: the version is unknown or not supported by this OpenSSL.
     """
     if isinstance(version, int):
         names = {getattr(m2, f"{stem}_VERSION"): stem for stem in _VERSIONS.values()}
@@ -90,19 +90,19 @@ def _version_number(version: int | str) -> int:
 
 
 def _takes(callback: Callable[..., Any], count: int) -> bool:
-    """Can it be called with so many positional arguments?"""
+    """Return whether a callback accepts `count` positional arguments."""
     try:
         inspect.signature(callback).bind(*range(count))
     except TypeError:
         return False
     except ValueError:
-        # It is written in C, and says nothing of itself.
+        # A function in C may have no signature.
         return count == 2
     return True
 
 
 class Context:
-    """What connections are made from. The handle of OpenSSL's SSL_CTX is `ctx`."""
+    """A TLS context. `ctx` is the handle of the SSL_CTX."""
 
     map = staticmethod(ctxmap)
 
@@ -112,18 +112,18 @@ class Context:
         weak_crypto: int | None = None,
         post_connection_check: PostConnectionCheck | None = None,
     ) -> None:
-        """Make one.
+        """Create a context.
 
         Args:
-            protocol: "tls" for TLS 1.2 and newer; "tls_client" or "tls_server" for one role only;
-                "tlsv1", "tlsv1_1", "tlsv1_2" or "tlsv1_3" for one version ("sslv23" is "tls").
-            weak_crypto: true allows what old peers need: every version and cipher of the build, at
-                security level 0. TLS 1.0 and 1.1 do not work without it.
-            post_connection_check: called as check(certificate, host) after the handshakes of this
-                context's connections, in place of the default (`Connection.connect`).
+            protocol: "tls" or "sslv23" for TLS 1.2 and later; "tls_client" or "tls_server" for one
+                role; "tlsv1", "tlsv1_1", "tlsv1_2" or "tlsv1_3" for one version.
+            weak_crypto: true enables all protocol versions and ciphers of OpenSSL at security level
+                0, which TLS 1.0 and 1.1 require.
+            post_connection_check: called as check(certificate, host) after the handshake of a
+                connection, instead of the default (`Connection.connect`).
 
         Raises:
-            ValueError: there is no such protocol, or the build has not got it.
+            ValueError: the protocol is unknown or not supported by this OpenSSL.
         """
         version, method = self._protocol(protocol)
         self.ctx: _m2crypto.SSL_CTX = m2.ssl_ctx_new(method())
@@ -132,8 +132,8 @@ class Context:
         self._verify: Callable[[int, Any], Any] | None = None
         self._verify_was_set = False
         self._info: Callable[[int, int, Any], Any] | None = None
-        # What its servers' connections get as their session id context. Without one they refuse to
-        # resume sessions when clients are verified; a client with one refuses other contexts'.
+        # The session ID context of server connections. Without one a server that verifies clients
+        # resumes no session; a client with one resumes no session of another context.
         self.server_session_id_ctx: bytes | None = secrets.token_bytes(16)
         self._closed = False
         ctxmap()[self.ctx] = self
@@ -143,18 +143,18 @@ class Context:
         m2.ssl_ctx_set_dh_auto(self.ctx, 1)
         self._set_strength(bool(weak_crypto))
         if version is not None:
-            self._pin(protocol, version)
+            self._set_version(protocol, version)
 
     @staticmethod
     def _protocol(protocol: str) -> tuple[int | None, Callable[[], Any]]:
-        """The version that a protocol's name pins, and OpenSSL's method."""
+        """Return the version of a protocol of one version, else None, and OpenSSL's method."""
         name = protocol.lower().replace(".", "_")
         if name in _VERSIONS:
             return _version_number(protocol), m2.tls_method
         method = getattr(m2, f"{name}_method", None)
         if method is None:
             known = ", ".join(["tls", "tls_client", "tls_server", *_VERSIONS])
-            raise ValueError(f"protocol {protocol!r} is not there; this OpenSSL has {known}")
+            raise ValueError(f"unknown protocol {protocol!r}; this OpenSSL has {known}")
         return None, method
 
     def _set_strength(self, weak: bool) -> None:
@@ -164,11 +164,11 @@ class Context:
             return
         self.set_cipher_list(_STRONG_CIPHERS)
         self.set_min_proto_version(m2.TLS1_2_VERSION)
-        # A distribution's settings may ask for more.
+        # A distribution can have a higher default.
         level = max(_SECURITY_LEVEL, m2.ssl_ctx_get_security_level(self.ctx))
         m2.ssl_ctx_set_security_level(self.ctx, level)
 
-    def _pin(self, protocol: str, version: int) -> None:
+    def _set_version(self, protocol: str, version: int) -> None:
         try:
             self.set_min_proto_version(version)
             self.set_max_proto_version(version)
@@ -177,11 +177,11 @@ class Context:
 
     @property
     def closed(self) -> bool:
-        """Was it closed?"""
+        """Whether the context is closed."""
         return self._closed
 
     def close(self) -> None:
-        """Let go of OpenSSL's context and of the callbacks; connections made from it live on."""
+        """Release the SSL_CTX and the callbacks. Connections of the context remain valid."""
         if self._closed:
             return
         self._closed = True
@@ -189,7 +189,7 @@ class Context:
         del ctxmap()[self.ctx]
         m2.ssl_ctx_free(self.ctx)
 
-    # ---- who we are ----------------------------------------------------------------------------
+    # ---- local certificate and private key -----------------------------------------------------
 
     def load_cert(
         self,
@@ -197,16 +197,16 @@ class Context:
         keyfile: StrPath | None = None,
         callback: Callable[..., Any] = util.passphrase_callback,
     ) -> None:
-        """Load the certificate to show and its key, from PEM files (SSL_CTX_use_certificate_file).
+        """Load the local certificate and private key from PEM files.
 
         Args:
-            certfile: the file with the certificate; of several, the first.
-            keyfile: the file with the key; None: it is in `certfile`.
-            callback: gives the passphrase of an encrypted key.
+            certfile: the file with the certificate, of which the first is used.
+            keyfile: the file with the private key, by default `certfile`.
+            callback: the passphrase callback.
 
         Raises:
-            SSLError: a file cannot be read, has no certificate or key, or the two do not belong
-                together.
+            SSLError: a file cannot be read, has no certificate or key, or the key does not match
+                the certificate (SSL_CTX_use_certificate_file(3)).
         """
         self._load_cert(m2.ssl_ctx_use_cert, certfile, keyfile, callback)
 
@@ -216,9 +216,9 @@ class Context:
         keyfile: StrPath | None = None,
         callback: Callable[..., Any] = util.passphrase_callback,
     ) -> None:
-        """Load the certificate to show, the CAs' that follow it in the file, and its key.
+        """Load the local certificate and private key, and the CA certificates after the former.
 
-        Args and errors are those of `load_cert` (SSL_CTX_use_certificate_chain_file).
+        See `load_cert` for arguments and errors (SSL_CTX_use_certificate_chain_file(3)).
         """
         self._load_cert(m2.ssl_ctx_use_cert_chain, certchainfile, keyfile, callback)
 
@@ -232,25 +232,25 @@ class Context:
         self._load("certificate", use, certfile, callback)
         keyfile = certfile if keyfile is None else keyfile
         self._load("private key", m2.ssl_ctx_use_privkey, keyfile, callback)
-        # A key of another kind than the certificate's is taken, for a certificate to come.
+        # OpenSSL accepts a key of another type than the certificate's, for a later certificate.
         check = m2.ssl_ctx_check_private_key
         self._load("private key", lambda context, _: check(context), keyfile)
 
     def _load(self, what: str, load: Callable[..., int], file: StrPath, *rest: Any) -> None:
-        """Call a function with the context and a file; its errors name the file, and what of it."""
+        """Call a function with the context and a file, and name the file in its errors."""
         name = os.fsdecode(file)
         if not Path(name).is_file():
-            raise SSLError(f"{name}: there is no such file")
+            raise SSLError(f"{name}: no such file")
         try:
             load(self.ctx, name, *rest)
         except SSLError as error:
-            error.args = (f"{name}: no {what} to be used: {error}",)
+            error.args = (f"{name}: no usable {what}: {error}",)
             raise
 
-    # ---- whom we believe -----------------------------------------------------------------------
+    # ---- trust store and peer verification -----------------------------------------------------
 
     def set_client_CA_list_from_file(self, cafile: StrPath) -> None:
-        """On a server: name the CAs of a PEM file to clients, as those it takes certificates of."""
+        """Set the CAs that a server sends to clients, from a PEM file."""
         self._load("CA certificates", m2.ssl_ctx_set_client_ca_list_from_file, cafile)
 
     load_client_CA = load_client_ca = set_client_CA_list_from_file  # noqa: N815
@@ -258,44 +258,51 @@ class Context:
     def load_verify_locations(
         self, cafile: StrPath | None = None, capath: StrPath | None = None
     ) -> int:
-        """Believe the CAs of a PEM file, or of a folder of files named by hash; 1.
+        """Add the CA certificates of a PEM file, or of a directory of files named by hash.
 
-        From then on peers are verified (`verify_peer`), unless `set_verify` says or said otherwise.
+        Peer verification is enabled unless `set_verify` is called.
+
+        Returns:
+            1.
 
         Raises:
-            ValueError: neither is given.
-            SSLError: the file has no certificates, or there is no such file or folder.
+            ValueError: both arguments are None.
+            SSLError: the file has no certificates, or a path does not exist.
         """
         if cafile is None and capath is None:
             raise ValueError("cafile and capath can not both be None")
         if capath is not None and not any(
-            Path(folder).is_dir() for folder in os.fsdecode(capath).split(os.pathsep)
+            Path(directory).is_dir() for directory in os.fsdecode(capath).split(os.pathsep)
         ):
-            raise SSLError(f"{os.fsdecode(capath)}: there is no such folder")
-        folder = None if capath is None else os.fsdecode(capath)
+            raise SSLError(f"{os.fsdecode(capath)}: no such directory")
+        directory = None if capath is None else os.fsdecode(capath)
         if cafile is None:
-            m2.ssl_ctx_load_verify_locations(self.ctx, None, folder)
+            m2.ssl_ctx_load_verify_locations(self.ctx, None, directory)
         else:
-            self._load("CA certificates", m2.ssl_ctx_load_verify_locations, cafile, folder)
+            self._load("CA certificates", m2.ssl_ctx_load_verify_locations, cafile, directory)
         self._verify_by_default()
         return 1
 
     load_verify_info = load_verify_locations
 
     def set_default_verify_paths(self) -> int:
-        """Believe the CAs that the machine believes; 1.
+        """Load the system's default trust store.
 
-        They are those of SSL_CERT_FILE and SSL_CERT_DIR where these are set, else those in the
-        usual places of the usual systems, and not those of the folder compiled into OpenSSL
-        (`M2Crypto.SSL._trust` says why). As with `load_verify_locations`, peers are verified from
-        then on.
+        It is that of SSL_CERT_FILE and SSL_CERT_DIR if these are set, else the first of the usual
+        paths, and not OPENSSLDIR (`M2Crypto.SSL._trust`). Peer verification is enabled as by
+        `load_verify_locations`.
+
+        Returns:
+            1.
 
         Raises:
-            SSLError: there are none.
+            SSLError: there is no trust store.
         """
         found = _trust.trusted_certificates(os.environ)
         if found == (None, None):
-            raise SSLError("no CA certificates were found; set SSL_CERT_FILE to a PEM file of them")
+            raise SSLError(
+                "no trust store was found; set SSL_CERT_FILE to a PEM file of CA certificates"
+            )
         return self.load_verify_locations(*found)
 
     def _verify_by_default(self) -> None:
@@ -303,31 +310,31 @@ class Context:
             m2.ssl_ctx_set_verify(self.ctx, m2.SSL_VERIFY_PEER, None)
 
     def set_allow_unknown_ca(self, ok: int) -> None:
-        """Say whether `cb.ssl_verify_callback` lets pass what unknown CAs issued."""
+        """Set whether `cb.ssl_verify_callback` accepts certificates of unknown CAs."""
         self.allow_unknown_ca = ok
 
     def get_allow_unknown_ca(self) -> int:
-        """What `set_allow_unknown_ca` said."""
+        """Return whether `cb.ssl_verify_callback` accepts certificates of unknown CAs."""
         return self.allow_unknown_ca
 
     def set_verify(self, mode: int, depth: int, callback: VerifyCallback | None = None) -> None:
-        """Say whether and how peers are verified (SSL_CTX_set_verify).
+        """Set peer verification (SSL_CTX_set_verify(3)).
 
-        The callback is called for each certificate of a peer's chain and for each fault, and
-        answers whether to go on. Its number of parameters tells its style: callback(ok, store),
-        where `store` is an `X509.X509_Store_Context` that is good until it returns, or
-        callback(ssl_ctx_ptr, x509_ptr, errnum, errdepth, ok), with handles of the extension. What
-        it raises ends the handshake and reaches who called for it. A fault that it lets pass is
-        still what `Connection.get_verify_result` tells.
+        OpenSSL calls the callback for each certificate of the peer's path and for each error. The
+        handshake continues if the callback returns true. Its signature is callback(ok, store),
+        where `store` is an `X509.X509_Store_Context` that is valid until it returns, or
+        callback(ssl_ctx_ptr, x509_ptr, errnum, errdepth, ok) with handles of the extension. An
+        exception ends the handshake and propagates to its caller. `Connection.get_verify_result`
+        returns an error also if the callback accepted it.
 
         Args:
-            mode: `verify_none`, or `verify_peer` with or without `verify_fail_if_no_peer_cert` and
-                `verify_client_once`, which only servers look at.
-            depth: how many intermediate CAs a chain may have.
-            callback: None lets OpenSSL's findings stand. Connections made from then on call it.
+            mode: `verify_none`, or `verify_peer` with the optional flags
+                `verify_fail_if_no_peer_cert` and `verify_client_once`, which servers use.
+            depth: the maximum number of intermediate CAs in a path.
+            callback: the verify callback of later connections; None for none.
 
         Raises:
-            TypeError: the callback takes neither 2 nor 5 arguments.
+            TypeError: the callback accepts neither 2 nor 5 arguments.
         """
         self._verify = None if callback is None else self._in_new_style(callback)
         self._verify_was_set = True
@@ -336,11 +343,11 @@ class Context:
 
     @property
     def has_verify_callback(self) -> bool:
-        """Did `set_verify` get a callback, which may have let faults pass?"""
+        """Whether there is a verify callback, which may accept errors."""
         return self._verify is not None
 
     def _in_new_style(self, callback: VerifyCallback) -> Callable[[int, Any], Any]:
-        """A function of ok and the handle of the store context."""
+        """Return a callback with the parameters ok and the store context's handle."""
         if _takes(callback, 2):
             return lambda ok, handle: callback(ok, X509.X509_Store_Context(handle))
         if not _takes(callback, 5):
@@ -357,17 +364,16 @@ class Context:
             ok,
         )
 
-    # The callables given to OpenSSL know their context weakly: what OpenSSL holds the garbage
-    # collector cannot see, and a callback often leads back to its context. Every connection holds
-    # its context, so it is there when they are called.
+    # The garbage collector does not see OpenSSL's references, and a callback often refers to its
+    # context, so OpenSSL gets functions with weak references. A connection keeps its context alive.
 
     def _verifier(self) -> Callable[[int, Any], Any]:
         reference = weakref.ref(self)
 
         def verify(ok: int, store_context: Any) -> Any:
             context = reference()
-            ask = None if context is None else context._verify
-            return ok if ask is None else ask(ok, store_context)
+            callback = None if context is None else context._verify
+            return ok if callback is None else callback(ok, store_context)
 
         return verify
 
@@ -376,58 +382,57 @@ class Context:
 
         def inform(where: int, ret: int, connection: Any) -> None:
             context = reference()
-            tell = None if context is None else context._info
-            if tell is not None:
-                tell(where, ret, connection)
+            callback = None if context is None else context._info
+            if callback is not None:
+                callback(where, ret, connection)
 
         return inform
 
     def get_verify_mode(self) -> int:
-        """What of `verify_peer` and its companions holds."""
+        """Return the verification mode (SSL_CTX_get_verify_mode(3))."""
         return m2.ssl_ctx_get_verify_mode(self.ctx)
 
     def get_verify_depth(self) -> int:
-        """How many intermediate CAs a chain may have; -1 is OpenSSL's default of 100."""
+        """Return the maximum number of intermediate CAs; -1 is OpenSSL's default of 100."""
         return m2.ssl_ctx_get_verify_depth(self.ctx)
 
     def get_cert_store(self) -> X509.X509_Store:
-        """The store of what is believed, shared with the context."""
+        """Return the trust store, which the context shares."""
         return X509.X509_Store(m2.ssl_ctx_get_cert_store(self.ctx))
 
-    # ---- how we speak --------------------------------------------------------------------------
+    # ---- protocol versions, ciphers and options ------------------------------------------------
 
     def set_min_proto_version(self, version: int | str) -> int:
-        """The oldest version to speak; 1.
+        """Set the minimum protocol version, and return 1.
 
         Args:
-            version: m2.TLS1_VERSION to m2.TLS1_3_VERSION, or "tlsv1" to "tlsv1_3" (also written
-                "TLSv1.3"); 0 is the oldest of the build.
+            version: m2.TLS1_VERSION to m2.TLS1_3_VERSION, or "tlsv1" to "tlsv1_3" (or "TLSv1.3");
+                0 for the lowest that OpenSSL supports.
 
         Raises:
-            ValueError: there is no such version, or the build has not got it.
+            ValueError: the version is unknown or not supported by this OpenSSL.
         """
         return m2.ssl_ctx_set_min_proto_version(self.ctx, _version_number(version))
 
     def set_max_proto_version(self, version: int | str) -> int:
-        """The newest version to speak, as in `set_min_proto_version`; 0 is the build's newest."""
+        """Set the maximum protocol version; see `set_min_proto_version`."""
         return m2.ssl_ctx_set_max_proto_version(self.ctx, _version_number(version))
 
     def get_min_proto_version(self) -> int:
-        """The oldest version to speak, as m2.TLS1_2_VERSION; 0 is the oldest of the build."""
+        """Return the minimum protocol version; 0 is the lowest that OpenSSL supports."""
         return m2.ssl_ctx_get_min_proto_version(self.ctx)
 
     def get_max_proto_version(self) -> int:
-        """The newest version to speak; 0 is the newest of the build."""
+        """Return the maximum protocol version; 0 is the highest that OpenSSL supports."""
         return m2.ssl_ctx_get_max_proto_version(self.ctx)
 
     def set_cipher_list(self, cipher_list: str | None) -> int:
         """Set the ciphers.
 
         Args:
-            cipher_list: a cipher list (openssl-ciphers(1)). It sets the ciphers of TLS 1.2 and
-                older; names of TLS 1.3 cipher suites in it, such as TLS_AES_128_GCM_SHA256, set
-                those of TLS 1.3 (SSL_CTX_set_ciphersuites(3)). What the list does not name for
-                one of the two stays as it is; None changes nothing.
+            cipher_list: a cipher list (openssl-ciphers(1)) of TLS 1.2 and older ciphers and TLS 1.3
+                cipher suites (SSL_CTX_set_ciphersuites(3)). If it names none of one of the two,
+                those are unchanged. None changes nothing.
 
         Returns:
             1.
@@ -443,15 +448,15 @@ class Context:
         return 1
 
     def set_options(self, op: int) -> int:
-        """Add options, m2.SSL_OP_...; all that hold then (SSL_CTX_set_options)."""
+        """Add options, m2.SSL_OP_..., and return all that are set (SSL_CTX_set_options(3))."""
         return m2.ssl_ctx_set_options(self.ctx, op)
 
     def set_tmp_dh(self, dhpfile: StrPath | BIO.BIO) -> int:
-        """Use the DH parameters of a PEM file; 1. Without it they go by the size of the key.
+        """Set the DH parameters from a PEM file, and return 1. By default OpenSSL selects them.
 
         Raises:
             BIOError: the file cannot be opened.
-            SSLError: it has none, or too short ones.
+            SSLError: it has no DH parameters, or they are too short.
         """
         if isinstance(dhpfile, BIO.BIO):
             return self._set_tmp_dh(dhpfile)
@@ -459,32 +464,32 @@ class Context:
             return self._set_tmp_dh(bio)
 
     def _set_tmp_dh(self, bio: BIO.BIO) -> int:
-        # OpenSSL prefers the automatic choice to parameters that were set.
+        # Automatic selection takes precedence over parameters that were set.
         m2.ssl_ctx_set_dh_auto(self.ctx, 0)
         return m2.ssl_ctx_set_tmp_dh(self.ctx, bio.bio_ptr())
 
     def set_tmp_dh_callback(self, callback: Callable[..., Any] | None = None) -> None:
-        """Do nothing, with a warning: OpenSSL chooses DH parameters by the size of the key."""
+        """Issue a DeprecationWarning, because OpenSSL selects DH parameters by the key's size."""
         if callback is not None:
-            _warn("set_tmp_dh_callback does nothing: DH parameters go by the size of the key")
+            _warn("set_tmp_dh_callback does nothing: OpenSSL selects DH parameters by the key size")
 
     def set_tmp_rsa(self, rsa: object) -> int:
-        """Do nothing, with a warning: with export ciphers temporary RSA keys went too; 1."""
-        _warn("set_tmp_rsa does nothing: TLS has no temporary RSA keys any more")
+        """Issue a DeprecationWarning and return 1, because TLS has no temporary RSA keys."""
+        _warn("set_tmp_rsa does nothing: TLS has no temporary RSA keys")
         return 1
 
     def set_tmp_rsa_callback(self, callback: Callable[..., Any] | None = None) -> None:
-        """Do nothing, with a warning, as `set_tmp_rsa`."""
+        """Issue a DeprecationWarning, because TLS has no temporary RSA keys."""
         if callback is not None:
-            _warn("set_tmp_rsa_callback does nothing: TLS has no temporary RSA keys any more")
+            _warn("set_tmp_rsa_callback does nothing: TLS has no temporary RSA keys")
 
     def set_info_callback(
         self, callback: Callable[[int, int, Any], Any] | None = cb.ssl_info_callback
     ) -> None:
-        """Call callback(where, ret, ssl_ptr) at each step of a handshake and at each alert.
+        """Set the info callback of later connections (SSL_CTX_set_info_callback(3)).
 
-        Connections made from then on call it. What it raises reaches who called for the handshake
-        (SSL_CTX_set_info_callback).
+        OpenSSL calls callback(where, ret, ssl_ptr) for each state change and alert. An exception
+        propagates to the caller of the operation.
         """
         self._info = callback
         m2.ssl_ctx_set_info_callback(self.ctx, None if callback is None else self._informer())
@@ -492,10 +497,10 @@ class Context:
     # ---- sessions ------------------------------------------------------------------------------
 
     def set_session_id_ctx(self, id: bytes) -> int:
-        """Say whose sessions may be resumed, by at most 32 bytes; 1.
+        """Set the session ID context, at most 32 bytes, and return 1.
 
-        Contexts with the same bytes share sessions. Without this a server resumes those that its
-        own context made, and a client all.
+        Contexts with the same session ID context share sessions. By default a server resumes only
+        sessions of its own context, and a client all (SSL_CTX_set_session_id_context(3)).
         """
         self.server_session_id_ctx = None
         return m2.ssl_ctx_set_session_id_context(self.ctx, id)
@@ -517,7 +522,7 @@ class Context:
         return m2.ssl_ctx_remove_session(self.ctx, session._ptr())
 
     def get_session_timeout(self) -> int:
-        """For how many seconds new sessions can be used."""
+        """Return the lifetime of new sessions in seconds."""
         return m2.ssl_ctx_get_timeout(self.ctx)
 
     def set_session_timeout(self, timeout: int) -> int:
@@ -532,11 +537,11 @@ class Context:
         return m2.ssl_ctx_set_timeout(self.ctx, timeout)
 
     def set_session_cache_mode(self, mode: int) -> int:
-        """Say who caches sessions, m2.SSL_SESS_CACHE_...; the mode that held before."""
+        """Set the session cache mode, m2.SSL_SESS_CACHE_..., and return the previous one."""
         return m2.ssl_ctx_set_session_cache_mode(self.ctx, mode)
 
     def get_session_cache_mode(self) -> int:
-        """Who caches sessions, m2.SSL_SESS_CACHE_..."""
+        """Return the session cache mode, m2.SSL_SESS_CACHE_..."""
         return m2.ssl_ctx_get_session_cache_mode(self.ctx)
 
 

@@ -1,8 +1,7 @@
-"""Servers over TLS, on the standard library's socketserver.
+"""TLS servers: `socketserver.TCPServer`s whose requests are `Connection`s.
 
-They are `socketserver.TCPServer`s whose requests are `Connection`s. The handshake is done where the
-request is handled, in its thread or process, so that a slow client does not hold up the others;
-`request.settimeout` in `get_request`, or a timeout on the server's `socket`, bounds it.
+The handshake runs in the thread or process that handles the request, so a slow client does not
+block the others. A timeout of the server's `socket`, or of the request in `get_request`, limits it.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ class SSLServer(socketserver.TCPServer):
         ssl_context: Context,
         bind_and_activate: bool = True,
     ) -> None:
-        """Make one; the context has the server's certificate."""
+        """Create the server; the context has its certificate."""
         socketserver.BaseServer.__init__(self, server_address, RequestHandlerClass)
         self.ssl_ctx = ssl_context
         self.socket: Any = Connection(ssl_context, family=self.address_family)
@@ -43,28 +42,28 @@ class SSLServer(socketserver.TCPServer):
                 raise
 
     def get_request(self) -> tuple[Any, Any]:
-        """A client's connection, before its handshake, and its address."""
+        """Accept a client and return its connection, without a handshake, and its address."""
         request, address = self.socket._accept_socket()
         return request, address
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """Do the handshake, and let the handler do the rest."""
+        """Perform the handshake, and call the handler."""
         request.accept_ssl()
         super().finish_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """Say close_notify to the client, and close the connection."""
+        """Send close_notify, and close the connection."""
         try:
             super().shutdown_request(request)
         except SSLError:
             self.close_request(request)
 
     def handle_request(self) -> None:
-        """Handle one request; what goes wrong in it goes to `handle_error`."""
+        """Handle one request; an exception is passed to `handle_error`."""
         super().handle_request()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Write what went wrong to standard error: a line for TLS's errors, else a traceback."""
+        """Print an exception to standard error: a line for an SSLError, else a traceback."""
         error = sys.exc_info()[1]
         if isinstance(error, SSLError):
             print(f"TLS with {client_address}: {error}", file=sys.stderr)

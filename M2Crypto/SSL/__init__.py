@@ -1,4 +1,4 @@
-"""TLS: contexts, connections, servers, and the check that a certificate is of the host (RFC 9525).
+"""TLS contexts, connections, sessions and servers, and identity verification (RFC 9525).
 
 A client::
 
@@ -36,7 +36,7 @@ verify_none = m2.SSL_VERIFY_NONE
 verify_peer = m2.SSL_VERIFY_PEER
 verify_fail_if_no_peer_cert = m2.SSL_VERIFY_FAIL_IF_NO_PEER_CERT
 verify_client_once = m2.SSL_VERIFY_CLIENT_ONCE
-# For X509_Store.set_flags.
+# Flags of X509_Store.set_flags.
 verify_crl_check_chain = m2.VERIFY_CRL_CHECK_CHAIN
 verify_crl_check_leaf = m2.VERIFY_CRL_CHECK_LEAF
 

@@ -1,9 +1,7 @@
-"""Where a machine keeps the certificates of the CAs that it trusts.
+"""The location of the system's trust store.
 
-A static OpenSSL has the folder it was configured with compiled in (OPENSSLDIR). In a wheel that is
-a folder of the machine that built it: on a user's machine it is not there, or, worse, somebody
-else's. So it is not asked; `trusted_certificates` gives what SSL_CERT_FILE and SSL_CERT_DIR say, as
-in OpenSSL (openssl-env(7)), and where they say nothing the places of the usual systems.
+OPENSSLDIR is compiled into OpenSSL. That of a wheel is a directory of the computer that built it,
+which on another computer may not exist or may belong to another user. Therefore it is not used.
 """
 
 from __future__ import annotations
@@ -24,20 +22,21 @@ FILES = (
     "/etc/ssl/cert.pem",  # Alpine, macOS, OpenBSD, FreeBSD
     "/usr/local/share/certs/ca-root-nss.crt",  # FreeBSD's package
 )
-FOLDERS = ("/etc/ssl/certs", "/etc/pki/tls/certs")
+DIRECTORIES = ("/etc/ssl/certs", "/etc/pki/tls/certs")
 
 
 class TrustedCertificates(NamedTuple):
-    """A PEM file, and folders of files named by hash; each None when there is none."""
+    """A PEM file, and directories of files named by hash; None if there is none."""
 
     cafile: str | None
     capath: str | None
 
 
 def trusted_certificates(environ: Mapping[str, str]) -> TrustedCertificates:
-    """Find them, given the environment's variables.
+    """Return the trust store of SSL_CERT_FILE and SSL_CERT_DIR (openssl-env(7)).
 
-    SSL_CERT_DIR may name several folders, with the system's path separator between them.
+    By default it is the first that exists of the usual paths. SSL_CERT_DIR can name several
+    directories, separated by `os.pathsep`.
     """
     cafile = environ.get("SSL_CERT_FILE") or None
     capath = environ.get("SSL_CERT_DIR") or None
@@ -45,5 +44,5 @@ def trusted_certificates(environ: Mapping[str, str]) -> TrustedCertificates:
         return TrustedCertificates(cafile, capath)
     return TrustedCertificates(
         next((path for path in FILES if Path(path).is_file()), None),
-        next((path for path in FOLDERS if Path(path).is_dir()), None),
+        next((path for path in DIRECTORIES if Path(path).is_dir()), None),
     )

@@ -1,8 +1,8 @@
-"""Callbacks ready to be given to a Context, for verification and for watching a connection.
+"""Verify and info callbacks for a Context.
 
-A verification callback is called for each certificate of the peer's chain, and for each fault in
-it, and answers whether to go on; its two styles are told in `Context.set_verify`. An info callback
-is told of each step of a handshake (SSL_CTX_set_info_callback(3)).
+OpenSSL calls a verify callback for each certificate of the peer's path and for each error
+(`Context.set_verify`), and an info callback for each state change and alert
+(SSL_CTX_set_info_callback(3)).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = [
     "unknown_issuer",
 ]
 
-# The faults of a certificate whose issuer is not among the trusted ones.
+# The errors of a certificate whose issuer is not in the trust store.
 unknown_issuer = [
     m2.X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT,
     m2.X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
@@ -43,7 +43,7 @@ def ssl_verify_callback_stub(
     errdepth: int,
     ok: int,
 ) -> int:
-    """Answer what OpenSSL found."""
+    """Return `ok`, the result of OpenSSL."""
     return ok
 
 
@@ -54,19 +54,19 @@ def ssl_verify_callback(
     errdepth: int,
     ok: int,
 ) -> int:
-    """Answer what OpenSSL found, but let unknown issuers pass where the context allows them."""
+    """Return `ok`, but true for an unknown issuer if the context allows unknown CAs."""
     if ok or errnum not in unknown_issuer:
         return ok
     return int(bool(ctxmap()[ssl_ctx_ptr].get_allow_unknown_ca()))
 
 
 def ssl_verify_callback_allow_unknown_ca(ok: int, store: X509_Store_Context) -> int:
-    """Let unknown issuers pass; every other fault ends the handshake."""
+    """Return `ok`, but true for an unknown issuer."""
     return 1 if store.get_error() in unknown_issuer else ok
 
 
 def ssl_info_callback(where: int, ret: int, ssl_ptr: _m2crypto.SSL) -> None:
-    """Write each step of a handshake, and each alert, to standard error."""
+    """Print each state change and alert to standard error."""
     role = "undefined"
     if where & m2.SSL_ST_CONNECT:
         role = "SSL connect"

@@ -1,8 +1,4 @@
-"""Timeouts of one direction of a connection, in seconds and microseconds.
-
-They are given to `Connection.set_socket_read_timeout` and its companions. `pack` is the C
-`struct timeval` that programs give to `setsockopt`.
-"""
+"""Timeouts for reading or writing, for `Connection.set_socket_read_timeout` and the like."""
 
 from __future__ import annotations
 
@@ -14,9 +10,9 @@ __all__ = ["DEFAULT_TIMEOUT", "struct_size", "struct_to_timeout", "timeout"]
 
 DEFAULT_TIMEOUT = 600
 
-# Windows counts milliseconds in a DWORD.
+# Windows uses milliseconds in a DWORD.
 _FORMAT = "@L" if sys.platform == "win32" else "@ll"
-# The longest timeout of a socket object: CPython keeps nanoseconds in 64 bits.
+# The longest timeout of a socket object: CPython stores nanoseconds in 64 bits.
 _LONGEST = 2**63 // 10**9
 
 
@@ -37,7 +33,7 @@ def checked_seconds(seconds: float | None) -> float | None:
 
 
 class timeout:
-    """A time to wait; 0 seconds and 0 microseconds are no limit."""
+    """A timeout; 0 seconds and 0 microseconds are no limit."""
 
     def __init__(self, sec: int = DEFAULT_TIMEOUT, microsec: int = 0) -> None:
         self.sec = sec
@@ -54,7 +50,7 @@ class timeout:
         return checked_seconds(self.sec + self.microsec / 1e6) or 0.0
 
     def pack(self) -> bytes:
-        """The bytes that setsockopt takes for SO_RCVTIMEO."""
+        """Return the C structure for setsockopt and SO_RCVTIMEO."""
         if sys.platform == "win32":
             return struct.pack(_FORMAT, self.sec * 1000 + self.microsec // 1000)
         return struct.pack(_FORMAT, self.sec, self.microsec)
@@ -72,10 +68,10 @@ class timeout:
 
 
 def struct_to_timeout(binstr: bytes) -> timeout:
-    """The timeout that `pack` made bytes of.
+    """Return the timeout that `timeout.pack` encoded.
 
     Raises:
-        ValueError: the bytes are not as many as `struct_size` says.
+        ValueError: the length is not `struct_size()`.
     """
     if len(binstr) != struct_size():
         raise ValueError(f"a packed timeout has {struct_size()} bytes, not {len(binstr)}")
@@ -86,5 +82,5 @@ def struct_to_timeout(binstr: bytes) -> timeout:
 
 
 def struct_size() -> int:
-    """How many bytes `pack` makes."""
+    """Return the number of bytes that `timeout.pack` returns."""
     return struct.calcsize(_FORMAT)

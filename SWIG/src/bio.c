@@ -25,8 +25,12 @@ static m2_bytes take(BIO *bio, int length, int (*read)(BIO *, void *, int))
     got = length == 0 ? 0 : read(bio, bytes.data, length);
     if (got < 0 && BIO_should_retry(bio))
         got = 0;
-    if (got < 0 && ERR_peek_error() == 0)
-        m2_error("the BIO cannot be read");
+    if (got < 0) {
+        /* Nothing was written, so nothing has to be cleansed. */
+        bytes.length = 0;
+        if (ERR_peek_error() == 0)
+            m2_error("the BIO cannot be read");
+    }
     return m2_bytes_finish(bytes, got >= 0, (size_t)got);
 }
 

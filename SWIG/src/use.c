@@ -244,7 +244,7 @@ int m2_use_begin(m2_use *use, const char *type, const void *object, int changes)
 #endif
     if (use_of_thread(object, thread) != NULL) {
         if (changes)
-            return refuse(type, "the call whose callback this is");
+            return refuse(type, "the call that called the callback");
     } else if (is_busy(object, changes, thread) || waiter_ahead(object, changes, NULL) != NULL) {
         waiter self = {object, thread, changes, NULL, 0, NULL};
 
