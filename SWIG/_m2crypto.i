@@ -1,9 +1,10 @@
 /*
- * The extension M2Crypto._m2crypto: what Python may call of OpenSSL. One file an area; the C behind
- * it, and the headers that SWIG reads with it, are in src/.
+ * The extension M2Crypto._m2crypto. Each area has a .i file; its C functions and the headers
+ * that SWIG reads are in src/.
  */
 %module(package="M2Crypto", threads="1") m2crypto
-/* SWIG's threads on everything would run its own helpers without the GIL: %thread is per function. */
+/* With threads for every function SWIG runs its own helpers without the GIL, so %thread is set
+ * per function. */
 %nothread;
 
 %{
@@ -21,7 +22,7 @@
 %include "typemaps.i"
 %include "handles.i"
 
-/* The constants and algorithms of the build at hand, listed from its headers by ci/extension.py. */
+/* The constants and algorithms of this OpenSSL, which ci/extension.py reads from its headers. */
 %area("")
 %include "openssl_names.i"
 

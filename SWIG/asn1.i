@@ -1,4 +1,4 @@
-/* ASN.1's integers, strings, times and object identifiers. */
+/* ASN.1 integers, strings, times and object identifiers. */
 %{
 #include "asn1.h"
 %}
@@ -16,12 +16,12 @@ m2_number ASN1_STRING_print_ex(BIO *bio, const ASN1_STRING *string, unsigned lon
 
 ASN1_TIME *ASN1_TIME_new(void);
 void ASN1_TIME_free(ASN1_TIME *RELEASE);
-/* 0, and "Bad time value", for one that is none. */
+/* Returns 0 and prints "Bad time value" for an invalid time. */
 m2_verdict ASN1_TIME_print(BIO *bio, const ASN1_TIME *time);
 
 void ASN1_OBJECT_free(ASN1_OBJECT *RELEASE);
 ASN1_OBJECT *OBJ_txt2obj(const char *text, int no_name);
-/* NID_undef, which is 0, for what OpenSSL does not know. */
+/* Return NID_undef (0) for an unknown name. */
 m2_verdict OBJ_obj2nid(const ASN1_OBJECT *object);
 m2_verdict OBJ_txt2nid(const char *text);
 m2_verdict OBJ_sn2nid(const char *short_name);

@@ -6,8 +6,8 @@
 %constant int bio_noclose = BIO_NOCLOSE;
 %constant int bio_close = BIO_CLOSE;
 
-/* A FUNCTION that reads or writes the BIO that is its first argument. Only a descriptor can block;
- * tests/test_bio.py checks that no such function is forgotten. */
+/* A FUNCTION that reads or writes the BIO in its first argument. Only a descriptor can block.
+ * tests/test_bio.py checks that no such function is missing. */
 %define %thread_io(FUNCTION)
 %thread_when(FUNCTION, m2_bio_may_block(arg1))
 %enddef
@@ -16,7 +16,7 @@
 %thread_io(m2_bio_gets)
 %thread_io(m2_bio_write)
 %thread_io(m2_bio_flush)
-/* Of the areas included later, as far as no %thread there releases the GIL in any case. */
+/* Functions of later areas for which no %thread always releases the GIL. */
 %thread_io(m2_rsa_read_pub_key)
 %thread_when(m2_rsa_write_key_der, m2_bio_may_block(arg2))
 %thread_when(m2_rsa_write_pub_key, m2_bio_may_block(arg2))

@@ -1,4 +1,4 @@
-/* Elliptic curve keys, where the OpenSSL at hand has them. */
+/* Elliptic curve keys, if this OpenSSL has them. */
 %{
 #include "ec.h"
 %}
@@ -13,7 +13,7 @@
 %thread m2_ecdh_compute_key;
 #endif
 
-/* The curves of X9.62 by their short names, which OpenSSL has no NID_ macros for. */
+/* The curves of X9.62 by short name, for which OpenSSL has no NID_ macros. */
 %constant int NID_prime192v1 = NID_X9_62_prime192v1;
 %constant int NID_prime192v2 = NID_X9_62_prime192v2;
 %constant int NID_prime192v3 = NID_X9_62_prime192v3;

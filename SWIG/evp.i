@@ -3,7 +3,7 @@
 #include "evp.h"
 %}
 
-/* Anything that can hash, encrypt, derive or sign for longer than the GIL's hand-over takes. */
+/* Functions that can take longer than releasing and acquiring the GIL. */
 %thread_large(m2_digest_update, arg2)
 %thread_large(m2_digest_sign_update, arg2)
 %thread_large(m2_digest_verify_update, arg2)
@@ -40,7 +40,7 @@ void EVP_MD_CTX_free(EVP_MD_CTX *RELEASE);
 %rename(md_size) EVP_MD_size;
 int EVP_MD_size(const EVP_MD *md);
 
-/* From here on in every file: md_size alone takes the null digest. */
+/* Applies from here on in every file. Only md_size accepts the null digest. */
 %typemap(check, noblock=1) const EVP_MD *, const EVP_MD *OPTIONAL {
     if ($1 != NULL && !m2_digest_is_usable($1)) {
         m2_raise(M2_AREA, "$symname");

@@ -1,10 +1,10 @@
 /*
- * The OpenSSL types that Python holds, and what gives one reference back.
+ * The OpenSSL types that handles hold, with the function that releases one reference.
  */
 %{
 #include "bio.h"
 
-/* Some types are constants inside OpenSSL: nothing is given back. */
+/* Objects of some types are OpenSSL's constants and are not released. */
 static void release_nothing(const void *object)
 {
     (void)object;
@@ -17,7 +17,7 @@ static int always_shared(const void *object)
     return 1;
 }
 
-/* Threads may read a descriptor while others write it; memory they must not. */
+/* Threads can read and write a descriptor at once, but not a memory BIO. */
 static int is_shared_bio(const void *object)
 {
     return m2_bio_may_block((BIO *)object);

@@ -1,4 +1,4 @@
-/* Random numbers: OpenSSL's generator of the thread. */
+/* Random numbers from OpenSSL's generator of the thread. */
 %{
 #include "rand.h"
 %}

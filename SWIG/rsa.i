@@ -16,7 +16,7 @@
 %thread m2_rsa_sign_pss;
 %thread m2_rsa_verify_pss;
 
-/* The numbers are rsa.h's; the second is kept as a name where OpenSSL has it no longer. */
+/* The values of rsa.h. The second one also exists if OpenSSL has no such padding. */
 %constant int pkcs1_padding = 1;
 %constant int sslv23_padding = 2;
 %constant int no_padding = 3;

@@ -72,7 +72,7 @@ def test_a_session_without_verification_is_no_way_around_it(pair, shake, certifi
     client.close()
     client, server = pair(strict, server_context)
     client.set_session(session)
-    with pytest.raises(SSL.SSLError, match="certificate verify failed when the session was created"):
+    with pytest.raises(SSL.SSLError, match="verify failed when the session was created"):
         shake(client, server)
     assert client.closed
 

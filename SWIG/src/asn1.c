@@ -1,5 +1,5 @@
-/* ASN.1's integers, strings, times and object identifiers, as Python's values (ASN1_TIME_set(3),
- * ASN1_STRING_new(3), OBJ_nid2obj(3)). */
+/* ASN.1 integers, strings, times and object identifiers (ASN1_TIME_set(3), ASN1_STRING_new(3),
+ * OBJ_nid2obj(3)). */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -10,7 +10,7 @@
 #include "m2.h"
 #include "asn1.h"
 
-/* Where these years begin, in seconds since 1970. */
+/* The start of these years in seconds since the epoch. */
 static const long long YEAR_0 = -62167219200;
 static const long long YEAR_10000 = 253402300800;
 
@@ -84,7 +84,7 @@ m2_bytes m2_asn1_string_to_utf8(const ASN1_STRING *string)
 
 m2_status m2_asn1_time_set(ASN1_TIME *time, long long seconds)
 {
-    /* OpenSSL itself writes five digits for the year 10000. */
+    /* OpenSSL encodes the year 10000 with five digits. */
     if (seconds < YEAR_0 || seconds >= YEAR_10000 || (time_t)seconds != seconds) {
         m2_error("the time is not between the years 0 and 9999");
         return 0;
@@ -110,7 +110,7 @@ m2_bytes m2_asn1_time_digits(const ASN1_TIME *time)
     m2_bytes text = {NULL, 0};
     struct tm parts;
 
-    /* An empty time is "now" to ASN1_TIME_to_tm. */
+    /* ASN1_TIME_to_tm(3) returns the current time for an empty one. */
     if (ASN1_STRING_length(time) == 0 || ASN1_TIME_to_tm(time, &parts) != 1) {
         m2_error("the time is empty or malformed");
         return text;

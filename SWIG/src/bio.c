@@ -9,8 +9,8 @@ BIO *m2_bio_new_mem(void)
     return BIO_new(BIO_s_mem());
 }
 
-/* BIO_read or BIO_gets into bytes of the length that it gave. */
-static m2_bytes take(BIO *bio, int length, int (*read)(BIO *, void *, int))
+/* Return the bytes that BIO_read or BIO_gets reads. */
+static m2_bytes bio_take(BIO *bio, int length, int (*read)(BIO *, void *, int))
 {
     m2_bytes bytes = {NULL, 0};
     int got;
@@ -26,7 +26,7 @@ static m2_bytes take(BIO *bio, int length, int (*read)(BIO *, void *, int))
     if (got < 0 && BIO_should_retry(bio))
         got = 0;
     if (got < 0) {
-        /* Nothing was written, so nothing has to be cleansed. */
+        /* Nothing was written, so nothing must be cleansed. */
         bytes.length = 0;
         if (ERR_peek_error() == 0)
             m2_error("the BIO cannot be read");
@@ -36,11 +36,11 @@ static m2_bytes take(BIO *bio, int length, int (*read)(BIO *, void *, int))
 
 m2_bytes m2_bio_read(BIO *bio, int length)
 {
-    return take(bio, length, BIO_read);
+    return bio_take(bio, length, BIO_read);
 }
 
-/* The bytes of a memory BIO up to the end of its first line; 0 if it is empty. */
-static int length_of_line(BIO *bio, int length)
+/* Return the length of the first line in a memory BIO; 0 if it is empty. */
+static int bio_line_length(BIO *bio, int length)
 {
     char *data = NULL;
     char *end = NULL;
@@ -53,16 +53,16 @@ static int length_of_line(BIO *bio, int length)
     return end == NULL ? length : (int)(end - data) + 1;
 }
 
-/* BIO_gets without its fault: for a descriptor it returns the length up to the first NUL. It reads
- * a descriptor one byte after another too. */
-static int read_line(BIO *bio, void *data, int length)
+/* BIO_gets(3), except that it returns the whole line and not the bytes before the first NUL. For
+ * a descriptor it reads single bytes, as BIO_gets does. */
+static int bio_read_line(BIO *bio, void *data, int length)
 {
     unsigned char *line = data;
     int count = 0;
     int got = 1;
 
     if (BIO_method_type(bio) == BIO_TYPE_MEM) {
-        int pending = length_of_line(bio, length);
+        int pending = bio_line_length(bio, length);
 
         return BIO_read(bio, data, pending > 0 ? pending : length);
     }
@@ -76,7 +76,7 @@ static int read_line(BIO *bio, void *data, int length)
 
 m2_bytes m2_bio_gets(BIO *bio, int length)
 {
-    return take(bio, length, read_line);
+    return bio_take(bio, length, bio_read_line);
 }
 
 m2_number m2_bio_write(BIO *bio, m2_buffer data)
@@ -102,7 +102,7 @@ m2_status m2_bio_flush(BIO *bio)
 
 m2_status m2_bio_reset(BIO *bio)
 {
-    /* File BIOs answer 0 for success, the others 1 (BIO_reset(3)). */
+    /* File BIOs return 0 for success, others 1 (BIO_reset(3)). */
     int result = (int)BIO_reset(bio);
 
     return result == 0 || result == 1;

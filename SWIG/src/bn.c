@@ -1,4 +1,4 @@
-/* Big numbers: to and from bytes and text, and random ones (BN_bn2bin(3), BN_rand(3)). */
+/* Big numbers: conversions and random numbers (BN_bn2bin(3), BN_rand(3)). */
 #include <string.h>
 
 #include "m2.h"
@@ -46,8 +46,8 @@ m2_bytes m2_bn_to_hex(const BIGNUM *number)
     return text;
 }
 
-/* BN_hex2bn or BN_dec2bn over all of `digits`; the text need not end in NUL. */
-static BIGNUM *from_text(m2_buffer digits, int (*parse)(BIGNUM **, const char *))
+/* Convert all of `digits`, which need not end with a NUL, by BN_hex2bn or BN_dec2bn. */
+static BIGNUM *bn_from_text(m2_buffer digits, int (*parse)(BIGNUM **, const char *))
 {
     BIGNUM *number = NULL;
     char *text = NULL;
@@ -69,12 +69,12 @@ done:
 
 BIGNUM *m2_hex_to_bn(m2_buffer digits)
 {
-    return from_text(digits, BN_hex2bn);
+    return bn_from_text(digits, BN_hex2bn);
 }
 
 BIGNUM *m2_dec_to_bn(m2_buffer digits)
 {
-    return from_text(digits, BN_dec2bn);
+    return bn_from_text(digits, BN_dec2bn);
 }
 
 BIGNUM *m2_bn_rand(int bits, int top, int bottom)

@@ -1,15 +1,15 @@
 /*
- * Callbacks from OpenSSL into Python. They run with the GIL acquired, whether or not the call that
- * they happen in released it, and they leave an exception where the caller finds it: in the
- * thread's error indicator, which the wrapper looks at before it looks at OpenSSL's error queue.
+ * Callbacks from OpenSSL into Python. They acquire the GIL. An exception stays in the thread's
+ * error indicator, which the wrapper checks before OpenSSL's error queue.
  */
 #include <Python.h>
 #include <string.h>
 
 #include "m2.h"
 
-/* Copy the passphrase; -1 with an exception set when it is of another type or too long. */
-static int copy_passphrase(PyObject *answer, char *buffer, int size)
+/* Copy the passphrase and return its length; -1 with an exception set if it has another type or
+ * is too long. */
+static int callback_copy_passphrase(PyObject *answer, char *buffer, int size)
 {
     PyObject *encoded = NULL;
     char *data;
@@ -55,15 +55,15 @@ int m2_password(char *buffer, int size, int writing, void *callback)
     answer = PyObject_CallFunction((PyObject *)callback, "i", writing);
     if (answer == NULL)
         goto done;
-    length = copy_passphrase(answer, buffer, size);
+    length = callback_copy_passphrase(answer, buffer, size);
 done:
     Py_XDECREF(answer);
     PyGILState_Release(state);
     return length;
 }
 
-/* Call and drop both arguments and answer; the GIL is held. */
-static int call(PyObject *callback, PyObject *arguments)
+/* Call a callback and release the arguments and the result. The GIL is held. */
+static int callback_call(PyObject *callback, PyObject *arguments)
 {
     PyObject *answer;
     int result = -1;
@@ -97,7 +97,7 @@ int m2_call_ints(m2_callback callback, int count, const int *arguments)
         }
     }
     if (tuple != NULL)
-        result = call(callback, tuple);
+        result = callback_call(callback, tuple);
     PyGILState_Release(state);
     return result;
 }

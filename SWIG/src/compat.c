@@ -1,5 +1,5 @@
 /*
- * What OpenSSL 1.1.1 and 3.x do in different ways: a body for either.
+ * What differs between OpenSSL 1.1.1 and 3.x, with one implementation for each.
  */
 #include <string.h>
 
@@ -36,10 +36,10 @@ void m2_hmac_context_free(m2_hmac *context)
 
 int m2_hmac_context_init(m2_hmac *context, const unsigned char *key, int length, const EVP_MD *md)
 {
-    /* The null digest has no blocks, and HMAC_Update would crash on it. */
+    /* HMAC_Update crashes with the null digest, which has no block size. */
     if (EVP_MD_size(md) > 0 && HMAC_Init_ex(context, key, length, md, NULL) == 1)
         return 1;
-    /* Half initialised it would crash when it is used all the same. */
+    /* A partly initialized context crashes when it is used. */
     HMAC_CTX_reset(context);
     return 0;
 }
@@ -54,13 +54,13 @@ int m2_hmac_context_final(m2_hmac *context, unsigned char *mac, size_t *length)
     unsigned int written = 0;
     int status = HMAC_Final(context, mac, &written);
 
-    /* What is added behind the end would crash with SHA-3. */
+    /* Updating a finalized SHA-3 crashes. */
     HMAC_CTX_reset(context);
     *length = written;
     return status;
 }
 
-static const BIGNUM *borrowed_number(EVP_PKEY *pkey, m2_key_number which)
+static const BIGNUM *compat_get0_number(EVP_PKEY *pkey, m2_key_number which)
 {
     int type = EVP_PKEY_base_id(pkey);
     const BIGNUM *number = NULL;
@@ -82,13 +82,13 @@ static const BIGNUM *borrowed_number(EVP_PKEY *pkey, m2_key_number which)
 
 BIGNUM *m2_pkey_number(const EVP_PKEY *pkey, m2_key_number which)
 {
-    const BIGNUM *number = borrowed_number((EVP_PKEY *)pkey, which);
+    const BIGNUM *number = compat_get0_number((EVP_PKEY *)pkey, which);
 
     return number == NULL ? NULL : BN_dup(number);
 }
 
-/* Return whether the key's numbers are bytes to OpenSSL. */
-static int is_raw(const EVP_PKEY *pkey)
+/* Return whether OpenSSL represents the key as octets. */
+static int compat_is_raw(const EVP_PKEY *pkey)
 {
     int type = EVP_PKEY_base_id(pkey);
 
@@ -96,7 +96,7 @@ static int is_raw(const EVP_PKEY *pkey)
            type == EVP_PKEY_ED448;
 }
 
-static const BIGNUM *borrowed_private(EVP_PKEY *pkey)
+static const BIGNUM *compat_has_private(EVP_PKEY *pkey)
 {
     switch (EVP_PKEY_base_id(pkey)) {
     case EVP_PKEY_RSA:
@@ -126,9 +126,9 @@ int m2_pkey_has_private(const EVP_PKEY *pkey)
     size_t length = sizeof(raw);
     int found;
 
-    if (!is_raw(pkey))
-        return borrowed_private((EVP_PKEY *)pkey) != NULL;
-    /* OpenSSL 1.1.1 says how long the private key is of a public one too. */
+    if (!compat_is_raw(pkey))
+        return compat_has_private((EVP_PKEY *)pkey) != NULL;
+    /* OpenSSL 1.1.1 returns the length of a private key for a public one, too. */
     ERR_set_mark();
     found = EVP_PKEY_get_raw_private_key(pkey, raw, &length) == 1;
     ERR_pop_to_mark();
@@ -139,7 +139,7 @@ int m2_pkey_has_private(const EVP_PKEY *pkey)
 /* OpenSSL 1.1.1 dereferences the missing private key of Ed25519 and Ed448. */
 int m2_pkey_signs_checked(const EVP_PKEY *pkey)
 {
-    return !is_raw(pkey);
+    return !compat_is_raw(pkey);
 }
 
 int m2_pkey_has_own_digest(const EVP_PKEY *pkey)
@@ -190,7 +190,7 @@ done:
     return pkey;
 }
 
-static int longer(int bits, const BIGNUM *number)
+static int compat_longer(int bits, const BIGNUM *number)
 {
     int other = number == NULL ? 0 : BN_num_bits(number);
 
@@ -211,11 +211,11 @@ int m2_rsa_longest_prime(const EVP_PKEY *pkey)
     if (rsa == NULL)
         return 0;
     RSA_get0_factors(rsa, &p, &q);
-    bits = longer(longer(0, p), q);
+    bits = compat_longer(compat_longer(0, p), q);
     if (count > 0 && count <= (int)(sizeof(others) / sizeof(others[0])) &&
         RSA_get0_multi_prime_factors(rsa, others) == 1) {
         for (i = 0; i < count; i++)
-            bits = longer(bits, others[i]);
+            bits = compat_longer(bits, others[i]);
     }
     return bits;
 }
@@ -309,8 +309,8 @@ int m2_hmac_context_final(m2_hmac *context, unsigned char *mac, size_t *length)
     return EVP_MAC_final(context, mac, length, EVP_MAX_MD_SIZE);
 }
 
-/* RSA-PSS keys have the numbers of RSA keys under a type of their own. */
-static int is_rsa(const EVP_PKEY *pkey)
+/* RSA-PSS keys have the same numbers as RSA keys and another type. */
+static int compat_is_rsa(const EVP_PKEY *pkey)
 {
     return EVP_PKEY_is_a(pkey, "RSA") || EVP_PKEY_is_a(pkey, "RSA-PSS");
 }
@@ -321,7 +321,7 @@ BIGNUM *m2_pkey_number(const EVP_PKEY *pkey, m2_key_number which)
                                         OSSL_PKEY_PARAM_PUB_KEY};
     BIGNUM *number = NULL;
 
-    if (!(which == M2_DSA_PUBLIC ? EVP_PKEY_is_a(pkey, "DSA") : is_rsa(pkey)))
+    if (!(which == M2_DSA_PUBLIC ? EVP_PKEY_is_a(pkey, "DSA") : compat_is_rsa(pkey)))
         return NULL;
     ERR_set_mark();
     EVP_PKEY_get_bn_param(pkey, NAMES[which], &number);
@@ -331,7 +331,7 @@ BIGNUM *m2_pkey_number(const EVP_PKEY *pkey, m2_key_number which)
 
 int m2_pkey_has_private(const EVP_PKEY *pkey)
 {
-    const char *name = is_rsa(pkey) ? OSSL_PKEY_PARAM_RSA_D : OSSL_PKEY_PARAM_PRIV_KEY;
+    const char *name = compat_is_rsa(pkey) ? OSSL_PKEY_PARAM_RSA_D : OSSL_PKEY_PARAM_PRIV_KEY;
     BIGNUM *number = NULL;
     size_t length = 0;
     int found;

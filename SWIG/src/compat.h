@@ -1,6 +1,6 @@
 /*
- * What OpenSSL 1.1.1 and 3.x do in different ways, under one name each. compat.c holds both bodies,
- * and no other file asks for the version.
+ * What differs between OpenSSL 1.1.1 and 3.x, under one name. Only this header and compat.c
+ * check the version.
  */
 #ifndef M2_COMPAT_H
 #define M2_COMPAT_H
@@ -38,7 +38,7 @@ typedef EVP_MAC_CTX m2_hmac;
 
 m2_hmac *m2_hmac_context_new(void);
 void m2_hmac_context_free(m2_hmac *context);
-/* 1, or less with an error queued. */
+/* Return 1, or less with an error queued. */
 int m2_hmac_context_init(m2_hmac *context, const unsigned char *key, int length, const EVP_MD *md);
 int m2_hmac_context_update(m2_hmac *context, const unsigned char *data, size_t length);
 /* Writes at most EVP_MAX_MD_SIZE bytes. */
@@ -48,7 +48,7 @@ int m2_hmac_context_final(m2_hmac *context, unsigned char *mac, size_t *length);
 
 typedef enum { M2_RSA_MODULUS, M2_RSA_EXPONENT, M2_DSA_PUBLIC } m2_key_number;
 
-/* A copy, for BN_clear_free; NULL, with no error queued, when the key has no such number. */
+/* Return a copy for BN_clear_free, or NULL without an error if the key has no such number. */
 BIGNUM *m2_pkey_number(const EVP_PKEY *pkey, m2_key_number which);
 
 /* Return whether the private key can be read from the key: 1 or 0, with no error queued. */
@@ -56,23 +56,24 @@ int m2_pkey_has_private(const EVP_PKEY *pkey);
 /* Return whether OpenSSL checks for the private key itself before it signs. */
 int m2_pkey_signs_checked(const EVP_PKEY *pkey);
 
-/* Does the key bring its own digest, as Ed25519 does? */
+/* Return whether the key has its own digest, as Ed25519 has. */
 int m2_pkey_has_own_digest(const EVP_PKEY *pkey);
 
-/* Give `pkey`, which has no key, the key of `source`: 1, or less with an error queued. */
+/* Set the key of `pkey`, which has none, to that of `source`. Return 1, or less with an error
+ * queued. */
 int m2_pkey_copy_key(EVP_PKEY *pkey, EVP_PKEY *source);
 
-/* A public RSA key. */
+/* Return a public RSA key. */
 EVP_PKEY *m2_rsa_from_numbers(const BIGNUM *modulus, const BIGNUM *exponent);
 /* Return the bits of the longest prime factor in an RSA key; 0 if it has none. */
 int m2_rsa_longest_prime(const EVP_PKEY *pkey);
-/* The public exponent of the key to be generated. */
+/* Set the public exponent of the key to generate. */
 int m2_rsa_generate_exponent(EVP_PKEY_CTX *context, const BIGNUM *exponent);
 
 #ifndef OPENSSL_NO_EC
-/* A copy of the key's group, for EC_GROUP_free; NULL with an error queued. */
+/* Return a copy of the key's group for EC_GROUP_free, or NULL with an error queued. */
 EC_GROUP *m2_ec_group(const EVP_PKEY *pkey);
-/* Has the EC key a public point, or parameters alone? */
+/* Return whether the EC key has a public key, and not only parameters. */
 int m2_ec_has_point(const EVP_PKEY *pkey);
 #endif
 
@@ -92,9 +93,9 @@ typedef uint64_t m2_ssl_options;
 
 /* Queue an error of the operating system. */
 void m2_compat_system_error(int number);
-/* A reference to the peer's certificate; NULL when there is none. */
+/* Return a reference to the peer's certificate, or NULL. */
 X509 *m2_compat_ssl_get1_peer_certificate(SSL *connection);
-/* DH parameters from PEM. */
+/* Set the DH parameters from PEM. */
 int m2_compat_ssl_ctx_set_tmp_dh(SSL_CTX *context, BIO *parameters);
 long long m2_compat_ssl_session_get_time(const SSL_SESSION *session);
 void m2_compat_ssl_session_set_time(SSL_SESSION *session, long long seconds);

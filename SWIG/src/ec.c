@@ -1,5 +1,5 @@
 /*
- * Elliptic curve keys, ECDSA and ECDH; all work is done through EVP_PKEY_CTX.
+ * Elliptic curve keys, ECDSA and ECDH, by EVP_PKEY_CTX.
  */
 #include "m2.h"
 #include "bn.h"
@@ -17,8 +17,8 @@
 
 /* ---- what there is of a key --------------------------------------------------------------- */
 
-/* OpenSSL 1.1.1 follows the NULL where there is no point yet. */
-static int is_public(const m2_ec *key)
+/* OpenSSL 1.1.1 dereferences NULL if there is no public key. */
+static int ec_is_public(const m2_ec *key)
 {
     if (m2_ec_has_point(key))
         return 1;
@@ -28,8 +28,8 @@ static int is_public(const m2_ec *key)
 
 /* ---- making keys -------------------------------------------------------------------------- */
 
-/* The key, which may be NULL (failed), when it is an EC key; else it is freed. */
-static EVP_PKEY *only_ec(EVP_PKEY *key)
+/* Return the key, which may be NULL, if it is an EC key; else free it. */
+static EVP_PKEY *ec_only(EVP_PKEY *key)
 {
     if (key == NULL || EVP_PKEY_id(key) == EVP_PKEY_EC || EVP_PKEY_id(key) == EVP_PKEY_SM2)
         return key;
@@ -67,9 +67,9 @@ m2_ec *m2_ec_key_gen_key(const m2_ec *parameters)
     return key;
 }
 
-/* A public key that was read, which may be NULL (failed), unless its point is none of the curve's,
- * or is the one at infinity (SEC 1, 3.2.2.1). */
-static EVP_PKEY *on_its_curve(EVP_PKEY *key)
+/* Return the public key, which may be NULL, if it is valid (SEC 1, section 3.2.2.1); else free
+ * it. */
+static EVP_PKEY *ec_valid_public(EVP_PKEY *key)
 {
     if (key == NULL || m2_ec_key_check_key(key) == 1)
         return key;
@@ -92,11 +92,11 @@ m2_ec *m2_ec_key_from_pubkey_der(m2_buffer der)
         EVP_PKEY_free(key);
         key = NULL;
     }
-    return on_its_curve(only_ec(key));
+    return ec_valid_public(ec_only(key));
 }
 
-/* An own copy of the point, which X509_PUBKEY_set0_param takes. */
-static int set_point(X509_PUBKEY *info, int nid, m2_buffer point)
+/* Set a copy of the point, whose ownership X509_PUBKEY_set0_param takes. */
+static int ec_set_point(X509_PUBKEY *info, int nid, m2_buffer point)
 {
     unsigned char *copy = OPENSSL_memdup(point.data, point.length);
 
@@ -109,7 +109,7 @@ static int set_point(X509_PUBKEY *info, int nid, m2_buffer point)
     return 0;
 }
 
-/* By way of DER, which every OpenSSL reads alike. */
+/* Decode DER, because every OpenSSL version supports that. */
 m2_ec *m2_ec_key_from_pubkey_params(int nid, m2_buffer point)
 {
     X509_PUBKEY *info = NULL;
@@ -124,7 +124,7 @@ m2_ec *m2_ec_key_from_pubkey_params(int nid, m2_buffer point)
     if (!m2_fits_int(point.length))
         goto done;
     info = X509_PUBKEY_new();
-    if (info == NULL || !set_point(info, nid, point))
+    if (info == NULL || !ec_set_point(info, nid, point))
         goto done;
     der = M2_DER(X509_PUBKEY, info);
     if (der.data == NULL)
@@ -140,7 +140,7 @@ done:
 
 EVP_PKEY *m2_pkey_from_ec(const m2_ec *key)
 {
-    if (!is_public(key))
+    if (!ec_is_public(key))
         return NULL;
     EVP_PKEY_up_ref((EVP_PKEY *)key);
     return (EVP_PKEY *)key;
@@ -149,12 +149,12 @@ EVP_PKEY *m2_pkey_from_ec(const m2_ec *key)
 m2_ec *m2_pkey_get1_ec(const EVP_PKEY *pkey)
 {
     EVP_PKEY_up_ref((EVP_PKEY *)pkey);
-    return only_ec((EVP_PKEY *)pkey);
+    return ec_only((EVP_PKEY *)pkey);
 }
 
 m2_status m2_pkey_set1_ec(EVP_PKEY *pkey, const m2_ec *key)
 {
-    return is_public(key) ? m2_pkey_set_key(pkey, (EVP_PKEY *)key) : 0;
+    return ec_is_public(key) ? m2_pkey_set_key(pkey, (EVP_PKEY *)key) : 0;
 }
 
 m2_status m2_pkey_assign_ec(EVP_PKEY *pkey, const m2_ec *key)
@@ -166,12 +166,12 @@ m2_status m2_pkey_assign_ec(EVP_PKEY *pkey, const m2_ec *key)
 
 m2_ec *m2_ec_key_read_bio(BIO *bio, m2_callback passphrase)
 {
-    return only_ec(PEM_read_bio_PrivateKey(bio, NULL, m2_password, passphrase));
+    return ec_only(PEM_read_bio_PrivateKey(bio, NULL, m2_password, passphrase));
 }
 
 m2_ec *m2_ec_key_read_pubkey(BIO *bio)
 {
-    return on_its_curve(only_ec(PEM_read_bio_PUBKEY(bio, NULL, m2_password, NULL)));
+    return ec_valid_public(ec_only(PEM_read_bio_PUBKEY(bio, NULL, m2_password, NULL)));
 }
 
 m2_status m2_ec_key_write_bio(const m2_ec *key, BIO *bio, const EVP_CIPHER *cipher,
@@ -189,21 +189,21 @@ m2_status m2_ec_key_write_bio(const m2_ec *key, BIO *bio, const EVP_CIPHER *ciph
 
 m2_status m2_ec_key_write_pubkey(const m2_ec *key, BIO *bio)
 {
-    return is_public(key) ? PEM_write_bio_PUBKEY(bio, (EVP_PKEY *)key) : 0;
+    return ec_is_public(key) ? PEM_write_bio_PUBKEY(bio, (EVP_PKEY *)key) : 0;
 }
 
 m2_bytes m2_ec_key_get_public_der(const m2_ec *key)
 {
     const m2_bytes failed = {NULL, 0};
 
-    return is_public(key) ? M2_DER(PUBKEY, key) : failed;
+    return ec_is_public(key) ? M2_DER(PUBKEY, key) : failed;
 }
 
 m2_bytes m2_ec_key_get_public_key(const m2_ec *key)
 {
     const m2_bytes failed = {NULL, 0};
 
-    return is_public(key) ? M2_DER(PublicKey, key) : failed;
+    return ec_is_public(key) ? M2_DER(PublicKey, key) : failed;
 }
 
 /* ---- what a key is ------------------------------------------------------------------------ */
@@ -234,7 +234,7 @@ m2_verdict m2_ec_key_check_key(const m2_ec *key)
 
 /* ---- ECDSA -------------------------------------------------------------------------------- */
 
-static ECDSA_SIG *decode(m2_buffer signature)
+static ECDSA_SIG *ec_decode_signature(m2_buffer signature)
 {
     const unsigned char *at = signature.data;
     ECDSA_SIG *numbers = NULL;
@@ -246,7 +246,7 @@ static ECDSA_SIG *decode(m2_buffer signature)
         numbers = NULL;
     }
     if (numbers == NULL) {
-        /* What the decoder stumbled on first differs between versions and says less. */
+        /* The decoder's errors differ between versions. */
         ERR_clear_error();
         m2_error("the signature is not the DER of two numbers");
     }
@@ -260,11 +260,11 @@ m2_bytes m2_ecdsa_sign_asn1(const m2_ec *key, m2_buffer digest)
 
 m2_verdict m2_ecdsa_verify_asn1(const m2_ec *key, m2_buffer digest, m2_buffer signature)
 {
-    ECDSA_SIG *numbers = decode(signature);
+    ECDSA_SIG *numbers = ec_decode_signature(signature);
     EVP_PKEY_CTX *context = NULL;
     int verdict = -1;
 
-    if (numbers != NULL && m2_fits_int(digest.length) && is_public(key))
+    if (numbers != NULL && m2_fits_int(digest.length) && ec_is_public(key))
         context = m2_pkey_begin(key, EVP_PKEY_verify_init);
     if (context != NULL)
         verdict = EVP_PKEY_verify(context, signature.data, signature.length, digest.data,
@@ -274,10 +274,10 @@ m2_verdict m2_ecdsa_verify_asn1(const m2_ec *key, m2_buffer digest, m2_buffer si
     return verdict;
 }
 
-static m2_bytes number_of(m2_buffer signature, const BIGNUM *(*which)(const ECDSA_SIG *))
+static m2_bytes ec_signature_number(m2_buffer signature, const BIGNUM *(*which)(const ECDSA_SIG *))
 {
     m2_bytes bytes = {NULL, 0};
-    ECDSA_SIG *numbers = decode(signature);
+    ECDSA_SIG *numbers = ec_decode_signature(signature);
 
     if (numbers != NULL)
         bytes = m2_bn_to_mpi(which(numbers));
@@ -287,12 +287,12 @@ static m2_bytes number_of(m2_buffer signature, const BIGNUM *(*which)(const ECDS
 
 m2_bytes m2_ecdsa_sig_get_r(m2_buffer signature)
 {
-    return number_of(signature, ECDSA_SIG_get0_r);
+    return ec_signature_number(signature, ECDSA_SIG_get0_r);
 }
 
 m2_bytes m2_ecdsa_sig_get_s(m2_buffer signature)
 {
-    return number_of(signature, ECDSA_SIG_get0_s);
+    return ec_signature_number(signature, ECDSA_SIG_get0_s);
 }
 
 m2_bytes m2_ecdsa_sig_new(m2_buffer r, m2_buffer s)
@@ -316,8 +316,8 @@ done:
 
 /* ---- ECDH --------------------------------------------------------------------------------- */
 
-static int derive(EVP_PKEY_CTX *context, unsigned char *out, size_t *length,
-                  const unsigned char *in, size_t in_length)
+static int ec_derive(EVP_PKEY_CTX *context, unsigned char *out, size_t *length,
+                     const unsigned char *in, size_t in_length)
 {
     (void)in;
     (void)in_length;
@@ -330,17 +330,17 @@ m2_bytes m2_ecdh_compute_key(const m2_ec *key, const m2_ec *peer)
     EVP_PKEY_CTX *context = m2_pkey_begin(key, EVP_PKEY_derive_init);
 
     if (context != NULL &&
-        (!is_public(peer) || EVP_PKEY_derive_set_peer(context, (EVP_PKEY *)peer) <= 0)) {
+        (!ec_is_public(peer) || EVP_PKEY_derive_set_peer(context, (EVP_PKEY *)peer) <= 0)) {
         EVP_PKEY_CTX_free(context);
         context = NULL;
     }
-    return m2_pkey_operate(context, derive, nothing);
+    return m2_pkey_operate(context, ec_derive, nothing);
 }
 
 /* ---- curves ------------------------------------------------------------------------------- */
 
-/* The curve at a place; its NID is 0 where there is none. */
-static EC_builtin_curve builtin_curve(int place)
+/* Return the curve at an index; its NID is 0 after the last one. */
+static EC_builtin_curve ec_builtin_curve(int place)
 {
     EC_builtin_curve found = {0, NULL};
     size_t count = EC_get_builtin_curves(NULL, 0);
@@ -356,12 +356,12 @@ static EC_builtin_curve builtin_curve(int place)
 
 int m2_ec_builtin_curve_nid(int place)
 {
-    return builtin_curve(place).nid;
+    return ec_builtin_curve(place).nid;
 }
 
 const char *m2_ec_builtin_curve_comment(int place)
 {
-    return builtin_curve(place).comment;
+    return ec_builtin_curve(place).comment;
 }
 
 #endif

@@ -1,4 +1,4 @@
-/* Parts of an error code, which are macros in OpenSSL or gone from newer ones. */
+/* Parts of an error code, which are macros in OpenSSL or removed in later versions. */
 #include <string.h>
 
 #include "m2.h"

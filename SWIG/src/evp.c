@@ -1,7 +1,6 @@
 /*
- * Digests, HMAC, ciphers, and keys with what signs and verifies by them (evp(7)).
- *
- * OpenSSL 1.1.1 follows NULL in a context that was never initialised, hence the questions before.
+ * Digests, HMAC, ciphers, keys and signatures (evp(7)). OpenSSL 1.1.1 dereferences NULL in an
+ * uninitialized context, so every function checks first.
  */
 #include <string.h>
 
@@ -13,8 +12,8 @@
 
 /* ---- algorithms by name ------------------------------------------------------------------- */
 
-/* Copy the name as OpenSSL spells it: "-" for "_", and CFB without the length of a whole block. */
-static int openssl_spelling(const char *name, char *spelt, size_t size)
+/* Copy the name in OpenSSL's spelling: "-" for "_", and CFB without the block size. */
+static int evp_openssl_name(const char *name, char *spelt, size_t size)
 {
     size_t length = strlen(name);
     char *cfb = NULL;
@@ -35,7 +34,7 @@ const EVP_MD *m2_get_digestbyname(const char *name)
     char spelt[64];
     const EVP_MD *md = EVP_get_digestbyname(name);
 
-    if (md == NULL && openssl_spelling(name, spelt, sizeof(spelt)))
+    if (md == NULL && evp_openssl_name(name, spelt, sizeof(spelt)))
         md = EVP_get_digestbyname(spelt);
     return md;
 }
@@ -45,14 +44,14 @@ const EVP_CIPHER *m2_get_cipherbyname(const char *name)
     char spelt[64];
     const EVP_CIPHER *cipher = EVP_get_cipherbyname(name);
 
-    if (cipher == NULL && openssl_spelling(name, spelt, sizeof(spelt)))
+    if (cipher == NULL && evp_openssl_name(name, spelt, sizeof(spelt)))
         cipher = EVP_get_cipherbyname(spelt);
     return cipher;
 }
 
 /* ---- digests ------------------------------------------------------------------------------ */
 
-/* The null digest is the same, nothing, of all data: who signs it signs every message. */
+/* The null digest of all data is the same, so its signature is that of every message. */
 int m2_digest_is_usable(const EVP_MD *md)
 {
     if (EVP_MD_size(md) > 0 || (EVP_MD_flags(md) & EVP_MD_FLAG_XOF) != 0)
@@ -69,8 +68,8 @@ int m2_digest_has_length(const EVP_MD *md)
     return 0;
 }
 
-/* A context that signs or verifies by digest_sign_init has a digest too, but of another kind. */
-static int has_digest(EVP_MD_CTX *context)
+/* A context of digest_sign_init has a digest, too. */
+static int digest_is_initialized(EVP_MD_CTX *context)
 {
     if (m2_context_digest(context) != NULL && EVP_MD_CTX_pkey_ctx(context) == NULL)
         return 1;
@@ -85,14 +84,14 @@ m2_status m2_digest_init(EVP_MD_CTX *context, const EVP_MD *md)
 
 m2_status m2_digest_update(EVP_MD_CTX *context, m2_buffer data)
 {
-    return has_digest(context) ? EVP_DigestUpdate(context, data.data, data.length) : 0;
+    return digest_is_initialized(context) ? EVP_DigestUpdate(context, data.data, data.length) : 0;
 }
 
 m2_bytes m2_digest_final(EVP_MD_CTX *context)
 {
     m2_bytes digest = m2_bytes_new(EVP_MAX_MD_SIZE);
     unsigned int length = 0;
-    int ok = digest.data != NULL && has_digest(context) &&
+    int ok = digest.data != NULL && digest_is_initialized(context) &&
              EVP_DigestFinal_ex(context, digest.data, &length) == 1;
 
     /* OpenSSL 1.1.1 crashes if a finalized SHA-3 is updated. */
@@ -104,8 +103,8 @@ m2_bytes m2_digest_final(EVP_MD_CTX *context)
 
 /* ---- HMAC and key derivation -------------------------------------------------------------- */
 
-/* OpenSSL takes NULL for "the key of before", also where it is empty. */
-static const unsigned char *never_null(m2_buffer buffer)
+/* For OpenSSL NULL is the previous key, also if the length is 0. */
+static const unsigned char *evp_not_null(m2_buffer buffer)
 {
     return buffer.data == NULL ? (const unsigned char *)"" : buffer.data;
 }
@@ -119,7 +118,7 @@ m2_status m2_hmac_init(m2_hmac *context, m2_buffer key, const EVP_MD *md)
 {
     if (!m2_digest_has_length(md) || !m2_fits_int(key.length))
         return 0;
-    return m2_hmac_context_init(context, never_null(key), (int)key.length, md);
+    return m2_hmac_context_init(context, evp_not_null(key), (int)key.length, md);
 }
 
 m2_status m2_hmac_update(m2_hmac *context, m2_buffer data)
@@ -146,7 +145,7 @@ m2_bytes m2_hmac_once(m2_buffer key, m2_buffer data, const EVP_MD *md)
     if (!m2_digest_has_length(md) || !m2_fits_int(key.length))
         return mac;
     mac = m2_bytes_new(EVP_MAX_MD_SIZE);
-    ok = mac.data != NULL && HMAC(md, never_null(key), (int)key.length, never_null(data),
+    ok = mac.data != NULL && HMAC(md, evp_not_null(key), (int)key.length, evp_not_null(data),
                                   data.length, mac.data, &length) != NULL;
     return m2_bytes_finish(mac, ok, length);
 }
@@ -162,11 +161,11 @@ m2_bytes m2_pkcs5_pbkdf2_hmac_sha1(m2_buffer password, m2_buffer salt, int itera
     if (!m2_fits_int(password.length) || !m2_fits_int(salt.length))
         return key;
     key = m2_bytes_new((size_t)length);
-    /* 1.1.1 makes no bytes without a word, 3.x refuses to. */
+    /* OpenSSL 1.1.1 accepts the length 0, 3.x refuses it. */
     if (key.data == NULL || length == 0)
         return key;
-    if (PKCS5_PBKDF2_HMAC_SHA1((const char *)never_null(password), (int)password.length,
-                               never_null(salt), (int)salt.length, iterations, length,
+    if (PKCS5_PBKDF2_HMAC_SHA1((const char *)evp_not_null(password), (int)password.length,
+                               evp_not_null(salt), (int)salt.length, iterations, length,
                                key.data) != 1)
         m2_bytes_free(&key);
     return key;
@@ -182,7 +181,7 @@ m2_bytes m2_bytes_to_key(const EVP_CIPHER *cipher, const EVP_MD *md, m2_buffer d
         m2_error("the salt is 8 bytes, or empty");
         return key;
     }
-    /* With a digest of no bytes, or 2^32 - 1 iterations, OpenSSL would not return. */
+    /* With a digest of no bytes, or with 2^32 - 1 iterations, OpenSSL does not return. */
     if (iterations < 1) {
         m2_error("the key derivation needs at least one iteration");
         return key;
@@ -196,7 +195,7 @@ m2_bytes m2_bytes_to_key(const EVP_CIPHER *cipher, const EVP_MD *md, m2_buffer d
     key = m2_bytes_new(EVP_MAX_KEY_LENGTH);
     if (key.data == NULL)
         return key;
-    length = EVP_BytesToKey(cipher, md, salt.length == 0 ? NULL : salt.data, never_null(data),
+    length = EVP_BytesToKey(cipher, md, salt.length == 0 ? NULL : salt.data, evp_not_null(data),
                             (int)data.length, iterations, key.data, NULL);
     return m2_bytes_finish(key, length > 0, (size_t)length);
 }
@@ -205,7 +204,7 @@ m2_bytes m2_bytes_to_key(const EVP_CIPHER *cipher, const EVP_MD *md, m2_buffer d
 
 int m2_cipher_is_aead(const EVP_CIPHER *cipher)
 {
-    /* What is in CBC mode is for TLS records alone, and works otherwise. */
+    /* Ciphers with this flag in CBC mode are for TLS records. */
     return (EVP_CIPHER_flags(cipher) & EVP_CIPH_FLAG_AEAD_CIPHER) != 0 &&
            EVP_CIPHER_mode(cipher) != EVP_CIPH_CBC_MODE;
 }
@@ -215,7 +214,7 @@ int m2_cipher_is_ccm(const EVP_CIPHER *cipher)
     return EVP_CIPHER_mode(cipher) == EVP_CIPH_CCM_MODE;
 }
 
-static int has_cipher(const EVP_CIPHER_CTX *context)
+static int cipher_is_initialized(const EVP_CIPHER_CTX *context)
 {
     if (m2_context_cipher(context) != NULL)
         return 1;
@@ -223,9 +222,9 @@ static int has_cipher(const EVP_CIPHER_CTX *context)
     return 0;
 }
 
-static int has_aead_cipher(const EVP_CIPHER_CTX *context)
+static int cipher_is_aead_context(const EVP_CIPHER_CTX *context)
 {
-    if (!has_cipher(context))
+    if (!cipher_is_initialized(context))
         return 0;
     if (m2_cipher_is_aead(m2_context_cipher(context)))
         return 1;
@@ -233,7 +232,8 @@ static int has_aead_cipher(const EVP_CIPHER_CTX *context)
     return 0;
 }
 
-static int long_enough(const char *what, const EVP_CIPHER *cipher, size_t length, int needed)
+static int cipher_is_tag_long_enough(const char *what, const EVP_CIPHER *cipher, size_t length,
+                                     int needed)
 {
     char message[128];
 
@@ -245,9 +245,9 @@ static int long_enough(const char *what, const EVP_CIPHER *cipher, size_t length
     return 0;
 }
 
-/* Return whether the tag may be checked: SP 800-38D, section 5.2.1.2, and RFC 3610, section 2,
- * allow shorter tags too, which are easier to forge, so the caller must have asked for them. */
-static int takes_tag(const EVP_CIPHER *cipher, size_t length, int min_length)
+/* Return whether the tag has at least the required length. SP 800-38D, section 5.2.1.2, and RFC
+ * 3610, section 2, allow shorter tags, which are easier to forge. */
+static int cipher_supports_tag(const EVP_CIPHER *cipher, size_t length, int min_length)
 {
     char message[128];
     int mode = EVP_CIPHER_mode(cipher);
@@ -272,23 +272,23 @@ static int takes_tag(const EVP_CIPHER *cipher, size_t length, int min_length)
     return 0;
 }
 
-/* Blowfish and its like work with short keys too, once they know. */
-static int set_key_length(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, size_t length)
+/* Blowfish and others support short keys if the length is set. */
+static int cipher_set_key_length(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, size_t length)
 {
     int needed = EVP_CIPHER_key_length(cipher);
     int shorter = length > 0 && length < (size_t)needed;
 
     if (shorter && EVP_CIPHER_flags(cipher) & EVP_CIPH_VARIABLE_LENGTH)
         return EVP_CIPHER_CTX_set_key_length(context, (int)length);
-    return long_enough("key", cipher, length, needed);
+    return cipher_is_tag_long_enough("key", cipher, length, needed);
 }
 
-static int set_iv_length(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, size_t length)
+static int cipher_set_iv_length(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, size_t length)
 {
     int usual = EVP_CIPHER_iv_length(cipher);
 
     if (!m2_cipher_is_aead(cipher))
-        return long_enough("IV", cipher, length, usual);
+        return cipher_is_tag_long_enough("IV", cipher, length, usual);
     if (!m2_fits_int(length))
         return 0;
     if (length > 0 && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_IVLEN, (int)length, NULL) == 1)
@@ -298,9 +298,9 @@ static int set_iv_length(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, size
     return 0;
 }
 
-/* Everything but the key and the IV themselves; `tag` is for CCM. */
-static int prepare(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_buffer key, m2_buffer iv,
-                   const m2_buffer *tag, int encrypt)
+/* Set everything except the key and the IV; `tag` is for CCM. */
+static int cipher_prepare(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_buffer key,
+                          m2_buffer iv, const m2_buffer *tag, int encrypt)
 {
     if (EVP_CIPHER_CTX_reset(context) != 1)
         return 0;
@@ -312,33 +312,34 @@ static int prepare(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_buffer 
         m2_error("the cipher makes no tag of this length");
         return 0;
     }
-    return set_key_length(context, cipher, key.length) && set_iv_length(context, cipher, iv.length);
+    return cipher_set_key_length(context, cipher, key.length) &&
+           cipher_set_iv_length(context, cipher, iv.length);
 }
 
 m2_status m2_cipher_init(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_buffer key,
                          m2_buffer iv, int encrypt)
 {
-    if (prepare(context, cipher, key, iv, NULL, encrypt) &&
+    if (cipher_prepare(context, cipher, key, iv, NULL, encrypt) &&
         EVP_CipherInit_ex(context, NULL, NULL, key.data, iv.data, -1) == 1)
         return 1;
-    /* With a cipher and no key it would crash when it is used all the same. */
+    /* A context with a cipher and no key crashes when it is used. */
     EVP_CIPHER_CTX_reset(context);
     return 0;
 }
 
-/* `data` through the cipher; `data` is not NULL, which would mean that it is only authenticated. */
-static m2_bytes update(EVP_CIPHER_CTX *context, m2_buffer data)
+/* Process `data`. It must not be NULL, which means additional authenticated data. */
+static m2_bytes cipher_process(EVP_CIPHER_CTX *context, m2_buffer data)
 {
     m2_bytes out = {NULL, 0};
     int length = 0;
     int ok;
 
-    /* Key wrap gives 8 bytes more than its data, or up to 15 with padding. */
+    /* The output of key wrap is 8 bytes longer than the data, or up to 15 with padding. */
     if (!m2_fits_int(data.length) || !m2_fits_int(data.length + EVP_MAX_BLOCK_LENGTH))
         return out;
     out = m2_bytes_new(data.length + EVP_MAX_BLOCK_LENGTH);
     ok = out.data != NULL &&
-         EVP_CipherUpdate(context, out.data, &length, never_null(data), (int)data.length) == 1;
+         EVP_CipherUpdate(context, out.data, &length, evp_not_null(data), (int)data.length) == 1;
     return m2_bytes_finish(out, ok, (size_t)length);
 }
 
@@ -346,14 +347,14 @@ m2_bytes m2_cipher_update(EVP_CIPHER_CTX *context, m2_buffer data)
 {
     const m2_bytes failed = {NULL, 0};
 
-    return has_cipher(context) ? update(context, data) : failed;
+    return cipher_is_initialized(context) ? cipher_process(context, data) : failed;
 }
 
-/* OpenSSL lets ChaCha20-Poly1305 pass without a tag, so whether there is one is noted in the
- * context's app_data: NULL is no tag. */
-static int may_finish(EVP_CIPHER_CTX *context)
+/* OpenSSL decrypts ChaCha20-Poly1305 without a tag, so the context's app_data records whether
+ * one is set (not NULL). */
+static int cipher_may_finalize(EVP_CIPHER_CTX *context)
 {
-    if (!has_cipher(context))
+    if (!cipher_is_initialized(context))
         return 0;
     if (!m2_cipher_is_aead(m2_context_cipher(context)) || EVP_CIPHER_CTX_encrypting(context) ||
         EVP_CIPHER_CTX_get_app_data(context) != NULL)
@@ -367,7 +368,7 @@ m2_bytes m2_cipher_final(EVP_CIPHER_CTX *context)
     m2_bytes out = {NULL, 0};
     int length = 0;
 
-    if (!may_finish(context))
+    if (!cipher_may_finalize(context))
         return out;
     out = m2_bytes_new(EVP_MAX_BLOCK_LENGTH);
     if (out.data == NULL)
@@ -382,28 +383,30 @@ m2_bytes m2_cipher_final(EVP_CIPHER_CTX *context)
 
 m2_status m2_cipher_set_padding(EVP_CIPHER_CTX *context, int padding)
 {
-    return has_cipher(context) ? EVP_CIPHER_CTX_set_padding(context, padding) : 0;
+    return cipher_is_initialized(context) ? EVP_CIPHER_CTX_set_padding(context, padding) : 0;
 }
 
 m2_status m2_cipher_update_aad(EVP_CIPHER_CTX *context, m2_buffer data)
 {
     int length = 0;
 
-    if (!has_aead_cipher(context) || !m2_fits_int(data.length))
+    if (!cipher_is_aead_context(context) || !m2_fits_int(data.length))
         return 0;
-    return EVP_CipherUpdate(context, NULL, &length, never_null(data), (int)data.length);
+    return EVP_CipherUpdate(context, NULL, &length, evp_not_null(data), (int)data.length);
 }
 
 m2_status m2_cipher_set_iv(EVP_CIPHER_CTX *context, m2_buffer iv)
 {
-    if (!has_aead_cipher(context) || !set_iv_length(context, m2_context_cipher(context), iv.length))
+    if (!cipher_is_aead_context(context) ||
+        !cipher_set_iv_length(context, m2_context_cipher(context), iv.length))
         return 0;
     return EVP_CipherInit_ex(context, NULL, NULL, NULL, iv.data, -1);
 }
 
 m2_status m2_cipher_set_tag(EVP_CIPHER_CTX *context, m2_buffer tag, int min_length)
 {
-    if (!has_aead_cipher(context) || !takes_tag(m2_context_cipher(context), tag.length, min_length))
+    if (!cipher_is_aead_context(context) ||
+        !cipher_supports_tag(m2_context_cipher(context), tag.length, min_length))
         return 0;
     if (EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, (int)tag.length, (void *)tag.data) ==
         1) {
@@ -419,7 +422,7 @@ m2_bytes m2_cipher_get_tag(EVP_CIPHER_CTX *context, int length)
 {
     m2_bytes tag = {NULL, 0};
 
-    if (!has_aead_cipher(context))
+    if (!cipher_is_aead_context(context))
         return tag;
     if (length > 0 && length <= EVP_MAX_BLOCK_LENGTH)
         tag = m2_bytes_new((size_t)length);
@@ -445,8 +448,8 @@ m2_bytes m2_cipher_ccm(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_buf
         return out;
     }
     if (!m2_fits_int(aad.length) || !m2_fits_int(data.length) ||
-        !takes_tag(cipher, tag.length, encrypt ? 4 : min_length) ||
-        !prepare(context, cipher, key, iv, &tag, encrypt) ||
+        !cipher_supports_tag(cipher, tag.length, encrypt ? 4 : min_length) ||
+        !cipher_prepare(context, cipher, key, iv, &tag, encrypt) ||
         EVP_CipherInit_ex(context, NULL, NULL, key.data, iv.data, -1) != 1 ||
         EVP_CipherUpdate(context, NULL, &length, NULL, (int)data.length) != 1 ||
         (aad.length > 0 &&
@@ -454,7 +457,7 @@ m2_bytes m2_cipher_ccm(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_buf
         EVP_CIPHER_CTX_reset(context);
         return out;
     }
-    out = update(context, data);
+    out = cipher_process(context, data);
     if (out.data == NULL && !encrypt && ERR_peek_error() == 0)
         m2_error("the tag does not match");
     return out;
@@ -477,7 +480,7 @@ EVP_PKEY *m2_pkey_read_pem_pubkey(BIO *bio, m2_callback passphrase)
 /* Return whether an EC key's curve is a group whose generator has the stated order. With an order
  * of 1, ECDSA and key generation of OpenSSL 1.1.1 search for a non-zero number without end. A curve
  * with a name is one of OpenSSL's own. */
-static int has_valid_group(const EVP_PKEY *pkey)
+static int pkey_has_valid_group(const EVP_PKEY *pkey)
 {
     int valid = 1;
 #ifndef OPENSSL_NO_EC
@@ -508,7 +511,7 @@ int m2_pkey_is_usable(const EVP_PKEY *pkey, m2_key_use use)
         lack = "the key has no modulus";
     else if (needs_private && !m2_pkey_has_private(pkey))
         lack = "the key has no private part";
-    else if (!has_valid_group(pkey))
+    else if (!pkey_has_valid_group(pkey))
         lack = NOT_A_GROUP;
     if (lack == NULL)
         return 1;
@@ -517,7 +520,7 @@ int m2_pkey_is_usable(const EVP_PKEY *pkey, m2_key_use use)
     return 0;
 }
 
-/* Other threads may be using a key, so one that is there is never replaced. */
+/* Other threads may be using a key, so it is never replaced. */
 int m2_pkey_set_key(EVP_PKEY *pkey, EVP_PKEY *source)
 {
     if (EVP_PKEY_id(pkey) == EVP_PKEY_NONE)
@@ -532,8 +535,8 @@ int m2_pem_takes_cipher(const EVP_CIPHER *cipher, int pkcs8)
 
     if (cipher == NULL)
         return 1;
-    /* Key wrap overflows OpenSSL's buffer; an AEAD cipher's tag, and the key of a hash in an
-     * AES-CBC-HMAC, have no place. */
+    /* Key wrap overflows OpenSSL's buffer. PEM cannot hold the tag of an AEAD cipher or the MAC
+     * key of AES-CBC-HMAC. */
     switch (EVP_CIPHER_mode(cipher)) {
     case EVP_CIPH_ECB_MODE:
     case EVP_CIPH_CBC_MODE:
@@ -545,8 +548,8 @@ int m2_pem_takes_cipher(const EVP_CIPHER *cipher, int pkcs8)
     default:
         fits = 0;
     }
-    /* Without an OID of the cipher's own OpenSSL takes another's, with the cipher that it stands
-     * for: DES-CFB for DES-EDE3-CFB (1.1.1). */
+    /* For a cipher without an OID OpenSSL 1.1.1 writes the OID of another cipher, such as that
+     * of DES-CFB for DES-EDE3-CFB. */
     if (pkcs8 && (EVP_CIPHER_type(cipher) != EVP_CIPHER_nid(cipher) ||
                   OBJ_length(OBJ_nid2obj(EVP_CIPHER_nid(cipher))) == 0))
         fits = 0;
@@ -622,7 +625,7 @@ EVP_PKEY_CTX *m2_pkey_begin(const EVP_PKEY *pkey, int (*init)(EVP_PKEY_CTX *cont
 {
     EVP_PKEY_CTX *context = NULL;
 
-    if (!has_valid_group(pkey)) {
+    if (!pkey_has_valid_group(pkey)) {
         m2_error(NOT_A_GROUP);
         return NULL;
     }
@@ -640,7 +643,7 @@ m2_bytes m2_pkey_operate(EVP_PKEY_CTX *context, m2_pkey_operation operation, m2_
     size_t length = 0;
     int ok;
 
-    /* Whatever the operation takes, the keys behind it take an int. */
+    /* Key implementations use int for lengths. */
     if (context == NULL || !m2_fits_int(input.length) ||
         operation(context, NULL, &length, input.data, input.length) <= 0)
         goto done;
@@ -660,7 +663,7 @@ m2_bytes m2_sign_final(EVP_MD_CTX *context, EVP_PKEY *pkey)
     unsigned int length = 0;
     int ok;
 
-    if (!m2_pkey_is_usable(pkey, M2_KEY_SIGN) || !has_digest(context))
+    if (!m2_pkey_is_usable(pkey, M2_KEY_SIGN) || !digest_is_initialized(context))
         return signature;
     signature = m2_bytes_new((size_t)EVP_PKEY_size(pkey));
     ok = signature.data != NULL && EVP_SignFinal(context, signature.data, &length, pkey) == 1;
@@ -669,25 +672,25 @@ m2_bytes m2_sign_final(EVP_MD_CTX *context, EVP_PKEY *pkey)
 
 m2_verdict m2_verify_final(EVP_MD_CTX *context, m2_buffer signature, EVP_PKEY *pkey)
 {
-    if (!has_digest(context) || !m2_pkey_is_usable(pkey, M2_KEY_VERIFY) ||
+    if (!digest_is_initialized(context) || !m2_pkey_is_usable(pkey, M2_KEY_VERIFY) ||
         !m2_fits_int(signature.length))
         return -1;
-    /* A signature of another form is no error but a signature that does not match. */
+    /* A malformed signature does not verify and is no error. */
     return EVP_VerifyFinal(context, signature.data, (unsigned int)signature.length, pkey) == 1;
 }
 
-/* OpenSSL 1.1.1 does not look whether a context that verifies is asked to sign, so what it does is
- * noted with its key. */
+/* OpenSSL 1.1.1 does not check whether a context is for signing or verifying, so the app_data of
+ * its EVP_PKEY_CTX records it. */
 static const char SIGNS[] = "sign";
 static const char VERIFIES[] = "verify";
 
-static int note(EVP_MD_CTX *context, const char *purpose)
+static int digest_note_purpose(EVP_MD_CTX *context, const char *purpose)
 {
     EVP_PKEY_CTX_set_app_data(EVP_MD_CTX_pkey_ctx(context), (void *)purpose);
     return 1;
 }
 
-static int has_key(EVP_MD_CTX *context, const char *purpose)
+static int digest_has_key(EVP_MD_CTX *context, const char *purpose)
 {
     EVP_PKEY_CTX *key = EVP_MD_CTX_pkey_ctx(context);
 
@@ -705,7 +708,7 @@ m2_status m2_digest_sign_init(EVP_MD_CTX *context, const EVP_MD *md, EVP_PKEY *p
     if (EVP_DigestSignInit(context, NULL, m2_pkey_has_own_digest(pkey) ? NULL : md, NULL, pkey) !=
         1)
         return 0;
-    return note(context, SIGNS);
+    return digest_note_purpose(context, SIGNS);
 }
 
 m2_status m2_digest_verify_init(EVP_MD_CTX *context, const EVP_MD *md, EVP_PKEY *pkey)
@@ -715,14 +718,14 @@ m2_status m2_digest_verify_init(EVP_MD_CTX *context, const EVP_MD *md, EVP_PKEY 
     if (EVP_DigestVerifyInit(context, NULL, m2_pkey_has_own_digest(pkey) ? NULL : md, NULL, pkey) !=
         1)
         return 0;
-    return note(context, VERIFIES);
+    return digest_note_purpose(context, VERIFIES);
 }
 
 /* Ed25519 and Ed448 sign and verify a whole message at once. OpenSSL 1.1.1 calls a NULL function
  * for their updates and finals. */
-static int has_streaming_key(EVP_MD_CTX *context, const char *purpose)
+static int digest_has_streaming_key(EVP_MD_CTX *context, const char *purpose)
 {
-    if (!has_key(context, purpose))
+    if (!digest_has_key(context, purpose))
         return 0;
     if (!m2_pkey_has_own_digest(EVP_PKEY_CTX_get0_pkey(EVP_MD_CTX_pkey_ctx(context))))
         return 1;
@@ -733,13 +736,14 @@ static int has_streaming_key(EVP_MD_CTX *context, const char *purpose)
 
 m2_status m2_digest_sign_update(EVP_MD_CTX *context, m2_buffer data)
 {
-    return has_streaming_key(context, SIGNS) ? EVP_DigestSignUpdate(context, data.data, data.length)
-                                             : 0;
+    return digest_has_streaming_key(context, SIGNS)
+               ? EVP_DigestSignUpdate(context, data.data, data.length)
+               : 0;
 }
 
 m2_status m2_digest_verify_update(EVP_MD_CTX *context, m2_buffer data)
 {
-    return has_streaming_key(context, VERIFIES)
+    return digest_has_streaming_key(context, VERIFIES)
                ? EVP_DigestVerifyUpdate(context, data.data, data.length)
                : 0;
 }
@@ -750,7 +754,8 @@ m2_bytes m2_digest_sign_final(EVP_MD_CTX *context)
     size_t length = 0;
     int ok;
 
-    if (!has_streaming_key(context, SIGNS) || EVP_DigestSignFinal(context, NULL, &length) != 1)
+    if (!digest_has_streaming_key(context, SIGNS) ||
+        EVP_DigestSignFinal(context, NULL, &length) != 1)
         return signature;
     signature = m2_bytes_new(length);
     ok = signature.data != NULL && EVP_DigestSignFinal(context, signature.data, &length) == 1;
@@ -763,26 +768,26 @@ m2_bytes m2_digest_sign(EVP_MD_CTX *context, m2_buffer data)
     size_t length = 0;
     int ok;
 
-    if (!has_key(context, SIGNS) ||
-        EVP_DigestSign(context, NULL, &length, never_null(data), data.length) != 1)
+    if (!digest_has_key(context, SIGNS) ||
+        EVP_DigestSign(context, NULL, &length, evp_not_null(data), data.length) != 1)
         return signature;
     signature = m2_bytes_new(length);
     ok = signature.data != NULL &&
-         EVP_DigestSign(context, signature.data, &length, never_null(data), data.length) == 1;
+         EVP_DigestSign(context, signature.data, &length, evp_not_null(data), data.length) == 1;
     return m2_bytes_finish(signature, ok, length);
 }
 
 m2_verdict m2_digest_verify_final(EVP_MD_CTX *context, m2_buffer signature)
 {
-    if (!has_streaming_key(context, VERIFIES) || !m2_fits_int(signature.length))
+    if (!digest_has_streaming_key(context, VERIFIES) || !m2_fits_int(signature.length))
         return -1;
     return EVP_DigestVerifyFinal(context, signature.data, signature.length) == 1;
 }
 
 m2_verdict m2_digest_verify(EVP_MD_CTX *context, m2_buffer signature, m2_buffer data)
 {
-    if (!has_key(context, VERIFIES) || !m2_fits_int(signature.length))
+    if (!digest_has_key(context, VERIFIES) || !m2_fits_int(signature.length))
         return -1;
-    return EVP_DigestVerify(context, never_null(signature), signature.length, never_null(data),
+    return EVP_DigestVerify(context, evp_not_null(signature), signature.length, evp_not_null(data),
                             data.length) == 1;
 }

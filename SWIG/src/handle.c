@@ -1,6 +1,6 @@
 /*
- * Handles, as handle.h explains them. A capsule's pointer is the object, its context the state
- * below and its name that of its type, or SPENT; so one destructor serves all types.
+ * Handles (handle.h). A capsule's pointer is the object, its context the state below, and its
+ * name that of the type, or SPENT. So all types have the same destructor.
  */
 #include "m2.h"
 #include "handle.h"
@@ -16,16 +16,16 @@ typedef struct {
 
 static const char *const SPENT = "freed";
 
-static int is_spent(PyObject *handle)
+static int handle_is_spent(PyObject *handle)
 {
     return PyCapsule_GetName(handle) == SPENT;
 }
 
-static void destroy(PyObject *handle)
+static void handle_destroy(PyObject *handle)
 {
     handle_state *state = PyCapsule_GetContext(handle);
 
-    if (!is_spent(handle))
+    if (!handle_is_spent(handle))
         state->type->release(PyCapsule_GetPointer(handle, state->type->name));
     PyMem_Free(state);
 }
@@ -38,7 +38,7 @@ PyObject *m2_handle_new(void *object, const m2_handle_type *type)
     if (state == NULL)
         PyErr_NoMemory();
     else
-        handle = PyCapsule_New(object, type->name, destroy);
+        handle = PyCapsule_New(object, type->name, handle_destroy);
     if (handle == NULL) {
         PyMem_Free(state);
         type->release(object);
@@ -51,12 +51,12 @@ PyObject *m2_handle_new(void *object, const m2_handle_type *type)
     return handle;
 }
 
-static void refuse_spent(const m2_handle_type *type)
+static void handle_refuse_spent(const m2_handle_type *type)
 {
     PyErr_Format(PyExc_ValueError, "the %s was freed already", type->name);
 }
 
-static void *object_of(PyObject *handle, const m2_handle_type *type)
+static void *handle_object(PyObject *handle, const m2_handle_type *type)
 {
     PyObject *text = NULL;
 
@@ -66,7 +66,7 @@ static void *object_of(PyObject *handle, const m2_handle_type *type)
         if (name == type->name)
             return PyCapsule_GetPointer(handle, name);
         if (name == SPENT)
-            refuse_spent(type);
+            handle_refuse_spent(type);
         else
             PyErr_Format(PyExc_TypeError, "expected a handle of type %s, not one of type %s",
                          type->name, name == NULL ? "unknown" : name);
@@ -101,7 +101,7 @@ PyObject *m2_handle_or_raise(void *object, const m2_handle_type *type, PyObject 
 void *m2_argument_begin(m2_argument *argument, PyObject *handle, const m2_handle_type *type,
                         m2_access access, const char *area, const char *function)
 {
-    void *object = object_of(handle, type);
+    void *object = handle_object(handle, type);
     handle_state *state;
 
     if (object == NULL)
@@ -116,9 +116,9 @@ void *m2_argument_begin(m2_argument *argument, PyObject *handle, const m2_handle
         m2_raise(area, function);
         return NULL;
     }
-    if (is_spent(handle)) {
-        /* Another thread freed it while this one waited. */
-        refuse_spent(type);
+    if (handle_is_spent(handle)) {
+        /* Another thread freed the handle while this one waited. */
+        handle_refuse_spent(type);
         return NULL;
     }
     return object;
@@ -146,7 +146,7 @@ int m2_handle_take(PyObject *handle, const m2_handle_type *type, void **object)
 {
     handle_state *state;
 
-    *object = object_of(handle, type);
+    *object = handle_object(handle, type);
     if (*object == NULL)
         return 0;
     state = PyCapsule_GetContext(handle);

@@ -1,11 +1,11 @@
 /*
- * Handles: how Python holds an OpenSSL object. A handle is a capsule that owns one reference to its
- * object and releases it when the capsule dies, so no order of deletion on Python's side can
- * leave a pointer to freed memory. Every function that hands out an object therefore hands out a
- * reference of its own (X_up_ref or X_dup).
+ * Handles of OpenSSL objects. A handle is a capsule that owns one reference to its object,
+ * which its destructor releases, so no order of deletion leaves a pointer to freed memory.
+ * Every function that returns an object therefore returns a new reference (X_up_ref or X_dup).
  *
- * While a call has a handle as its argument, the object stays: a callback or another thread that
- * frees the handle spends it at once, and the object is released when the call ends.
+ * A handle that is an argument of a call keeps its object until the call ends. If a callback or
+ * another thread frees the handle, it is spent at once, and the object is released at the end
+ * of the call.
  */
 #ifndef M2_HANDLE_H
 #define M2_HANDLE_H
@@ -17,8 +17,8 @@
 typedef struct {
     const char *name;
     void (*release)(void *object);
-    /* Whether calls may change the object side by side, because OpenSSL locks it or nothing changes
-     * it; NULL: never. */
+    /* Returns whether several threads may use the object at once, because OpenSSL locks it or
+     * nothing changes it; NULL if they never may. */
     int (*is_shared)(const void *object);
 } m2_handle_type;
 
@@ -26,7 +26,7 @@ typedef struct {
 extern const m2_handle_type handle_SSL;
 extern const m2_handle_type handle_m2_x509_store_ctx;
 
-/* A handle that is an argument of a call, for the length of the call; all zero before it begins. */
+/* A handle that is an argument of a call. All fields are zero before the call. */
 typedef struct {
     PyObject *handle;
     m2_use use;
@@ -43,17 +43,16 @@ PyObject *m2_handle_new(void *object, const m2_handle_type *type);
  * afterwards. */
 PyObject *m2_handle_or_raise(void *object, const m2_handle_type *type, PyObject *if_null,
                              const char *area, const char *function);
-/* Return the object, which is the call's until m2_argument_end. Returns NULL with an exception set
- * if the handle is none of this type or spent, or if the object is in use (use.h): then the
- * exception is that of the m2 function `function`. */
+/* Return the object, which is valid until m2_argument_end. Returns NULL with an exception set if
+ * the handle has another type or is spent, or if the object is in use (use.h); the latter is the
+ * exception of the m2 function `function`. */
 void *m2_argument_begin(m2_argument *argument, PyObject *handle, const m2_handle_type *type,
                         m2_access access, const char *area, const char *function);
 void m2_argument_end(m2_argument *argument);
-/* Spend the handle and store its object, now the caller's, in `object`; NULL if a call still works
- * on it, whose end releases it. Returns 0 with an exception set if the handle is none of this type
- * or spent. */
+/* Spend the handle and transfer its object to `object`; NULL if a call uses it, whose end
+ * releases it. Returns 0 with an exception set if the handle has another type or is spent. */
 int m2_handle_take(PyObject *handle, const m2_handle_type *type, void **object);
-/* Spend the handle of an object that is released otherwise, and wait until no other thread works on
+/* Spend the handle of an object that is released elsewhere, and wait until no other thread uses
  * the object. */
 void m2_handle_detach(PyObject *handle);
 

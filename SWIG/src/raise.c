@@ -1,6 +1,6 @@
 /*
- * From OpenSSL's error queue to a Python exception. Only the queue is read here; which class it
- * becomes, and its text, is decided by M2Crypto.Err, so that there is no state of the process.
+ * Convert OpenSSL's error queue to a Python exception. M2Crypto._errors chooses the class and
+ * the text, so that C has no state of the process.
  */
 #include <Python.h>
 
@@ -8,8 +8,8 @@
 #include "compat.h"
 #include "raise.h"
 
-/* The queue, oldest first, as a list of (code, data); the queue is empty afterwards. */
-static PyObject *drain(void)
+/* Remove all errors from the queue and return a list of (code, data), oldest first. */
+static PyObject *raise_drain_queue(void)
 {
     PyObject *errors = PyList_New(0);
     const char *data;
@@ -39,7 +39,7 @@ void m2_raise(const char *area, const char *function)
         ERR_clear_error();
         return;
     }
-    errors = drain();
+    errors = raise_drain_queue();
     if (errors == NULL)
         goto done;
     module = PyImport_ImportModule("M2Crypto._errors");

@@ -1,5 +1,5 @@
 /*
- * From OpenSSL's error queue to a Python exception.
+ * Convert OpenSSL's error queue to a Python exception.
  */
 #ifndef M2_RAISE_H
 #define M2_RAISE_H

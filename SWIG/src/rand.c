@@ -1,4 +1,4 @@
-/* Random bytes, and the seed file (RAND_bytes(3), RAND_add(3), RAND_load_file(3)). */
+/* Random bytes and seed files (RAND_bytes(3), RAND_add(3), RAND_load_file(3)). */
 #include <string.h>
 
 #include <openssl/rand.h>

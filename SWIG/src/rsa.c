@@ -1,5 +1,5 @@
 /*
- * RSA keys, in boxes as rsa.h explains them; all work is done through EVP_PKEY_CTX.
+ * RSA keys (rsa.h), by EVP_PKEY_CTX.
  */
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
@@ -13,7 +13,7 @@
 
 struct m2_rsa_st {
     EVP_PKEY *key;
-    /* What is known of a key that is not complete yet. */
+    /* The numbers of an incomplete key. */
     BIGNUM *n;
     BIGNUM *e;
 };
@@ -35,8 +35,8 @@ void m2_rsa_free(m2_rsa *rsa)
     OPENSSL_free(rsa);
 }
 
-/* Put the key, which may be NULL (failed), into a box of its own. */
-static m2_rsa *boxed(EVP_PKEY *key)
+/* Return an m2_rsa of the key, which may be NULL. */
+static m2_rsa *rsa_wrap(EVP_PKEY *key)
 {
     m2_rsa *rsa = NULL;
 
@@ -53,16 +53,16 @@ static m2_rsa *boxed(EVP_PKEY *key)
     return rsa;
 }
 
-static EVP_PKEY *key_of(const m2_rsa *rsa)
+static EVP_PKEY *rsa_key(const m2_rsa *rsa)
 {
     if (rsa->key == NULL)
         m2_error("the RSA key has no modulus or no exponent yet");
     return rsa->key;
 }
 
-static EVP_PKEY *private_key_of(const m2_rsa *rsa)
+static EVP_PKEY *rsa_private_key(const m2_rsa *rsa)
 {
-    EVP_PKEY *key = key_of(rsa);
+    EVP_PKEY *key = rsa_key(rsa);
 
     if (key == NULL || m2_rsa_is_private(rsa) == 1)
         return key;
@@ -72,7 +72,7 @@ static EVP_PKEY *private_key_of(const m2_rsa *rsa)
 
 /* ---- keys made of numbers ----------------------------------------------------------------- */
 
-static int set_number(m2_rsa *rsa, BIGNUM **place, m2_buffer bytes)
+static int rsa_set_number(m2_rsa *rsa, BIGNUM **place, m2_buffer bytes)
 {
     BIGNUM *number = NULL;
 
@@ -98,21 +98,21 @@ static int set_number(m2_rsa *rsa, BIGNUM **place, m2_buffer bytes)
 
 m2_status m2_rsa_set_e(m2_rsa *rsa, m2_buffer number)
 {
-    return set_number(rsa, &rsa->e, number);
+    return rsa_set_number(rsa, &rsa->e, number);
 }
 
 m2_status m2_rsa_set_n(m2_rsa *rsa, m2_buffer number)
 {
-    return set_number(rsa, &rsa->n, number);
+    return rsa_set_number(rsa, &rsa->n, number);
 }
 
 m2_status m2_rsa_set_en(m2_rsa *rsa, m2_buffer e, m2_buffer n)
 {
-    return set_number(rsa, &rsa->e, e) && set_number(rsa, &rsa->n, n);
+    return rsa_set_number(rsa, &rsa->e, e) && rsa_set_number(rsa, &rsa->n, n);
 }
 
-/* A number of the key, or the one set so far, as MPI. */
-static m2_bytes get_number(const m2_rsa *rsa, const BIGNUM *so_far, m2_key_number which)
+/* Return a number of the key, or one that was set, in MPI format. */
+static m2_bytes rsa_get_number(const m2_rsa *rsa, const BIGNUM *so_far, m2_key_number which)
 {
     m2_bytes bytes = {NULL, 0};
     BIGNUM *number = rsa->key == NULL ? NULL : m2_pkey_number(rsa->key, which);
@@ -127,23 +127,23 @@ static m2_bytes get_number(const m2_rsa *rsa, const BIGNUM *so_far, m2_key_numbe
 
 m2_bytes m2_rsa_get_e(const m2_rsa *rsa)
 {
-    return get_number(rsa, rsa->e, M2_RSA_EXPONENT);
+    return rsa_get_number(rsa, rsa->e, M2_RSA_EXPONENT);
 }
 
 m2_bytes m2_rsa_get_n(const m2_rsa *rsa)
 {
-    return get_number(rsa, rsa->n, M2_RSA_MODULUS);
+    return rsa_get_number(rsa, rsa->n, M2_RSA_MODULUS);
 }
 
 /* ---- generating --------------------------------------------------------------------------- */
 
-static int report_progress(EVP_PKEY_CTX *context)
+static int rsa_progress(EVP_PKEY_CTX *context)
 {
     int arguments[2];
 
     arguments[0] = EVP_PKEY_CTX_get_keygen_info(context, 0);
     arguments[1] = EVP_PKEY_CTX_get_keygen_info(context, 1);
-    /* What it returns does not matter; that it raised ends the generation. */
+    /* The result is ignored. An exception ends the generation. */
     return m2_call_ints(EVP_PKEY_CTX_get_app_data(context), 2, arguments) >= 0;
 }
 
@@ -164,21 +164,21 @@ m2_rsa *m2_rsa_generate_key(int bits, unsigned long e, m2_callback progress)
         goto done;
     if (progress != NULL) {
         EVP_PKEY_CTX_set_app_data(context, progress);
-        EVP_PKEY_CTX_set_cb(context, report_progress);
+        EVP_PKEY_CTX_set_cb(context, rsa_progress);
     }
     if (EVP_PKEY_keygen(context, &key) <= 0)
         key = NULL;
 done:
     BN_free(exponent);
     EVP_PKEY_CTX_free(context);
-    return boxed(key);
+    return rsa_wrap(key);
 }
 
 /* ---- to and from PKeys and files ---------------------------------------------------------- */
 
 EVP_PKEY *m2_pkey_from_rsa(const m2_rsa *rsa)
 {
-    EVP_PKEY *key = key_of(rsa);
+    EVP_PKEY *key = rsa_key(rsa);
 
     if (key != NULL)
         EVP_PKEY_up_ref(key);
@@ -188,12 +188,12 @@ EVP_PKEY *m2_pkey_from_rsa(const m2_rsa *rsa)
 m2_rsa *m2_pkey_get1_rsa(const EVP_PKEY *pkey)
 {
     EVP_PKEY_up_ref((EVP_PKEY *)pkey);
-    return boxed((EVP_PKEY *)pkey);
+    return rsa_wrap((EVP_PKEY *)pkey);
 }
 
 m2_status m2_pkey_set1_rsa(EVP_PKEY *pkey, const m2_rsa *rsa)
 {
-    EVP_PKEY *key = key_of(rsa);
+    EVP_PKEY *key = rsa_key(rsa);
 
     return key == NULL ? 0 : m2_pkey_set_key(pkey, key);
 }
@@ -205,18 +205,18 @@ m2_status m2_pkey_assign_rsa(EVP_PKEY *pkey, const m2_rsa *rsa)
 
 m2_rsa *m2_rsa_read_key(BIO *bio, m2_callback passphrase)
 {
-    return boxed(PEM_read_bio_PrivateKey(bio, NULL, m2_password, passphrase));
+    return rsa_wrap(PEM_read_bio_PrivateKey(bio, NULL, m2_password, passphrase));
 }
 
 m2_rsa *m2_rsa_read_pub_key(BIO *bio)
 {
-    return boxed(PEM_read_bio_PUBKEY(bio, NULL, m2_password, NULL));
+    return rsa_wrap(PEM_read_bio_PUBKEY(bio, NULL, m2_password, NULL));
 }
 
 m2_status m2_rsa_write_key(const m2_rsa *rsa, BIO *bio, const EVP_CIPHER *cipher,
                            m2_callback passphrase)
 {
-    EVP_PKEY *key = private_key_of(rsa);
+    EVP_PKEY *key = rsa_private_key(rsa);
 
     if (key == NULL || !m2_pem_takes_cipher(cipher, 0))
         return 0;
@@ -225,14 +225,14 @@ m2_status m2_rsa_write_key(const m2_rsa *rsa, BIO *bio, const EVP_CIPHER *cipher
 
 m2_status m2_rsa_write_key_der(const m2_rsa *rsa, BIO *bio)
 {
-    EVP_PKEY *key = private_key_of(rsa);
+    EVP_PKEY *key = rsa_private_key(rsa);
 
     return key == NULL ? 0 : i2d_PrivateKey_bio(bio, key);
 }
 
 m2_status m2_rsa_write_pub_key(const m2_rsa *rsa, BIO *bio)
 {
-    EVP_PKEY *key = key_of(rsa);
+    EVP_PKEY *key = rsa_key(rsa);
 
     return key == NULL ? 0 : PEM_write_bio_PUBKEY(bio, key);
 }
@@ -241,32 +241,32 @@ m2_status m2_rsa_write_pub_key(const m2_rsa *rsa, BIO *bio)
 
 m2_number m2_rsa_size(const m2_rsa *rsa)
 {
-    EVP_PKEY *key = key_of(rsa);
+    EVP_PKEY *key = rsa_key(rsa);
 
     return key == NULL ? -1 : EVP_PKEY_size(key);
 }
 
 m2_verdict m2_rsa_is_private(const m2_rsa *rsa)
 {
-    EVP_PKEY *key = key_of(rsa);
+    EVP_PKEY *key = rsa_key(rsa);
 
     return key == NULL ? -1 : m2_pkey_has_private(key);
 }
 
 m2_verdict m2_rsa_check_key(const m2_rsa *rsa)
 {
-    EVP_PKEY *key = private_key_of(rsa);
+    EVP_PKEY *key = rsa_private_key(rsa);
     EVP_PKEY_CTX *context = NULL;
     int agree = -1;
 
     if (key == NULL)
         return -1;
-    /* OpenSSL tests the primes, which takes hours for a hostile key. */
+    /* OpenSSL tests the factors for primality, which takes hours for a hostile key. */
     if (EVP_PKEY_bits(key) > OPENSSL_RSA_MAX_MODULUS_BITS) {
         m2_error("the modulus is longer than OpenSSL uses");
         return -1;
     }
-    /* A factor is not longer than its product: the numbers disagree. */
+    /* A factor must not be longer than the modulus. */
     if (m2_rsa_longest_prime(key) > EVP_PKEY_bits(key))
         return 0;
     context = EVP_PKEY_CTX_new(key, NULL);
@@ -278,7 +278,7 @@ m2_verdict m2_rsa_check_key(const m2_rsa *rsa)
 
 m2_verdict m2_rsa_check_pub_key(const m2_rsa *rsa)
 {
-    EVP_PKEY *key = key_of(rsa);
+    EVP_PKEY *key = rsa_key(rsa);
     BIGNUM *n = key == NULL ? NULL : m2_pkey_number(key, M2_RSA_MODULUS);
     BIGNUM *e = key == NULL ? NULL : m2_pkey_number(key, M2_RSA_EXPONENT);
     int agree = -1;
@@ -298,7 +298,7 @@ m2_verdict m2_rsa_check_pub_key(const m2_rsa *rsa)
 #define WITHOUT_SSLV23_PADDING
 #endif
 
-static int set_padding(EVP_PKEY_CTX *context, int padding)
+static int rsa_set_padding(EVP_PKEY_CTX *context, int padding)
 {
 #ifdef WITHOUT_SSLV23_PADDING
     if (padding == RSA_SSLV23_PADDING) {
@@ -309,12 +309,12 @@ static int set_padding(EVP_PKEY_CTX *context, int padding)
     return EVP_PKEY_CTX_set_rsa_padding(context, padding) > 0;
 }
 
-/* A context for the key, which may be NULL (failed), with its padding set. */
-static EVP_PKEY_CTX *begin(EVP_PKEY *key, int (*init)(EVP_PKEY_CTX *), int padding)
+/* Return a context with a padding for the key, which may be NULL. */
+static EVP_PKEY_CTX *rsa_begin(EVP_PKEY *key, int (*init)(EVP_PKEY_CTX *), int padding)
 {
     EVP_PKEY_CTX *context = key == NULL ? NULL : m2_pkey_begin(key, init);
 
-    if (context != NULL && !set_padding(context, padding)) {
+    if (context != NULL && !rsa_set_padding(context, padding)) {
         EVP_PKEY_CTX_free(context);
         context = NULL;
     }
@@ -323,36 +323,36 @@ static EVP_PKEY_CTX *begin(EVP_PKEY *key, int (*init)(EVP_PKEY_CTX *), int paddi
 
 m2_bytes m2_rsa_public_encrypt(const m2_rsa *rsa, m2_buffer data, int padding)
 {
-    return m2_pkey_operate(begin(key_of(rsa), EVP_PKEY_encrypt_init, padding), EVP_PKEY_encrypt,
-                           data);
+    return m2_pkey_operate(rsa_begin(rsa_key(rsa), EVP_PKEY_encrypt_init, padding),
+                           EVP_PKEY_encrypt, data);
 }
 
 m2_bytes m2_rsa_private_decrypt(const m2_rsa *rsa, m2_buffer data, int padding)
 {
-    return m2_pkey_operate(begin(private_key_of(rsa), EVP_PKEY_decrypt_init, padding),
+    return m2_pkey_operate(rsa_begin(rsa_private_key(rsa), EVP_PKEY_decrypt_init, padding),
                            EVP_PKEY_decrypt, data);
 }
 
-/* Without a digest set, signing is the bare private operation, and recovering its inverse. */
+/* Without a digest, sign is the private key operation, and recover its inverse. */
 m2_bytes m2_rsa_private_encrypt(const m2_rsa *rsa, m2_buffer data, int padding)
 {
-    return m2_pkey_operate(begin(private_key_of(rsa), EVP_PKEY_sign_init, padding), EVP_PKEY_sign,
-                           data);
+    return m2_pkey_operate(rsa_begin(rsa_private_key(rsa), EVP_PKEY_sign_init, padding),
+                           EVP_PKEY_sign, data);
 }
 
 m2_bytes m2_rsa_public_decrypt(const m2_rsa *rsa, m2_buffer data, int padding)
 {
-    return m2_pkey_operate(begin(key_of(rsa), EVP_PKEY_verify_recover_init, padding),
+    return m2_pkey_operate(rsa_begin(rsa_key(rsa), EVP_PKEY_verify_recover_init, padding),
                            EVP_PKEY_verify_recover, data);
 }
 
 /* ---- signing and verifying ---------------------------------------------------------------- */
 
-/* As `begin`; a salt length is set for PSS. */
-static EVP_PKEY_CTX *begin_with_digest(EVP_PKEY *key, int (*init)(EVP_PKEY_CTX *), int padding,
-                                       const EVP_MD *md, int salt_length)
+/* Like `rsa_begin`, with the salt length of PSS. */
+static EVP_PKEY_CTX *rsa_begin_with_digest(EVP_PKEY *key, int (*init)(EVP_PKEY_CTX *), int padding,
+                                           const EVP_MD *md, int salt_length)
 {
-    EVP_PKEY_CTX *context = begin(key, init, padding);
+    EVP_PKEY_CTX *context = rsa_begin(key, init, padding);
 
     if (context == NULL)
         return NULL;
@@ -364,14 +364,14 @@ static EVP_PKEY_CTX *begin_with_digest(EVP_PKEY *key, int (*init)(EVP_PKEY_CTX *
     return NULL;
 }
 
-/* 1, 0 when the signature is not the key's, less when it could not be asked; frees the context. */
-static int verify(EVP_PKEY_CTX *context, m2_buffer digest, m2_buffer signature)
+/* Return 1 if the signature verifies, 0 if not, less for an error. Frees the context. */
+static int rsa_verify(EVP_PKEY_CTX *context, m2_buffer digest, m2_buffer signature)
 {
     int verdict = -1;
 
     if (context == NULL)
         return -1;
-    /* OpenSSL takes size_t and cuts it to 32 bits. */
+    /* OpenSSL truncates the size_t to 32 bits. */
     if (m2_fits_int(digest.length) && m2_fits_int(signature.length))
         verdict = EVP_PKEY_verify(context, signature.data, signature.length, digest.data,
                                   digest.length) == 1;
@@ -379,8 +379,8 @@ static int verify(EVP_PKEY_CTX *context, m2_buffer digest, m2_buffer signature)
     return verdict;
 }
 
-/* The DER of a DigestInfo (RFC 8017, section 9.2) around a digest of any length. */
-static m2_bytes digest_info(m2_buffer digest, const EVP_MD *md)
+/* Return a DigestInfo in DER (RFC 8017, section 9.2) with a digest of any length. */
+static m2_bytes rsa_digest_info(m2_buffer digest, const EVP_MD *md)
 {
     m2_bytes der = {NULL, 0};
     X509_SIG *info = NULL;
@@ -405,24 +405,23 @@ done:
     return der;
 }
 
-/* As `begin_with_digest` for RSASSA-PKCS1-v1_5. `input` becomes what is to be passed with `digest`:
- * itself, or, since OpenSSL takes no other length than the algorithm's, its DigestInfo in `made`.
- */
-static EVP_PKEY_CTX *begin_pkcs1(EVP_PKEY *key, int (*init)(EVP_PKEY_CTX *), m2_buffer digest,
-                                 const EVP_MD *md, m2_buffer *input, m2_bytes *made)
+/* Like `rsa_begin_with_digest`, for RSASSA-PKCS1-v1_5. `input` is set to `digest`, or, because
+ * OpenSSL accepts only the algorithm's length, to its DigestInfo in `made`. */
+static EVP_PKEY_CTX *rsa_begin_pkcs1(EVP_PKEY *key, int (*init)(EVP_PKEY_CTX *), m2_buffer digest,
+                                     const EVP_MD *md, m2_buffer *input, m2_bytes *made)
 {
-    EVP_PKEY_CTX *context = begin_with_digest(key, init, RSA_PKCS1_PADDING, md, 0);
+    EVP_PKEY_CTX *context = rsa_begin_with_digest(key, init, RSA_PKCS1_PADDING, md, 0);
 
     *input = digest;
     if (context == NULL || digest.length == (size_t)EVP_MD_size(md))
         return context;
     EVP_PKEY_CTX_free(context);
-    *made = digest_info(digest, md);
+    *made = rsa_digest_info(digest, md);
     if (made->data == NULL)
         return NULL;
     input->data = made->data;
     input->length = made->length;
-    return begin(key, init, RSA_PKCS1_PADDING);
+    return rsa_begin(key, init, RSA_PKCS1_PADDING);
 }
 
 m2_bytes m2_rsa_sign(const m2_rsa *rsa, m2_buffer digest, const EVP_MD *md)
@@ -431,7 +430,7 @@ m2_bytes m2_rsa_sign(const m2_rsa *rsa, m2_buffer digest, const EVP_MD *md)
     m2_bytes made = {NULL, 0};
     m2_bytes signature;
     EVP_PKEY_CTX *context =
-        begin_pkcs1(private_key_of(rsa), EVP_PKEY_sign_init, digest, md, &input, &made);
+        rsa_begin_pkcs1(rsa_private_key(rsa), EVP_PKEY_sign_init, digest, md, &input, &made);
 
     signature = m2_pkey_operate(context, EVP_PKEY_sign, input);
     m2_bytes_free(&made);
@@ -443,8 +442,8 @@ m2_status m2_rsa_verify(const m2_rsa *rsa, m2_buffer digest, m2_buffer signature
     m2_buffer input;
     m2_bytes made = {NULL, 0};
     EVP_PKEY_CTX *context =
-        begin_pkcs1(key_of(rsa), EVP_PKEY_verify_init, digest, md, &input, &made);
-    int verdict = verify(context, input, signature);
+        rsa_begin_pkcs1(rsa_key(rsa), EVP_PKEY_verify_init, digest, md, &input, &made);
+    int verdict = rsa_verify(context, input, signature);
 
     m2_bytes_free(&made);
     if (verdict == 0 && ERR_peek_error() == 0)
@@ -454,8 +453,8 @@ m2_status m2_rsa_verify(const m2_rsa *rsa, m2_buffer digest, m2_buffer signature
 
 m2_bytes m2_rsa_sign_pss(const m2_rsa *rsa, m2_buffer digest, const EVP_MD *md, int salt_length)
 {
-    EVP_PKEY_CTX *context = begin_with_digest(private_key_of(rsa), EVP_PKEY_sign_init,
-                                              RSA_PKCS1_PSS_PADDING, md, salt_length);
+    EVP_PKEY_CTX *context = rsa_begin_with_digest(rsa_private_key(rsa), EVP_PKEY_sign_init,
+                                                  RSA_PKCS1_PSS_PADDING, md, salt_length);
 
     return m2_pkey_operate(context, EVP_PKEY_sign, digest);
 }
@@ -463,8 +462,8 @@ m2_bytes m2_rsa_sign_pss(const m2_rsa *rsa, m2_buffer digest, const EVP_MD *md, 
 m2_verdict m2_rsa_verify_pss(const m2_rsa *rsa, m2_buffer digest, m2_buffer signature,
                              const EVP_MD *md, int salt_length)
 {
-    EVP_PKEY_CTX *context = begin_with_digest(key_of(rsa), EVP_PKEY_verify_init,
-                                              RSA_PKCS1_PSS_PADDING, md, salt_length);
+    EVP_PKEY_CTX *context = rsa_begin_with_digest(rsa_key(rsa), EVP_PKEY_verify_init,
+                                                  RSA_PKCS1_PSS_PADDING, md, salt_length);
 
-    return verify(context, digest, signature);
+    return rsa_verify(context, digest, signature);
 }

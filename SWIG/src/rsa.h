@@ -1,8 +1,8 @@
 /*
- * RSA keys (EVP_PKEY-RSA(7)). What Python holds is a box around an EVP_PKEY, because programs make
- * a public key number by number: `rsa_new`, `rsa_set_e`, `rsa_set_n`. Numbers cross in OpenSSL's
- * MPI format (BN_bn2mpi(3)). Once both are there the key is complete and does not change any more,
- * so that calls that run without the GIL may use it.
+ * RSA keys (EVP_PKEY-RSA(7)). An m2_rsa holds an EVP_PKEY, because programs set the numbers of
+ * a public key one by one: `rsa_new`, `rsa_set_e`, `rsa_set_n`. Numbers are in MPI format
+ * (BN_bn2mpi(3)). With both numbers the key is complete and does not change, so calls without
+ * the GIL can use it.
  */
 #ifndef M2_RSA_H
 #define M2_RSA_H
@@ -17,21 +17,22 @@ m2_status m2_rsa_set_en(m2_rsa *rsa, m2_buffer e, m2_buffer n);
 m2_bytes m2_rsa_get_e(const m2_rsa *rsa);
 m2_bytes m2_rsa_get_n(const m2_rsa *rsa);
 
-/* The callable gets two ints, what is being done and how often it was (BN_generate_prime_ex(3)). */
+/* The callback's arguments are the phase and the number of the iteration
+ * (BN_generate_prime_ex(3)). */
 m2_rsa *m2_rsa_generate_key(int bits, unsigned long e, m2_callback progress);
 
 m2_rsa *m2_rsa_read_key(BIO *bio, m2_callback passphrase);
 m2_rsa *m2_rsa_read_pub_key(BIO *bio);
-/* PEM as PKCS#1 has it; not encrypted when the cipher is None. */
+/* Write PKCS #1 as PEM, unencrypted if the cipher is None. */
 m2_status m2_rsa_write_key(const m2_rsa *rsa, BIO *bio, const EVP_CIPHER *OPTIONAL,
                            m2_callback passphrase);
 m2_status m2_rsa_write_key_der(const m2_rsa *rsa, BIO *bio);
 m2_status m2_rsa_write_pub_key(const m2_rsa *rsa, BIO *bio);
 
-/* Bytes of the modulus. */
+/* Return the length of the modulus in bytes. */
 m2_number m2_rsa_size(const m2_rsa *rsa);
 m2_verdict m2_rsa_is_private(const m2_rsa *rsa);
-/* Do the numbers of a private key, or of a public one, agree? */
+/* Return whether a private key, or a public key, is valid. */
 m2_verdict m2_rsa_check_key(const m2_rsa *rsa);
 m2_verdict m2_rsa_check_pub_key(const m2_rsa *rsa);
 
@@ -41,8 +42,8 @@ m2_bytes m2_rsa_public_decrypt(const m2_rsa *rsa, m2_buffer data, int padding);
 m2_bytes m2_rsa_private_encrypt(const m2_rsa *rsa, m2_buffer data, int padding);
 m2_bytes m2_rsa_private_decrypt(const m2_rsa *rsa, m2_buffer data, int padding);
 
-/* RSASSA-PKCS1-v1_5 and RSASSA-PSS of a digest (RFC 8017, 8.2 and 8.1). The former takes digests of
- * any length. A salt's length may also be an RSA_PSS_SALTLEN_*. */
+/* RSASSA-PKCS1-v1_5 and RSASSA-PSS of a digest (RFC 8017, sections 8.2 and 8.1). The former
+ * accepts digests of any length. The salt length can be an RSA_PSS_SALTLEN_*. */
 m2_bytes m2_rsa_sign(const m2_rsa *rsa, m2_buffer digest, const EVP_MD *md);
 m2_status m2_rsa_verify(const m2_rsa *rsa, m2_buffer digest, m2_buffer signature, const EVP_MD *md);
 m2_bytes m2_rsa_sign_pss(const m2_rsa *rsa, m2_buffer digest, const EVP_MD *md, int salt_length);

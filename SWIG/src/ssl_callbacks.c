@@ -1,4 +1,4 @@
-/* What a connection tells Python while it works (SSL_CTX_set_info_callback(3)). */
+/* Info callbacks of connections (SSL_CTX_set_info_callback(3)). */
 #include <Python.h>
 #include <errno.h>
 
@@ -7,13 +7,13 @@
 
 void m2_call_info(m2_callback callback, int where, int ret, SSL *connection)
 {
-    /* The operation looks at errno when the callback has long returned. */
+    /* The operation uses errno after the callback. */
     int saved_errno = errno;
     PyGILState_STATE state = PyGILState_Ensure();
     PyObject *handle = NULL;
     PyObject *answer = NULL;
 
-    /* One that raised stands until it is back in Python: no Python runs on top of an exception. */
+    /* While an exception is set, no callback runs. */
     if (PyErr_Occurred() || !SSL_up_ref(connection))
         goto done;
     handle = m2_handle_new(connection, &handle_SSL);
@@ -31,18 +31,18 @@ done:
 static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
 static int postponed_index = -1;
 
-static void make_index(void)
+static void ssl_make_index(void)
 {
     postponed_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, m2_callback_drop_ex_data);
 }
 
-static int have_index(void)
+static int ssl_have_index(void)
 {
-    return CRYPTO_THREAD_run_once(&once, make_index) && postponed_index >= 0;
+    return CRYPTO_THREAD_run_once(&once, ssl_make_index) && postponed_index >= 0;
 }
 
-/* Let the frames of a traceback go of the handle of the connection that is to keep it. */
-static void clear_frames(PyObject *traceback)
+/* Remove the traceback, whose frames can refer to the connection that keeps the exception. */
+static void ssl_clear_traceback(PyObject *traceback)
 {
     PyObject *module = PyImport_ImportModule("traceback");
     PyObject *result = NULL;
@@ -60,7 +60,7 @@ void m2_ssl_postpone_exception(SSL *connection)
     PyObject *type = NULL, *value = NULL, *traceback = NULL;
     PyObject *before;
 
-    if (!have_index())
+    if (!ssl_have_index())
         return;
     before = SSL_get_ex_data(connection, postponed_index);
     PyErr_Fetch(&type, &value, &traceback);
@@ -71,7 +71,7 @@ void m2_ssl_postpone_exception(SSL *connection)
     }
     if (traceback != NULL) {
         PyException_SetTraceback(value, traceback);
-        clear_frames(traceback);
+        ssl_clear_traceback(traceback);
     }
     Py_XDECREF(type);
     Py_XDECREF(traceback);
@@ -83,7 +83,7 @@ int m2_ssl_raise_postponed(SSL *connection)
     PyGILState_STATE state;
     PyObject *exception;
 
-    if (!have_index())
+    if (!ssl_have_index())
         return 0;
     exception = SSL_get_ex_data(connection, postponed_index);
     if (exception == NULL)

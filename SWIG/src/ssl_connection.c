@@ -1,4 +1,4 @@
-/* Connections (SSL_new(3)), and the ciphers that they use (SSL_CIPHER_get_name(3)). */
+/* Connections (SSL_new(3)) and ciphers (SSL_CIPHER_get_name(3)). */
 #include <errno.h>
 #include <limits.h>
 
@@ -48,8 +48,8 @@ m2_status m2_ssl_set_bio(SSL *connection, BIO *readbio, BIO *writebio)
 
 /* ---- input and output --------------------------------------------------------------------- */
 
-/* The operating system's error of this thread. */
-static int system_error(void)
+/* Queue the error number of the thread's last system call. */
+static int ssl_system_error(void)
 {
 #ifdef _WIN32
     return WSAGetLastError();
@@ -58,7 +58,7 @@ static int system_error(void)
 #endif
 }
 
-static void forget_errors(void)
+static void ssl_clear_errors(void)
 {
     ERR_clear_error();
 #ifdef _WIN32
@@ -69,22 +69,23 @@ static void forget_errors(void)
 }
 
 /* OpenSSL up to 3.x dereferences the BIOs in SSL_get_error. */
-static int has_bios(const SSL *connection)
+static int ssl_has_bios(const SSL *connection)
 {
     return SSL_get_rbio(connection) != NULL && SSL_get_wbio(connection) != NULL;
 }
 
 int m2_ssl_get_error(const SSL *connection, int result)
 {
-    return result <= 0 && !has_bios(connection) ? SSL_ERROR_SSL : SSL_get_error(connection, result);
+    return result <= 0 && !ssl_has_bios(connection) ? SSL_ERROR_SSL
+                                                    : SSL_get_error(connection, result);
 }
 
-static m2_ssl_progress progress(const SSL *connection, int result, size_t done)
+static m2_ssl_progress ssl_result(const SSL *connection, int result, size_t done)
 {
-    int system = system_error();
+    int system = ssl_system_error();
     int error = SSL_ERROR_NONE;
 
-    if (result <= 0 && !has_bios(connection)) {
+    if (result <= 0 && !ssl_has_bios(connection)) {
         ERR_clear_error();
         m2_error("the connection has neither a socket nor BIOs");
         return -SSL_ERROR_SSL;
@@ -101,7 +102,7 @@ static m2_ssl_progress progress(const SSL *connection, int result, size_t done)
     case SSL_ERROR_SYSCALL:
         if (ERR_peek_error() == 0 && system != 0)
             m2_compat_system_error(system);
-        /* OpenSSL 1.1.1 has no error of its own for this, so it gets the later versions' text. */
+        /* OpenSSL 1.1.1 has no such error, so the text is that of later versions. */
         if (ERR_peek_error() == 0)
             m2_error("unexpected eof while reading");
         return -SSL_ERROR_SSL;
@@ -114,8 +115,8 @@ m2_ssl_progress m2_ssl_do_handshake(SSL *connection)
 {
     if (m2_ssl_raise_postponed(connection))
         return -SSL_ERROR_SSL;
-    forget_errors();
-    return progress(connection, SSL_do_handshake(connection), 1);
+    ssl_clear_errors();
+    return ssl_result(connection, SSL_do_handshake(connection), 1);
 }
 
 m2_ssl_transfer m2_ssl_read(SSL *connection, m2_target target)
@@ -125,9 +126,9 @@ m2_ssl_transfer m2_ssl_read(SSL *connection, m2_target target)
 
     if (m2_ssl_raise_postponed(connection))
         return -SSL_ERROR_SSL;
-    forget_errors();
+    ssl_clear_errors();
     result = SSL_read_ex(connection, target.data, target.length, &got);
-    return progress(connection, result, got);
+    return ssl_result(connection, result, got);
 }
 
 m2_ssl_transfer m2_ssl_write(SSL *connection, m2_buffer data)
@@ -137,21 +138,21 @@ m2_ssl_transfer m2_ssl_write(SSL *connection, m2_buffer data)
 
     if (m2_ssl_raise_postponed(connection))
         return -SSL_ERROR_SSL;
-    forget_errors();
+    ssl_clear_errors();
     result = SSL_write_ex(connection, data.data, data.length, &written);
-    return progress(connection, result, written);
+    return ssl_result(connection, result, written);
 }
 
 m2_ssl_progress m2_ssl_shutdown(SSL *connection)
 {
     int result;
 
-    forget_errors();
+    ssl_clear_errors();
     result = SSL_shutdown(connection);
-    /* The peer gets its close_notify in any case. */
+    /* The peer's close_notify is not required. */
     if (m2_ssl_raise_postponed(connection))
         return -SSL_ERROR_SSL;
-    return result < 0 ? progress(connection, result, 0) : result;
+    return result < 0 ? ssl_result(connection, result, 0) : result;
 }
 
 /* ---- what a connection is told ------------------------------------------------------------ */

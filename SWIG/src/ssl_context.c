@@ -1,4 +1,4 @@
-/* Contexts: what connections are made from (SSL_CTX_new(3)). */
+/* Contexts (SSL_CTX_new(3)). */
 #include <openssl/pem.h>
 
 #include "compat.h"
@@ -14,10 +14,10 @@ const SSL_METHOD *m2_sslv23_method(void)
 
 /* ---- certificates and keys ---------------------------------------------------------------- */
 
-/* SSL_CTX_use_* ask the context for passphrases; outside of a call it has no callable to ask, since
- * whoever gave one may be gone by then. */
-static m2_status use_file(SSL_CTX *context, const char *file, m2_callback passphrase,
-                          int (*use)(SSL_CTX *, const char *))
+/* SSL_CTX_use_* call the context's passphrase callback, which is set only during the call,
+ * because its callable may be freed afterwards. */
+static m2_status ssl_use_file(SSL_CTX *context, const char *file, m2_callback passphrase,
+                              int (*use)(SSL_CTX *, const char *))
 {
     int result;
 
@@ -28,35 +28,35 @@ static m2_status use_file(SSL_CTX *context, const char *file, m2_callback passph
     return result;
 }
 
-static int use_certificate_pem(SSL_CTX *context, const char *file)
+static int ssl_use_certificate_pem(SSL_CTX *context, const char *file)
 {
     return SSL_CTX_use_certificate_file(context, file, SSL_FILETYPE_PEM);
 }
 
-static int use_key_pem(SSL_CTX *context, const char *file)
+static int ssl_use_key_pem(SSL_CTX *context, const char *file)
 {
     return SSL_CTX_use_PrivateKey_file(context, file, SSL_FILETYPE_PEM);
 }
 
 m2_status m2_ssl_ctx_use_cert(SSL_CTX *context, const char *file, m2_callback passphrase)
 {
-    return use_file(context, file, passphrase, use_certificate_pem);
+    return ssl_use_file(context, file, passphrase, ssl_use_certificate_pem);
 }
 
 m2_status m2_ssl_ctx_use_cert_chain(SSL_CTX *context, const char *file, m2_callback passphrase)
 {
-    return use_file(context, file, passphrase, SSL_CTX_use_certificate_chain_file);
+    return ssl_use_file(context, file, passphrase, SSL_CTX_use_certificate_chain_file);
 }
 
 m2_status m2_ssl_ctx_use_privkey(SSL_CTX *context, const char *file, m2_callback passphrase)
 {
-    return use_file(context, file, passphrase, use_key_pem);
+    return ssl_use_file(context, file, passphrase, ssl_use_key_pem);
 }
 
 /* ---- whom to believe ---------------------------------------------------------------------- */
 
-/* Whether reading stopped at the end of the file; then the error that says so is removed. */
-static int is_end_of_pem(void)
+/* Return whether reading ended at the end of the file, and remove that error. */
+static int ssl_is_end_of_pem(void)
 {
     unsigned long code = ERR_peek_last_error();
 
@@ -84,7 +84,7 @@ STACK_OF(X509_NAME) * m2_subjects_of_file(const char *file)
             goto done;
         }
     }
-    done = sk_X509_NAME_num(names) > 0 && is_end_of_pem();
+    done = sk_X509_NAME_num(names) > 0 && ssl_is_end_of_pem();
 done:
     BIO_free(bio);
     if (!done) {
@@ -114,7 +114,7 @@ X509_STORE *m2_ssl_ctx_get_cert_store(const SSL_CTX *context)
 
 /* ---- callbacks ---------------------------------------------------------------------------- */
 
-/* Where contexts and connections keep their callables. */
+/* The ex_data indices of callables. */
 typedef struct {
     int verify;
     int info;
@@ -124,7 +124,7 @@ static callback_indices context_index = {-1, -1};
 static callback_indices connection_index = {-1, -1};
 static CRYPTO_ONCE indices_once = CRYPTO_ONCE_STATIC_INIT;
 
-static void make_indices(void)
+static void ssl_make_indices(void)
 {
     context_index.verify = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, m2_callback_drop_ex_data);
     context_index.info = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, m2_callback_drop_ex_data);
@@ -132,15 +132,15 @@ static void make_indices(void)
     connection_index.info = SSL_get_ex_new_index(0, NULL, NULL, NULL, m2_callback_drop_ex_data);
 }
 
-static int have_indices(void)
+static int ssl_have_indices(void)
 {
-    return CRYPTO_THREAD_run_once(&indices_once, make_indices) && context_index.verify >= 0 &&
+    return CRYPTO_THREAD_run_once(&indices_once, ssl_make_indices) && context_index.verify >= 0 &&
            context_index.info >= 0 && connection_index.verify >= 0 && connection_index.info >= 0;
 }
 
 /* OpenSSL verifies the issuer of a CRL in a context of its own, without the ex_data of its parent
  * (X509_STORE_CTX_get0_parent_ctx(3)). */
-static const SSL *verifying_connection(X509_STORE_CTX *store_context)
+static const SSL *ssl_verifying_connection(X509_STORE_CTX *store_context)
 {
     X509_STORE_CTX *parent = X509_STORE_CTX_get0_parent_ctx(store_context);
 
@@ -148,9 +148,9 @@ static const SSL *verifying_connection(X509_STORE_CTX *store_context)
                                       SSL_get_ex_data_X509_STORE_CTX_idx());
 }
 
-static int verify(int ok, X509_STORE_CTX *store_context)
+static int ssl_verify(int ok, X509_STORE_CTX *store_context)
 {
-    const SSL *connection = verifying_connection(store_context);
+    const SSL *connection = ssl_verifying_connection(store_context);
     m2_callback callback;
 
     if (connection == NULL)
@@ -161,7 +161,7 @@ static int verify(int ok, X509_STORE_CTX *store_context)
     return m2_call_verify(callback, ok, store_context);
 }
 
-static void info(const SSL *connection, int where, int ret)
+static void ssl_info(const SSL *connection, int where, int ret)
 {
     m2_callback callback = SSL_get_ex_data(connection, connection_index.info);
 
@@ -169,7 +169,7 @@ static void info(const SSL *connection, int where, int ret)
         m2_call_info(callback, where, ret, (SSL *)connection);
 }
 
-static int keep_in_context(SSL_CTX *context, int index, m2_callback callback)
+static int ssl_keep_in_context(SSL_CTX *context, int index, m2_callback callback)
 {
     m2_callback before = SSL_CTX_get_ex_data(context, index);
 
@@ -180,7 +180,7 @@ static int keep_in_context(SSL_CTX *context, int index, m2_callback callback)
     return 1;
 }
 
-static int keep_in_connection(SSL *connection, int index, m2_callback callback)
+static int ssl_keep_in_connection(SSL *connection, int index, m2_callback callback)
 {
     if (callback == NULL)
         return 1;
@@ -192,27 +192,27 @@ static int keep_in_connection(SSL *connection, int index, m2_callback callback)
 
 m2_status m2_ssl_ctx_set_verify(SSL_CTX *context, int mode, m2_callback callback)
 {
-    if (!have_indices() || !keep_in_context(context, context_index.verify, callback))
+    if (!ssl_have_indices() || !ssl_keep_in_context(context, context_index.verify, callback))
         return 0;
-    SSL_CTX_set_verify(context, mode, callback == NULL ? NULL : verify);
+    SSL_CTX_set_verify(context, mode, callback == NULL ? NULL : ssl_verify);
     return 1;
 }
 
 m2_status m2_ssl_ctx_set_info_callback(SSL_CTX *context, m2_callback callback)
 {
-    if (!have_indices() || !keep_in_context(context, context_index.info, callback))
+    if (!ssl_have_indices() || !ssl_keep_in_context(context, context_index.info, callback))
         return 0;
-    SSL_CTX_set_info_callback(context, callback == NULL ? NULL : info);
+    SSL_CTX_set_info_callback(context, callback == NULL ? NULL : ssl_info);
     return 1;
 }
 
 int m2_ssl_inherit_callbacks(SSL *connection, const SSL_CTX *context)
 {
-    return have_indices() &&
-           keep_in_connection(connection, connection_index.verify,
-                              SSL_CTX_get_ex_data(context, context_index.verify)) &&
-           keep_in_connection(connection, connection_index.info,
-                              SSL_CTX_get_ex_data(context, context_index.info));
+    return ssl_have_indices() &&
+           ssl_keep_in_connection(connection, connection_index.verify,
+                                  SSL_CTX_get_ex_data(context, context_index.verify)) &&
+           ssl_keep_in_connection(connection, connection_index.info,
+                                  SSL_CTX_get_ex_data(context, context_index.info));
 }
 
 /* ---- versions and options ----------------------------------------------------------------- */
@@ -292,7 +292,7 @@ long m2_ssl_ctx_get_session_cache_mode(const SSL_CTX *context)
 
 /* Remove the session with the same ID. SSL_CTX_remove_session marks its argument as not resumable,
  * so it gets a copy. */
-static int remove_cached(SSL_CTX *context, const SSL_SESSION *session)
+static int ssl_remove_cached(SSL_CTX *context, const SSL_SESSION *session)
 {
     SSL_SESSION *copy = SSL_SESSION_dup(session);
     int removed;
@@ -313,7 +313,7 @@ m2_verdict m2_ssl_ctx_add_session(SSL_CTX *context, const SSL_SESSION *session)
 
     if (copy == NULL)
         goto done;
-    removed = remove_cached(context, session);
+    removed = ssl_remove_cached(context, session);
     if (removed < 0)
         goto done;
     if (SSL_CTX_add_session(context, copy))

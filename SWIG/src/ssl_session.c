@@ -1,5 +1,4 @@
-/* Sessions: what lets a later connection begin where an earlier one agreed (SSL_get1_session(3)).
- */
+/* Sessions for resumption (SSL_get1_session(3)). */
 #include <limits.h>
 
 #include <openssl/pem.h>
@@ -34,7 +33,7 @@ long long m2_ssl_session_get_time(const SSL_SESSION *session)
 
 int m2_ssl_fits_seconds(long long seconds)
 {
-    /* OpenSSL 1.1.1 keeps a long; 3.2 and later keep nanoseconds in 64 bits. */
+    /* OpenSSL 1.1.1 uses a long; 3.2 and later use nanoseconds in 64 bits. */
     if (seconds >= 0 && seconds <= LLONG_MAX / 1000000000 && seconds <= LONG_MAX)
         return 1;
     m2_error(seconds < 0 ? "the number of seconds is negative"

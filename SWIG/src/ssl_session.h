@@ -1,5 +1,4 @@
-/* Sessions: what lets a later connection begin where an earlier one agreed (SSL_get1_session(3)).
- */
+/* Sessions for resumption (SSL_get1_session(3)). */
 #ifndef M2_SSL_SESSION_H
 #define M2_SSL_SESSION_H
 
@@ -14,13 +13,13 @@ m2_status m2_ssl_session_write_bio(BIO *bio, const SSL_SESSION *session);
 m2_status m2_ssl_session_print(BIO *bio, const SSL_SESSION *session);
 m2_bytes m2_i2d_ssl_session(const SSL_SESSION *session);
 
-/* When it was made, in seconds since 1970. */
+/* The creation time in seconds since the epoch. */
 long long m2_ssl_session_get_time(const SSL_SESSION *session);
 m2_status m2_ssl_session_set_time(SSL_SESSION *session, long long seconds);
 m2_status m2_ssl_session_set_timeout(SSL_SESSION *session, long long seconds);
 
 #ifndef SWIG
-/* Check that OpenSSL can keep a time or a timeout in seconds; queues an error if not. */
+/* Return whether OpenSSL can represent a time or timeout in seconds; queue an error if not. */
 int m2_ssl_fits_seconds(long long seconds);
 #endif
 

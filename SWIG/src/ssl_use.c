@@ -1,20 +1,20 @@
-/* The objects that an operation of a connection uses beside the connection (use.h). */
+/* The objects that an operation uses besides the connection (use.h). */
 #include "m2.h"
 #include "bio.h"
 #include "ssl_use.h"
 
-/* A memory BIO, or NULL: descriptors are shared. */
-static const BIO *memory_of(BIO *bio)
+/* Return a memory BIO, or NULL for a descriptor, which threads share. */
+static const BIO *ssl_memory_bio(BIO *bio)
 {
     return bio == NULL || m2_bio_may_block(bio) ? NULL : bio;
 }
 
-/* Both BIOs, which may be one, in the order of their addresses: two connections that talk through
- * two BIOs must not each hold one and wait for the other. */
-static int use_bios(m2_use uses[2], const SSL *connection)
+/* Both BIOs, which may be the same, in the order of their addresses, so that two connections
+ * with the same two BIOs do not wait for each other. */
+static int ssl_use_bios(m2_use uses[2], const SSL *connection)
 {
-    const BIO *first = memory_of(SSL_get_rbio(connection));
-    const BIO *second = memory_of(SSL_get_wbio(connection));
+    const BIO *first = ssl_memory_bio(SSL_get_rbio(connection));
+    const BIO *second = ssl_memory_bio(SSL_get_wbio(connection));
 
     if (first > second) {
         const BIO *swapped = first;
@@ -34,7 +34,7 @@ int m2_ssl_use_begin(m2_ssl_use *use, const SSL *connection)
 
     return m2_use_begin(&use->context, "SSL_CTX", context, 0) &&
            m2_use_begin(&use->store, "X509_STORE", SSL_CTX_get_cert_store(context), 0) &&
-           use_bios(use->bios, connection);
+           ssl_use_bios(use->bios, connection);
 }
 
 void m2_ssl_use_end(m2_ssl_use *use)

@@ -6,13 +6,13 @@
 
 #include <Python.h>
 
-/* A path as the operating system has it (os.fsencode), in `*encoded`, a new reference for the
- * caller to give back; NULL with TypeError or ValueError set. On Windows it is UTF-8, which OpenSSL
- * expects there. A path with a NUL in it is refused. */
+/* Return a path in the file system's encoding (os.fsencode), or NULL with TypeError or
+ * ValueError set. It is valid while the new reference `*encoded` exists. On Windows it is UTF-8,
+ * which OpenSSL expects. A path with a NUL is refused. */
 const char *m2_path_get(PyObject *path, const char *function, PyObject **encoded);
 
-/* The UTF-8 of a str, as long as that lives; NULL with TypeError or ValueError set. Text with a NUL
- * in it is refused: OpenSSL would read the half before it and take that for all. */
+/* Return the UTF-8 of a str, valid while the str exists, or NULL with TypeError or ValueError
+ * set. Text with a NUL is refused, because OpenSSL would truncate it. */
 const char *m2_text_get(PyObject *text, const char *function);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Objects in use, as use.h explains them.
+ * Objects in use (use.h).
  */
 #include <Python.h>
 #include <stdint.h>
@@ -13,8 +13,8 @@
 
 #define BUCKETS 64
 
-/* A call that waits for an object, in its stack frame. `lock` is held; who ends a use of the object
- * releases it once. */
+/* A call that waits for an object, in its stack frame. `lock` is held until another call ends
+ * its use of the object. */
 typedef struct waiter {
     const void *object;
     unsigned long thread;
@@ -25,10 +25,10 @@ typedef struct waiter {
 } waiter;
 
 static m2_use *in_use[BUCKETS];
-/* In the order in which they came, which is that in which they get the object. */
+/* In the order in which they get the object. */
 static waiter *waiters;
 
-static m2_use **bucket_of(const void *object)
+static m2_use **use_bucket(const void *object)
 {
     uintptr_t address = (uintptr_t)object;
 
@@ -37,10 +37,10 @@ static m2_use **bucket_of(const void *object)
 
 /* ---- fork ---------------------------------------------------------------------------------- */
 
-/* The uses and waiters of other threads do not exist in a child process: fork(2) copies only the
- * thread that calls it. */
+/* A child process has no uses and waiters of other threads, because fork(2) copies only the
+ * calling thread. */
 #ifndef _WIN32
-static void forget_other_threads(void)
+static void use_forget_other_threads(void)
 {
     unsigned long thread = PyThread_get_thread_ident();
     int i;
@@ -60,43 +60,43 @@ static void forget_other_threads(void)
 
 static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
 
-static void watch_forks(void)
+static void use_watch_forks(void)
 {
-    (void)pthread_atfork(NULL, NULL, forget_other_threads);
+    (void)pthread_atfork(NULL, NULL, use_forget_other_threads);
 }
 #endif
 
 /* ---- conflicts ------------------------------------------------------------------------------ */
 
-static int conflict(const m2_use *use, const void *object, int changes)
+static int use_conflicts(const m2_use *use, const void *object, int changes)
 {
     return use->object == object && (changes || use->changes);
 }
 
 static const m2_use *use_of_thread(const void *object, unsigned long thread)
 {
-    const m2_use *use = *bucket_of(object);
+    const m2_use *use = *use_bucket(object);
 
     while (use != NULL && (use->object != object || use->thread != thread))
         use = use->next;
     return use;
 }
 
-static int is_busy(const void *object, int changes, unsigned long thread)
+static int use_is_busy(const void *object, int changes, unsigned long thread)
 {
     const m2_use *use;
 
-    for (use = *bucket_of(object); use != NULL; use = use->next) {
-        if (use->thread != thread && conflict(use, object, changes))
+    for (use = *use_bucket(object); use != NULL; use = use->next) {
+        if (use->thread != thread && use_conflicts(use, object, changes))
             return 1;
     }
     return 0;
 }
 
-/* Whether another call came before and waits for the object; `self` is NULL for a call that does
- * not wait yet. A thread that uses an object again and again would not let it go otherwise: it uses
- * the object whenever it releases the GIL. */
-static const waiter *waiter_ahead(const void *object, int changes, const waiter *self)
+/* Return the call that waits for the object and is before `self`, which is NULL for a call that
+ * does not wait yet. Without this order a thread that uses an object repeatedly would starve
+ * others. */
+static const waiter *use_waiter_ahead(const void *object, int changes, const waiter *self)
 {
     const waiter *each;
 
@@ -107,7 +107,7 @@ static const waiter *waiter_ahead(const void *object, int changes, const waiter 
     return NULL;
 }
 
-static const waiter *waiter_of(unsigned long thread)
+static const waiter *use_waiter_of(unsigned long thread)
 {
     const waiter *found = waiters;
 
@@ -116,28 +116,29 @@ static const waiter *waiter_of(unsigned long thread)
     return found;
 }
 
-/* Whether those that `self` waits for wait, directly or not, for `thread`. There are no more steps
- * than waiters. */
-static int would_deadlock(const waiter *self, unsigned long thread, int steps)
+/* Return whether the calls that `self` waits for wait, directly or not, for `thread`. There are
+ * at most as many steps as waiters. */
+static int use_would_deadlock(const waiter *self, unsigned long thread, int steps)
 {
-    const waiter *other = waiter_ahead(self->object, self->changes, self);
+    const waiter *other = use_waiter_ahead(self->object, self->changes, self);
     const m2_use *use;
 
     if (steps == 0)
         return 0;
-    if (other != NULL && would_deadlock(other, thread, steps - 1))
+    if (other != NULL && use_would_deadlock(other, thread, steps - 1))
         return 1;
-    for (use = *bucket_of(self->object); use != NULL; use = use->next) {
-        if (!conflict(use, self->object, self->changes))
+    for (use = *use_bucket(self->object); use != NULL; use = use->next) {
+        if (!use_conflicts(use, self->object, self->changes))
             continue;
-        other = waiter_of(use->thread);
-        if (use->thread == thread || (other != NULL && would_deadlock(other, thread, steps - 1)))
+        other = use_waiter_of(use->thread);
+        if (use->thread == thread ||
+            (other != NULL && use_would_deadlock(other, thread, steps - 1)))
             return 1;
     }
     return 0;
 }
 
-static int count_waiters(void)
+static int use_count_waiters(void)
 {
     const waiter *each;
     int count = 0;
@@ -149,7 +150,7 @@ static int count_waiters(void)
 
 /* ---- waiting -------------------------------------------------------------------------------- */
 
-static void wake(const void *object)
+static void use_wake(const void *object)
 {
     waiter *each;
 
@@ -161,7 +162,7 @@ static void wake(const void *object)
     }
 }
 
-static int start_waiting(waiter *self)
+static int use_start_waiting(waiter *self)
 {
     waiter **link = &waiters;
 
@@ -177,7 +178,7 @@ static int start_waiting(waiter *self)
     return 1;
 }
 
-static void stop_waiting(waiter *self)
+static void use_stop_waiting(waiter *self)
 {
     waiter **link = &waiters;
 
@@ -190,12 +191,12 @@ static void stop_waiting(waiter *self)
     if (!self->woken)
         PyThread_release_lock(self->lock);
     PyThread_free_lock(self->lock);
-    /* Those behind it may be the first now. */
-    wake(self->object);
+    /* The next one may be the first now. */
+    use_wake(self->object);
 }
 
 /* Wait until a use of the object ends. Returns 0 if a signal handler raised an exception. */
-static int wait_for_end(waiter *self, int interruptible)
+static int use_wait_for_end(waiter *self, int interruptible)
 {
     PyLockStatus status;
 
@@ -207,7 +208,7 @@ static int wait_for_end(waiter *self, int interruptible)
     return status != PY_LOCK_INTR || PyErr_CheckSignals() == 0;
 }
 
-static int refuse(const char *type, const char *why)
+static int use_refuse(const char *type, const char *why)
 {
     char message[160];
 
@@ -216,19 +217,19 @@ static int refuse(const char *type, const char *why)
     return 0;
 }
 
-/* Wait for a turn with the object. */
-static int take_turn(waiter *self, const char *type)
+/* Wait until it is this call's turn. */
+static int use_take_turn(waiter *self, const char *type)
 {
-    int busy = is_busy(self->object, self->changes, self->thread);
+    int busy = use_is_busy(self->object, self->changes, self->thread);
 
-    while (busy || waiter_ahead(self->object, self->changes, self) != NULL) {
-        if (would_deadlock(self, self->thread, count_waiters())) {
-            /* Out of turn rather than never. */
-            return busy ? refuse(type, "another thread, which waits for this one") : 1;
+    while (busy || use_waiter_ahead(self->object, self->changes, self) != NULL) {
+        if (use_would_deadlock(self, self->thread, use_count_waiters())) {
+            /* Out of turn, because otherwise there would be a deadlock. */
+            return busy ? use_refuse(type, "another thread, which waits for this one") : 1;
         }
-        if (!wait_for_end(self, 1))
+        if (!use_wait_for_end(self, 1))
             return 0;
-        busy = is_busy(self->object, self->changes, self->thread);
+        busy = use_is_busy(self->object, self->changes, self->thread);
     }
     return 1;
 }
@@ -236,20 +237,21 @@ static int take_turn(waiter *self, const char *type)
 int m2_use_begin(m2_use *use, const char *type, const void *object, int changes)
 {
     unsigned long thread = PyThread_get_thread_ident();
-    m2_use **bucket = bucket_of(object);
+    m2_use **bucket = use_bucket(object);
     int turn = 1;
 
 #ifndef _WIN32
-    CRYPTO_THREAD_run_once(&once, watch_forks);
+    CRYPTO_THREAD_run_once(&once, use_watch_forks);
 #endif
     if (use_of_thread(object, thread) != NULL) {
         if (changes)
-            return refuse(type, "the call that called the callback");
-    } else if (is_busy(object, changes, thread) || waiter_ahead(object, changes, NULL) != NULL) {
+            return use_refuse(type, "the call that called the callback");
+    } else if (use_is_busy(object, changes, thread) ||
+               use_waiter_ahead(object, changes, NULL) != NULL) {
         waiter self = {object, thread, changes, NULL, 0, NULL};
 
-        turn = start_waiting(&self) && take_turn(&self, type);
-        stop_waiting(&self);
+        turn = use_start_waiting(&self) && use_take_turn(&self, type);
+        use_stop_waiting(&self);
     }
     if (!turn)
         return 0;
@@ -267,13 +269,13 @@ void m2_use_end(m2_use *use)
 
     if (use->object == NULL)
         return;
-    link = bucket_of(use->object);
+    link = use_bucket(use->object);
     while (*link != NULL && *link != use)
         link = &(*link)->next;
     if (*link != NULL)
         *link = use->next;
     if (waiters != NULL)
-        wake(use->object);
+        use_wake(use->object);
     use->object = NULL;
 }
 
@@ -281,9 +283,9 @@ void m2_use_wait(const void *object)
 {
     waiter self = {object, PyThread_get_thread_ident(), 1, NULL, 0, NULL};
 
-    if (!start_waiting(&self))
+    if (!use_start_waiting(&self))
         return;
-    while (is_busy(object, 1, self.thread))
-        (void)wait_for_end(&self, 0);
-    stop_waiting(&self);
+    while (use_is_busy(object, 1, self.thread))
+        (void)use_wait_for_end(&self, 0);
+    use_stop_waiting(&self);
 }

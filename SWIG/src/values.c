@@ -1,5 +1,5 @@
 /*
- * The values that cross between Python and C (m2.h), as far as they need no Python.
+ * Arguments and results (m2.h) without Python's API.
  */
 #include <limits.h>
 #include <string.h>
@@ -31,7 +31,7 @@ m2_bytes m2_bytes_new(size_t length)
 {
     m2_bytes bytes = {NULL, length};
 
-    /* Never NULL for an empty result: NULL says that the function failed. */
+    /* Not NULL for an empty result, because NULL means failure. */
     bytes.data = OPENSSL_malloc(length == 0 ? 1 : length);
     if (bytes.data == NULL)
         m2_error("out of memory");

@@ -1,4 +1,4 @@
-/* Certificates, certificate requests and revocation lists (X509_new(3), X509_sign(3)). */
+/* Certificates, certification requests and CRLs (X509_new(3), X509_sign(3)). */
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
@@ -7,7 +7,7 @@
 #include "x509_stack.h"
 #include "x509.h"
 
-/* -1 with an error queued if the version that was read is none. */
+/* Return -1 with an error queued for a negative version. */
 static m2_number x509_version(long version)
 {
     if (version >= 0)
@@ -17,7 +17,7 @@ static m2_number x509_version(long version)
     return -1;
 }
 
-static X509_NAME *copy_name(const X509_NAME *name)
+static X509_NAME *x509_copy_name(const X509_NAME *name)
 {
     return name == NULL ? NULL : X509_NAME_dup((X509_NAME *)name);
 }
@@ -46,12 +46,12 @@ m2_number m2_x509_get_version(const X509 *certificate)
 
 X509_NAME *m2_x509_get_subject_name(const X509 *certificate)
 {
-    return copy_name(X509_get_subject_name(certificate));
+    return x509_copy_name(X509_get_subject_name(certificate));
 }
 
 X509_NAME *m2_x509_get_issuer_name(const X509 *certificate)
 {
-    return copy_name(X509_get_issuer_name(certificate));
+    return x509_copy_name(X509_get_issuer_name(certificate));
 }
 
 ASN1_INTEGER *m2_x509_get_serial_number(const X509 *certificate)
@@ -104,7 +104,7 @@ GENERAL_NAMES *m2_x509_get_subject_alt_names(const X509 *certificate)
     int critical = -1;
     GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, &critical, NULL);
 
-    /* Not having one (-1) is told from having two (-2) or one that cannot be read. */
+    /* -1 is none, -2 more than one. */
     if (names == NULL && critical == -2)
         m2_error("the certificate has more than one subjectAltName");
     else if (names == NULL && critical >= 0)
@@ -142,7 +142,7 @@ m2_verdict m2_x509_req_set_version(X509_REQ *request, long version)
 
 X509_NAME *m2_x509_req_get_subject_name(const X509_REQ *request)
 {
-    return copy_name(X509_REQ_get_subject_name(request));
+    return x509_copy_name(X509_REQ_get_subject_name(request));
 }
 
 m2_status m2_x509_req_add_extensions(X509_REQ *request, m2_x509_ext_stack *extensions)
@@ -159,7 +159,7 @@ X509_CRL *m2_x509_crl_read_pem(BIO *bio)
 
 X509_NAME *m2_x509_crl_get_issuer(const X509_CRL *crl)
 {
-    return copy_name(X509_CRL_get_issuer(crl));
+    return x509_copy_name(X509_CRL_get_issuer(crl));
 }
 
 ASN1_TIME *m2_x509_crl_get_last_update(const X509_CRL *crl)

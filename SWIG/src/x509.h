@@ -1,5 +1,5 @@
-/* Certificates, certificate requests and revocation lists (X509_new(3), X509_sign(3)). What a
- * getter gives is a copy, or a reference of its own. */
+/* Certificates, certification requests and CRLs (X509_new(3), X509_sign(3)). A getter returns a
+ * copy or a new reference. */
 #ifndef M2_X509_H
 #define M2_X509_H
 
@@ -15,14 +15,14 @@ ASN1_TIME *m2_x509_get_not_after(const X509 *certificate);
 X509_EXTENSION *m2_x509_get_ext(const X509 *certificate, int index);
 m2_bytes m2_x509_digest(const X509 *certificate, const EVP_MD *algorithm);
 m2_verdict m2_x509_check_purpose(X509 *certificate, int purpose, int ca);
-/* NULL when the certificate has none; an error when it has two, or one that is malformed. */
+/* Return NULL if there is none. More than one, or a malformed one, is an error. */
 GENERAL_NAMES *m2_x509_get_subject_alt_names(const X509 *certificate);
 
 X509_REQ *m2_x509_req_read_pem(BIO *bio);
 X509_REQ *m2_d2i_x509_req(BIO *bio);
 m2_bytes m2_i2d_x509_req(const X509_REQ *request);
 m2_number m2_x509_req_get_version(const X509_REQ *request);
-/* 0, and the request unchanged, for a version other than 0. */
+/* Return 0 for a version other than 0, which leaves the request unchanged. */
 m2_verdict m2_x509_req_set_version(X509_REQ *request, long version);
 X509_NAME *m2_x509_req_get_subject_name(const X509_REQ *request);
 m2_status m2_x509_req_add_extensions(X509_REQ *request, m2_x509_ext_stack *extensions);

@@ -1,6 +1,6 @@
 /*
- * Verification callbacks in Python. OpenSSL's context lives no longer than the verification, so the
- * handle that the callable gets is spent when it returns: a program that kept it gets an exception.
+ * Verify callbacks in Python. OpenSSL's context is valid only during the validation, so the
+ * handle that is the callback's argument is spent when the callback returns.
  */
 #include <Python.h>
 #include <errno.h>
@@ -16,7 +16,7 @@
 static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
 static int callback_index = -1;
 
-static void get_index(void)
+static void store_get_index(void)
 {
     callback_index = X509_STORE_get_ex_new_index(0, NULL, NULL, NULL, m2_callback_drop_ex_data);
 }
@@ -25,7 +25,7 @@ int m2_verify_callback_set(X509_STORE *store, m2_callback callback)
 {
     m2_callback before;
 
-    if (CRYPTO_THREAD_run_once(&once, get_index) != 1 || callback_index < 0) {
+    if (CRYPTO_THREAD_run_once(&once, store_get_index) != 1 || callback_index < 0) {
         m2_error("OpenSSL has no room for a callback");
         return 0;
     }
@@ -40,7 +40,7 @@ int m2_verify_callback_set(X509_STORE *store, m2_callback callback)
 }
 
 /* The GIL is held. */
-static int call(m2_callback callback, int ok, X509_STORE_CTX *context)
+static int store_call(m2_callback callback, int ok, X509_STORE_CTX *context)
 {
     m2_x509_store_ctx lent = {0};
     PyObject *handle;
@@ -66,10 +66,10 @@ static int call(m2_callback callback, int ok, X509_STORE_CTX *context)
 
 int m2_call_verify(m2_callback callback, int ok, X509_STORE_CTX *context)
 {
-    /* The handshake that it is called in looks at errno afterwards. */
+    /* The handshake uses errno after the callback. */
     int saved_errno = errno;
     PyGILState_STATE state = PyGILState_Ensure();
-    int result = call(callback, ok, context);
+    int result = store_call(callback, ok, context);
 
     PyGILState_Release(state);
     errno = saved_errno;
@@ -79,12 +79,12 @@ int m2_call_verify(m2_callback callback, int ok, X509_STORE_CTX *context)
 int m2_verify_callback(int ok, X509_STORE_CTX *context)
 {
     PyGILState_STATE state = PyGILState_Ensure();
-    /* Read with the GIL held: another thread may set another callback. */
+    /* Read with the GIL held, because another thread can set another callback. */
     PyObject *callback = X509_STORE_get_ex_data(X509_STORE_CTX_get0_store(context), callback_index);
 
     if (callback != NULL) {
         Py_INCREF(callback);
-        ok = call(callback, ok, context);
+        ok = store_call(callback, ok, context);
         Py_DECREF(callback);
     }
     PyGILState_Release(state);

@@ -51,7 +51,7 @@ static CONF *ext_configuration(void)
     return configuration;
 }
 
-/* Make the subjectKeyIdentifier of the certificate's key (RFC 5280, section 4.2.1.2, method 1). */
+/* Add the subjectKeyIdentifier of the certificate's key (RFC 5280, section 4.2.1.2, method 1). */
 static int ext_add_key_identifier(X509 *certificate)
 {
     X509_EXTENSION *extension = NULL;
@@ -66,8 +66,8 @@ static int ext_add_key_identifier(X509 *certificate)
     return result;
 }
 
-/* Has each item of the value a name and a value? OpenSSL 1.1.1 dereferences the NULL of an item
- * without value in these extensions. */
+/* Return whether each item has a name and a value. OpenSSL 1.1.1 dereferences NULL for an item
+ * without a value in these extensions. */
 static int ext_has_values(const char *name, const char *value)
 {
     STACK_OF(CONF_VALUE) *items = NULL;
@@ -147,7 +147,7 @@ int m2_general_names_num(const GENERAL_NAMES *names)
     return sk_GENERAL_NAME_num(names);
 }
 
-static const GENERAL_NAME *get_name(const GENERAL_NAMES *names, int index)
+static const GENERAL_NAME *ext_get_name(const GENERAL_NAMES *names, int index)
 {
     const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, index);
 
@@ -158,7 +158,7 @@ static const GENERAL_NAME *get_name(const GENERAL_NAMES *names, int index)
 
 m2_number m2_general_names_type(const GENERAL_NAMES *names, int index)
 {
-    const GENERAL_NAME *name = get_name(names, index);
+    const GENERAL_NAME *name = ext_get_name(names, index);
     int type = -1;
 
     if (name != NULL)
@@ -166,7 +166,7 @@ m2_number m2_general_names_type(const GENERAL_NAMES *names, int index)
     return type;
 }
 
-static m2_bytes directory_name(const X509_NAME *name)
+static m2_bytes ext_directory_name(const X509_NAME *name)
 {
     BIO *bio = BIO_new(BIO_s_mem());
 
@@ -180,7 +180,7 @@ static m2_bytes directory_name(const X509_NAME *name)
 m2_bytes m2_general_names_value(const GENERAL_NAMES *names, int index)
 {
     const m2_bytes failed = {NULL, 0};
-    const GENERAL_NAME *name = get_name(names, index);
+    const GENERAL_NAME *name = ext_get_name(names, index);
     const void *value;
     int type;
 
@@ -194,7 +194,7 @@ m2_bytes m2_general_names_value(const GENERAL_NAMES *names, int index)
     case GEN_IPADD:
         return m2_asn1_string_data(value);
     case GEN_DIRNAME:
-        return directory_name(value);
+        return ext_directory_name(value);
     case GEN_RID:
         return m2_obj_obj2txt(value, 1);
     default:

@@ -5,8 +5,8 @@
 #include "compat.h"
 #include "x509_name.h"
 
-/* Only the string types that a name can be decoded with (RFC 5280, section 4.1.2.4): OpenSSL takes
- * the fields of an ASN1_STRING of another type for those of another structure. */
+/* Return whether names can have the string type (RFC 5280, section 4.1.2.4). OpenSSL interprets
+ * the fields of another type as another structure. */
 static int name_is_string_type(int type)
 {
     switch (type) {
@@ -24,8 +24,8 @@ static int name_is_string_type(int type)
     }
 }
 
-/* Can the value be brought into the canonical form by which names are hashed and compared? A name
- * that holds another value has no canonical form, and X509_NAME_hash dereferences NULL. */
+/* Return whether the value has a canonical form, by which names are hashed and compared.
+ * X509_NAME_hash dereferences NULL for a name without one. */
 static int name_is_value(const ASN1_STRING *value)
 {
     unsigned char *text = NULL;
@@ -79,7 +79,7 @@ m2_number m2_x509_name_hash(const X509_NAME *name)
 {
     unsigned long hash;
 
-    /* The hash is of the canonical form, which the encoder makes. */
+    /* The encoder computes the canonical form, which is hashed. */
     if (i2d_X509_NAME((X509_NAME *)name, NULL) < 0)
         return -1;
     hash = m2_name_hash(name);
@@ -119,8 +119,8 @@ X509_NAME_ENTRY *m2_x509_name_get_entry(const X509_NAME *name, int index)
     return X509_NAME_ENTRY_dup((X509_NAME_ENTRY *)entry);
 }
 
-/* Which RDN the entry at `index` is in; -1 when there is no such entry. */
-static int rdn(const X509_NAME *name, int index)
+/* Return the RDN of the entry at `index`, or -1. */
+static int name_rdn(const X509_NAME *name, int index)
 {
     const X509_NAME_ENTRY *entry = X509_NAME_get_entry(name, index);
 
@@ -130,7 +130,7 @@ static int rdn(const X509_NAME *name, int index)
 m2_status m2_x509_name_set_entry(X509_NAME *name, int index, const X509_NAME_ENTRY *entry)
 {
     X509_NAME_ENTRY *copy = NULL;
-    int here = rdn(name, index);
+    int here = name_rdn(name, index);
     int set = 0;
     int result;
 
@@ -143,9 +143,9 @@ m2_status m2_x509_name_set_entry(X509_NAME *name, int index, const X509_NAME_ENT
     copy = X509_NAME_ENTRY_dup((X509_NAME_ENTRY *)entry);
     if (copy == NULL)
         return 0;
-    if (rdn(name, index - 1) == here)
+    if (name_rdn(name, index - 1) == here)
         set = -1;
-    else if (rdn(name, index + 1) == here)
+    else if (name_rdn(name, index + 1) == here)
         set = 1;
     /* Changing the entry itself would leave the name's cached encoding as it was. */
     X509_NAME_ENTRY_free(X509_NAME_delete_entry(name, index));
@@ -197,7 +197,8 @@ m2_status m2_x509_name_entry_set_data(X509_NAME_ENTRY *entry, int type, m2_buffe
         return 0;
     if (type == V_ASN1_UNDEF)
         type = ASN1_STRING_type(X509_NAME_ENTRY_get_data(entry));
-    /* OpenSSL changes the entry before it knows that the value is good: try it on another one. */
+    /* OpenSSL changes the entry before it checks the value, so set the value of another entry
+     * first. */
     trial = X509_NAME_ENTRY_new();
     if (trial != NULL &&
         X509_NAME_ENTRY_set_object(trial, X509_NAME_ENTRY_get_object(entry)) == 1 &&
@@ -212,11 +213,11 @@ int m2_x509_name_get_index_by_nid(const X509_NAME *name, int nid, int after)
 {
     int place;
 
-    /* OpenSSL adds one to the last place without looking. */
+    /* OpenSSL adds 1 to the index without a check. */
     if (after >= X509_NAME_entry_count(name))
         return -1;
     place = X509_NAME_get_index_by_NID((X509_NAME *)name, nid, after);
-    /* -2: no such NID, which is no error here; an error may be queued all the same. */
+    /* -2 is an unknown NID, which is no error here, although one may be queued. */
     ERR_clear_error();
     return place < 0 ? -1 : place;
 }

@@ -36,7 +36,7 @@ m2_x509_store_ctx *m2_x509_store_ctx_new(void)
 }
 
 /* The X509_STORE_CTX goes first: it has pointers into the others. */
-static void release_parts(m2_x509_store_ctx *context)
+static void store_release_parts(m2_x509_store_ctx *context)
 {
     X509_STORE_CTX_free(context->context);
     X509_STORE_free(context->store);
@@ -49,11 +49,11 @@ void m2_x509_store_ctx_free(m2_x509_store_ctx *context)
 {
     if (context == NULL || context->lent)
         return;
-    release_parts(context);
+    store_release_parts(context);
     OPENSSL_free(context);
 }
 
-static int is_own(const m2_x509_store_ctx *context)
+static int store_is_own(const m2_x509_store_ctx *context)
 {
     if (!context->lent)
         return 1;
@@ -66,7 +66,7 @@ m2_status m2_x509_store_ctx_init(m2_x509_store_ctx *context, X509_STORE *store, 
 {
     m2_x509_store_ctx parts = {0};
 
-    if (!is_own(context))
+    if (!store_is_own(context))
         return 0;
     parts.context = X509_STORE_CTX_new();
     if (parts.context == NULL)
@@ -83,11 +83,11 @@ m2_status m2_x509_store_ctx_init(m2_x509_store_ctx *context, X509_STORE *store, 
         goto failed;
     if (X509_STORE_CTX_init(parts.context, store, certificate, parts.untrusted) != 1)
         goto failed;
-    release_parts(context);
+    store_release_parts(context);
     *context = parts;
     return 1;
 failed:
-    release_parts(&parts);
+    store_release_parts(&parts);
     return 0;
 }
 
@@ -95,7 +95,7 @@ m2_status m2_x509_store_ctx_add_crls(m2_x509_store_ctx *context, m2_x509_crl_sta
 {
     int i;
 
-    if (!is_own(context))
+    if (!store_is_own(context))
         return 0;
     if (context->crls == NULL) {
         m2_error("init comes before add_crls");
@@ -113,7 +113,7 @@ m2_verdict m2_x509_verify_cert(m2_x509_store_ctx *context)
 {
     int verdict;
 
-    if (!is_own(context))
+    if (!store_is_own(context))
         return -1;
     if (context->certificate == NULL) {
         m2_error("init comes before verify_cert");
