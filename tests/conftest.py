@@ -1,4 +1,4 @@
-"""Loads the fixtures and options of the tests: each `fix_*.py` here is one concern."""
+"""Load the fixtures and options of the tests; each `fix_*.py` has one concern."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cell a run is about: what is expected, and a stamp of what is really in the process.
+"""The cell of a run: the expected build, and a stamp of the build that was loaded.
 
 Given `--cell FILE` (JSON: `id`, `python`, `openssl`, `ec`) it offers that as the fixture `cell`;
 given `--stamp FILE` it writes there what the loaded extension says of itself; given `--journal
@@ -21,7 +21,7 @@ import pytest
 
 
 class Expected(NamedTuple):
-    """What the cell says must be in the process; `python` is a series, `openssl` a version."""
+    """The build that the cell requires; `python` is a series, `openssl` a version."""
 
     id: str
     python: str
@@ -104,13 +104,13 @@ class Journal:
 
 
 def skip_reason(report: pytest.TestReport) -> str:
-    """Take the reason out of a skipped test's report, which is (file, line, `Skipped: reason`)."""
+    """Return the reason from a skipped test's report: (file, line, `Skipped: reason`)."""
     text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
     return text.partition("Skipped: ")[2] or text
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # What the others find is about the cell only when the library is the cell's.
+    # Other results belong to the cell only if this library does.
     items.sort(key=lambda item: item.path.name != "test_cell.py")
 
 
@@ -124,7 +124,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     try:
         found = facts()
     except ImportError as error:
-        # The tests of the machine, tests/ci, need no extension.
+        # The tests of the tooling (tests/ci) need no extension.
         return [f"M2Crypto: not there ({error})"]
     return [
         f"OpenSSL: headers {found['header']}, runtime {found['runtime']}, "
@@ -164,12 +164,12 @@ def switches(m2: Any) -> list[str]:
 
 
 def version(text: str) -> str:
-    """Take `3.5.7` out of `OpenSSL 3.5.7 9 Jun 2026`."""
+    """Return `3.5.7` from `OpenSSL 3.5.7 9 Jun 2026`."""
     return text.split()[1]
 
 
 def library(extension: Path, link: str) -> str:
-    """The file whose libcrypto the extension runs on: itself when linked statically."""
+    """Return the path of the loaded libcrypto: the extension itself if linked statically."""
     maps = Path("/proc/self/maps")
     if link == "static" or not maps.exists():
         return str(extension)
@@ -179,7 +179,7 @@ def library(extension: Path, link: str) -> str:
 
 @pytest.fixture(scope="session")
 def cell(request: pytest.FixtureRequest) -> Expected | None:
-    """What the cell expects; None when the run is about no cell."""
+    """Return the build that the cell requires, or None outside a cell."""
     path = request.config.getoption("--cell")
     if not path:
         return None

@@ -1,6 +1,6 @@
-"""Other Pythons that tests start, for what a process does only once.
+"""Child Pythons, for tests of state that a process initializes once.
 
-They are not measured: what they run is run by the tests too, and coverage doubles their time.
+coverage.py does not measure them: the tests run the same lines, and it doubles their time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def unmeasured() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def python() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run Python with the arguments, warnings as errors, to its end; give its output as text."""
+    """Run Python with the arguments and warnings as errors, and return its output as text."""
 
     def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-W", "error", *arguments]

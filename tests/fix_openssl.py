@@ -1,4 +1,4 @@
-"""What a test needs of the OpenSSL build: markers, with the reason as the skip message.
+"""Markers for the features of the OpenSSL build that a test requires.
 
 @pytest.mark.openssl(">= 3.0")   only with such a version
 @pytest.mark.openssl("< 3.0")
@@ -44,7 +44,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def missing(marker: pytest.Mark) -> str | None:
-    """Why a test so marked cannot run here; None when it can."""
+    """Return why a test with this marker is skipped, or None if it runs."""
     from M2Crypto import m2
 
     no_ec = bool(m2.OPENSSL_NO_EC)

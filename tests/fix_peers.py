@@ -1,4 +1,4 @@
-"""Peers to speak TLS with: Python's own `ssl` in threads, the `openssl` program, and ourselves.
+"""TLS peers: Python's `ssl` in threads, the `openssl` program, and M2Crypto.
 
 Every server binds to a free port of 127.0.0.1 and serves a counted number of clients; every socket
 has a timeout, so a test that goes wrong fails instead of hanging. `certificates` is the folder with
@@ -27,7 +27,7 @@ NO_HOST_NAMES = [
     "-a.example.org", "a-.example.org", "example.org-",
     "a/b", "a:b", "user@example.org", "[::1]",
     "a" * 64 + ".example.org", "é" * 64, "é" * 254, ".".join(["a" * 63] * 3 + ["a" * 62]),
-    # A zone is an IPv6 address's alone, and an address is no name.
+    # Only IPv6 addresses have a zone, and an address is not a DNS name.
     "192.0.2.1%eth0", "192.0.2.1%.evil.example", "192.0.2.1%", "example.org%eth0",
     "::1%", "::1%a%b", "::1%a\nb", "192.0.2.1.", "\uff11\uff19\uff12.0.2.1",
 ]  # fmt: skip
@@ -35,7 +35,7 @@ NO_HOST_NAMES = [
 
 @pytest.fixture(scope="session")
 def certificates():
-    """A file of the certificates' folder, by its name."""
+    """Return a function that returns the path of a test certificate."""
     return lambda name: str(CERTIFICATES / name)
 
 
@@ -44,7 +44,7 @@ def certificates():
 
 @pytest.fixture
 def contexts():
-    """A pair of contexts that trust each other's side: the client's, and the server's."""
+    """Return a client context and a server context that trust each other."""
     from M2Crypto import SSL
 
     client, server = SSL.Context(), SSL.Context()
@@ -55,7 +55,7 @@ def contexts():
 
 @pytest.fixture
 def pair():
-    """A client and a server on a socket pair, before the handshake; both non-blocking."""
+    """Return a client and a server on a socket pair, non-blocking, before the handshake."""
     from M2Crypto import SSL
 
     with contextlib.ExitStack() as stack:
@@ -75,7 +75,7 @@ def pair():
 
 @pytest.fixture
 def shake():
-    """Do the handshake of such a pair, step by step in this one thread."""
+    """Return a function that completes the handshake of a pair in this thread."""
 
     def handshake(client, server):
         done = set()
@@ -93,7 +93,7 @@ def shake():
 
 @pytest.fixture
 def connected(pair, shake, contexts):
-    """A client and a server after the handshake; blocking, with a timeout."""
+    """Return a client and a server after the handshake, blocking with a timeout."""
     client, server = shake(*pair(*contexts))
     client.settimeout(PATIENCE)
     server.settimeout(PATIENCE)
@@ -108,7 +108,7 @@ def stdlib_context(role, version=None):
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     if role is ssl.PROTOCOL_TLS_SERVER:
-        # Without EC our side has nothing but DHE for TLS 1.2.
+        # Without EC, M2Crypto offers only DHE in TLS 1.2.
         context.load_dh_params(CERTIFICATES / "dh.pem")
     if version is not None:
         context.minimum_version = context.maximum_version = version
@@ -116,7 +116,7 @@ def stdlib_context(role, version=None):
 
 
 class StdlibServer:
-    """Echoes what its clients send, one client after the other, in a thread."""
+    """Echo the data of its clients, one client after another, in a thread."""
 
     def __init__(self, context, clients, sudden_end):
         self.context = context
@@ -159,7 +159,7 @@ class StdlibServer:
                 connection.unwrap()
 
     def close(self):
-        # A test that failed leaves it waiting for a client: this is the last one.
+        # After a failed test it still waits for a client, which is this one.
         with contextlib.suppress(OSError):
             socket.create_connection(("127.0.0.1", self.port), 1).close()
         self.thread.join(PATIENCE)
@@ -187,7 +187,7 @@ def stdlib_server():
 
 
 class StdlibClient:
-    """Connects from a thread, sends a line, and reads the answer to the end."""
+    """Connect from a thread, send a line and read the response until the end of file."""
 
     def __init__(self, context, port, line, server_hostname):
         self.context = context
@@ -222,7 +222,7 @@ class StdlibClient:
 
 @pytest.fixture
 def stdlib_client():
-    """Start a client of Python's ssl that believes the test CA, or another one."""
+    """Start a client of Python's ssl that trusts the test CA or another one."""
     started = []
 
     def start(port, line=b"hello", version=None, ca="ca.pem", certificate=None, name="localhost"):
@@ -245,7 +245,7 @@ def stdlib_client():
 
 @pytest.fixture
 def openssl():
-    """Start the `openssl` program; it ends with the test."""
+    """Start the `openssl` program; it is terminated after the test."""
     program = shutil.which("openssl")
     if program is None:
         pytest.skip("needs the openssl program")
@@ -267,7 +267,7 @@ def openssl():
 
 @pytest.fixture
 def s_server(openssl, certificates):
-    """Start `openssl s_server` for one client: the process, and its port."""
+    """Start `openssl s_server` for one client and return the process and its port."""
 
     def start(certificate="server.pem", *arguments):
         process = openssl(

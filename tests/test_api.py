@@ -1,4 +1,4 @@
-"""The names, parameters and defaults that programs use are all there (data/api.txt lists them)."""
+"""The public API has the names, parameters and defaults that data/api.txt lists."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNKNOWN = object()
 
 
 def find(dotted):
-    """What `X509.X509.as_pem` is; the longest part that is a module is imported."""
+    """Return the object with this dotted name; import its longest prefix that is a module."""
     parts = dotted.split(".")
     for end in range(len(parts), -1, -1):
         try:
@@ -33,7 +33,7 @@ def find(dotted):
 
 
 def parameters(signature):
-    """The parameters of `NAME(a, b=1, *c)`: names, and defaults where they are literals."""
+    """Return the parameters of `NAME(a, b=1, *c)`: names, and defaults that are literals."""
     _, _, rest = signature.partition("(")
     arguments = ast.parse(f"def f({rest}: pass").body[0].args
     positional = [argument.arg for argument in arguments.args]
@@ -58,14 +58,14 @@ def lacks_a_base(line):
     return not {base.rpartition(".")[2] for base in bases.split(", ") if base} <= names
 
 
-def test_classes_have_their_bases():
+def test_public_classes_have_the_documented_bases():
     classes = [line for line in LINES if line.startswith("class ")]
     assert classes
     assert [line for line in classes if lacks_a_base(line)] == []
 
 
 def differs(line):
-    """Whether what a line lists cannot be called as the line says."""
+    """Return whether the object cannot be called with the listed parameters."""
     found = find(line.partition("(")[0])
     if "(" not in line:
         return False
@@ -89,13 +89,13 @@ def is_optional(parameter):
 
 
 def keeps_default(parameter, default):
-    """What had no default may have one now; a default that is there stays what it was."""
+    """Return whether a listed default is unchanged; a parameter may gain a default."""
     if default is inspect.Parameter.empty:
         return True
     return parameter.default is not parameter.empty and default in (UNKNOWN, parameter.default)
 
 
-def test_names_are_there_and_are_called_as_ever():
+def test_public_names_exist_with_the_documented_signatures():
     listed = [line for line in LINES if not line.startswith("class ")]
     assert listed
     assert [line for line in listed if differs(line)] == []

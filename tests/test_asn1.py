@@ -1,4 +1,4 @@
-"""ASN.1 values become Python's values and back: integers, strings, identifiers, times."""
+"""ASN.1 integers, strings, object identifiers and times convert to Python values and back."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ GENERALIZED_TIME = m2.V_ASN1_GENERALIZEDTIME
 
 
 @pytest.mark.parametrize("number", [0, 1, 127, 128, 255, -1, -129, 2**64, 2**2000 - 1, -(2**200)])
-def test_integers_of_any_size_and_sign_survive(number):
+def test_an_integer_of_any_size_and_sign_round_trips(number):
     assert int(ASN1.ASN1_Integer(m2.asn1_integer_from_hex(f"{number:x}"))) == number
 
 
 @pytest.mark.parametrize("number", [0, 42, -42, True, 2**2000])
-def test_an_integer_is_made_of_an_int(number):
+def test_an_integer_is_created_from_an_int(number):
     assert int(ASN1.ASN1_Integer(number)) == number
 
 
 @pytest.mark.parametrize("text", ["x", "", "a\0b", "\u010c\U0001f600"])
-def test_a_string_is_made_of_text(text):
+def test_a_string_is_created_from_str(text):
     string = ASN1.ASN1_String(text)
     assert str(string) == text
     assert bytes(string) == text.encode()
     assert m2.asn1_string_type(string._ptr()) == m2.V_ASN1_UTF8STRING
 
 
-def test_a_string_is_made_of_octets():
+def test_a_string_is_created_from_bytes():
     string = ASN1.ASN1_String(b"\0\xff")
     assert bytes(string) == b"\0\xff"
     assert m2.asn1_string_type(string._ptr()) == m2.V_ASN1_OCTET_STRING
@@ -40,7 +40,7 @@ def test_a_string_is_made_of_octets():
 
 
 @pytest.mark.parametrize("wrong", [None, 1.5, [], "42"])
-def test_what_is_no_integer_is_refused(wrong):
+def test_an_integer_from_another_type_is_refused(wrong):
     with pytest.raises(TypeError):
         int(ASN1.ASN1_Integer(wrong))
 
@@ -56,12 +56,12 @@ def test_equal_integers_are_equal():
 
 
 @pytest.mark.parametrize("text", ["", "x", "12x", "-"])
-def test_what_is_no_number_is_refused(text):
+def test_an_invalid_decimal_number_is_refused(text):
     with pytest.raises(X509Error, match="not a hexadecimal number"):
         m2.asn1_integer_from_hex(text)
 
 
-def test_a_string_keeps_its_octets_whatever_they_are():
+def test_a_string_keeps_arbitrary_octets():
     handle = m2.asn1_string_new()
     m2.asn1_string_set(handle, b"a\0b\xff")
     string = ASN1.ASN1_String(handle)
@@ -78,7 +78,7 @@ def test_a_string_keeps_its_octets_whatever_they_are():
         (m2.V_ASN1_UTF8STRING, b"\xed\xa0\x80"),
     ],
 )
-def test_what_is_no_character_is_refused(kind, octets):
+def test_an_unencodable_character_is_refused(kind, octets):
     # RFC 3629, section 3: neither surrogates nor numbers above 10FFFF.
     entry = X509_Name_Entry(m2.x509_name_entry_new())
     try:
@@ -91,7 +91,7 @@ def test_what_is_no_character_is_refused(kind, octets):
         str(entry.get_data())
 
 
-def test_octets_are_not_taken_for_characters():
+def test_bytes_are_not_accepted_as_text():
     handle = m2.asn1_string_new()
     assert m2.asn1_string_type(handle) == m2.V_ASN1_OCTET_STRING
     with pytest.raises(X509Error):
@@ -99,7 +99,7 @@ def test_octets_are_not_taken_for_characters():
     assert m2.err_peek_error() == 0
 
 
-def test_object_identifiers_have_names_and_digits():
+def test_an_object_identifier_has_names_and_a_dotted_form():
     name = ASN1.ASN1_Object(m2.obj_txt2obj("commonName", 0))
     digits = ASN1.ASN1_Object(m2.obj_txt2obj("2.5.4.3", 1))
     assert str(name) == "2.5.4.3"
@@ -110,7 +110,7 @@ def test_object_identifiers_have_names_and_digits():
     assert name != ASN1.ASN1_Object(m2.obj_nid2obj(m2.NID_countryName))
 
 
-def test_names_and_numbers_of_identifiers_lead_to_each_other():
+def test_object_names_and_nids_map_to_each_other():
     assert m2.obj_nid2sn(m2.NID_commonName) == "CN"
     assert m2.obj_nid2ln(m2.NID_commonName) == "commonName"
     assert m2.obj_sn2nid("CN") == m2.NID_commonName
@@ -118,7 +118,7 @@ def test_names_and_numbers_of_identifiers_lead_to_each_other():
     assert m2.obj_txt2nid("2.5.4.3") == m2.NID_commonName
 
 
-def test_unknown_identifiers_are_none_and_leave_no_error_behind():
+def test_an_unknown_object_identifier_gives_none_and_queues_no_error():
     assert m2.obj_nid2sn(10**6) is None
     assert m2.obj_nid2ln(10**6) is None
     assert m2.obj_txt2nid("no such name") == 0
@@ -141,7 +141,7 @@ def test_unknown_identifiers_are_none_and_leave_no_error_behind():
     ],
 )
 @pytest.mark.parametrize("make", [ASN1.ASN1_TIME, ASN1.ASN1_UTCTIME])
-def test_a_time_has_the_type_that_its_year_needs(make, seconds, expected, kind):
+def test_a_time_is_utctime_until_2049_and_generalizedtime_after(make, seconds, expected, kind):
     when = make()
     assert when.set_time(seconds) == 1
     assert when.get_datetime().isoformat() == expected
@@ -158,7 +158,7 @@ def test_a_time_is_set_from_its_encoding():
 
 
 @pytest.mark.parametrize("text", ["", "today", "991301000000Z", "20250230000000Z"])
-def test_what_is_no_time_is_refused_and_changes_nothing(text):
+def test_an_invalid_time_is_refused_and_changes_nothing(text):
     when = ASN1.ASN1_TIME()
     when.set_time(1)
     with pytest.raises(X509Error):
@@ -173,7 +173,7 @@ def test_a_time_beyond_the_year_9999_is_refused():
 
 
 @pytest.mark.parametrize("seconds", [-(2**70), -(2**63), -62167219201, 2**63, 2**70])
-def test_a_time_of_any_size_that_does_not_fit_is_refused(seconds):
+def test_a_time_out_of_range_is_refused(seconds):
     when = ASN1.ASN1_TIME()
     when.set_time(1)
     with pytest.raises(X509Error, match="between the years 0 and 9999"):
@@ -181,7 +181,7 @@ def test_a_time_of_any_size_that_does_not_fit_is_refused(seconds):
     assert when.get_datetime().second == 1
 
 
-def test_the_first_and_last_datetime_are_set_or_refused():
+def test_the_smallest_and_largest_datetime_are_set_or_refused():
     ahead, behind = (datetime.timezone(datetime.timedelta(hours=hours)) for hours in (1, -1))
     when = ASN1.ASN1_TIME()
     when.set_datetime(datetime.datetime.max.replace(tzinfo=ASN1.UTC))
@@ -199,19 +199,19 @@ def test_the_first_and_last_datetime_are_set_or_refused():
 
 
 @pytest.mark.skipif(not hasattr(time, "tzset"), reason="the time zone cannot be set here")
-def test_a_local_time_before_the_year_1_is_a_value_error(prague):
+def test_a_local_time_before_the_year_1_raises_value_error(prague):
     with pytest.raises(ValueError, match="year|time"):
         ASN1.ASN1_TIME().set_datetime(datetime.datetime.min)
 
 
-def test_a_time_that_was_never_set_is_no_time():
+def test_an_unset_time_cannot_be_read():
     with pytest.raises(X509Error, match="empty"):
         ASN1.ASN1_TIME().get_datetime()
     assert str(ASN1.ASN1_TIME()) == "Bad time value"
     assert m2.err_peek_error() == 0
 
 
-def test_an_aware_datetime_is_the_same_moment():
+def test_an_aware_datetime_is_converted_to_utc():
     ahead = datetime.timezone(datetime.timedelta(hours=5, minutes=30))
     when = ASN1.ASN1_TIME()
     when.set_datetime(datetime.datetime(2026, 1, 1, 2, 0, 0, 999999, ahead))
@@ -228,7 +228,7 @@ def prague(monkeypatch):
 
 
 @pytest.mark.skipif(not hasattr(time, "tzset"), reason="the time zone cannot be set here")
-def test_a_naive_datetime_is_local_time(prague):
+def test_a_naive_datetime_is_taken_as_local_time(prague):
     when = ASN1.ASN1_TIME()
     when.set_datetime(datetime.datetime(2026, 7, 1, 12))
     assert when.get_datetime() == datetime.datetime(2026, 7, 1, 10, tzinfo=ASN1.UTC)
@@ -238,14 +238,14 @@ def test_a_naive_datetime_is_local_time(prague):
 @pytest.mark.parametrize(
     ("month", "ahead", "summer", "name"), [(1, 1, 0, "CET"), (7, 2, 1, "CEST")]
 )
-def test_the_local_time_zone_knows_summer(prague, month, ahead, summer, name):
+def test_the_local_time_zone_has_daylight_saving_time(prague, month, ahead, summer, name):
     when = datetime.datetime(2026, month, 1, tzinfo=ASN1.LocalTimezone())
     assert when.utcoffset() == datetime.timedelta(hours=ahead)
     assert when.dst() == datetime.timedelta(hours=summer)
     assert when.tzname() == name
 
 
-def test_the_local_time_zone_says_nothing_without_a_date():
+def test_the_local_time_zone_returns_none_without_a_datetime():
     zone = ASN1.LocalTimezone()
     assert zone.utcoffset(None) is None
     assert zone.dst(None) is None

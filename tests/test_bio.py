@@ -1,4 +1,4 @@
-"""BIOs: memory and files are read, written and closed like streams."""
+"""Memory and file BIOs are read, written and closed like streams."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from M2Crypto import BIO, m2
 DATA = Path(__file__).parent / "data" / "x509"
 
 
-def test_memory_is_read_once():
+def test_reading_a_memory_bio_consumes_its_data():
     buffer = BIO.MemoryBuffer(b"some data")
     assert len(buffer) == 9
     assert buffer.read(4) == b"some"
@@ -26,7 +26,7 @@ def test_memory_is_read_once():
 
 @pytest.mark.parametrize("name", ["read", "read_all", "getvalue"])
 @pytest.mark.parametrize("size", [None, 0, 1, 2**40])
-def test_an_empty_memory_buffer_reads_as_none(name, size):
+def test_an_empty_memory_buffer_reads_none(name, size):
     buffer = BIO.MemoryBuffer(b"x")
     assert getattr(buffer, name)(size) == b"x"
     assert getattr(buffer, name)(size) is None
@@ -37,16 +37,16 @@ def test_an_empty_memory_buffer_reads_as_none(name, size):
 @pytest.mark.parametrize(
     "data", [b"x", bytes(range(256)) * 1000, bytearray(b"y"), memoryview(b"z")]
 )
-def test_memory_gives_back_what_it_got(data):
+def test_a_memory_bio_returns_the_data_written_to_it(data):
     assert BIO.MemoryBuffer(data).read() == bytes(data)
 
 
-def test_memory_holds_bytes_only():
+def test_a_memory_bio_refuses_str():
     with pytest.raises(TypeError, match="holds bytes, not str"):
         BIO.MemoryBuffer("text")
 
 
-def test_writing_says_how_much_was_taken():
+def test_write_returns_the_number_of_bytes_written():
     buffer = BIO.MemoryBuffer()
     assert buffer.write(b"abc") == 3
     assert buffer.write("d\N{LATIN SMALL LETTER E WITH ACUTE}") == 3
@@ -54,20 +54,20 @@ def test_writing_says_how_much_was_taken():
     assert buffer.read() == "abcd\N{LATIN SMALL LETTER E WITH ACUTE}".encode()
 
 
-def test_lines_keep_their_ends():
+def test_readline_keeps_the_line_ending():
     buffer = BIO.MemoryBuffer(b"one\ntwo\nthree")
     assert buffer.readline() == b"one\n"
     assert buffer.readlines() == [b"two\n", b"three"]
     assert buffer.readline() == b""
 
 
-def test_a_line_is_no_longer_than_asked_for():
+def test_readline_returns_at_most_size_bytes():
     buffer = BIO.MemoryBuffer(b"abcdef\n")
     assert buffer.readline(4) == b"abcd"
     assert buffer.readline(4) == b"ef\n"
 
 
-def test_empty_memory_asks_to_be_read_again_until_its_writing_side_is_closed():
+def test_an_empty_memory_bio_should_retry_until_write_close():
     buffer = BIO.MemoryBuffer()
     assert buffer.read(1) is None
     assert buffer.should_retry() == 1
@@ -82,7 +82,7 @@ def test_empty_memory_asks_to_be_read_again_until_its_writing_side_is_closed():
         buffer.write(b"late")
 
 
-def test_reset_empties_memory():
+def test_reset_empties_a_memory_bio():
     buffer = BIO.MemoryBuffer(b"data")
     assert buffer.reset() == 1
     assert buffer.read() is None
@@ -103,7 +103,7 @@ def test_a_negative_size_is_refused(size, tmp_path):
 
 
 @pytest.mark.parametrize("size", [2**31 - 1, 2**31, 2**70])
-def test_a_huge_size_reads_what_is_there(size, tmp_path):
+def test_a_huge_size_reads_the_available_data(size, tmp_path):
     (tmp_path / "file").write_bytes(b"one\ntwo")
     with BIO.openfile(tmp_path / "file") as file:
         for bio in (BIO.MemoryBuffer(b"one\ntwo"), file):
@@ -124,7 +124,7 @@ def test_a_nul_does_not_end_a_line(tmp_path):
             assert bio.readlines() == []
 
 
-def test_a_line_that_is_not_whole_yet_is_returned_as_far_as_it_came():
+def test_readline_returns_the_available_part_of_an_incomplete_line():
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.setblocking(False)
@@ -137,7 +137,7 @@ def test_a_line_that_is_not_whole_yet_is_returned_as_far_as_it_came():
         assert bio.readline() == b"c\n"
 
 
-def test_a_bio_without_a_handle_says_so():
+def test_a_bio_without_a_handle_raises():
     with pytest.raises(BIO.BIOError, match="closed or was never opened"):
         BIO.BIO().read(1)
 
@@ -153,7 +153,7 @@ def test_closing_calls_the_callback_once():
         bio.read()
 
 
-def test_a_bio_that_cannot_be_read_raises():
+def test_reading_an_unreadable_bio_raises():
     reading, writing = os.pipe()
     try:
         bio = BIO.BIO(m2.bio_new_fd(writing, m2.bio_noclose))
@@ -182,7 +182,7 @@ def test_a_file_is_written_and_read(tmp_path):
         assert file.readlines() == [b"hello, world"]
 
 
-def test_a_file_goes_on_where_python_is(tmp_path):
+def test_a_file_bio_starts_at_the_position_of_the_python_file(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"first\nsecond\n")
     with path.open("rb") as pyfile:
@@ -190,7 +190,7 @@ def test_a_file_goes_on_where_python_is(tmp_path):
         assert BIO.File(pyfile, close_pyfile=0).read() == b"second\n"
 
 
-def test_what_python_has_buffered_comes_first(tmp_path):
+def test_a_file_bio_flushes_the_python_file_first(tmp_path):
     path = tmp_path / "file"
     with path.open("wb") as pyfile:
         pyfile.write(b"first ")
@@ -198,7 +198,7 @@ def test_what_python_has_buffered_comes_first(tmp_path):
     assert path.read_bytes() == b"first second"
 
 
-def test_close_leaves_the_python_file_open_when_asked(tmp_path):
+def test_close_leaves_the_python_file_open_if_close_pyfile_is_false(tmp_path):
     with (tmp_path / "file").open("wb") as pyfile:
         file = BIO.File(pyfile, close_pyfile=0)
         file.close()
@@ -208,7 +208,7 @@ def test_close_leaves_the_python_file_open_when_asked(tmp_path):
             file.write(b"late")
 
 
-def test_a_missing_file_is_a_bio_error_and_an_os_error(tmp_path):
+def test_a_missing_file_raises_an_error_that_is_bio_error_and_os_error(tmp_path):
     with pytest.raises(BIO.BIOError) as caught:
         BIO.openfile(str(tmp_path / "missing"))
     assert isinstance(caught.value, OSError)
@@ -220,7 +220,7 @@ def test_an_object_without_a_descriptor_is_refused():
         BIO.File([])
 
 
-def test_a_descriptor_that_is_not_ready_asks_to_be_read_again():
+def test_a_descriptor_that_is_not_ready_should_retry():
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.setblocking(False)
@@ -240,7 +240,7 @@ if sys.platform == "linux":
 
 
 @pytest.mark.parametrize("name", NAMES, ids=repr)
-def test_every_kind_of_path_is_opened(name, tmp_path):
+def test_str_bytes_and_path_objects_are_opened(name, tmp_path):
     path = os.path.join(os.fsencode(tmp_path), os.fsencode(name))  # noqa: PTH118
     path = type(name)(os.fsdecode(path)) if not isinstance(name, bytes) else path
     with BIO.openfile(path, "wb") as file:
@@ -398,7 +398,7 @@ def functions_with_a_bio():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs pipes that can be full")
-def test_other_threads_run_while_a_call_waits_for_a_descriptor(python):
+def test_other_threads_run_while_a_read_blocks(python):
     # The time is only reached if a call keeps the GIL, which then waits for itself.
     done = python("-c", BLOCK, str(DATA), timeout=100)
     assert done.stderr == ""

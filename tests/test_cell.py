@@ -1,4 +1,4 @@
-"""The library in the process is the build that the cell is about, whoever was imported first."""
+"""The loaded OpenSSL is the build of the cell, whatever was imported first."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ print(json.dumps([m2.openssl_version_num(), m2.openssl_version(0), ssl.OPENSSL_V
 """
 
 
-def test_the_library_in_the_process_is_the_cells_build(cell: Expected | None) -> None:
+def test_the_loaded_openssl_is_the_build_of_the_cell(cell: Expected | None) -> None:
     found = facts()
     assert found["header"] == found["runtime"]
     assert found["header_number"] == found["runtime_number"]
@@ -40,7 +40,7 @@ def test_the_library_in_the_process_is_the_cells_build(cell: Expected | None) ->
     [("ssl", "M2Crypto.SSL"), ("M2Crypto.SSL", "ssl")],
     ids=["ssl-first", "ssl-last"],
 )
-def test_pythons_own_ssl_beside_it_changes_nothing(
+def test_importing_the_ssl_module_does_not_change_the_loaded_openssl(
     cell: Expected | None,
     certificates: Callable[[str], str],
     python: Callable[..., CompletedProcess[str]],

@@ -1,4 +1,4 @@
-"""EC: signatures and secrets are the standards'; without EC everything says why it is not there."""
+"""EC: signatures and shared secrets match the standards; without EC every function raises."""
 
 import base64
 import hashlib
@@ -49,14 +49,14 @@ def _the_error_queue_stays_empty():
 
 
 def p256(private):
-    """A key on P-256 of its private number alone, in PEM: RFC 5915 in RFC 5208."""
+    """Return a P-256 key with only its private value, in PEM (RFC 5915 in RFC 5208)."""
     der = unhex("3041020100301306072a8648ce3d020106082a8648ce3d0301070427302502010104 20") + private
     text = base64.encodebytes(der).decode()
     return f"-----BEGIN PRIVATE KEY-----\n{text}-----END PRIVATE KEY-----\n"
 
 
 def mpi(number):
-    """OpenSSL's MPI format of a number that is not 0."""
+    """Return a nonzero number in OpenSSL's MPI format."""
     octets = number.to_bytes(number.bit_length() // 8 + 1, "big")
     octets = octets[1:] if octets[0] == 0 and octets[1] < 0x80 else octets
     return len(octets).to_bytes(4, "big") + octets
@@ -115,12 +115,12 @@ def calls():
 
 @pytest.mark.needs_no_ec
 @pytest.mark.parametrize("number", range(len(calls())))
-def test_without_ec_everything_says_why(number):
+def test_without_ec_every_function_names_the_missing_feature(number):
     with pytest.raises(EC.ECError, match=r"this OpenSSL was built without EC \(OpenSSL \d"):
         calls()[number]()
 
 
-def test_the_curves_have_names_with_and_without_ec():
+def test_curve_constants_exist_with_and_without_ec():
     names = [name for name in vars(EC) if name.startswith("NID_")]
     api = (Path(__file__).parent / "data" / "api.txt").read_text("utf-8").split()
     assert sorted(f"EC.{name}" for name in names) == sorted(
@@ -137,7 +137,7 @@ def test_the_curves_have_names_with_and_without_ec():
     assert EC.NID_secp384r1 == 715
 
 
-def test_the_error_class_stands_alone():
+def test_the_error_class_derives_from_m2crypto_error():
     assert EC.ECError.__bases__ == (Err.M2CryptoError,)
     with pytest.raises(EC.ECError):
         EC.ec_error()
@@ -147,7 +147,7 @@ def test_the_error_class_stands_alone():
 
 
 @needs_ec
-def test_a_private_number_gives_the_public_point(key, public):
+def test_the_public_point_is_derived_from_the_private_value(key, public):
     assert key.pub().get_key() == POINT == public.get_key()
     assert key.check_key() == public.check_key() == 1
     assert len(key) == len(public) == 256
@@ -155,7 +155,7 @@ def test_a_private_number_gives_the_public_point(key, public):
 
 
 @needs_ec
-def test_a_public_key_comes_back_from_der(public):
+def test_a_public_key_round_trips_through_der(public):
     der = public.get_der()
     # RFC 5480, 2: the algorithm, then the point.
     assert der == unhex("3059301306072a8648ce3d020106082a8648ce3d030107034200") + POINT
@@ -163,7 +163,7 @@ def test_a_public_key_comes_back_from_der(public):
 
 
 @needs_ec
-def test_a_compressed_point_is_the_same_key(public):
+def test_a_compressed_point_decodes_to_the_same_key(public):
     compressed = bytes([2 + POINT[-1] % 2]) + POINT[1:33]
     other = EC.pub_key_from_params(EC.NID_X9_62_prime256v1, compressed)
     shared = EC.load_key_string(p256(bytes(31) + b"\x05"))
@@ -181,7 +181,7 @@ def test_a_compressed_point_is_the_same_key(public):
         ("NID_brainpoolP256r1", 256),
     ],
 )
-def test_a_key_is_generated_on_the_curve_of_its_parameters(curve, degree):
+def test_gen_key_uses_the_curve_of_the_parameters(curve, degree):
     key = EC.gen_params(getattr(EC, curve))
     assert len(key) == degree
     assert key.check_key() == 0
@@ -192,7 +192,7 @@ def test_a_key_is_generated_on_the_curve_of_its_parameters(curve, degree):
 
 
 @needs_ec
-def test_a_second_key_is_another_one():
+def test_gen_key_generates_a_different_key_each_time():
     key = EC.gen_params(EC.NID_X9_62_prime256v1)
     key.gen_key()
     before = key.pub().get_key()
@@ -201,7 +201,7 @@ def test_a_second_key_is_another_one():
 
 
 @needs_ec
-def test_parameters_alone_are_not_taken_for_a_key(key):
+def test_parameters_without_a_key_are_refused_as_a_key(key):
     parameters = EC.gen_params(EC.NID_X9_62_prime256v1)
     for use in (
         parameters.pub,
@@ -223,7 +223,7 @@ def test_parameters_alone_are_not_taken_for_a_key(key):
 
 @needs_ec
 @pytest.mark.parametrize("nid", [0, -1, 672, 10**6, EC.NID_X25519, EC.NID_X9_62_c2onb191v4])
-def test_what_is_no_curve_is_refused(nid):
+def test_an_unknown_curve_is_refused(nid):
     with pytest.raises(EC.ECError):
         EC.gen_params(nid)
     with pytest.raises(EC.ECError):
@@ -235,13 +235,13 @@ def test_what_is_no_curve_is_refused(nid):
     "point",
     [b"", b"\x04", b"\x00", POINT[:-1], POINT + b"x", POINT[:-1] + b"\x98", b"\x05" + POINT[1:]],
 )
-def test_what_is_no_point_of_the_curve_is_refused(point):
+def test_a_point_off_the_curve_is_refused(point):
     with pytest.raises(EC.ECError):
         EC.pub_key_from_params(EC.NID_X9_62_prime256v1, point)
 
 
 @needs_ec
-def test_what_is_no_key_is_refused(public):
+def test_data_that_is_not_a_key_is_refused(public):
     der = public.get_der()
     for bad in (b"", b"garbage", der[:-1], der + b"x"):
         with pytest.raises(EC.ECError):
@@ -263,7 +263,7 @@ def test_the_builtin_curves_are_listed():
 
 @needs_ec
 @pytest.mark.parametrize(("data", "algo", "r", "s"), SIGNATURES)
-def test_signatures_of_rfc_6979_are_right(public, data, algo, r, s):
+def test_the_signatures_of_rfc_6979_verify(public, data, algo, r, s):
     digest = hashlib.new(algo, data).digest()
     numbers = mpi(int(r, 16)), mpi(int(s, 16))
     assert public.verify_dsa(digest, *numbers) == 1
@@ -272,7 +272,7 @@ def test_signatures_of_rfc_6979_are_right(public, data, algo, r, s):
 
 
 @needs_ec
-def test_a_signature_is_two_numbers_or_der(key, public):
+def test_sign_returns_r_and_s_or_a_der_signature(key, public):
     r, s = key.sign_dsa(DIGEST)
     assert public.verify_dsa(DIGEST, r, s) == 1
     blob = key.sign_dsa_asn1(DIGEST)
@@ -284,7 +284,7 @@ def test_a_signature_is_two_numbers_or_der(key, public):
 
 
 @needs_ec
-def test_a_signature_that_is_not_der_is_an_error(key, public):
+def test_a_signature_that_is_not_der_raises(key, public):
     blob = key.sign_dsa_asn1(DIGEST)
     for bad in (b"", b"garbage", blob[:-1], blob + b"x"):
         with pytest.raises(EC.ECError, match="not the DER of two numbers"):
@@ -294,7 +294,7 @@ def test_a_signature_that_is_not_der_is_an_error(key, public):
 
 
 @needs_ec
-def test_a_length_beyond_32_bits_is_not_cut(key):
+def test_a_length_above_32_bits_is_refused(key):
     signature = key.sign_dsa_asn1(bytes(32))
     with mmap.mmap(-1, 2**32 + 32) as zeros, memoryview(zeros) as huge:
         for use in (
@@ -311,14 +311,14 @@ def test_a_length_beyond_32_bits_is_not_cut(key):
 
 
 @needs_ec
-def test_a_public_key_signs_nothing(public):
+def test_a_public_key_cannot_sign(public):
     for sign in (public.sign_dsa, public.sign_dsa_asn1):
         with pytest.raises(EC.ECError, match="private"):
             sign(DIGEST)
 
 
 @needs_ec
-def test_a_shared_secret_is_rfc_5903s():
+def test_a_shared_secret_matches_rfc_5903():
     # RFC 5903, 8.1.
     initiator = EC.load_key_string(
         p256(unhex("C88F01F510D9AC3F70A292DAA2316DE544E9AAB8AFE84049C62A9C57862D1433"))
@@ -332,7 +332,7 @@ def test_a_shared_secret_is_rfc_5903s():
 
 
 @needs_ec
-def test_secrets_need_one_curve_and_a_private_key(key, public):
+def test_compute_dh_key_requires_the_same_curve_and_a_private_key(key, public):
     other = EC.gen_params(EC.NID_secp384r1)
     other.gen_key()
     with pytest.raises(EC.ECError):
@@ -342,7 +342,7 @@ def test_secrets_need_one_curve_and_a_private_key(key, public):
 
 
 @needs_ec
-def test_threads_sign_with_one_key(key, public):
+def test_threads_sign_with_the_same_key(key, public):
     signatures = []
     threads = [
         threading.Thread(
@@ -362,7 +362,7 @@ def test_threads_sign_with_one_key(key, public):
 
 @needs_ec
 @pytest.mark.parametrize("cipher", [None, "aes_128_cbc", "aes_256_cbc"])
-def test_a_key_comes_back_from_pem(key, cipher, tmp_path):
+def test_a_private_key_round_trips_through_pem(key, cipher, tmp_path):
     file = str(tmp_path / "key.pem")
     pem = key.as_pem(cipher, secret)
     assert pem.startswith(b"-----BEGIN EC PRIVATE KEY-----\n")
@@ -376,7 +376,7 @@ def test_a_key_comes_back_from_pem(key, cipher, tmp_path):
 
 
 @needs_ec
-def test_a_public_key_comes_back_from_pem(key, public, tmp_path):
+def test_a_public_key_round_trips_through_pem(key, public, tmp_path):
     file = str(tmp_path / "public.pem")
     pem = public.as_pem()
     assert pem.startswith(b"-----BEGIN PUBLIC KEY-----\n")
@@ -387,14 +387,14 @@ def test_a_public_key_comes_back_from_pem(key, public, tmp_path):
 
 
 @needs_ec
-def test_a_wrong_passphrase_is_told(key):
+def test_a_wrong_passphrase_raises(key):
     # "bad decrypt", unless the padding is right by chance: then whatever the garbage is not.
     with pytest.raises(EC.ECError):
         EC.load_key_string(key.as_pem(callback=secret), lambda _writing: b"wrong")
 
 
 @needs_ec
-def test_what_a_passphrase_callback_raises_reaches_the_caller(key, tmp_path):
+def test_an_exception_of_the_passphrase_callback_propagates(key, tmp_path):
     file = tmp_path / "key.pem"
     with pytest.raises(LookupError, match="from the callback"):
         EC.load_key_string(key.as_pem(callback=secret), raising)
@@ -424,7 +424,7 @@ def test_a_key_of_another_kind_is_refused():
 
 
 @needs_ec
-def test_an_unknown_cipher_or_file_is_told(key, tmp_path):
+def test_an_unknown_cipher_or_a_missing_file_raises(key, tmp_path):
     with pytest.raises(EC.ECError, match="unknown cipher: nosuch"):
         key.as_pem("nosuch", secret)
     for load in (EC.load_key, EC.load_pub_key):
@@ -433,13 +433,13 @@ def test_an_unknown_cipher_or_file_is_told(key, tmp_path):
 
 
 @needs_ec
-def test_a_public_key_has_no_private_pem(public):
+def test_a_public_key_cannot_be_saved_as_a_private_key(public):
     with pytest.raises(EC.ECError, match="no private part"):
         EC.EC(public.ec).as_pem(None)
 
 
 @needs_ec
-def test_a_handle_is_of_its_type(key):
+def test_a_handle_of_another_type_is_refused(key):
     with pytest.raises(TypeError, match="m2_ec"):
         m2.ec_key_check_key(m2.pkey_new())
     with pytest.raises(TypeError, match="EVP_PKEY"):
@@ -465,7 +465,7 @@ def _integer(number):
 
 
 def _explicit_key(order, cofactor=1, private=1):
-    """An EC private key whose explicit parameters are P-256's with another order (RFC 5915)."""
+    """Return an EC key with the explicit parameters of P-256 and another order (RFC 5915)."""
     p = P256["p"]
     parameters = _tlv(
         0x30,

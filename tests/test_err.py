@@ -1,4 +1,4 @@
-"""OpenSSL's errors become exceptions that carry all of the queue, which is empty afterwards."""
+"""OpenSSL's errors become exceptions that contain the whole queue and leave it empty."""
 
 import pickle
 
@@ -9,7 +9,7 @@ from M2Crypto._errors import from_queue
 
 
 def fail():
-    """Fail once: OpenSSL says why."""
+    """Fail once and return the exception."""
     with pytest.raises(Err.M2CryptoError) as caught:
         BN.rand_range(0)
     return caught.value
@@ -32,21 +32,21 @@ def test_the_queue_is_empty_after_an_exception():
     assert Err.get_error_message() == ""
 
 
-def test_an_error_of_the_bindings_own_says_so():
+def test_an_error_raised_by_the_extension_names_the_extension():
     with pytest.raises(Rand.RandError, match="negative") as caught:
         m2.rand_bytes(-1)
     assert caught.value.library == "M2Crypto"
     assert caught.value.reason == "the number of random bytes is negative"
 
 
-def test_an_error_with_data_shows_it(tmp_path):
+def test_the_message_contains_the_data_of_the_error(tmp_path):
     missing = str(tmp_path / "missing")
     with pytest.raises(Rand.RandError) as caught:
         m2.rand_load_file(missing, -1)
     assert any(missing in str(entry) for entry in caught.value.errors)
 
 
-def test_a_code_is_written_as_openssl_writes_it():
+def test_an_error_code_is_formatted_as_openssl_does():
     code = fail().code
     # ERR_error_string_n(3): error:CODE:LIBRARY:FUNCTION:REASON.
     start, number, library, _, reason = m2.err_error_string(code).decode().split(":")
@@ -54,7 +54,7 @@ def test_a_code_is_written_as_openssl_writes_it():
     assert (library, reason) == (Err.get_error_lib(code), Err.get_error_reason(code))
 
 
-def test_an_empty_queue_prints_nothing():
+def test_printing_an_empty_queue_writes_nothing():
     buffer = BIO.MemoryBuffer()
     m2.err_print_errors(buffer.bio_ptr())
     assert buffer.read() is None
@@ -69,7 +69,7 @@ def test_an_unknown_code_has_no_text():
 @pytest.mark.parametrize(
     ("code", "text"), [(0, "ok"), (10, "certificate has expired"), (18, "self")]
 )
-def test_verify_errors_have_a_text(code, text):
+def test_each_verify_error_has_a_text(code, text):
     assert text in Err.get_x509_verify_error(code)
 
 
@@ -80,7 +80,7 @@ def test_an_area_without_a_class_of_its_own_raises_the_base_class():
     assert error.errors == ()
 
 
-def test_an_ssl_error_names_the_client():
+def test_an_ssl_error_contains_the_client_address():
     error = Err.SSLError(fail().code, ("127.0.0.1", 4433))
     assert str(error) == "('127.0.0.1', 4433): invalid range"
     assert error.client_addr == ("127.0.0.1", 4433)

@@ -1,4 +1,4 @@
-"""EVP: digests, codes, ciphers and signatures are the standards'; misuse is told, not followed."""
+"""EVP: digests, HMACs, ciphers and signatures match the standards; misuse raises."""
 
 import ast
 import base64
@@ -25,7 +25,7 @@ def _the_error_queue_stays_empty():
 
 
 def in_threads(work, count=4):
-    """Run `work` in several threads at once; what they raised is raised here."""
+    """Run `work` in several threads at once and propagate their exceptions."""
     failures = []
 
     def run():
@@ -72,7 +72,7 @@ ABC = {
 
 
 @pytest.mark.parametrize("algo", ABC)
-def test_a_digest_is_the_standards(algo):
+def test_a_digest_matches_the_vectors_of_its_standard(algo):
     digest = EVP.MessageDigest(algo)
     assert digest.update(b"a") == 1
     digest.update(bytearray(b""))
@@ -81,7 +81,7 @@ def test_a_digest_is_the_standards(algo):
 
 
 @pytest.mark.parametrize("size", [0, 1, 2048, 2049, 100_000])
-def test_a_digest_of_any_length_is_hashlibs(size):
+def test_a_digest_of_any_length_matches_hashlib(size):
     data = bytes(range(256)) * (size // 256 + 1)
     digest = EVP.MessageDigest("sha256")
     digest.update(data[:size])
@@ -89,11 +89,11 @@ def test_a_digest_of_any_length_is_hashlibs(size):
 
 
 @pytest.mark.parametrize("name", ["SHA256", "sha3-256", "sha3_256", "md5_sha1"])
-def test_digests_have_m2s_names_and_openssls(name):
+def test_digests_are_found_by_the_names_of_m2crypto_and_openssl(name):
     assert len(EVP.MessageDigest(name).final()) in (32, 36)
 
 
-def test_an_unknown_digest_is_told():
+def test_an_unknown_digest_is_refused():
     for begin in (
         lambda: EVP.MessageDigest("nosuch"),
         lambda: EVP.HMAC(b"key", "nosuch"),
@@ -105,7 +105,7 @@ def test_an_unknown_digest_is_told():
             begin()
 
 
-def test_a_finished_digest_takes_nothing_more():
+def test_a_finalized_digest_cannot_be_updated():
     digest = EVP.MessageDigest("sha256")
     digest.final()
     with pytest.raises(EVP.EVPError, match="already finalized"):
@@ -114,32 +114,32 @@ def test_a_finished_digest_takes_nothing_more():
         digest.final()
 
 
-def test_text_is_not_hashed():
+def test_str_is_not_hashed():
     with pytest.raises(TypeError):
         EVP.MessageDigest("sha256").update("text")
 
 
 @pytest.mark.openssl(">= 3.0")
-def test_a_digest_of_the_legacy_provider_says_that_it_is_not_there():
+def test_a_digest_of_the_legacy_provider_raises_with_the_reason():
     with pytest.raises(EVP.EVPError, match=r"unsupported: .*MD4"):
         EVP.MessageDigest("md4")
 
 
 @pytest.mark.openssl(">= 3.4")
-def test_a_digest_without_a_length_of_its_own_says_so():
+def test_an_extendable_output_function_is_refused():
     with pytest.raises(EVP.EVPError, match="no digest length of its own"):
         EVP.MessageDigest("shake128").final()
 
 
 @pytest.mark.openssl("< 3.0")
-def test_old_digests_are_there_before_3_0():
+def test_legacy_digests_work_before_openssl_3_0():
     # RFC 1320, A.5.
     digest = EVP.MessageDigest("md4")
     digest.update(b"abc")
     assert digest.final().hex() == "a448017aaf21d8525fc10ae87aa6729d"
 
 
-def test_threads_hash_on_one_object_without_losing_anything():
+def test_threads_update_the_same_digest_without_losing_data():
     digest = EVP.MessageDigest("sha256")
     chunk = b"same for all " * 500
 
@@ -168,7 +168,7 @@ def test_a_context_without_a_digest_is_refused():
             use()
 
 
-def test_a_context_does_only_what_it_was_initialised_for():
+def test_a_context_refuses_an_operation_it_was_not_initialized_for():
     key = EVP.load_key(KEY_FILE).pkey
     context = m2.md_ctx_new()
     m2.digest_sign_init(context, m2.sha256(), key)
@@ -186,7 +186,7 @@ def test_a_context_does_only_what_it_was_initialised_for():
     assert m2.digest_final(context) == hashlib.sha256(b"abc").digest()
 
 
-def test_a_cipher_that_failed_to_begin_cannot_be_used():
+def test_a_cipher_whose_initialization_failed_cannot_be_used():
     context = m2.cipher_ctx_new()
     with pytest.raises(EVP.EVPError, match="the key is 1 bytes"):
         m2.cipher_init(context, m2.aes_128_cbc(), b"k", IV, 1)
@@ -241,7 +241,7 @@ HMACS = [
 
 
 @pytest.mark.parametrize(("key", "data", "sha224", "sha256"), HMACS)
-def test_an_hmac_is_rfc_4231s(key, data, sha224, sha256):
+def test_an_hmac_matches_rfc_4231(key, data, sha224, sha256):
     assert EVP.hmac(key, data, "sha224").hex() == sha224
     assert EVP.hmac(key, data).hex() == sha256
     code = EVP.HMAC(key)
@@ -250,7 +250,7 @@ def test_an_hmac_is_rfc_4231s(key, data, sha224, sha256):
     assert code.final().hex() == sha256
 
 
-def test_an_hmac_begins_again_with_another_key():
+def test_an_hmac_is_reset_with_another_key():
     code = EVP.HMAC(b"another", "sha224")
     code.update(b"something else")
     code.reset(HMACS[1][0])
@@ -263,7 +263,7 @@ def test_an_hmac_begins_again_with_another_key():
     assert code.final() == EVP.hmac(b"", b"", "sha224")
 
 
-def test_an_empty_key_is_not_the_key_before():
+def test_an_empty_key_replaces_the_previous_key():
     code = EVP.HMAC(b"key")
     code.reset(b"")
     code.update(b"data")
@@ -271,7 +271,7 @@ def test_an_empty_key_is_not_the_key_before():
     assert code.final != EVP.hmac(b"key", b"data")
 
 
-def test_threads_share_an_hmac():
+def test_threads_update_the_same_hmac():
     code = EVP.HMAC(b"key")
     chunk = b"same for all " * 500
     in_threads(lambda: [code.update(chunk) for _ in range(20)])
@@ -293,7 +293,7 @@ def test_threads_share_an_hmac():
         (b"pass\0word", b"sa\0lt", 4096, "56fa6aa75548099dcc37d7f03425e0c3"),
     ],
 )
-def test_pbkdf2_is_rfc_6070s(password, salt, iterations, expected):
+def test_pbkdf2_matches_rfc_6070(password, salt, iterations, expected):
     assert EVP.pbkdf2(password, salt, iterations, len(expected) // 2).hex() == expected
 
 
@@ -328,35 +328,35 @@ def test_the_null_digest_is_refused_everywhere(use):
         use(m2.md_null())
 
 
-def test_the_null_digest_has_no_bytes():
+def test_the_null_digest_is_empty():
     assert m2.md_size(m2.md_null()) == 0
 
 
 @pytest.mark.parametrize("name", ["hmac_init", "hmac", "bytes_to_key"])
 @pytest.mark.parametrize("algo", ["shake128", "shake256"])
-def test_a_digest_of_no_fixed_length_makes_neither_code_nor_key(name, algo):
+def test_an_extendable_output_function_is_refused_for_hmac_and_pbkdf2(name, algo):
     with pytest.raises(EVP.EVPError, match="no fixed length"):
         NO_DIGEST[name](m2.get_digestbyname(algo))
 
 
 @pytest.mark.parametrize("iterations", [0, -1, -(2**31)])
-def test_a_key_is_derived_in_at_least_one_iteration(iterations):
+def test_an_iteration_count_below_1_is_refused(iterations):
     with pytest.raises(EVP.EVPError, match="at least one iteration"):
         EVP.Cipher("aes_128_cbc", b"password", IV, 1, key_as_bytes=1, i=iterations)
 
 
-def test_the_null_cipher_has_no_key_to_derive():
+def test_the_null_cipher_is_refused_for_key_derivation():
     with pytest.raises(EVP.EVPError, match="null cipher"):
         m2.bytes_to_key(m2.enc_null(), m2.sha256(), b"password", b"saltsalt", 1)
 
 
 @pytest.mark.parametrize(("iterations", "length"), [(0, 20), (-1, 20), (1, -1)])
-def test_pbkdf2_refuses_what_makes_no_sense(iterations, length):
+def test_pbkdf2_refuses_invalid_arguments(iterations, length):
     with pytest.raises(EVP.EVPError, match="at least one iteration"):
         EVP.pbkdf2(b"password", b"salt", iterations, length)
 
 
-def test_pbkdf2_of_no_bytes_is_none():
+def test_pbkdf2_of_length_0_is_empty():
     assert EVP.pbkdf2(b"password", b"salt", 1, 0) == b""
 
 
@@ -417,7 +417,7 @@ MODES = [
 
 
 @pytest.mark.parametrize(("alg", "key", "iv", "expected"), MODES)
-def test_a_mode_is_sp_800_38as(alg, key, iv, expected):
+def test_a_cipher_mode_matches_sp_800_38a(alg, key, iv, expected):
     cipher = EVP.Cipher(alg, key, iv, 1, padding=0)
     assert (
         cipher.update(PLAIN[:20]) + cipher.update(PLAIN[20:]) + cipher.final()
@@ -427,7 +427,7 @@ def test_a_mode_is_sp_800_38as(alg, key, iv, expected):
 
 
 @pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 100_000])
-def test_padding_makes_whole_blocks(size):
+def test_padding_fills_the_last_block(size):
     cipher = EVP.Cipher("aes_128_cbc", KEY128, IV, 1)
     sealed = cipher.update(b"x" * size) + cipher.final()
     assert len(sealed) == size // 16 * 16 + 16
@@ -435,7 +435,7 @@ def test_padding_makes_whole_blocks(size):
     assert cipher.update(sealed) + cipher.final() == b"x" * size
 
 
-def test_without_padding_there_must_be_whole_blocks():
+def test_without_padding_a_partial_block_is_refused():
     cipher = EVP.Cipher("aes_128_cbc", KEY128, IV, 1)
     assert cipher.set_padding(0) == 1
     cipher.update(b"x")
@@ -445,7 +445,7 @@ def test_without_padding_there_must_be_whole_blocks():
         cipher.final()
 
 
-def test_a_wrong_key_is_told_by_the_padding():
+def test_a_wrong_key_is_detected_by_the_padding():
     cipher = EVP.Cipher("aes_128_cbc", KEY128, IV, 1)
     sealed = cipher.update(b"x") + cipher.final()
     cipher = EVP.Cipher("aes_128_cbc", bytes(16), IV, 0)
@@ -454,7 +454,7 @@ def test_a_wrong_key_is_told_by_the_padding():
         cipher.final()
 
 
-def test_a_key_is_derived_from_a_password_as_openssl_does():
+def test_a_key_is_derived_from_a_password_as_openssl_enc_does():
     # EVP_BytesToKey(3), one round: the key is MD5(password || salt).
     key = hashlib.md5(b"password" + b"saltsalt").digest()
     derived = EVP.Cipher("aes_128_ecb", b"password", None, 1, 1, "md5", b"saltsalt", 1)
@@ -472,7 +472,7 @@ def test_a_key_is_derived_from_a_password_as_openssl_does():
     )
 
 
-def test_a_password_has_md5_and_one_round_by_default():
+def test_key_derivation_defaults_to_md5_and_one_iteration():
     short = EVP.Cipher("aes_128_cbc", b"goethe", b"12345678", 1, 1)
     key = hashlib.md5(b"goethe" + b"12345678").digest()
     plain = EVP.Cipher("aes_128_cbc", key, b"12345678" + bytes(8), 1)
@@ -498,14 +498,14 @@ def test_a_key_or_iv_that_is_too_short_is_refused(key, iv, reason):
         EVP.Cipher("aes_128_cbc", key, iv, 1)
 
 
-def test_of_a_longer_key_or_iv_the_beginning_is_used():
+def test_a_longer_key_or_iv_is_truncated():
     longer = EVP.Cipher("aes_128_cbc", KEY128 + b"rest", IV + b"rest", 1)
     exact = EVP.Cipher("aes_128_cbc", KEY128, IV, 1)
     assert longer.update(PLAIN) == exact.update(PLAIN)
 
 
 @pytest.mark.openssl("< 3.0")
-def test_a_cipher_of_variable_key_length_takes_a_short_key():
+def test_a_cipher_of_variable_key_length_accepts_a_short_key():
     # RFC 6229, 2: RC4, 40 bit key.
     cipher = EVP.Cipher("rc4", unhex("0102030405"), None, 1)
     assert cipher.update(bytes(16)).hex() == "b2396305f03dc027ccc3524a0a1118a8"
@@ -513,7 +513,7 @@ def test_a_cipher_of_variable_key_length_takes_a_short_key():
 
 @pytest.mark.openssl(">= 3.0")
 @pytest.mark.parametrize("alg", ["rc4", "des_cbc", "bf_cbc"])
-def test_a_cipher_of_the_legacy_provider_says_that_it_is_not_there(alg):
+def test_a_cipher_of_the_legacy_provider_raises_with_the_reason(alg):
     if m2.get_cipherbyname(alg) is None:
         pytest.skip(f"this OpenSSL was built without {alg}")
     with pytest.raises(EVP.EVPError, match="unsupported: "):
@@ -530,7 +530,7 @@ def test_an_unknown_cipher_or_direction_is_refused():
 
 
 @pytest.mark.parametrize("name", ["aes_128_cfb", "aes_128_cfb128", "aes-128-cfb", "AES-128-CFB"])
-def test_ciphers_have_m2s_names_and_openssls(name):
+def test_ciphers_are_found_by_the_names_of_m2crypto_and_openssl(name):
     assert EVP.Cipher(name, KEY128, IV, 1).update(PLAIN[:16]).hex() == MODES[3][3][:32]
 
 
@@ -549,7 +549,7 @@ def test_a_context_without_a_cipher_is_refused():
             use()
 
 
-def test_threads_share_a_cipher():
+def test_threads_update_the_same_cipher():
     cipher = EVP.Cipher("aes_128_ctr", KEY128, IV, 1)
     alone = EVP.Cipher("aes_128_ctr", KEY128, IV, 1)
     pieces = []
@@ -656,7 +656,7 @@ def opened(cipher, sealed):
 
 
 @aead
-def test_an_aead_cipher_encrypts_as_its_standard_says(alg, key, iv, aad, plain, sealed, tag):
+def test_an_aead_cipher_encrypts_the_vectors_of_its_standard(alg, key, iv, aad, plain, sealed, tag):
     cipher = EVP.Cipher(alg, key, iv, 1)
     if alg.endswith("ccm"):
         cipher.set_tag(bytes(len(tag) // 2))
@@ -666,7 +666,7 @@ def test_an_aead_cipher_encrypts_as_its_standard_says(alg, key, iv, aad, plain, 
 
 
 @aead
-def test_an_aead_cipher_decrypts_what_has_its_tag(alg, key, iv, aad, plain, sealed, tag):
+def test_an_aead_cipher_decrypts_with_the_right_tag(alg, key, iv, aad, plain, sealed, tag):
     cipher = EVP.Cipher(alg, key, iv, 0)
     assert cipher.set_tag(unhex(tag), min_length=len(tag) // 2) == 1
     cipher.update_aad(aad)
@@ -675,7 +675,7 @@ def test_an_aead_cipher_decrypts_what_has_its_tag(alg, key, iv, aad, plain, seal
 
 @aead
 @pytest.mark.parametrize("damage", ["tag", "aad", "data"])
-def test_an_aead_cipher_tells_damage(alg, key, iv, aad, plain, sealed, tag, damage):
+def test_an_aead_cipher_detects_modified_data(alg, key, iv, aad, plain, sealed, tag, damage):
     def flip(data, what):
         return data[:-1] + bytes([data[-1] ^ (what == damage)])
 
@@ -709,7 +709,7 @@ def test_the_length_of_an_iv_can_be_set():
 
 
 @pytest.mark.parametrize("length", [-1, 13, 0])
-def test_an_iv_length_that_cannot_be_is_refused(length):
+def test_an_invalid_iv_length_is_refused(length):
     cipher = EVP.Cipher("aes_128_gcm", GCM_KEY, bytes(12), 1)
     with pytest.raises(EVP.EVPError, match=r"length|IV"):
         cipher.set_iv_len(length)
@@ -728,7 +728,7 @@ def test_an_empty_message_is_authenticated():
 
 
 def authenticated(alg, tag, **arguments):
-    """Decrypt the data of GCM 4 or CCM 3, which have a tag of 16 and of 8 bytes."""
+    """Decrypt GCM test case 4 or CCM example 3, whose tags have 16 and 8 bytes."""
     _, key, iv, aad, plain, sealed, _ = AEAD["GCM 4" if alg == "gcm" else "CCM 3"]
     cipher = EVP.Cipher(f"aes_128_{alg}", key, iv, 0)
     cipher.set_tag(tag, **arguments)
@@ -740,7 +740,7 @@ GCM_TAG = unhex(AEAD["GCM 4"][6])
 
 
 @pytest.mark.parametrize("length", [1, 4, 8, 12, 15])
-def test_a_gcm_tag_is_16_bytes_unless_the_program_takes_fewer(length):
+def test_a_gcm_tag_must_have_16_bytes_by_default(length):
     with pytest.raises(EVP.EVPError, match=f"the tag is {length} bytes|has no tag of this length"):
         authenticated("gcm", GCM_TAG[:length])
     with pytest.raises(EVP.EVPError, match="tag"):
@@ -748,7 +748,7 @@ def test_a_gcm_tag_is_16_bytes_unless_the_program_takes_fewer(length):
 
 
 @pytest.mark.parametrize("length", [4, 8, 12, 13, 14, 15, 16])
-def test_a_shorter_gcm_tag_is_taken_by_a_program_that_says_so(length):
+def test_a_shorter_gcm_tag_is_accepted_if_the_program_allows_it(length):
     assert authenticated("gcm", GCM_TAG[:length], min_length=length)
     wrong = GCM_TAG[: length - 1] + bytes([GCM_TAG[length - 1] ^ 1])
     with pytest.raises(EVP.EVPError, match=r"tag|cipher operation failed"):
@@ -756,18 +756,18 @@ def test_a_shorter_gcm_tag_is_taken_by_a_program_that_says_so(length):
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 3, 5, 6, 7, 9, 10, 11, 17])
-def test_gcm_has_tags_of_sp_800_38ds_lengths_alone(length):
+def test_gcm_accepts_only_the_tag_lengths_of_sp_800_38d(length):
     with pytest.raises(EVP.EVPError, match="has no tag of this length"):
         authenticated("gcm", (GCM_TAG * 2)[:length], min_length=4)
 
 
 @pytest.mark.parametrize("min_length", [3, 0, -1, 17])
-def test_a_least_length_that_no_tag_has_is_refused(min_length):
+def test_an_invalid_minimum_tag_length_is_refused(min_length):
     with pytest.raises(EVP.EVPError, match="min_length is from 4 to 16"):
         authenticated("gcm", GCM_TAG, min_length=min_length)
 
 
-def test_ccm_takes_a_shorter_tag_from_a_program_that_says_so():
+def test_a_shorter_ccm_tag_is_accepted_if_the_program_allows_it():
     tag = unhex(AEAD["CCM 3"][6])
     assert authenticated("ccm", tag, min_length=8)
     for arguments in ({}, {"min_length": 10}):
@@ -779,7 +779,7 @@ def test_ccm_takes_a_shorter_tag_from_a_program_that_says_so():
 
 
 @pytest.mark.parametrize(("alg", "length"), [("chacha20_poly1305", 32), ("aes_128_ocb", 16)])
-def test_chacha20_poly1305_and_ocb_have_whole_tags_alone(alg, length):
+def test_chacha20_poly1305_and_ocb_accept_only_full_tags(alg, length):
     if not hasattr(m2, alg):
         pytest.skip(f"this OpenSSL was built without {alg}")
     cipher = EVP.Cipher(alg, bytes(length), bytes(12), 1)
@@ -793,7 +793,7 @@ def test_chacha20_poly1305_and_ocb_have_whole_tags_alone(alg, length):
     assert opened(opener, sealed) == b"data"
 
 
-def test_m2_takes_16_bytes_of_tag_by_default():
+def test_the_low_level_tag_length_defaults_to_16_bytes():
     context = m2.cipher_ctx_new()
     m2.cipher_init(context, m2.aes_128_gcm(), GCM_KEY, bytes(12), 0)
     with pytest.raises(EVP.EVPError, match="the tag is 12 bytes"):
@@ -802,7 +802,7 @@ def test_m2_takes_16_bytes_of_tag_by_default():
     assert m2.cipher_set_tag(context, bytes(16)) == 1
 
 
-def test_a_tag_is_there_only_after_the_end():
+def test_the_tag_is_available_only_after_final():
     cipher = EVP.Cipher("aes_128_gcm", GCM_KEY, bytes(12), 0)
     for length in (0, -1, 16, 33):
         with pytest.raises(EVP.EVPError, match="tag"):
@@ -813,7 +813,7 @@ def test_a_tag_is_there_only_after_the_end():
         cipher.set_tag(b"")
 
 
-def test_a_cipher_that_authenticates_nothing_says_so():
+def test_a_cipher_without_a_tag_raises_when_asked_for_one():
     cipher = EVP.Cipher("aes_128_cbc", KEY128, IV, 1)
     for use in (
         lambda: cipher.update_aad(b"x"),
@@ -825,7 +825,7 @@ def test_a_cipher_that_authenticates_nothing_says_so():
             use()
 
 
-def test_ccm_takes_a_message_whole():
+def test_ccm_processes_a_message_in_one_update():
     cipher = EVP.Cipher("aes_128_ccm", CCM_KEY, bytes(12), 1)
     cipher.update(b"all")
     with pytest.raises(EVP.EVPError, match="in one update"):
@@ -845,7 +845,7 @@ def test_ccm_takes_a_message_whole():
 
 @pytest.fixture(scope="module")
 def huge():
-    """Zeros beyond 4 GiB, which take no memory until they are read: 32 more."""
+    """Return 4 GiB and 32 bytes of zeros, which take no memory until they are read."""
     with mmap.mmap(-1, 2**32 + 32) as zeros, memoryview(zeros) as view:
         yield view
 
@@ -895,7 +895,7 @@ def begun():
 
 
 @pytest.mark.parametrize("use", HUGE.values(), ids=HUGE)
-def test_a_length_beyond_32_bits_is_not_cut(use, huge):
+def test_a_length_above_32_bits_is_refused(use, huge):
     with pytest.raises(EVP.EVPError, match=r"longer than 2 GiB|has no tag of this length"):
         use(huge)
 
@@ -931,7 +931,7 @@ def public(rsa):
     return EVP.load_key_bio_pubkey(bio)
 
 
-def test_a_signature_is_rsas_of_the_digest(rsa, public):
+def test_sign_final_returns_the_rsa_signature_of_the_digest(rsa, public):
     rsa.sign_init()
     rsa.sign_update(b"mess")
     rsa.update(b"age")
@@ -944,7 +944,7 @@ def test_a_signature_is_rsas_of_the_digest(rsa, public):
         assert public.verify_final(signature) == verdict
 
 
-def test_a_signature_can_have_another_digest(rsa):
+def test_a_signature_can_use_another_digest(rsa):
     key = EVP.PKey(rsa.pkey, md="sha512")
     key.sign_init()
     key.sign_update(b"message")
@@ -954,7 +954,7 @@ def test_a_signature_can_have_another_digest(rsa):
     assert key.final() == rsa.get_rsa().sign(hashlib.sha1(b"").digest(), "sha1")
 
 
-def test_both_ways_to_sign_agree(rsa, public):
+def test_sign_and_digest_sign_return_the_same_signature(rsa, public):
     rsa.sign_init()
     rsa.sign_update(b"message")
     signature = rsa.sign_final()
@@ -972,7 +972,7 @@ def test_both_ways_to_sign_agree(rsa, public):
 
 
 @pytest.mark.parametrize("bad", [b"", b"short", bytes(256), b"\xff" * 256, bytes(1000)])
-def test_a_signature_that_is_none_does_not_match(public, bad):
+def test_an_invalid_signature_does_not_verify(public, bad):
     public.verify_init()
     public.verify_update(b"message")
     assert public.verify_final(bad) == 0
@@ -984,13 +984,13 @@ def test_a_signature_that_is_none_does_not_match(public, bad):
     public.reset_context()
 
 
-def test_a_public_key_signs_nothing(public):
+def test_a_public_key_cannot_sign(public):
     public.sign_init()
     with pytest.raises(EVP.EVPError):
         public.sign_final()
 
 
-def test_a_pkey_without_a_key_says_so():
+def test_an_empty_pkey_raises():
     empty = EVP.PKey()
     empty.sign_init()
     empty.verify_init()
@@ -1009,7 +1009,7 @@ def test_a_pkey_without_a_key_says_so():
 
 
 @needs_ec
-def test_ed25519_signs_as_rfc_8032_says():
+def test_ed25519_matches_rfc_8032():
     key = EVP.load_key_string(ED25519_KEY)
     key.reset_context(md=None)
     key.digest_sign_init()
@@ -1022,7 +1022,7 @@ def test_ed25519_signs_as_rfc_8032_says():
 
 
 @needs_ec
-def test_ed25519_signs_in_one_go_alone():
+def test_ed25519_refuses_to_sign_in_parts():
     key = EVP.load_key_string(ED25519_KEY)
     key.digest_sign_init()
     for use in (lambda: key.digest_sign_update(b"\x72"), key.digest_sign_final):
@@ -1042,7 +1042,7 @@ def test_ed25519_signs_in_one_go_alone():
 
 
 @needs_ec
-def test_an_ec_key_is_held_and_given_back():
+def test_an_ec_key_is_assigned_and_returned():
     ec = EC.gen_params(EC.NID_X9_62_prime256v1)
     key = EVP.PKey()
     with pytest.raises(EVP.EVPError, match="parameters alone"):
@@ -1059,7 +1059,7 @@ def test_an_ec_key_is_held_and_given_back():
     assert given.get_der() == ec.pub().get_der()
 
 
-def test_a_key_of_another_kind_is_not_given(rsa):
+def test_a_key_of_another_type_is_not_returned(rsa):
     with pytest.raises((EVP.EVPError, EC.ECError)):
         rsa.get_ec()
     if not m2.OPENSSL_NO_EC:
@@ -1068,7 +1068,7 @@ def test_a_key_of_another_kind_is_not_given(rsa):
 
 
 @pytest.mark.parametrize("capture", [0, 1])
-def test_an_rsa_key_is_held_and_given_back(rsa, capture):
+def test_an_rsa_key_is_assigned_and_returned(rsa, capture):
     key = RSA.load_key(KEY_FILE)
     pkey = EVP.PKey()
     assert pkey.assign_rsa(key, capture) == 1
@@ -1088,7 +1088,7 @@ def test_the_rsa_key_of_a_public_key_is_saved_without_a_prompt(public, monkeypat
         assert EVP.load_key_string_pubkey(text).as_der() == public.as_der()
 
 
-def test_what_a_key_is(rsa, public):
+def test_an_rsa_key_has_a_size_a_modulus_and_a_key_identifier(rsa, public):
     numbers = rsa.get_rsa()
     assert rsa.size() == 256
     assert int(rsa.get_modulus(), 16) == int.from_bytes(numbers.n[4:], "big")
@@ -1112,7 +1112,7 @@ def needs_dsa():
         pytest.skip("this OpenSSL was built without DSA")
 
 
-def test_a_dsa_key_has_its_public_number_for_a_modulus():
+def test_get_modulus_of_a_dsa_key_returns_its_public_value():
     needs_dsa()
     key = EVP.load_key(str(Path(KEY_FILE).with_name("dsa_1024.pem")))
     octets = unhex(key.get_modulus().decode())
@@ -1125,7 +1125,7 @@ def test_a_dsa_key_has_its_public_number_for_a_modulus():
 
 
 @needs_ec
-def test_a_public_ec_key_has_no_private_pem():
+def test_a_public_ec_key_cannot_be_saved_as_a_private_key():
     ec = EC.gen_params(EC.NID_X9_62_prime256v1)
     ec.gen_key()
     key = EVP.load_key_string_pubkey(ec.pub().as_pem())
@@ -1136,7 +1136,7 @@ def test_a_public_ec_key_has_no_private_pem():
 
 
 @pytest.mark.parametrize("cipher", [None, "aes_128_cbc", "aes_256_cbc"])
-def test_a_key_comes_back_from_pem(rsa, cipher, tmp_path):
+def test_a_private_key_round_trips_through_pem(rsa, cipher, tmp_path):
     file = str(tmp_path / "key.pem")
     text = rsa.as_pem(cipher, secret)
     kind = "PRIVATE KEY" if cipher is None else "ENCRYPTED PRIVATE KEY"
@@ -1149,7 +1149,7 @@ def test_a_key_comes_back_from_pem(rsa, cipher, tmp_path):
     assert EVP.load_key_bio(bio, secret).as_der() == rsa.as_der()
 
 
-def test_a_public_key_comes_back_from_pem(rsa, tmp_path):
+def test_a_public_key_round_trips_through_pem(rsa, tmp_path):
     file = str(tmp_path / "public.pem")
     rsa.get_rsa().save_pub_key(file)
     assert EVP.load_key_pubkey(file).as_der() == rsa.as_der()
@@ -1157,13 +1157,13 @@ def test_a_public_key_comes_back_from_pem(rsa, tmp_path):
         EVP.load_key(file)
 
 
-def test_a_wrong_passphrase_is_told():
+def test_a_wrong_passphrase_raises():
     # A key encrypted once: of fresh ones, one in 256 has a right padding by chance.
     with pytest.raises(EVP.EVPError, match="bad decrypt"):
         EVP.load_key(str(KEYS / "rsa_2048_encrypted.pem"), lambda _writing: b"wrong")
 
 
-def test_the_callback_is_told_whether_a_passphrase_is_made_or_used(rsa):
+def test_the_passphrase_callback_receives_whether_it_encrypts_or_decrypts(rsa):
     asked = []
 
     def callback(writing):
@@ -1174,7 +1174,7 @@ def test_the_callback_is_told_whether_a_passphrase_is_made_or_used(rsa):
     assert asked == [1, 0]
 
 
-def test_what_a_passphrase_callback_raises_reaches_the_caller(rsa, tmp_path):
+def test_an_exception_of_the_passphrase_callback_propagates(rsa, tmp_path):
     file = tmp_path / "key.pem"
     with pytest.raises(LookupError, match="from the callback"):
         EVP.load_key_string(rsa.as_pem(callback=secret), raising)
@@ -1188,12 +1188,12 @@ def test_a_passphrase_that_is_too_long_is_refused(rsa):
         rsa.as_pem(callback=lambda _writing: "x" * 5000)
 
 
-def test_nobody_is_asked_when_there_is_no_callback(rsa):
+def test_without_a_callback_there_is_no_passphrase_prompt(rsa):
     with pytest.raises(EVP.EVPError, match="no passphrase callback was given"):
         EVP.load_key_string(rsa.as_pem(callback=secret), None)
 
 
-def test_the_default_callback_asks_by_getpass(rsa, monkeypatch):
+def test_the_default_callback_prompts_with_getpass(rsa, monkeypatch):
     monkeypatch.setattr("getpass.getpass", lambda _prompt: "secret")
     assert EVP.load_key_string(rsa.as_pem()).as_der() == rsa.as_der()
 
@@ -1210,7 +1210,7 @@ STUB = Path(M2Crypto.__file__).with_name("_m2crypto.pyi")
 
 
 def ciphers():
-    """The names in m2 of all ciphers that this OpenSSL has."""
+    """Return the names in m2 of all ciphers that this OpenSSL has."""
     tree = ast.parse(STUB.read_text(encoding="utf-8"))
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
     return [
@@ -1226,7 +1226,7 @@ MODES_OF_PEM = ("cbc", "cfb", "ofb")
 
 
 def pem_writers():
-    """What writes a private key as PEM into a BIO with a cipher; each in a format of its own."""
+    """Return the functions that write a private key to a BIO in PEM with a cipher."""
     pkey = EVP.load_key(KEY_FILE)
     rsa = pkey.get_rsa()
     yield lambda bio, cipher: m2.pkey_write_pem(pkey.pkey, bio, cipher, secret)
@@ -1236,7 +1236,7 @@ def pem_writers():
         yield lambda bio, cipher: m2.ec_key_write_bio(ec.ec, bio, cipher, secret)
 
 
-def test_what_a_cipher_encrypts_in_pem_can_be_read_again():
+def test_a_pem_key_encrypted_with_any_accepted_cipher_can_be_loaded():
     names = ciphers()
     assert len(names) > 50
     for write in pem_writers():
@@ -1263,7 +1263,7 @@ UNFIT = [
 
 
 @pytest.mark.parametrize("cipher", UNFIT)
-def test_a_cipher_that_does_not_fit_pem_is_refused(cipher):
+def test_a_cipher_that_pem_encryption_does_not_support_is_refused(cipher):
     if not hasattr(m2, cipher):
         pytest.skip(f"this OpenSSL was built without {cipher}")
     for write in pem_writers():
@@ -1271,13 +1271,13 @@ def test_a_cipher_that_does_not_fit_pem_is_refused(cipher):
             write(BIO.MemoryBuffer().bio_ptr(), getattr(m2, cipher)())
 
 
-def test_a_key_is_not_encrypted_with_less_than_was_asked_for(rsa):
+def test_a_key_is_not_saved_with_weaker_encryption_than_requested(rsa):
     # PKCS #8 has no OID for DES-EDE3-CFB: OpenSSL 1.1.1 takes DES-CFB's, and encrypts with DES.
     with pytest.raises(EVP.EVPError, match="does not fit PEM"):
         rsa.as_pem("des_ede3_cfb", secret)
 
 
-def test_a_missing_file_is_told_with_its_name(tmp_path):
+def test_a_missing_file_is_named_in_the_error(tmp_path):
     for load in (EVP.load_key, EVP.load_key_pubkey):
         with pytest.raises(BIO.BIOError, match=r"missing\.pem"):
             load(str(tmp_path / "missing.pem"))
@@ -1288,18 +1288,18 @@ def test_an_unknown_cipher_is_refused(rsa):
         rsa.as_pem("nosuch", secret)
 
 
-def test_a_public_key_has_no_private_pem(public):
+def test_a_public_key_cannot_be_saved_as_a_private_key(public):
     with pytest.raises(EVP.EVPError, match="no private part"):
         public.as_pem(None)
 
 
 @needs_ec
-def test_a_public_ed25519_key_has_no_private_pem():
+def test_a_public_ed25519_key_cannot_be_saved_as_a_private_key():
     with pytest.raises(EVP.EVPError):
         EVP.load_key_string_pubkey(ED25519_PUBLIC).as_pem(None)
 
 
-def test_threads_sign_with_one_key(rsa):
+def test_threads_sign_with_the_same_key(rsa):
     signatures = []
 
     def work():
@@ -1313,12 +1313,12 @@ def test_threads_sign_with_one_key(rsa):
     assert len(set(signatures)) == 1
 
 
-def test_a_freed_key_is_spent():
+def test_a_freed_key_is_refused():
     handle = m2.pkey_new()
     m2.pkey_free(handle)
     with pytest.raises(ValueError, match="freed already"):
         EVP.PKey(handle).size()
 
 
-def test_the_error_is_a_value_error():
+def test_the_error_class_is_a_value_error():
     assert EVP.EVPError.__bases__ == (Err.M2CryptoError, ValueError)

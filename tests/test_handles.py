@@ -17,7 +17,7 @@ from M2Crypto.EVP import EVPError
 from M2Crypto.SSL import SSLError
 
 KEYS = Path(__file__).parent / "data" / "keys"
-# A bound for what must not happen at all; nothing waits so long unless the test fails.
+# Seconds after which a test that deadlocks fails.
 PATIENCE = 20
 
 
@@ -40,7 +40,7 @@ def write_encrypted(key, bio, passphrase):
 # ---- freed during a call -------------------------------------------------------------------------
 
 
-def test_a_bio_freed_by_the_passphrase_callback_lasts_until_the_call_ends(key):
+def test_a_bio_freed_by_the_passphrase_callback_stays_valid_until_the_call_returns(key):
     bio = m2.bio_new_mem()
 
     def passphrase(writing):
@@ -52,7 +52,9 @@ def test_a_bio_freed_by_the_passphrase_callback_lasts_until_the_call_ends(key):
         m2.bio_write(bio, b"more")
 
 
-def test_a_context_freed_by_the_passphrase_callback_lasts_until_the_call_ends(encrypted_key):
+def test_a_context_freed_by_the_passphrase_callback_stays_valid_until_the_call_returns(
+    encrypted_key,
+):
     context = m2.ssl_ctx_new(m2.tls_method())
 
     def passphrase(writing):
@@ -65,7 +67,7 @@ def test_a_context_freed_by_the_passphrase_callback_lasts_until_the_call_ends(en
         m2.ssl_ctx_get_timeout(context)
 
 
-def test_a_connection_freed_by_the_info_callback_lasts_until_the_call_ends(pair, contexts):
+def test_a_connection_freed_by_the_info_callback_stays_valid_until_the_call_returns(pair, contexts):
     client_context, server_context = contexts
     freed = []
 
@@ -84,7 +86,7 @@ def test_a_connection_freed_by_the_info_callback_lasts_until_the_call_ends(pair,
     client.ssl = m2.ssl_new(client_context.ctx)
 
 
-def test_a_store_freed_by_its_former_callback_lasts_until_the_call_ends():
+def test_a_store_freed_by_its_former_callback_stays_valid_until_the_call_returns():
     store = m2.x509_store_new()
 
     class Freeing:
@@ -100,7 +102,7 @@ def test_a_store_freed_by_its_former_callback_lasts_until_the_call_ends():
         m2.x509_store_set_flags(store, 0)
 
 
-def test_an_rsa_key_freed_by_the_passphrase_callback_lasts_until_the_call_ends():
+def test_an_rsa_key_freed_by_the_passphrase_callback_stays_valid_until_the_call_returns():
     rsa = RSA.gen_key(1024, 65537, None).rsa
 
     def passphrase(writing):
@@ -116,7 +118,7 @@ def test_an_rsa_key_freed_by_the_passphrase_callback_lasts_until_the_call_ends()
 # ---- changed by a callback -----------------------------------------------------------------------
 
 
-def test_a_callback_cannot_change_what_its_caller_works_on(key):
+def test_a_callback_cannot_modify_an_object_that_its_caller_uses(key):
     bio = m2.bio_new_mem()
 
     def passphrase(writing):
@@ -161,7 +163,7 @@ def test_a_callback_cannot_change_the_context_of_its_connection(pair, contexts):
 
 
 class Hostile:
-    """A buffer that runs Python code when a call takes it (PEP 688)."""
+    """A buffer that runs Python code when a call acquires it (PEP 688)."""
 
     def __init__(self, act):
         self.act = act
@@ -177,7 +179,7 @@ needs_buffer_protocol = pytest.mark.skipif(
 
 
 @needs_buffer_protocol
-def test_a_buffer_may_free_the_context_that_it_is_added_to():
+def test_a_buffer_method_can_free_the_context_being_updated():
     context = m2.md_ctx_new()
     m2.digest_init(context, m2.get_digestbyname("sha256"))
     assert m2.digest_update(context, Hostile(lambda: m2.md_ctx_free(context))) == 1
@@ -186,7 +188,7 @@ def test_a_buffer_may_free_the_context_that_it_is_added_to():
 
 
 @needs_buffer_protocol
-def test_a_buffer_cannot_use_the_context_that_it_is_added_to():
+def test_a_buffer_method_cannot_use_the_context_being_updated():
     context = m2.md_ctx_new()
     md = m2.get_digestbyname("sha256")
     m2.digest_init(context, md)
@@ -203,7 +205,7 @@ SHA256_OF_DATA = bytes.fromhex("3a6eb0790f39ac87c94f3856b2dd2c5d110e6811602261a9
 # ---- used by other threads -----------------------------------------------------------------------
 
 
-def test_a_thread_waits_for_the_bio_that_another_writes(key):
+def test_a_thread_waits_until_another_thread_has_written_to_the_bio(key):
     bio = BIO.MemoryBuffer()
     read = []
     reader = threading.Thread(target=lambda: read.append(bio.read()))
@@ -219,7 +221,7 @@ def test_a_thread_waits_for_the_bio_that_another_writes(key):
     assert read[0].endswith(b"-----END ENCRYPTED PRIVATE KEY-----\n")
 
 
-def test_calls_that_only_read_run_side_by_side(certificates):
+def test_calls_that_only_read_run_in_parallel(certificates):
     # Both are in the callback at once, or the barrier breaks.
     barrier = threading.Barrier(2)
     certificate = X509.load_cert(certificates("server.pem"))
@@ -241,7 +243,7 @@ def test_calls_that_only_read_run_side_by_side(certificates):
     assert verdicts == [1, 1]
 
 
-def test_two_threads_that_would_wait_for_each_other_are_told(key):
+def test_two_threads_that_would_deadlock_get_an_error(key):
     barrier = threading.Barrier(2)
     bios = [m2.bio_new_mem(), m2.bio_new_mem()]
     outcomes = []
@@ -270,7 +272,7 @@ def test_two_threads_that_would_wait_for_each_other_are_told(key):
     ]
 
 
-def test_connections_over_the_same_bios_do_not_wait_for_each_other_for_ever(contexts):
+def test_connections_over_the_same_bios_do_not_deadlock(contexts):
     client_context, server_context = contexts
     client_context.set_verify(SSL.verify_none, 1)
     results = []
@@ -309,7 +311,7 @@ def test_connections_over_the_same_bios_do_not_wait_for_each_other_for_ever(cont
     assert len(results) == 20
 
 
-def test_a_bio_may_be_read_and_written_by_connections_and_threads_at_once(contexts):
+def test_connections_and_threads_can_use_one_bio_concurrently(contexts):
     client_context, _ = contexts
     stop = threading.Event()
     incoming, outgoing = BIO.MemoryBuffer(), BIO.MemoryBuffer()
@@ -332,7 +334,7 @@ def test_a_bio_may_be_read_and_written_by_connections_and_threads_at_once(contex
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="this system has no pthread_kill")
-def test_a_signal_handler_ends_the_wait_for_another_thread(key):
+def test_a_signal_handler_interrupts_the_wait_for_another_thread(key):
     class InterruptError(Exception):
         pass
 
@@ -366,7 +368,7 @@ def test_a_signal_handler_ends_the_wait_for_another_thread(key):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_child_process_does_not_wait_for_threads_of_its_parent(key):
+def test_a_forked_process_does_not_wait_for_threads_of_its_parent(key):
     bio = m2.bio_new_mem()
     started, done = threading.Event(), threading.Event()
 
@@ -393,7 +395,7 @@ def test_a_child_process_does_not_wait_for_threads_of_its_parent(key):
 
 
 @pytest.mark.openssl(">= 3.0")
-def test_an_exception_of_a_callback_propagates_although_openssl_succeeded():
+def test_an_exception_of_a_callback_propagates_even_if_openssl_succeeded():
     class RefusedError(Exception):
         pass
 

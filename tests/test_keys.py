@@ -1,4 +1,4 @@
-"""Every kind of key in every operation: the result or the area's exception, and never a crash."""
+"""Each type of key in each operation gives a result or the module's exception."""
 
 import base64
 import hashlib
@@ -42,7 +42,7 @@ def pem(kind, der):
 
 
 def der(tag, *parts):
-    """A DER element; its content may be as long as two bytes say."""
+    """Encode a DER element of less than 64 KiB."""
     content = b"".join(parts)
     length = len(content)
     if length < 0x80:
@@ -64,7 +64,7 @@ def load(kind, part):
 
 
 def without_parameters():
-    """A public DSA key whose parameters are its issuer's (RFC 3279, section 2.3.2), as DER."""
+    """Return a public DSA key that inherits its parameters (RFC 3279, section 2.3.2), as DER."""
     whole = load("dsa", "private").as_der()
     # A BIT STRING around an INTEGER of 1,024 bits.
     start = whole.index(bytes.fromhex("038185000281810"[:-1]))
@@ -72,7 +72,7 @@ def without_parameters():
 
 
 def certificate(public_key):
-    """A certificate for `public_key` whose signature is zeros, as DER."""
+    """Return a certificate for `public_key` with a signature of zeros, as DER."""
     algorithm = der(0x30, bytes.fromhex("0609608648016503040302"))
     name = der(0x30)
     validity = der(0x30, *(der(0x17, day + b"000000Z") for day in (b"260101", b"491231")))
@@ -186,7 +186,7 @@ OWN_DIGEST = {"ed25519", "ed448", "ml_dsa_44"}
 
 
 def works(kind, part, operation):
-    """Return whether it must succeed; None if that depends on the OpenSSL."""
+    """Return whether the operation must succeed, or None if that depends on OpenSSL."""
     if part == "public" and operation in NEED_PRIVATE:
         return False
     if operation in OF_ANY_KEY or operation.startswith("as_pem"):
@@ -207,7 +207,7 @@ def works(kind, part, operation):
 
 
 def outcome(operation, key):
-    """Return whether it succeeded; an exception that is not the area's propagates."""
+    """Return whether the operation succeeded; an exception of another class propagates."""
     try:
         OPERATIONS[operation](key)
     except ERRORS as error:
@@ -223,7 +223,7 @@ def outcome(operation, key):
     + [pytest.param(kind, marks=pytest.mark.needs_ec) for kind in KINDS if kind in NEEDS_EC]
     + [pytest.param(kind, marks=pytest.mark.openssl(">= 3.5")) for kind in SEEDS],
 )
-def test_each_kind_of_key_does_an_operation_or_raises(kind, part):
+def test_each_operation_on_each_type_of_key_succeeds_or_raises(kind, part):
     if kind == "dsa" and m2.OPENSSL_NO_DSA:
         pytest.skip("this OpenSSL was built without DSA")
     key = load(kind, part)
@@ -236,7 +236,7 @@ def test_each_kind_of_key_does_an_operation_or_raises(kind, part):
     }
 
 
-def test_a_pkey_without_a_key_does_nothing():
+def test_every_operation_on_an_empty_pkey_raises():
     key = EVP.PKey()
     assert [operation for operation in OPERATIONS if outcome(operation, key)] == ["base_id"]
 
@@ -249,7 +249,7 @@ def needs_dsa():
         pytest.skip("this OpenSSL was built without DSA")
 
 
-def test_a_dsa_key_without_parameters_verifies_nothing():
+def test_a_dsa_key_without_parameters_cannot_verify():
     needs_dsa()
     key = EVP.load_key_string_pubkey(pem("PUBLIC KEY", without_parameters()))
     done = [operation for operation in OPERATIONS if outcome(operation, key)]
@@ -257,7 +257,7 @@ def test_a_dsa_key_without_parameters_verifies_nothing():
 
 
 @pytest.mark.parametrize("operation", ["size", "verify", "digest_verify", "x509_verify", "sign"])
-def test_what_a_dsa_key_lacks_is_in_the_message(operation):
+def test_the_message_names_the_missing_dsa_parameters(operation):
     needs_dsa()
     key = EVP.load_key_string_pubkey(pem("PUBLIC KEY", without_parameters()))
     with pytest.raises(ERRORS, match="no domain parameters"):
@@ -290,7 +290,7 @@ def test_a_certificate_whose_dsa_key_has_no_parameters_is_refused():
         lambda ec: ec.save_pub_key_bio(BIO.MemoryBuffer()),
     ],
 )
-def test_parameters_alone_are_no_key(use):
+def test_parameters_without_a_key_are_refused(use):
     with pytest.raises((EC.ECError, EVP.EVPError)):
         use(EC.gen_params(EC.NID_prime256v1))
 
@@ -300,7 +300,7 @@ def test_parameters_alone_are_no_key(use):
 
 @pytest.mark.parametrize("function", ["pkey_assign_rsa", "pkey_set1_rsa"])
 @pytest.mark.parametrize("part", PARTS)
-def test_a_handle_is_given_an_rsa_key(function, part):
+def test_an_rsa_key_is_assigned_to_a_pkey_handle(function, part):
     source = load("rsa", part).get_rsa()
     handle = m2.pkey_new()
     assert getattr(m2, function)(handle, source.rsa) == 1
@@ -313,7 +313,7 @@ def test_a_handle_is_given_an_rsa_key(function, part):
 
 @pytest.mark.needs_ec
 @pytest.mark.parametrize("function", ["pkey_assign_ec", "pkey_set1_ec"])
-def test_a_handle_is_given_an_ec_key(function):
+def test_an_ec_key_is_assigned_to_a_pkey_handle(function):
     source = load("ec", "private").get_ec()
     handle = m2.pkey_new()
     assert getattr(m2, function)(handle, source.ec) == 1

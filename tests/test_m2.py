@@ -1,4 +1,4 @@
-"""The flat layer: names are looked up by string, and handles own what they hold."""
+"""M2Crypto.m2: functions are found by name, and handles own their objects."""
 
 import ast
 import gc
@@ -17,11 +17,11 @@ ROOT = Path(__file__).parent / "data" / "x509" / "root.pem"
 STUB = Path(M2Crypto.__file__).with_name("_m2crypto.pyi")
 
 
-def test_importing_the_package_alone_binds_m2():
+def test_importing_the_package_binds_m2():
     assert M2Crypto.m2 is M2Crypto.m2crypto is m2
 
 
-def test_every_module_is_an_attribute_of_the_package_at_once(python):
+def test_every_module_is_an_attribute_of_the_package(python):
     names = ["RSA", "EC", "Err", "SSL", "EVP", "BN", "ASN1", "util"]
     program = f"""
 import sys, M2Crypto
@@ -36,21 +36,21 @@ assert M2Crypto.SSL.Context
 
 
 @pytest.mark.parametrize("name", ["nonsense", "__wrapped__", "X509.nonsense", "no name", ""])
-def test_what_is_no_module_is_an_attribute_error(name):
+def test_an_unknown_module_raises_attribute_error(name):
     with pytest.raises(AttributeError, match=f"module 'M2Crypto' has no attribute {name!r}"):
         getattr(M2Crypto, name)
     with pytest.raises(ImportError):
         exec("from M2Crypto import nonsense")
 
 
-def test_a_module_that_does_not_import_says_why(monkeypatch, tmp_path):
+def test_a_module_that_fails_to_import_raises_the_cause(monkeypatch, tmp_path):
     (tmp_path / "broken.py").write_text("import no_such_module")
     monkeypatch.setattr(M2Crypto, "__path__", [*M2Crypto.__path__, str(tmp_path)])
     with pytest.raises(ModuleNotFoundError, match="no_such_module"):
         M2Crypto.broken  # noqa: B018
 
 
-def test_sources_without_the_extension_say_what_to_do(python, tmp_path):
+def test_importing_without_the_extension_names_the_build_command(python, tmp_path):
     here = Path(M2Crypto.__file__).parent
     ignore = shutil.ignore_patterns("_m2crypto*.so", "_m2crypto*.pyd", "__pycache__")
     shutil.copytree(here, tmp_path / "M2Crypto", ignore=ignore)
@@ -61,7 +61,7 @@ def test_sources_without_the_extension_say_what_to_do(python, tmp_path):
         assert "start Python in another directory" in last
 
 
-def test_an_extension_that_does_not_load_says_why(python, tmp_path):
+def test_an_extension_that_fails_to_load_raises_the_cause(python, tmp_path):
     here = Path(M2Crypto.__file__).parent
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(here, tmp_path / "M2Crypto", ignore=ignore)
@@ -72,7 +72,7 @@ def test_an_extension_that_does_not_load_says_why(python, tmp_path):
     assert "M2Crypto was imported from" not in last
 
 
-def test_another_module_that_is_missing_is_not_taken_for_the_extension(monkeypatch):
+def test_another_missing_module_is_not_reported_as_the_extension(monkeypatch):
     for missing, expected in (("M2Crypto._m2crypto", "another directory"), ("M2Crypto.m2", "m2")):
         with monkeypatch.context() as patch:
             patch.delitem(sys.modules, "M2Crypto.m2")
@@ -82,7 +82,7 @@ def test_another_module_that_is_missing_is_not_taken_for_the_extension(monkeypat
                 runpy.run_path(M2Crypto.__file__, {"__path__": M2Crypto.__path__})
 
 
-def test_the_package_says_its_version_in_every_form():
+def test_the_package_has_its_version_in_every_documented_form():
     assert M2Crypto.__version__ == M2Crypto.version
     assert M2Crypto.version.startswith(M2Crypto.release)
     assert tuple(M2Crypto.version_info[:3]) == M2Crypto.release_tuple
@@ -92,7 +92,7 @@ def test_the_package_says_its_version_in_every_form():
 @pytest.mark.parametrize(
     "name", ["sha256", "aes_128_cbc", "bn_to_bin", "hex_to_bn", "rand_status", "err_peek_error"]
 )
-def test_functions_are_found_by_name(name):
+def test_functions_are_attributes_of_m2(name):
     assert callable(getattr(m2, name))
 
 
@@ -110,20 +110,20 @@ def test_functions_are_found_by_name(name):
         ("bio_close", 1),
     ],
 )
-def test_constants_have_openssls_values(name, value):
+def test_constants_have_the_values_of_openssl(name, value):
     assert getattr(m2, name) == value
 
 
 @pytest.mark.parametrize("switch", ["EC", "DSA", "DH", "RC4", "ENGINE", "SSL3", "TLS1_3", "MD2"])
-def test_what_the_build_was_made_without_is_a_value(switch):
+def test_the_features_that_the_build_lacks_are_listed(switch):
     assert getattr(m2, f"OPENSSL_NO_{switch}") in (0, 1)
 
 
-def test_the_value_agrees_with_what_the_extension_offers():
+def test_the_list_agrees_with_the_functions_of_the_extension():
     assert (not hasattr(m2, "ec_key_gen_key")) == m2.OPENSSL_NO_EC
 
 
-def test_a_name_that_the_build_lacks_is_told_with_the_build():
+def test_a_missing_function_raises_with_the_missing_feature():
     with pytest.raises(AttributeError, match=r"no quantum_cbc: it was built with OpenSSL \d"):
         getattr(m2, "quantum_cbc")  # noqa: B009
 
@@ -140,7 +140,7 @@ def test_a_handle_of_another_type_is_refused():
         m2.bio_read(m2.bn_new(), 1)
 
 
-def test_none_is_no_handle():
+def test_none_is_refused_as_a_handle():
     with pytest.raises(TypeError, match="expected a handle of type BIO, not <class 'NoneType'>"):
         m2.bio_read(None, 1)
 
@@ -154,7 +154,7 @@ def test_a_freed_handle_can_neither_be_used_nor_freed_again():
         m2.bn_free(number)
 
 
-def test_a_handle_frees_what_it_holds_when_it_goes():
+def test_a_handle_frees_its_object_when_collected():
     bio = BIO.MemoryBuffer(b"data")
     handle = bio.bio_ptr()
     del bio
@@ -169,13 +169,13 @@ def test_text_arguments_refuse_none_and_bytes():
         m2.obj_sn2nid(b"CN")
 
 
-def test_text_with_a_nul_is_refused_whole():
+def test_text_with_a_nul_is_refused():
     with pytest.raises(ValueError, match="obj_sn2nid: the text has a NUL in it"):
         m2.obj_sn2nid("CN\0")
 
 
 class PathByProtocol:
-    """A path by its protocol alone (PEP 519)."""
+    """An object that implements only the path protocol (PEP 519)."""
 
     def __init__(self, path):
         self.path = path
@@ -192,7 +192,7 @@ if sys.platform == "linux":
 
 @pytest.mark.parametrize("wrap", [lambda path: path, PathByProtocol], ids=["plain", "pathlike"])
 @pytest.mark.parametrize("name", NAMES, ids=repr)
-def test_openssl_opens_paths_of_every_kind(name, wrap, tmp_path):
+def test_openssl_opens_str_bytes_and_path_objects(name, wrap, tmp_path):
     place = os.path.join(os.fsencode(tmp_path), os.fsencode(name))  # noqa: PTH118
     shutil.copy(ROOT, place)
     path = wrap(place if isinstance(name, bytes) else os.fsdecode(place))
@@ -204,23 +204,23 @@ def test_openssl_opens_paths_of_every_kind(name, wrap, tmp_path):
     assert m2.rand_load_file(path, -1) > 0
 
 
-def test_a_path_with_a_nul_is_refused_whole():
+def test_a_path_with_a_nul_is_refused():
     for path in ("file\0.pem", b"file\0.pem", PathByProtocol("file\0.pem")):
         with pytest.raises(ValueError, match="rand_load_file: the path has a NUL in it"):
             m2.rand_load_file(path, 1)
 
 
 @pytest.mark.parametrize("wrong", [None, 1, ["file"], PathByProtocol(None), bytearray(b"file")])
-def test_what_is_no_path_is_refused(wrong):
+def test_an_object_that_is_not_a_path_is_refused(wrong):
     with pytest.raises(TypeError):
         m2.rand_load_file(wrong, 1)
 
 
-def test_buffers_are_bytes_or_their_like():
+def test_every_bytes_like_object_is_accepted_as_a_buffer():
     with pytest.raises(TypeError, match="bytes-like"):
         m2.bin_to_bn("text")
 
 
-def test_a_callback_is_a_callable_or_none():
+def test_a_callback_must_be_callable_or_none():
     with pytest.raises(TypeError, match="is a callable or None"):
         m2.pkey_read_pem(m2.bio_new_mem(), "secret")

@@ -1,4 +1,4 @@
-"""Random bytes are as many as asked for, and differ."""
+"""Rand returns the requested number of bytes, and reads and writes seed files."""
 
 import pytest
 
@@ -6,11 +6,11 @@ from M2Crypto import Rand
 
 
 @pytest.mark.parametrize("count", [0, 1, 16, 5000])
-def test_as_many_bytes_as_asked_for(count):
+def test_rand_bytes_returns_the_requested_number_of_bytes(count):
     assert len(Rand.rand_bytes(count)) == count
 
 
-def test_two_draws_differ():
+def test_two_calls_return_different_bytes():
     assert Rand.rand_bytes(16) != Rand.rand_bytes(16)
 
 
@@ -23,20 +23,20 @@ def test_the_generator_is_seeded():
     assert Rand.rand_status() == 1
 
 
-def test_what_is_added_does_not_weaken_the_generator():
+def test_rand_add_does_not_make_the_output_predictable():
     Rand.rand_seed(b"seed" * 1000)
     Rand.rand_add(bytearray(b"entropy"), 0.5)
     assert Rand.rand_status() == 1
 
 
-def test_pseudo_bytes_are_deprecated_and_still_random():
+def test_rand_pseudo_bytes_is_deprecated_and_returns_random_bytes():
     with pytest.warns(DeprecationWarning, match="use rand_bytes"):
         drawn, strong = Rand.rand_pseudo_bytes(16)
     assert len(drawn) == 16
     assert strong == 1
 
 
-def test_a_seed_file_written_can_be_read(tmp_path):
+def test_a_saved_seed_file_can_be_loaded(tmp_path):
     path = tmp_path / "seed"
     written = Rand.save_file(str(path))
     assert written == path.stat().st_size > 0
@@ -44,12 +44,12 @@ def test_a_seed_file_written_can_be_read(tmp_path):
     assert Rand.load_file(str(path), 10) == 10
 
 
-def test_a_missing_seed_file_gives_minus_1(tmp_path):
+def test_loading_a_missing_seed_file_returns_minus_1(tmp_path):
     assert Rand.load_file(str(tmp_path / "missing"), -1) == -1
     assert Rand.load_file(bytes(tmp_path / "missing"), 10) == -1
 
 
-def test_a_seed_file_that_cannot_be_used_is_an_error(tmp_path):
+def test_an_unusable_seed_file_raises(tmp_path):
     (tmp_path / "link").symlink_to("missing")
     with pytest.raises(Rand.RandError):
         Rand.load_file(str(tmp_path / "link"), -1)
@@ -57,5 +57,5 @@ def test_a_seed_file_that_cannot_be_used_is_an_error(tmp_path):
         Rand.save_file(str(tmp_path / "no folder" / "seed"))
 
 
-def test_the_default_seed_file_is_the_environments(monkeypatch):
+def test_the_default_seed_file_comes_from_randfile_or_home(monkeypatch):
     assert isinstance(Rand.rand_file_name(), str)

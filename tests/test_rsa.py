@@ -1,4 +1,4 @@
-"""RSA: what is signed and encrypted is what RFC 8017 says, and bad keys and input are told."""
+"""RSA: signatures and ciphertexts match RFC 8017; invalid keys and input raise."""
 
 import base64
 import hashlib
@@ -44,7 +44,7 @@ def public():
 
 
 def number(mpi):
-    """An MPI's number, after a look at its length."""
+    """Return the number of an MPI after checking its length."""
     assert int.from_bytes(mpi[:4], "big") == len(mpi) - 4
     return int.from_bytes(mpi[4:], "big")
 
@@ -55,7 +55,7 @@ def mpi(value):
 
 
 def opened(key, octets):
-    """The public operation by arithmetic alone (RFC 8017, 5.2.2)."""
+    """Return the result of RSAVP1 in Python integers (RFC 8017, section 5.2.2)."""
     value = pow(int.from_bytes(octets, "big"), number(key.e), number(key.n))
     return value.to_bytes(len(key) // 8, "big")
 
@@ -75,20 +75,20 @@ def raising(*_arguments):
 # ---- numbers -------------------------------------------------------------------------------------
 
 
-def test_a_key_has_its_length_and_numbers(key):
+def test_a_key_has_a_length_a_modulus_and_an_exponent(key):
     assert len(key) == 2048
     assert number(key.e) == 65537
     assert number(key.n).bit_length() == 2048
     assert key.pub() == (key.e, key.n)
 
 
-def test_a_public_key_is_made_of_its_numbers(key, public):
+def test_a_public_key_is_created_from_modulus_and_exponent(key, public):
     assert isinstance(public, RSA.RSA_pub)
     assert public.pub() == key.pub()
     assert public.check_key() == 1
 
 
-def test_a_public_key_is_made_number_by_number(key):
+def test_a_public_key_is_completed_value_by_value(key):
     handle = m2.rsa_new()
     m2.rsa_set_e(handle, key.e)
     assert m2.rsa_get_e(handle) == key.e
@@ -100,7 +100,7 @@ def test_a_public_key_is_made_number_by_number(key):
     assert RSA.RSA_pub(handle, 1).verify(DIGEST, key.sign(DIGEST)) == 1
 
 
-def test_a_complete_key_does_not_change(key, public):
+def test_the_values_of_a_complete_key_cannot_be_set(key, public):
     with pytest.raises(RSA.RSAError, match="complete"):
         m2.rsa_set_e(public.rsa, mpi(3))
     for name in ("e", "n"):
@@ -119,20 +119,20 @@ def test_a_complete_key_does_not_change(key, public):
     ],
     ids=["length too long", "nothing", "exponent 0", "modulus negative"],
 )
-def test_what_are_no_numbers_of_a_key_is_refused(e, n):
+def test_invalid_key_values_are_refused(e, n):
     with pytest.raises(RSA.RSAError):
         RSA.new_pub_key((e, n))
 
 
 @pytest.mark.parametrize(("e", "n"), [(1, 3233), (16, 3233), (17, 3232), (3235, 3233)])
-def test_numbers_that_make_no_key_do_not_agree(e, n):
+def test_check_key_refuses_inconsistent_values(e, n):
     assert RSA.new_pub_key((mpi(e), mpi(n))).check_key() == 0
 
 
 # ---- generating ----------------------------------------------------------------------------------
 
 
-def test_a_key_is_generated_while_a_callback_watches():
+def test_key_generation_calls_the_callback():
     steps = []
     key = RSA.gen_key(1024, 65537, lambda p, n: steps.append((p, n)))
     assert len(key) == 1024
@@ -151,19 +151,19 @@ def test_the_default_callback_shows_its_progress(capsys):
     assert re.fullmatch(r"[.+*\n]+", capsys.readouterr().out)
 
 
-def test_no_callback_is_needed():
+def test_keys_are_generated_without_a_callback():
     assert number(RSA.gen_key(512, 3, None).e) == 3
 
 
 class Truthless:
-    """Something that a callback may return, as nobody looks at it."""
+    """An object that raises if it is tested for truth."""
 
     def __bool__(self):
         raise LookupError("nobody asks")
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
-def test_a_keygen_callback_gets_as_many_arguments_as_it_takes(count):
+def test_a_keygen_callback_receives_as_many_arguments_as_it_accepts(count):
     seen = []
     names = ["p", "n", "userdata"][:count]
     callback = eval(f"lambda {', '.join(names)}: seen.append([{', '.join(names)}])", {"seen": seen})
@@ -185,16 +185,16 @@ def test_a_keygen_callback_gets_as_many_arguments_as_it_takes(count):
         lambda p, n, *, key=0: 0,
     ],
 )
-def test_a_keygen_callback_may_take_and_return_anything(callback):
+def test_a_keygen_callback_may_accept_and_return_any_value(callback):
     assert len(RSA.gen_key(512, 65537, callback)) == 512
 
 
-def test_what_is_not_callable_is_no_keygen_callback():
+def test_a_keygen_callback_must_be_callable():
     with pytest.raises(TypeError, match="is a callable or None"):
         RSA.gen_key(512, 65537, 5)
 
 
-def test_what_a_keygen_callback_raises_reaches_the_caller():
+def test_an_exception_of_the_keygen_callback_propagates():
     with pytest.raises(LookupError, match="from the callback"):
         RSA.gen_key(1024, 65537, raising)
 
@@ -202,7 +202,7 @@ def test_what_a_keygen_callback_raises_reaches_the_caller():
 @pytest.mark.parametrize(
     ("bits", "e"), [(0, 65537), (100, 65537), (-1, 65537), (1024, 0), (1024, 1), (1024, 4)]
 )
-def test_a_key_that_cannot_be_is_not_generated(bits, e):
+def test_invalid_key_sizes_and_exponents_are_refused(bits, e):
     with pytest.raises(RSA.RSAError, match=r"too small|exponent is an odd number"):
         RSA.gen_key(bits, e, None)
 
@@ -211,7 +211,7 @@ def test_a_key_that_cannot_be_is_not_generated(bits, e):
 
 
 @pytest.mark.parametrize("algo", DIGEST_INFO)
-def test_a_signature_is_the_digest_as_rfc_8017_encodes_it(key, public, algo):
+def test_a_signature_encodes_the_digest_as_in_rfc_8017(key, public, algo):
     digest = hashlib.new(algo, b"message").digest()
     signature = key.sign(digest, algo)
     encoded = bytes.fromhex(DIGEST_INFO[algo]) + digest
@@ -220,11 +220,11 @@ def test_a_signature_is_the_digest_as_rfc_8017_encodes_it(key, public, algo):
     assert public.verify(digest, signature, algo) == 1
 
 
-def test_sha256_is_the_default(key):
+def test_sign_and_verify_default_to_sha256(key):
     assert key.sign(DIGEST) == key.sign(DIGEST, algo="sha256")
 
 
-def test_a_signature_of_something_else_is_not_the_keys(key, public):
+def test_a_signature_of_other_data_does_not_verify(key, public):
     signature = key.sign(DIGEST)
     other = hashlib.sha256(b"other").digest()
     for digest, bad in [
@@ -251,7 +251,7 @@ def sequence(*parts):
 @pytest.mark.filterwarnings("ignore::M2Crypto.RSA.DigestLengthWarning")
 @pytest.mark.parametrize("algo", ["md5", "sha1", "sha256"])
 @pytest.mark.parametrize("digest", OTHER_LENGTHS, ids=len)
-def test_a_digest_of_another_length_is_signed_as_it_is_with_a_warning(key, public, digest, algo):
+def test_a_digest_of_another_length_is_signed_with_a_warning(key, public, digest, algo):
     with pytest.warns(RSA.DigestLengthWarning, match=f"{len(digest)} bytes are not a {algo}"):
         signature = key.sign(digest, algo)
     # RFC 8017, 9.2: the algorithm as it is for the right length, then the octets.
@@ -266,7 +266,7 @@ def test_a_digest_of_another_length_is_signed_as_it_is_with_a_warning(key, publi
             public.verify(other, signature, algo)
 
 
-def test_the_warning_is_of_the_caller_and_can_be_an_error(key):
+def test_the_warning_points_at_the_caller_and_can_be_turned_into_an_error(key):
     signature = m2.rsa_sign(key.rsa, b"short", m2.sha256())
     for use in (lambda: key.sign(b"short"), lambda: key.verify(b"short", signature)):
         with pytest.warns(RSA.DigestLengthWarning) as warned:
@@ -281,7 +281,7 @@ def test_the_warning_is_of_the_caller_and_can_be_an_error(key):
 
 
 @pytest.mark.filterwarnings("ignore::M2Crypto.RSA.DigestLengthWarning")
-def test_what_has_no_digest_info_that_fits_is_refused(key):
+def test_a_digest_that_does_not_fit_the_modulus_is_refused(key):
     for digest, algo in ((b"x" * 240, "sha256"), (b"short", "md5_sha1"), (bytes(16), "shake128")):
         with pytest.raises(RSA.RSAError):
             key.sign(digest, algo)
@@ -289,7 +289,7 @@ def test_what_has_no_digest_info_that_fits_is_refused(key):
 
 
 @pytest.mark.filterwarnings("ignore::M2Crypto.RSA.DigestLengthWarning")
-def test_a_length_beyond_32_bits_is_not_cut(key):
+def test_a_length_above_32_bits_is_refused(key):
     signature = key.sign(bytes(32))
     pss = key.sign_rsassa_pss(bytes(32))
     with mmap.mmap(-1, 2**32 + 256) as zeros, memoryview(zeros) as view:
@@ -313,7 +313,7 @@ def test_a_length_beyond_32_bits_is_not_cut(key):
         huge.release()
 
 
-def test_an_unknown_algorithm_is_told(key):
+def test_an_unknown_algorithm_is_refused(key):
     with pytest.raises(ValueError, match="unknown digest algorithm: nosuch"):
         key.sign(DIGEST, "nosuch")
     with pytest.raises(ValueError, match="unknown digest algorithm: nosuch"):
@@ -324,7 +324,7 @@ def test_an_unknown_algorithm_is_told(key):
         key.verify_rsassa_pss(DIGEST, b"", "nosuch")
 
 
-def test_a_public_key_signs_nothing(public):
+def test_a_public_key_cannot_sign(public):
     for sign in (public.sign, public.sign_rsassa_pss):
         with pytest.raises(RSA.RSAError, match="no private part"):
             sign(DIGEST)
@@ -345,7 +345,7 @@ def xor(left, right):
 
 
 def pss_salt(encoded, digest, algo):
-    """The salt in an encoded PSS signature that is right (RFC 8017, 9.1.2)."""
+    """Verify an encoded PSS message and return its salt (RFC 8017, section 9.1.2)."""
     size = len(digest)
     masked, hashed, trailer = encoded[: -size - 1], encoded[-size - 1 : -1], encoded[-1:]
     assert trailer == b"\xbc"
@@ -359,14 +359,14 @@ def pss_salt(encoded, digest, algo):
 
 @pytest.mark.parametrize("algo", ["sha1", "sha256", "sha512"])
 @pytest.mark.parametrize("salt_length", [0, 20, 32])
-def test_a_pss_signature_is_what_rfc_8017_says(key, public, algo, salt_length):
+def test_a_pss_signature_is_encoded_as_in_rfc_8017(key, public, algo, salt_length):
     digest = hashlib.new(algo, b"message").digest()
     signature = key.sign_rsassa_pss(digest, algo, salt_length)
     assert len(pss_salt(opened(public, signature), digest, algo)) == salt_length
     assert public.verify_rsassa_pss(digest, signature, algo, salt_length) == 1
 
 
-def test_pss_has_20_bytes_of_salt_and_sha256_by_default(key, public):
+def test_pss_defaults_to_sha256_and_a_salt_of_20_bytes(key, public):
     signature = key.sign_rsassa_pss(DIGEST)
     assert len(pss_salt(opened(public, signature), DIGEST, "sha256")) == 20
     assert public.verify_rsassa_pss(DIGEST, signature) == 1
@@ -374,14 +374,14 @@ def test_pss_has_20_bytes_of_salt_and_sha256_by_default(key, public):
     assert public.verify_rsassa_pss(DIGEST, signature, salt_length=21) == 0
 
 
-def test_a_pss_signature_of_something_else_is_not_the_keys(key, public):
+def test_a_pss_signature_of_other_data_does_not_verify(key, public):
     signature = key.sign_rsassa_pss(DIGEST)
     assert public.verify_rsassa_pss(hashlib.sha256(b"other").digest(), signature) == 0
     assert public.verify_rsassa_pss(DIGEST, signature[:-1]) == 0
     assert public.verify_rsassa_pss(DIGEST, key.sign(DIGEST)) == 0
 
 
-def test_a_pss_salt_that_does_not_fit_is_refused(key):
+def test_a_pss_salt_too_long_for_the_modulus_is_refused(key):
     with pytest.raises(RSA.RSAError):
         key.sign_rsassa_pss(DIGEST, salt_length=2048)
 
@@ -391,12 +391,12 @@ def test_a_pss_salt_that_does_not_fit_is_refused(key):
 
 @pytest.mark.parametrize("padding", [RSA.pkcs1_padding, RSA.pkcs1_oaep_padding])
 @pytest.mark.parametrize("data", [b"", b"x", b"The magic words are squeamish ossifrage."])
-def test_the_private_key_undoes_what_the_public_key_did(key, public, padding, data):
+def test_private_decrypt_inverts_public_encrypt(key, public, padding, data):
     assert key.private_decrypt(public.public_encrypt(data, padding), padding) == data
 
 
 @pytest.mark.parametrize("padding", [RSA.pkcs1_padding, RSA.no_padding])
-def test_the_public_key_undoes_what_the_private_key_did(key, public, padding):
+def test_public_decrypt_inverts_private_encrypt(key, public, padding):
     data = b"\x00" * 255 + b"x" if padding == RSA.no_padding else b"data"
     sealed = key.private_encrypt(data, padding)
     assert public.public_decrypt(sealed, padding) == data
@@ -406,7 +406,7 @@ def test_the_public_key_undoes_what_the_private_key_did(key, public, padding):
     )
 
 
-def test_oaep_is_what_rfc_8017_says(key, public):
+def test_oaep_is_encoded_as_in_rfc_8017(key, public):
     sealed = public.public_encrypt(b"message", RSA.pkcs1_oaep_padding)
     encoded = key.private_decrypt(sealed, RSA.no_padding)
     first, masked_seed, masked_block = encoded[:1], encoded[1:21], encoded[21:]
@@ -418,7 +418,7 @@ def test_oaep_is_what_rfc_8017_says(key, public):
     assert block == hashlib.sha1(b"").digest() + zeros + b"\x01message"
 
 
-def test_no_padding_is_the_bare_operation(key, public):
+def test_no_padding_is_the_raw_rsa_operation(key, public):
     data = (5).to_bytes(256, "big")
     expected = pow(5, 65537, number(public.n)).to_bytes(256, "big")
     assert public.public_encrypt(data, RSA.no_padding) == expected
@@ -429,19 +429,19 @@ def test_no_padding_is_the_bare_operation(key, public):
     ("length", "padding"),
     [(246, RSA.pkcs1_padding), (215, RSA.pkcs1_oaep_padding), (5, RSA.no_padding)],
 )
-def test_data_of_a_length_that_does_not_fit_are_refused(public, length, padding):
+def test_data_of_an_invalid_length_is_refused(public, length, padding):
     with pytest.raises(RSA.RSAError, match=r"data|too|length"):
         public.public_encrypt(b"x" * length, padding)
 
 
-def test_oaep_tells_damage(key, public):
+def test_oaep_detects_modified_data(key, public):
     sealed = bytearray(public.public_encrypt(b"message", RSA.pkcs1_oaep_padding))
     sealed[-1] ^= 1
     with pytest.raises(RSA.RSAError, match="oaep"):
         key.private_decrypt(sealed, RSA.pkcs1_oaep_padding)
 
 
-def test_what_the_private_key_did_not_do_is_not_undone(public):
+def test_public_decrypt_refuses_other_data(public):
     with pytest.raises(RSA.RSAError):
         public.public_decrypt(bytes(255) + b"\x05", RSA.pkcs1_padding)
 
@@ -452,19 +452,19 @@ def test_an_unknown_padding_is_refused(public):
 
 
 @pytest.mark.openssl(">= 3.0")
-def test_sslv23_padding_is_a_name_that_says_what_became_of_it(public):
+def test_sslv23_padding_raises_where_openssl_removed_it(public):
     with pytest.raises(RSA.RSAError, match="has no sslv23_padding"):
         public.public_encrypt(b"x", RSA.sslv23_padding)
 
 
 @pytest.mark.openssl("< 3.0")
-def test_sslv23_padding_finds_a_client_that_was_talked_down(key, public):
+def test_sslv23_padding_detects_a_version_rollback(key, public):
     sealed = public.public_encrypt(b"x", RSA.sslv23_padding)
     with pytest.raises(RSA.RSAError, match="rollback"):
         key.private_decrypt(sealed, RSA.sslv23_padding)
 
 
-def test_a_public_key_has_no_private_operations(public):
+def test_private_operations_with_a_public_key_are_refused(public):
     for operation in (public.private_encrypt, public.private_decrypt):
         with pytest.raises(RSA.RSAError, match="no private key"):
             operation(b"x", RSA.pkcs1_padding)
@@ -475,7 +475,7 @@ def test_a_public_key_has_no_private_operations(public):
 # ---- files ---------------------------------------------------------------------------------------
 
 
-def test_a_key_comes_back_from_pem(key):
+def test_a_private_key_round_trips_through_pem(key):
     pem = key.as_pem(cipher=None)
     assert pem.startswith(b"-----BEGIN RSA PRIVATE KEY-----\n")
     assert RSA.load_key_string(pem).pub() == key.pub()
@@ -483,24 +483,24 @@ def test_a_key_comes_back_from_pem(key):
 
 
 @pytest.mark.parametrize("cipher", ["aes_128_cbc", "aes_256_cbc", "des_ede3_cbc"])
-def test_a_key_comes_back_from_encrypted_pem(key, cipher):
+def test_a_private_key_round_trips_through_encrypted_pem(key, cipher):
     pem = key.as_pem(cipher, secret)
     assert b"ENCRYPTED" in pem
     assert RSA.load_key_string(pem, secret).pub() == key.pub()
 
 
-def test_a_key_is_encrypted_with_aes_by_default(key):
+def test_saving_a_key_encrypts_with_aes_by_default(key):
     assert b"DEK-Info: AES-128-CBC," in key.as_pem(callback=secret)
 
 
 @pytest.mark.parametrize("save", ["save_key", "save_pem"])
-def test_a_key_comes_back_from_a_file(key, tmp_path, save):
+def test_a_private_key_round_trips_through_a_file(key, tmp_path, save):
     file = str(tmp_path / "key.pem")
     assert getattr(key, save)(file, callback=secret) == 1
     assert RSA.load_key(file, secret).pub() == key.pub()
 
 
-def test_a_key_comes_back_from_a_bio(key):
+def test_a_private_key_round_trips_through_a_bio(key):
     bio = BIO.MemoryBuffer()
     assert key.save_key_bio(bio, None) == 1
     assert RSA.load_key_bio(bio).pub() == key.pub()
@@ -514,7 +514,7 @@ def test_a_key_is_saved_as_der(key, tmp_path):
     assert file.read_bytes()[4:].startswith(start)
 
 
-def test_a_public_key_comes_back_from_pem(key, public, tmp_path):
+def test_a_public_key_round_trips_through_pem(key, public, tmp_path):
     file = str(tmp_path / "public.pem")
     for owner in (key, public):
         assert owner.save_pub_key(file) == 1
@@ -526,13 +526,13 @@ def test_a_public_key_comes_back_from_pem(key, public, tmp_path):
     assert RSA.load_pub_key_bio(bio).pub() == key.pub()
 
 
-def test_a_wrong_passphrase_is_told():
+def test_a_wrong_passphrase_raises():
     # A key encrypted once: of fresh ones, one in 256 has a right padding by chance.
     with pytest.raises(RSA.RSAError, match="bad decrypt"):
         RSA.load_key(str(KEYS / "rsa_2048_encrypted.pem"), wrong)
 
 
-def test_what_a_passphrase_callback_raises_reaches_the_caller(key, tmp_path):
+def test_an_exception_of_the_passphrase_callback_propagates(key, tmp_path):
     pem = key.as_pem(callback=secret)
     with pytest.raises(LookupError, match="from the callback"):
         RSA.load_key_string(pem, raising)
@@ -548,7 +548,7 @@ def test_a_passphrase_of_another_type_is_refused(key):
         RSA.load_key_string(key.as_pem(callback=secret), lambda _writing: 5)
 
 
-def test_nobody_is_asked_when_there_is_no_callback(key):
+def test_without_a_callback_there_is_no_passphrase_prompt(key):
     with pytest.raises(RSA.RSAError, match="no passphrase callback was given"):
         RSA.load_key_string(key.as_pem(callback=secret), None)
 
@@ -569,7 +569,7 @@ def test_a_key_of_another_kind_is_refused():
         RSA.load_pub_key_bio(BIO.MemoryBuffer(ed25519.encode()))
 
 
-def test_a_missing_file_is_told_with_its_name(tmp_path):
+def test_a_missing_file_is_named_in_the_error(tmp_path):
     for load in (RSA.load_key, RSA.load_pub_key):
         with pytest.raises(BIO.BIOError, match=r"missing\.pem"):
             load(str(tmp_path / "missing.pem"))
@@ -580,7 +580,7 @@ def test_an_unknown_cipher_is_refused(key):
         key.as_pem("nosuch", secret)
 
 
-def test_the_private_part_of_a_public_key_is_not_saved(public):
+def test_a_public_key_cannot_be_saved_as_a_private_key(public):
     assert public.as_pem(None).startswith(b"-----BEGIN PUBLIC KEY-----")
     with pytest.raises(RSA.RSAError, match="no private part"):
         RSA.RSA(public.rsa).as_pem(None)
@@ -591,13 +591,13 @@ def test_the_private_part_of_a_public_key_is_not_saved(public):
 # ---- objects -------------------------------------------------------------------------------------
 
 
-def test_a_key_checks_its_numbers(key, public):
+def test_check_key_returns_whether_the_values_are_consistent(key, public):
     assert key.check_key() == 1
     with pytest.raises(RSA.RSAError, match="no private part"):
         RSA.RSA(public.rsa).check_key()
 
 
-def test_a_key_outlives_what_it_was_shared_with():
+def test_a_key_stays_valid_after_its_pkey_is_freed():
     key = RSA.load_key(KEY_FILE)
     pkey = EVP.PKey()
     pkey.assign_rsa(key)
@@ -608,7 +608,7 @@ def test_a_key_outlives_what_it_was_shared_with():
     assert shared.sign(DIGEST) == signature
 
 
-def test_a_handle_is_of_its_type(key):
+def test_a_handle_of_another_type_is_refused(key):
     with pytest.raises(TypeError, match="m2_rsa"):
         m2.rsa_size(m2.bn_new())
     with pytest.raises(TypeError, match="m2_rsa"):
@@ -616,7 +616,7 @@ def test_a_handle_is_of_its_type(key):
     assert len(key) == 2048
 
 
-def test_a_freed_handle_is_spent():
+def test_a_freed_handle_is_refused():
     handle = m2.rsa_new()
     m2.rsa_free(handle)
     for use in (m2.rsa_size, m2.rsa_free):
@@ -624,19 +624,19 @@ def test_a_freed_handle_is_spent():
             use(handle)
 
 
-def test_anything_can_be_kept_with_a_key(key):
+def test_a_key_accepts_arbitrary_attributes(key):
     data = object()
     assert key.get_ex_data(1) is None
     assert key.set_ex_data(1, data) == 1
     assert key.get_ex_data(1) is data
 
 
-def test_the_error_queue_can_be_raised():
+def test_rsa_error_is_raised_for_the_queued_error():
     with pytest.raises(RSA.RSAError):
         RSA.rsa_error()
 
 
-def test_one_key_signs_in_many_threads(key):
+def test_threads_sign_with_the_same_key(key):
     expected = key.sign(DIGEST)
     signatures = []
 
@@ -657,7 +657,7 @@ def _tlv(tag, content):
 
 
 def _private_key(modulus, *primes):
-    """A hostile RSAPrivateKey (RFC 8017, appendix A.1.2), whose numbers do not agree."""
+    """Return an inconsistent RSAPrivateKey (RFC 8017, appendix A.1.2)."""
     p, q, *others = primes
     numbers = (1 if others else 0, modulus, 65537, 65537, p, q, 1, 1, 1)
     body = b"".join(_tlv(2, each.to_bytes(each.bit_length() // 8 + 1, "big")) for each in numbers)
@@ -683,7 +683,7 @@ def _private_key(modulus, *primes):
 HUGE_PRIME = 2**44497 - 1
 
 
-def test_a_key_too_long_for_openssl_is_not_checked_for_hours():
+def test_a_key_with_an_oversized_modulus_is_refused_at_once():
     with pytest.raises(RSA.RSAError, match="the modulus is longer than OpenSSL uses"):
         _private_key(HUGE_PRIME**2, HUGE_PRIME, HUGE_PRIME).check_key()
 
@@ -693,5 +693,5 @@ def test_a_key_too_long_for_openssl_is_not_checked_for_hours():
     [(HUGE_PRIME, 3), (3, HUGE_PRIME), (3, 5, HUGE_PRIME)],
     ids=["the first", "the second", "a third"],
 )
-def test_a_prime_longer_than_the_modulus_is_not_tested_for_hours(primes):
+def test_a_key_with_a_prime_longer_than_the_modulus_is_refused_at_once(primes):
     assert _private_key(2**2047 + 1, *primes).check_key() == 0

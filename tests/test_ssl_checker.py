@@ -1,4 +1,4 @@
-"""A certificate is compared with the host that was meant, as RFC 9525 says."""
+"""The checker compares a certificate with the reference identity (RFC 9525)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def certificate(certificates):
         ("_sip.example.org", "_sip.example.org"),
     ],
 )
-def test_a_name_stands_for_the_host(presented, host):
+def test_a_presented_identifier_matches_the_reference_identity(presented, host):
     assert matches_dns_name(presented, reference_identity(host))
 
 
@@ -69,7 +69,7 @@ def test_a_name_stands_for_the_host(presented, host):
         ("*", "localhost"),
         ("*.", "localhost"),
         ("*.org", "example.org"),
-        # Text that would be cut, or read in another way.
+        # Text that could be truncated or parsed differently.
         ("example.org\0.example.com", "example.org"),
         ("example.org ", "example.org"),
         ("example.org.", "example.org"),
@@ -77,18 +77,18 @@ def test_a_name_stands_for_the_host(presented, host):
         ("b\xfccher.example", "bücher.example"),
     ],
 )
-def test_a_name_does_not_stand_for_the_host(presented, host):
+def test_a_presented_identifier_does_not_match_the_reference_identity(presented, host):
     assert not matches_dns_name(presented, reference_identity(host))
 
 
 @pytest.mark.parametrize("host", NO_HOST_NAMES)
-def test_what_is_no_host_name_has_no_identity(host):
+def test_an_invalid_host_name_has_no_reference_identity(host):
     with pytest.raises(ValueError, match="is not a host name"):
         reference_identity(host)
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1%.evil.example", "192.0.2.1%eth0", "192.0.2.1."])
-def test_what_only_begins_with_an_address_is_not_that_address(certificate, host):
+def test_text_that_starts_with_an_ip_address_is_not_that_address(certificate, host):
     assert Checker()(certificate("address_only.pem"), "192.0.2.1")
     with pytest.raises(WrongHost):
         Checker()(certificate("address_only.pem"), host)
@@ -96,7 +96,7 @@ def test_what_only_begins_with_an_address_is_not_that_address(certificate, host)
 
 # ---- wildcards as OpenSSL and Python's ssl see them ----------------------------------------------
 
-# The name in the certificate, the host, and whether the one stands for the other.
+# The presented identifier, the reference identity, and whether they match.
 TABLE = [
     ("www.example.org", "www.example.org", True),
     ("*.example.org", "www.example.org", True),
@@ -123,7 +123,7 @@ TABLE = [
     ("*.example-.org", "www.example-.org", False),
     ("*.-example.org", "www.-example.org", False),
 ]
-# No host names: a reference identity cannot be made of them, whatever OpenSSL does.
+# Invalid host names: none is a reference identity, whatever OpenSSL accepts.
 WILDCARDS_OF_NO_HOST = [
     ("*.example.org", "-a.example.org"),
     ("*.example.org", "a-.example.org"),
@@ -160,7 +160,7 @@ def server_named(certificates, tmp_path):
 
 @pytest.fixture
 def agree(pair, shake, contexts, server_named, certificates):
-    """Ask the Checker, OpenSSL through set1_host, and Python's ssl."""
+    """Return whether Checker, OpenSSL's set1_host and Python's ssl agree."""
 
     def by_checker(context, host):
         client, server = pair(contexts[0], context)
@@ -222,7 +222,7 @@ def test_the_checker_openssl_and_python_agree(agree):
         try:
             outcomes = agree(presented, host)
         except ValueError:
-            # A host that is not a host name.
+            # Not a host name.
             outcomes = (False,) * 4
         if outcomes != (matches,) * 4:
             differing.append((presented, host, outcomes))
@@ -230,7 +230,7 @@ def test_the_checker_openssl_and_python_agree(agree):
 
 
 @pytest.mark.parametrize(("presented", "host"), WILDCARDS_OF_NO_HOST)
-def test_a_wildcard_stands_for_no_label_that_is_none(certificate, presented, host):
+def test_a_wildcard_does_not_match_an_invalid_label(certificate, presented, host):
     assert not matches_dns_name(presented, host)
     with pytest.raises(WrongHost):
         Checker()(certificate("wildcard.pem"), host)
@@ -239,7 +239,7 @@ def test_a_wildcard_stands_for_no_label_that_is_none(certificate, presented, hos
 @pytest.mark.parametrize(
     "host", ["localhost", "LOCALHOST", "127.0.0.1", "::1", "0:0:0:0:0:0:0:1", "::1%lo"]
 )
-def test_the_hosts_of_a_certificate_are_recognised(certificate, host):
+def test_the_dns_names_and_addresses_of_a_certificate_match(certificate, host):
     assert Checker()(certificate("server.pem"), host) is True
 
 
@@ -254,23 +254,23 @@ def test_the_hosts_of_a_certificate_are_recognised(certificate, host):
         ("wildcard.pem", "example.org"),
         ("wildcard.pem", "a.b.example.org"),
         ("other_host.pem", "localhost"),
-        # A subjectAltName of whatever kind takes the common name out of play.
+        # With a subjectAltName of any type the common name is not used.
         ("address_only.pem", "localhost"),
         ("client.pem", "localhost"),
     ],
 )
-def test_the_certificate_of_another_host_is_refused(certificate, file, host):
+def test_a_certificate_for_another_host_is_refused(certificate, file, host):
     with pytest.raises(WrongHost):
         Checker()(certificate(file), host)
 
 
-def test_wildcards_and_international_names_of_a_certificate_count(certificate):
+def test_wildcards_and_internationalized_names_of_a_certificate_match(certificate):
     check = Checker()
     assert check(certificate("wildcard.pem"), "www.example.org")
     assert check(certificate("wildcard.pem"), "bücher.example")
 
 
-def test_the_common_name_counts_only_without_a_subject_alt_name(certificate):
+def test_the_common_name_is_used_only_without_a_subject_alt_name(certificate):
     assert Checker()(certificate("cn_only.pem"), "localhost")
     with pytest.raises(WrongHost) as caught:
         Checker()(certificate("cn_only.pem"), "other.example.org")
@@ -291,13 +291,13 @@ def test_a_subject_alt_name_that_cannot_be_read_is_refused(certificates):
         Checker()(broken, "localhost")
 
 
-def test_the_common_name_never_counts_when_strict(certificate):
+def test_the_common_name_is_never_used_in_strict_mode(certificate):
     with pytest.raises(WrongHost):
         Checker(strict=True)(certificate("cn_only.pem"), "localhost")
     assert Checker(strict=True)(certificate("server.pem"), "localhost")
 
 
-def test_the_common_name_is_never_an_address(certificate, certificates, tmp_path):
+def test_the_common_name_never_matches_an_ip_address(certificate, certificates, tmp_path):
     from M2Crypto import ASN1, EVP
 
     made = X509.X509()
@@ -308,24 +308,24 @@ def test_the_common_name_is_never_an_address(certificate, certificates, tmp_path
         Checker()(made, "192.0.2.1")
 
 
-def test_the_host_of_the_constructor_holds_where_the_call_gives_none(certificate):
+def test_the_host_of_the_constructor_is_the_default_of_the_call(certificate):
     check = Checker(host="localhost")
     assert check(certificate("server.pem"))
     with pytest.raises(WrongHost):
         check(certificate("other_host.pem"))
     assert check(certificate("other_host.pem"), "other.example.org")
-    # The call does not change what was said before.
+    # The call does not change the default.
     assert check(certificate("server.pem"))
 
 
-def test_without_a_host_a_certificate_is_enough(certificate):
+def test_without_a_host_any_certificate_passes(certificate):
     assert Checker()(certificate("other_host.pem"))
     with pytest.raises(NoCertificate):
         Checker()(None)
 
 
 @pytest.mark.parametrize("digest", ["sha1", "sha256", "sha512"])
-def test_a_fingerprint_is_compared(certificate, digest):
+def test_a_fingerprint_must_match(certificate, digest):
     server = certificate("server.pem")
     fingerprint = server.get_fingerprint(digest)
     pairs = ":".join(fingerprint[at : at + 2] for at in range(0, len(fingerprint), 2))
@@ -337,13 +337,13 @@ def test_a_fingerprint_is_compared(certificate, digest):
         Checker(peerCertHash=fingerprint[:-2], peerCertDigest=digest)(server)
 
 
-def test_a_fingerprint_does_not_stand_in_for_the_host(certificate):
+def test_a_matching_fingerprint_does_not_replace_the_host_check(certificate):
     server = certificate("server.pem")
     with pytest.raises(WrongHost):
         Checker(peerCertHash=server.get_fingerprint("sha256"))(server, "other.example.org")
 
 
-def test_the_checker_is_found_under_both_of_its_names():
+def test_the_checker_has_two_import_names():
     assert SSL.Checker is Checker
     assert SSL.Checker.Checker is Checker
     assert SSL.Checker.WrongHost is WrongHost
@@ -351,6 +351,6 @@ def test_the_checker_is_found_under_both_of_its_names():
         assert issubclass(error, SSLVerificationError)
 
 
-def test_a_wrong_host_is_in_one_of_two_fields():
+def test_wrong_host_refuses_an_unknown_field_name():
     with pytest.raises(ValueError, match="commonName or subjectAltName"):
         WrongHost("a", "b", "emailAddress")

@@ -1,4 +1,4 @@
-"""Connections read, write, wait, time out and end, between a client and a server of ours."""
+"""Connections handshake, read, write, time out and close, with M2Crypto on both sides."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from M2Crypto import BIO, SSL, m2
 # ---- the handshake -------------------------------------------------------------------------------
 
 
-def test_client_and_server_agree(connected):
+def test_client_and_server_negotiate_the_same_parameters(connected):
     client, server = connected
     assert client.get_version() == server.get_version()
     assert client.get_cipher().name() == server.get_cipher().name()
@@ -36,7 +36,7 @@ def test_client_and_server_agree(connected):
 
 
 @pytest.mark.parametrize("protocol", ["tlsv1", "tlsv1_1", "tlsv1_2", "tlsv1_3"])
-def test_each_version_can_be_spoken(pair, shake, certificates, protocol):
+def test_each_protocol_version_can_be_negotiated(pair, shake, certificates, protocol):
     try:
         contexts = [SSL.Context(protocol, weak_crypto=1) for _ in range(2)]
     except ValueError as error:
@@ -47,14 +47,14 @@ def test_each_version_can_be_spoken(pair, shake, certificates, protocol):
     assert client.get_version().lower().replace(".", "_") == protocol
 
 
-def test_old_versions_need_weak_crypto(pair, shake, certificates):
+def test_tls_1_0_and_1_1_require_weak_crypto(pair, shake, certificates):
     contexts = [SSL.Context("tlsv1"), SSL.Context("tls", weak_crypto=1)]
     contexts[1].load_cert(certificates("server.pem"))
     with pytest.raises(SSL.SSLError, match="weak_crypto=1"):
         shake(*pair(*contexts))
 
 
-def test_the_ciphers_have_forward_secrecy_and_authenticated_peers(pair, contexts):
+def test_the_default_ciphers_have_forward_secrecy_and_authentication(pair, contexts):
     client, _ = pair(*contexts)
     ciphers = client.get_ciphers()
     names = [cipher.name() for cipher in ciphers]
@@ -67,7 +67,7 @@ def test_the_ciphers_have_forward_secrecy_and_authenticated_peers(pair, contexts
         ciphers[len(names)]
 
 
-def test_a_connection_has_ciphers_of_its_own(pair, shake, contexts):
+def test_a_connection_can_have_its_own_cipher_list(pair, shake, contexts):
     client, server = pair(*contexts)
     contexts[0].set_max_proto_version("TLSv1.2")
     client, server = pair(*contexts)
@@ -88,7 +88,7 @@ def test_dh_parameters_can_be_loaded(pair, shake, contexts, certificates):
     assert client.get_cipher().name() == "DHE-RSA-AES256-GCM-SHA384"
 
 
-def test_the_handshake_can_begin_on_a_socket_that_is_there(contexts):
+def test_a_handshake_can_start_on_a_connected_socket(contexts):
     ends = socket.socketpair()
     server = SSL.Connection(contexts[1], ends[1])
     server.settimeout(20)
@@ -103,7 +103,7 @@ def test_the_handshake_can_begin_on_a_socket_that_is_there(contexts):
         server.close()
 
 
-def test_a_handshake_in_steps_checks_the_host_too(contexts):
+def test_a_handshake_in_steps_checks_the_host(contexts):
     ends = socket.socketpair()
     with (
         SSL.Connection(contexts[0], ends[0]) as client,
@@ -122,13 +122,13 @@ def test_a_handshake_in_steps_checks_the_host_too(contexts):
         assert client.closed
 
 
-def test_a_connection_can_go_over_bios(contexts):
+def test_a_connection_can_run_over_bios(contexts):
     to_server, to_client = BIO.MemoryBuffer(), BIO.MemoryBuffer()
     with SSL.Connection(contexts[0]) as client, SSL.Connection(contexts[1]) as server:
         client.set_post_connection_check_callback(None)
         client.set_bio(to_client, to_server)
         server.set_bio(to_server, to_client)
-        # Nobody waits: there is no socket to wait for.
+        # Nothing blocks: there is no socket to wait for.
         outcomes = [(client.connect_ssl(), server.accept_ssl()) for _ in range(5)]
         assert outcomes[0] == (-1, -1)
         assert outcomes[-1] == (1, 1)
@@ -147,7 +147,7 @@ def test_renegotiation_is_refused(connected):
 
 @pytest.fixture
 def unfinished(pair, contexts, certificates):
-    """A client whose handshake is under way, with a server whose certificate is another host's."""
+    """Return a client in the handshake with a server that has another host's certificate."""
     server_context = SSL.Context()
     server_context.load_cert(certificates("other_host.pem"))
     client, server = pair(contexts[0], server_context)
@@ -173,7 +173,7 @@ transfers = pytest.mark.parametrize("transfer", TRANSFERS.values(), ids=TRANSFER
 
 
 def complete(client, server, transfer):
-    """Go on with the handshake by the client's input and output alone."""
+    """Continue the handshake by the client's reads and writes only."""
     for _ in range(20):
         server.accept_ssl()
         # A buffered file raises BlockingIOError where others return None or -1.
@@ -183,7 +183,7 @@ def complete(client, server, transfer):
 
 
 @transfers
-def test_input_and_output_wait_for_the_check_of_a_client(unfinished, transfer):
+def test_a_client_transfers_no_data_before_the_post_connection_check(unfinished, transfer):
     client, server = unfinished
     with pytest.raises(SSL.Checker.WrongHost):
         complete(client, server, transfer)
@@ -197,7 +197,7 @@ def test_input_and_output_wait_for_the_check_of_a_client(unfinished, transfer):
 
 
 @transfers
-def test_input_and_output_wait_for_the_check_of_a_server(pair, contexts, transfer):
+def test_a_server_transfers_no_data_before_the_post_connection_check(pair, contexts, transfer):
     client, server = pair(*contexts)
     server.set_post_connection_check_callback(lambda certificate, host: False)
     client.connect_ssl()
@@ -212,7 +212,9 @@ def test_input_and_output_wait_for_the_check_of_a_server(pair, contexts, transfe
 
 
 @transfers
-def test_input_and_output_over_bios_wait_for_the_check(certificates, contexts, transfer):
+def test_a_connection_over_bios_transfers_no_data_before_the_check(
+    certificates, contexts, transfer
+):
     server_context = SSL.Context()
     server_context.load_cert(certificates("other_host.pem"))
     to_server, to_client = BIO.MemoryBuffer(), BIO.MemoryBuffer()
@@ -228,7 +230,7 @@ def test_input_and_output_over_bios_wait_for_the_check(certificates, contexts, t
         assert client.closed
 
 
-def test_a_handshake_that_timed_out_is_completed_with_its_check(unfinished):
+def test_a_handshake_resumed_after_a_timeout_runs_the_check(unfinished):
     client, server = unfinished
     client.settimeout(0.001)
     with pytest.raises(SSL.SSLTimeoutError):
@@ -243,7 +245,7 @@ def test_a_handshake_that_timed_out_is_completed_with_its_check(unfinished):
     assert client.closed
 
 
-def test_input_and_output_complete_a_handshake(pair, contexts):
+def test_read_and_write_complete_a_handshake(pair, contexts):
     client, server = pair(*contexts)
     checked = []
     for connection in (client, server):
@@ -261,13 +263,13 @@ def test_input_and_output_complete_a_handshake(pair, contexts):
     assert checked == [1, 1]
 
 
-def test_without_a_role_there_is_no_input(pair, contexts):
+def test_read_and_write_without_a_role_are_refused(pair, contexts):
     client, _ = pair(*contexts)
     with pytest.raises(SSL.SSLError, match="connection type not set"):
         client.read()
 
 
-def test_each_handshake_after_clear_has_a_check(contexts):
+def test_each_handshake_after_clear_runs_the_check(contexts):
     checked = []
     with SSL.Connection(contexts[0]) as client:
         client.set_post_connection_check_callback(lambda *_: checked.append(1) or True)
@@ -285,7 +287,7 @@ def test_each_handshake_after_clear_has_a_check(contexts):
             assert client.pending() == 0
 
 
-def test_two_threads_share_one_handshake_and_one_check(pair, contexts):
+def test_two_threads_run_one_handshake_and_one_check(pair, contexts):
     client, server = pair(*contexts)
     client.settimeout(20)
     server.settimeout(20)
@@ -320,7 +322,7 @@ def test_two_threads_share_one_handshake_and_one_check(pair, contexts):
     assert sorted(events[1:], key=str) == [5, b"welcome"]
 
 
-def test_a_thread_does_not_wait_for_a_handshake_longer_than_its_timeout(pair, contexts):
+def test_a_thread_waits_for_another_handshake_no_longer_than_its_timeout(pair, contexts):
     client, _ = pair(*contexts)
     client.set_connect_state()
     client.settimeout(20)
@@ -341,7 +343,7 @@ def test_a_thread_does_not_wait_for_a_handshake_longer_than_its_timeout(pair, co
     assert outcomes == ["timed out", -1, None]
 
 
-def test_a_check_that_clears_the_connection_does_not_count(pair, contexts):
+def test_a_check_that_clears_the_connection_does_not_pass(pair, contexts):
     client, server = pair(*contexts)
     client.set_post_connection_check_callback(lambda *_: client.clear() == 1)
     with pytest.raises(SSL.SSLError, match="cleared during its handshake"):
@@ -351,7 +353,7 @@ def test_a_check_that_clears_the_connection_does_not_count(pair, contexts):
     assert client.closed
 
 
-def test_a_connection_that_is_cleared_while_another_thread_reads_is_not_read(connected):
+def test_a_connection_cleared_by_another_thread_is_not_read(connected):
     client, server = connected
     client.settimeout(20)
     server.write(b"hello")
@@ -368,7 +370,7 @@ def test_a_connection_that_is_cleared_while_another_thread_reads_is_not_read(con
     while not client._waiting:
         pass
     client.clear()
-    # Whatever arrives lets the reader look again.
+    # Any incoming data wakes the reader.
     server.write(b"more")
     thread.join()
     assert errors == ["the connection was cleared by another thread"]
@@ -402,7 +404,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("kind", ["info", "verify"])
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_callback_cannot_change_the_connection_that_calls_it(pair, contexts, change, kind):
+def test_a_callback_cannot_modify_the_connection_that_calls_it(pair, contexts, change, kind):
     refused = []
 
     def callback(*arguments):
@@ -424,7 +426,7 @@ def test_a_callback_cannot_change_the_connection_that_calls_it(pair, contexts, c
     assert set(refused) == {message}
     assert not client.closed
     assert client.fileno() == fd
-    # The peer and the connection got on with each other all the while.
+    # The peer and the connection can still communicate.
     server.accept_ssl()
     client.write(b"hello")
     assert server.read() == b"hello"
@@ -432,7 +434,7 @@ def test_a_callback_cannot_change_the_connection_that_calls_it(pair, contexts, c
 
 @pytest.fixture
 def alerted(pair, shake, contexts):
-    """A pair after the handshake, and what the server's info callback is to do at an alert."""
+    """Return a connected pair, and a list of what the server's info callback does at an alert."""
     actions = []
 
     def callback(where, ret, ssl_ptr):
@@ -446,7 +448,7 @@ def alerted(pair, shake, contexts):
     return client, server, actions
 
 
-def test_a_callback_of_reading_cannot_change_the_connection(alerted):
+def test_a_callback_during_read_cannot_modify_the_connection(alerted):
     client, server, actions = alerted
     refused = []
 
@@ -463,7 +465,7 @@ def test_a_callback_of_reading_cannot_change_the_connection(alerted):
     assert not server.closed
 
 
-def test_the_last_file_of_a_closed_connection_is_not_closed_in_a_callback(alerted):
+def test_a_callback_cannot_close_the_last_file_of_a_closed_connection(alerted):
     client, server, actions = alerted
     file = server.makefile("rb", 0)
     server.close()
@@ -483,7 +485,7 @@ def test_the_last_file_of_a_closed_connection_is_not_closed_in_a_callback(alerte
     assert server.fileno() == -1
 
 
-def test_a_file_can_be_closed_in_a_callback(alerted):
+def test_a_callback_can_close_a_file_of_an_open_connection(alerted):
     client, server, actions = alerted
     actions.append(lambda: server.makefile("rb").close())
     client.close()
@@ -491,7 +493,7 @@ def test_a_file_can_be_closed_in_a_callback(alerted):
     assert server.fileno() >= 0
 
 
-def test_a_check_cannot_read_write_or_shake_hands(pair, shake, contexts):
+def test_a_check_cannot_read_write_or_start_a_handshake(pair, shake, contexts):
     client, server = pair(*contexts)
     refused = []
 
@@ -507,7 +509,7 @@ def test_a_check_cannot_read_write_or_shake_hands(pair, shake, contexts):
     assert len(refused) == len(TRANSFERS) + 1
 
 
-def test_a_callback_can_look_at_its_connection(pair, shake, contexts):
+def test_a_callback_can_read_the_state_of_its_connection(pair, shake, contexts):
     seen = []
 
     def callback(where, ret, ssl_ptr):
@@ -545,7 +547,7 @@ def test_a_callback_can_look_at_its_connection(pair, shake, contexts):
     assert seen
 
 
-def test_every_use_of_openssls_connection_holds_the_lock(
+def test_every_method_that_uses_the_ssl_object_holds_the_lock(
     pair, shake, contexts, certificates, monkeypatch
 ):
     session = shake(*pair(*contexts))[0].get_session()
@@ -562,7 +564,7 @@ def test_every_use_of_openssls_connection_holds_the_lock(
         return call
 
     class Guard:
-        """m2, whose functions look whether the lock is held."""
+        """A proxy of m2 whose functions check that the lock is held."""
 
         def __getattr__(self, name):
             found = getattr(m2, name)
@@ -611,7 +613,7 @@ def test_every_use_of_openssls_connection_holds_the_lock(
     assert takes_connection - used == rest
 
 
-def test_a_callback_leaves_the_error_of_the_operation_alone(pair, shake, contexts):
+def test_a_callback_does_not_change_the_error_of_the_operation(pair, shake, contexts):
     def callback(where, ret, ssl_ptr):
         with pytest.raises(FileNotFoundError):
             Path("none").stat()
@@ -644,7 +646,7 @@ class Raising:
 
 
 @pytest.mark.needs_tls13
-def test_what_was_read_when_a_callback_raised_is_returned(pair, shake, contexts):
+def test_data_read_before_a_callback_raised_is_returned(pair, shake, contexts):
     callback = Raising(0)
     contexts[0].set_info_callback(callback)
     client, server = shake(*pair(*contexts))
@@ -659,12 +661,12 @@ def test_what_was_read_when_a_callback_raised_is_returned(pair, shake, contexts)
     assert client.read() == b"again"
 
 
-def test_what_was_written_when_a_callback_raised_is_counted(pair, contexts):
+def test_data_written_before_a_callback_raised_is_counted(pair, contexts):
     contexts[0].set_info_callback(Raising(m2.SSL_CB_HANDSHAKE_DONE))
     client, server = pair(*contexts)
     client.setup_ssl()
     client.set_connect_state()
-    # The flat layer lets SSL_write(3) do the handshake.
+    # The low-level layer lets SSL_write(3) complete the handshake.
     while (sent := m2.ssl_write(client.ssl, b"hello")) < 0:
         server.accept_ssl()
     assert sent == 5
@@ -676,7 +678,7 @@ def test_what_was_written_when_a_callback_raised_is_counted(pair, contexts):
     assert server.read() == b", world"
 
 
-def test_a_postponed_exception_does_not_keep_close_notify_back(pair, contexts):
+def test_a_postponed_exception_does_not_prevent_close_notify(pair, contexts):
     contexts[0].set_info_callback(Raising(m2.SSL_CB_HANDSHAKE_DONE))
     client, server = pair(*contexts)
     client.setup_ssl()
@@ -690,7 +692,7 @@ def test_a_postponed_exception_does_not_keep_close_notify_back(pair, contexts):
     assert server.read() == b""
 
 
-def test_a_postponed_exception_is_dropped_with_its_connection(pair, contexts):
+def test_a_postponed_exception_is_discarded_with_its_connection(pair, contexts):
     class LostError(LookupError):
         pass
 
@@ -720,7 +722,7 @@ def test_a_postponed_exception_is_dropped_with_its_connection(pair, contexts):
 # ---- reading and writing -------------------------------------------------------------------------
 
 
-def test_reading_gives_at_most_what_was_asked_for(connected):
+def test_read_returns_at_most_size_bytes(connected):
     client, server = connected
     assert client.write(b"hello, world") == 12
     assert server.read(5) == b"hello"
@@ -731,7 +733,7 @@ def test_reading_gives_at_most_what_was_asked_for(connected):
         server.read(-1)
 
 
-def test_any_buffer_can_be_written_and_read_into(connected):
+def test_any_bytes_like_object_can_be_written_and_read_into(connected):
     client, server = connected
     assert client.sendall(memoryview(b"hello")) == 5
     assert client.write(bytearray(b", world")) == 7
@@ -749,7 +751,7 @@ def test_any_buffer_can_be_written_and_read_into(connected):
         server.recv_into(target, -1)
 
 
-def test_a_non_blocking_connection_says_when_it_would_wait(connected):
+def test_a_non_blocking_connection_returns_when_it_would_block(connected):
     client, server = connected
     server.setblocking(False)
     client.setblocking(False)
@@ -766,7 +768,7 @@ def test_a_non_blocking_connection_says_when_it_would_wait(connected):
     assert sent - 16384 <= got <= sent
 
 
-def test_waiting_in_vain_is_a_timeout(connected):
+def test_a_read_without_data_times_out(connected):
     client, server = connected
     server.settimeout(0.01)
     assert server.gettimeout() == 0.01
@@ -791,7 +793,7 @@ SECONDS = {
 
 
 @pytest.mark.parametrize(("seconds", "error"), SECONDS.items())
-def test_a_timeout_has_the_range_of_a_sockets(connected, seconds, error):
+def test_a_timeout_accepts_the_range_of_socket_timeouts(connected, seconds, error):
     client, _ = connected
     with pytest.raises(error):
         client.socket.settimeout(float(seconds))
@@ -809,7 +811,7 @@ def test_a_timeout_has_the_range_of_a_sockets(connected, seconds, error):
 
 
 @pytest.mark.parametrize("seconds", [25 * 86400, 2**31, 2**32, 9223372036])
-def test_a_long_timeout_waits(connected, seconds):
+def test_a_long_timeout_does_not_expire_at_once(connected, seconds):
     client, server = connected
     server.settimeout(seconds)
     server.set_socket_read_timeout(SSL.timeout(seconds, 0))
@@ -824,7 +826,7 @@ def test_a_long_timeout_waits(connected, seconds):
     assert got == [b"hello"]
 
 
-def test_a_long_wait_is_done_in_parts(monkeypatch):
+def test_a_long_wait_is_split_into_several_polls(monkeypatch):
     module = sys.modules["M2Crypto.SSL.Connection"]
     waits = []
 
@@ -838,7 +840,7 @@ def test_a_long_wait_is_done_in_parts(monkeypatch):
 
 
 @pytest.mark.parametrize("seconds", [25 * 86400, 2**32, 9223372036])
-def test_a_long_timeout_is_one_of_connecting_and_accepting(contexts, seconds):
+def test_connect_and_accept_support_a_long_timeout(contexts, seconds):
     with SSL.Connection(contexts[1]) as listener, SSL.Connection(contexts[0]) as client:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -856,7 +858,7 @@ def test_a_long_timeout_is_one_of_connecting_and_accepting(contexts, seconds):
         server[0].close()
 
 
-def test_accepting_waits_in_parts(contexts, monkeypatch):
+def test_accept_splits_a_long_wait_into_several_polls(contexts, monkeypatch):
     waits = []
 
     class Counting(socket.socket):
@@ -879,7 +881,7 @@ def test_accepting_waits_in_parts(contexts, monkeypatch):
     assert set(waits) == {0.001}
 
 
-def test_accepting_does_not_wait_when_non_blocking(contexts):
+def test_a_non_blocking_accept_returns_at_once(contexts):
     with SSL.Connection(contexts[1]) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -888,7 +890,7 @@ def test_accepting_does_not_wait_when_non_blocking(contexts):
             listener.accept()
 
 
-def test_each_direction_can_have_its_timeout(connected):
+def test_each_direction_can_have_its_own_timeout(connected):
     client, server = connected
     assert server.get_socket_read_timeout() == SSL.timeout(0, 0)
     server.set_socket_read_timeout(SSL.timeout(0, 5000))
@@ -901,14 +903,14 @@ def test_each_direction_can_have_its_timeout(connected):
         client.write(bytes(1 << 24))
 
 
-def test_a_handshake_in_vain_is_a_timeout(pair, contexts):
+def test_a_handshake_with_a_silent_peer_times_out(pair, contexts):
     client, _ = pair(*contexts)
     client.settimeout(0.01)
     with pytest.raises(SSL.SSLTimeoutError):
         client.connect_ssl()
 
 
-def test_a_non_blocking_connection_connects_in_steps(stdlib_server, contexts):
+def test_a_non_blocking_handshake_completes_in_steps(stdlib_server, contexts):
     server = stdlib_server()
     with SSL.Connection(contexts[0]) as client:
         client.setblocking(False)
@@ -918,7 +920,7 @@ def test_a_non_blocking_connection_connects_in_steps(stdlib_server, contexts):
         assert client.verify_ok()
 
 
-def test_accepting_in_vain_is_a_timeout(contexts):
+def test_accept_without_a_client_times_out(contexts):
     with SSL.Connection(contexts[1]) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -971,7 +973,7 @@ def test_writers_take_turns(connected):
     assert sorted(whole[at : at + 100_000] for at in range(0, 400_000, 100_000)) == messages
 
 
-def test_closing_wakes_who_waits(connected):
+def test_closing_a_connection_wakes_the_threads_that_wait_for_it(connected):
     _, server = connected
     server.settimeout(None)
     errors = []
@@ -996,7 +998,7 @@ def test_closing_wakes_who_waits(connected):
 # ---- files ---------------------------------------------------------------------------------------
 
 
-def test_a_file_reads_lines_and_keeps_the_connection(connected):
+def test_a_file_reads_lines_and_keeps_the_connection_open(connected):
     client, server = connected
     client.write(b"one\ntwo\nthree")
     file = server.makefile("rb")
@@ -1044,7 +1046,7 @@ def test_a_file_is_readable_or_writable_or_both(connected):
 # ---- the end -------------------------------------------------------------------------------------
 
 
-def test_closing_says_so_to_the_peer(connected):
+def test_closing_sends_close_notify(connected):
     client, server = connected
     client.write(b"bye")
     client.close()
@@ -1072,7 +1074,7 @@ def test_one_half_can_be_shut_down(connected):
         client.write(b"too late")
 
 
-def test_an_end_without_close_notify_is_an_error(connected):
+def test_an_end_of_file_without_close_notify_raises(connected):
     client, server = connected
     client.socket.shutdown(socket.SHUT_WR)
     with pytest.raises(SSL.SSLError, match="unexpected eof while reading") as caught:
@@ -1082,7 +1084,7 @@ def test_an_end_without_close_notify_is_an_error(connected):
 
 @pytest.mark.parametrize("how", [socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR])
 @pytest.mark.parametrize("end", ["close_notify", "eof", "reset"])
-def test_a_peer_that_has_closed_is_no_error_of_shutdown_and_close(contexts, how, end):
+def test_shutdown_and_close_succeed_after_the_peer_has_closed(contexts, how, end):
     listener = socket.create_server(("127.0.0.1", 0))
     ours = socket.create_connection(listener.getsockname(), 20)
     theirs, _ = listener.accept()
@@ -1103,7 +1105,7 @@ def test_a_peer_that_has_closed_is_no_error_of_shutdown_and_close(contexts, how,
         server.close()
     with contextlib.suppress(SSL.SSLError):
         assert client.read() == b""
-    # The first finds out about the end, the next knows.
+    # The first call detects the end of file, later ones return it.
     client.shutdown(how)
     client.shutdown(how)
     client.close()
@@ -1127,7 +1129,7 @@ def test_the_socket_can_be_left_open(connected):
     client.socket.close()
 
 
-def test_what_is_not_tls_is_an_error(pair, contexts):
+def test_a_peer_that_does_not_speak_tls_raises(pair, contexts):
     client, server = pair(*contexts)
     server.socket.send(b"220 mail.example.org ESMTP\r\n")
     with pytest.raises(
@@ -1139,7 +1141,7 @@ def test_what_is_not_tls_is_an_error(pair, contexts):
     assert m2.err_peek_error() == 0
 
 
-def test_a_connection_that_the_system_ends_is_an_error_of_both_kinds(connected):
+def test_a_connection_reset_raises_an_error_that_is_ssl_error_and_os_error(connected):
     client, server = connected
     server.socket.close()
     with pytest.raises(SSL.SSLSystemError) as caught:
@@ -1151,7 +1153,7 @@ def test_a_connection_that_the_system_ends_is_an_error_of_both_kinds(connected):
     assert caught.value.strerror
 
 
-def test_clearing_makes_ready_for_another_handshake(connected):
+def test_a_cleared_connection_can_start_another_handshake(connected):
     client, _ = connected
     client.set_shutdown(SSL.SSL_SENT_SHUTDOWN | SSL.SSL_RECEIVED_SHUTDOWN)
     assert client.clear() == 1
@@ -1162,7 +1164,7 @@ def test_clearing_makes_ready_for_another_handshake(connected):
 # ---- who holds whom ------------------------------------------------------------------------------
 
 
-def test_a_context_may_go_before_its_connection(certificates):
+def test_a_connection_outlives_its_context(certificates):
     context = SSL.Context()
     connection = SSL.Connection(context)
     context.close()
@@ -1173,7 +1175,7 @@ def test_a_context_may_go_before_its_connection(certificates):
     connection.close()
 
 
-def test_a_connection_may_go_before_what_it_gave_out(pair, shake, contexts):
+def test_objects_returned_by_a_connection_outlive_it(pair, shake, contexts):
     client, server = shake(*pair(*contexts))
     certificate = client.get_peer_cert()
     chain = client.get_peer_cert_chain()
@@ -1191,7 +1193,7 @@ def test_a_connection_may_go_before_what_it_gave_out(pair, shake, contexts):
     assert b"Session-ID" in session.as_text()
 
 
-def test_a_freed_connection_is_an_error_not_a_crash():
+def test_a_freed_connection_is_refused():
     context = SSL.Context()
     with SSL.Connection(context) as connection:
         m2.ssl_free(connection.ssl)
@@ -1199,10 +1201,10 @@ def test_a_freed_connection_is_an_error_not_a_crash():
             connection.get_version()
 
 
-def test_a_context_does_not_outlive_its_users():
+def test_a_context_is_freed_with_its_last_user():
     class Application:
         def __init__(self):
-            # Callbacks that lead back to their context.
+            # Callbacks that reference their context.
             self.context = SSL.Context()
             self.context.set_verify(SSL.verify_peer, 9, self.verify)
             self.context.set_info_callback(self.inform)
@@ -1221,7 +1223,7 @@ def test_a_context_does_not_outlive_its_users():
     assert gone() is None
 
 
-def test_the_flat_layer_answers_too(connected):
+def test_the_low_level_functions_return_the_same_values(connected):
     client, server = connected
     assert m2.ssl_is_server(server.ssl)
     assert not m2.ssl_is_server(client.ssl)
@@ -1241,7 +1243,7 @@ def test_the_flat_layer_answers_too(connected):
 # ---- the socket under it -------------------------------------------------------------------------
 
 
-def test_the_socket_is_within_reach(contexts):
+def test_the_socket_is_an_attribute_of_the_connection(contexts):
     with SSL.Connection(contexts[1]) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(5)
@@ -1261,7 +1263,7 @@ def test_the_socket_is_within_reach(contexts):
 
 
 @pytest.mark.parametrize("family", ["AF_INET6", "AF_UNIX"])
-def test_other_families_of_sockets_serve_as_well(contexts, family, tmp_path, monkeypatch):
+def test_a_connection_supports_other_address_families(contexts, family, tmp_path, monkeypatch):
     if not hasattr(socket, family):
         pytest.skip(f"this system has no {family}")
     # A relative name: the path of a socket may have 107 bytes, and a checkout may lie deep.
@@ -1286,7 +1288,7 @@ def test_other_families_of_sockets_serve_as_well(contexts, family, tmp_path, mon
             server[0].close()
 
 
-def test_hosts_and_names_have_to_be_ones(contexts):
+def test_hosts_and_names_of_another_type_are_refused(contexts):
     with SSL.Connection(contexts[0]) as client:
         with pytest.raises(ValueError, match="server_name extension must not contain"):
             client.set_tlsext_host_name("127.0.0.1")
@@ -1298,7 +1300,7 @@ def test_hosts_and_names_have_to_be_ones(contexts):
 
 
 @pytest.mark.parametrize("name", NO_HOST_NAMES)
-def test_what_is_no_host_name_is_refused(contexts, name):
+def test_an_invalid_host_name_is_refused(contexts, name):
     with SSL.Connection(contexts[0]) as client:
         with pytest.raises(ValueError, match="is not a host name"):
             client.set1_host(name)
@@ -1306,13 +1308,13 @@ def test_what_is_no_host_name_is_refused(contexts, name):
             client.set_tlsext_host_name(name)
 
 
-def test_openssl_checks_no_name_of_one_character(contexts):
+def test_set1_host_refuses_a_name_of_one_character(contexts):
     # X509_VERIFY_PARAM_set1_host(3) refuses it from OpenSSL 4.0 on.
     with SSL.Connection(contexts[0]) as client, pytest.raises(ValueError, match="two characters"):
         client.set1_host("a")
 
 
-def test_a_server_that_is_not_there_is_the_systems_error(contexts):
+def test_connecting_to_a_closed_port_raises_the_system_error(contexts):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with SSL.Connection(contexts[0]) as client, pytest.raises(ConnectionRefusedError):
@@ -1331,7 +1333,7 @@ def test_a_timeout_packs_into_a_timeval():
         SSL.struct_to_timeout(b"short")
 
 
-def test_a_connection_without_a_socket_says_so(contexts):
+def test_a_connection_without_a_socket_raises(contexts):
     ssl = m2.ssl_new(contexts[0].ctx)
     m2.ssl_set_connect_state(ssl)
     with pytest.raises(SSL.SSLError, match="neither a socket nor BIOs"):

@@ -1,4 +1,4 @@
-"""Contexts are safe as they are made, load what they are told to, and say what they cannot."""
+"""Contexts have safe defaults, load certificates and keys, and raise for unusable files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from M2Crypto.SSL.Context import ctxmap
 
 
 @pytest.mark.parametrize("protocol", ["tls", "sslv23", "tls_client", "tls_server", "TLS"])
-def test_a_context_speaks_tls_1_2_and_newer(protocol):
+def test_a_context_supports_tls_1_2_and_newer_by_default(protocol):
     context = SSL.Context(protocol)
     assert context.get_min_proto_version() == m2.TLS1_2_VERSION
     assert context.get_max_proto_version() in (0, m2.TLS1_3_VERSION, m2.TLS1_2_VERSION)
@@ -27,20 +27,20 @@ def test_a_context_speaks_tls_1_2_and_newer(protocol):
         ("TLSv1.2", m2.TLS1_2_VERSION),
     ],
 )
-def test_a_versions_name_pins_it(protocol, version):
+def test_a_protocol_name_with_a_version_selects_that_version_only(protocol, version):
     context = SSL.Context(protocol)
     assert context.get_min_proto_version() == version
     assert context.get_max_proto_version() == version
 
 
 @pytest.mark.parametrize("protocol", ["sslv2", "sslv3", "ssl", "tlsv2", "", "opaque", "bio_new"])
-def test_a_protocol_that_is_not_there_is_refused_in_one_sentence(protocol):
+def test_an_unsupported_protocol_is_refused_in_one_sentence(protocol):
     with pytest.raises(ValueError, match="unknown protocol .*; this OpenSSL has tls,") as caught:
         SSL.Context(protocol)
     assert "\n" not in str(caught.value)
 
 
-def test_tls_1_3_is_there_or_refused_with_the_reason():
+def test_tls_1_3_is_supported_or_refused_with_the_reason():
     if m2.OPENSSL_NO_TLS1_3:
         with pytest.raises(ValueError, match="built without it"):
             SSL.Context("tlsv1_3")
@@ -64,7 +64,7 @@ def test_the_range_of_versions_can_be_set():
 # ---- strength ------------------------------------------------------------------------------------
 
 
-def test_what_is_weak_is_off():
+def test_weak_protocols_and_ciphers_are_off_by_default():
     context = SSL.Context()
     options = context.set_options(0)
     for name in ("NO_SSLv3", "NO_COMPRESSION", "NO_RENEGOTIATION", "CIPHER_SERVER_PREFERENCE"):
@@ -75,20 +75,20 @@ def test_what_is_weak_is_off():
     assert m2.ssl_ctx_get_security_level(context.ctx) >= 2
 
 
-def test_weak_crypto_has_to_be_asked_for():
+def test_weak_crypto_must_be_enabled_explicitly():
     context = SSL.Context(weak_crypto=1)
     assert context.get_min_proto_version() == 0
     assert m2.ssl_ctx_get_security_level(context.ctx) == 0
 
 
-def test_options_are_added():
+def test_set_options_adds_to_the_existing_options():
     context = SSL.Context()
     assert context.set_options(m2.SSL_OP_NO_TICKET) & m2.SSL_OP_NO_TICKET
     assert context.set_options(0) & m2.SSL_OP_NO_TICKET
     assert SSL.op_all == m2.SSL_OP_ALL
 
 
-def test_a_list_of_no_ciphers_is_refused():
+def test_a_cipher_list_that_matches_no_cipher_is_refused():
     context = SSL.Context()
     assert context.set_cipher_list("DHE+AESGCM") == 1
     for none in ("NONE-SUCH", "", ":"):
@@ -101,7 +101,7 @@ def names_of_ciphers(context):
         return [cipher.name() for cipher in connection.get_ciphers()]
 
 
-def test_no_list_of_ciphers_leaves_the_default():
+def test_a_cipher_list_of_none_keeps_the_default():
     context = SSL.Context()
     before = names_of_ciphers(context)
     assert context.set_cipher_list(None) == 1
@@ -112,7 +112,7 @@ def test_no_list_of_ciphers_leaves_the_default():
 
 
 @pytest.mark.needs_tls13
-def test_the_cipher_suites_of_tls_1_3_can_be_in_the_list():
+def test_the_cipher_list_may_contain_tls_1_3_cipher_suites():
     context = SSL.Context()
     older = [name for name in names_of_ciphers(context) if not name.startswith("TLS_")]
     assert context.set_cipher_list("TLS_AES_128_GCM_SHA256") == 1
@@ -128,14 +128,14 @@ def test_the_cipher_suites_of_tls_1_3_can_be_in_the_list():
 
 
 @pytest.mark.openssl(">= 3.2")
-def test_the_standards_name_of_a_cipher_of_tls_1_2_is_one_of_tls_1_2():
+def test_the_cipher_list_may_contain_rfc_names_of_tls_1_2_ciphers():
     context = SSL.Context()
     newer = [name for name in names_of_ciphers(context) if name.startswith("TLS_")]
     assert context.set_cipher_list("TLS_DHE_RSA_WITH_AES_256_GCM_SHA384") == 1
     assert names_of_ciphers(context) == [*newer, "DHE-RSA-AES256-GCM-SHA384"]
 
 
-def test_what_openssl_has_no_more_warns_and_does_nothing():
+def test_functions_that_openssl_removed_warn_and_have_no_effect():
     context = SSL.Context()
     with pytest.warns(DeprecationWarning, match="temporary RSA"):
         assert context.set_tmp_rsa(object()) == 1
@@ -147,7 +147,7 @@ def test_what_openssl_has_no_more_warns_and_does_nothing():
     context.set_tmp_dh_callback()
 
 
-def test_dh_parameters_have_to_be_ones(certificates):
+def test_a_file_without_dh_parameters_is_refused(certificates):
     context = SSL.Context()
     with pytest.raises(SSL.SSLError):
         context.set_tmp_dh(certificates("ca.pem"))
@@ -165,7 +165,7 @@ def test_a_certificate_and_its_key_are_loaded(certificates, tmp_path):
     context.load_cert(certificates("server.pem").encode(), certificates("server.pem"))
 
 
-def test_the_passphrase_of_a_key_is_asked_for(certificates):
+def test_loading_an_encrypted_key_calls_the_passphrase_callback(certificates):
     asked = []
 
     def passphrase(writing, *prompts):
@@ -179,7 +179,7 @@ def test_the_passphrase_of_a_key_is_asked_for(certificates):
         context.load_cert(certificates("server_encrypted.pem"), callback=lambda *_: "wrong")
 
 
-def test_what_a_passphrase_callback_raises_reaches_the_caller(certificates):
+def test_an_exception_of_the_passphrase_callback_propagates(certificates):
     def passphrase(*_):
         raise LookupError("the safe is closed")
 
@@ -188,7 +188,9 @@ def test_what_a_passphrase_callback_raises_reaches_the_caller(certificates):
 
 
 @pytest.mark.parametrize("chain", [False, True])
-def test_a_context_that_a_passphrase_callback_closes_lives_until_the_call_ends(certificates, chain):
+def test_a_context_closed_by_the_passphrase_callback_stays_valid_until_the_call_returns(
+    certificates, chain
+):
     closed = []
 
     def passphrase(*_):
@@ -215,7 +217,7 @@ def test_a_context_that_a_passphrase_callback_closes_lives_until_the_call_ends(c
         ("server.pem", "dh.pem", "dh.pem: no usable private key: "),
     ],
 )
-def test_what_cannot_be_loaded_is_named(certificates, certificate, key, fault):
+def test_a_file_that_cannot_be_loaded_is_named(certificates, certificate, key, fault):
     context = SSL.Context()
     with pytest.raises(SSL.SSLError) as caught:
         context.load_cert(certificates(certificate), key and certificates(key))
@@ -225,7 +227,7 @@ def test_what_cannot_be_loaded_is_named(certificates, certificate, key, fault):
 
 
 @pytest.mark.needs_ec
-def test_the_key_has_to_be_of_the_certificates_kind(certificates):
+def test_a_key_of_another_type_than_the_certificate_is_refused(certificates):
     with pytest.raises(SSL.SSLError, match=r"server_ec.pem: no usable private key: "):
         SSL.Context().load_cert(certificates("server.pem"), certificates("server_ec.pem"))
 
@@ -233,7 +235,7 @@ def test_the_key_has_to_be_of_the_certificates_kind(certificates):
 # ---- trust ---------------------------------------------------------------------------------------
 
 
-def test_loading_cas_turns_verification_on(certificates):
+def test_loading_ca_certificates_enables_verification(certificates):
     context = SSL.Context()
     assert context.get_verify_mode() == SSL.verify_none
     assert context.load_verify_locations(certificates("ca.pem")) == 1
@@ -241,7 +243,7 @@ def test_loading_cas_turns_verification_on(certificates):
 
 
 @pytest.mark.parametrize("mode", [SSL.verify_none, SSL.verify_peer | SSL.verify_client_once])
-def test_what_was_said_about_verification_stands(certificates, mode):
+def test_an_explicit_verify_mode_is_kept(certificates, mode):
     context = SSL.Context()
     context.set_verify(mode, 7)
     context.load_verify_locations(certificates("ca.pem"))
@@ -252,7 +254,7 @@ def test_what_was_said_about_verification_stands(certificates, mode):
         assert connection.get_verify_depth() == 7
 
 
-def test_cas_come_from_a_file_or_a_folder_that_is_there(certificates, tmp_path):
+def test_ca_certificates_require_an_existing_file_or_directory(certificates, tmp_path):
     context = SSL.Context()
     assert context.load_verify_locations(capath=str(tmp_path)) == 1
     assert context.load_verify_info(certificates("ca.pem"), tmp_path) == 1
@@ -266,14 +268,14 @@ def test_cas_come_from_a_file_or_a_folder_that_is_there(certificates, tmp_path):
         SSL.Context().load_verify_locations(certificates("README.md"))
 
 
-def test_a_file_of_cas_that_cannot_be_read_does_not_turn_verification_on(certificates):
+def test_an_unreadable_ca_file_does_not_enable_verification(certificates):
     context = SSL.Context()
     with pytest.raises(SSL.SSLError):
         context.load_verify_locations(certificates("README.md"))
     assert context.get_verify_mode() == SSL.verify_none
 
 
-def test_the_machines_cas_are_those_of_the_environment(certificates, monkeypatch, tmp_path):
+def test_the_default_trust_store_comes_from_the_environment(certificates, monkeypatch, tmp_path):
     monkeypatch.setenv("SSL_CERT_FILE", certificates("ca.pem"))
     monkeypatch.delenv("SSL_CERT_DIR", raising=False)
     context = SSL.Context()
@@ -284,7 +286,7 @@ def test_the_machines_cas_are_those_of_the_environment(certificates, monkeypatch
         SSL.Context().set_default_verify_paths()
 
 
-def test_the_machines_cas_are_else_in_the_usual_places(monkeypatch, tmp_path):
+def test_the_default_trust_store_falls_back_to_the_systems_directories(monkeypatch, tmp_path):
     bundle = tmp_path / "bundle.pem"
     bundle.write_text("")
     monkeypatch.setattr(_trust, "FILES", (str(tmp_path / "none"), str(bundle)))
@@ -308,7 +310,7 @@ def test_the_store_is_shared(certificates):
     store.set_flags(SSL.verify_crl_check_leaf | SSL.verify_crl_check_chain)
 
 
-def test_the_server_names_the_cas_of_its_clients(pair, shake, contexts, certificates):
+def test_the_server_sends_the_names_of_the_accepted_client_cas(pair, shake, contexts, certificates):
     client_context, server_context = contexts
     server_context.load_client_CA(certificates("ca.pem"))
     server_context.set_verify(SSL.verify_peer, 9)
@@ -327,14 +329,14 @@ def test_the_server_names_the_cas_of_its_clients(pair, shake, contexts, certific
         server_context.load_client_CA(certificates("README.md"))
 
 
-def test_a_callback_written_in_c_gets_two_arguments():
+def test_a_verify_callback_implemented_in_c_receives_two_arguments():
     SSL.Context().set_verify(SSL.verify_peer, 9, max)
 
 
 # ---- the end -------------------------------------------------------------------------------------
 
 
-def test_contexts_are_found_by_their_handles_while_they_live():
+def test_contexts_are_found_by_handle_while_alive():
     context = SSL.Context()
     assert ctxmap()[context.ctx] is context
     assert SSL.Context.map() is ctxmap()
@@ -359,7 +361,7 @@ def test_encrypted_pem_is_refused_without_a_prompt(label, tmp_path):
         load(str(file))
 
 
-def test_a_file_without_certificates_names_no_client_ca(tmp_path):
+def test_a_client_ca_file_without_certificates_is_refused(tmp_path):
     file = tmp_path / "empty.pem"
     file.write_text("nothing\n")
     with pytest.raises(SSL.SSLError):

@@ -1,4 +1,4 @@
-"""The flat layer of TLS: every function takes any object of its types, however little it holds."""
+"""The low-level TLS functions accept newly created objects of their types."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TYPES = {"SSL", "SSL_CTX", "SSL_SESSION", "SSL_CIPHER", "m2_ssl_ciphers"}
 
 
 def signatures():
-    """The functions of TLS: each with the types of its parameters."""
+    """Return the low-level TLS functions with the types of their parameters."""
     for node in ast.parse(STUB.read_text()).body:
         if isinstance(node, ast.FunctionDef) and hasattr(m2, node.name):
             types = [ast.unparse(argument.annotation) for argument in node.args.posonlyargs]
@@ -38,7 +38,7 @@ def plain_values(kind):
 
 
 class Objects:
-    """New objects of each type, as they are made or as a handshake that was begun left them."""
+    """New objects of each type, as created or after the start of a handshake."""
 
     def __init__(self, stage):
         self.context = m2.ssl_ctx_new(m2.tls_method())
@@ -70,7 +70,7 @@ class Objects:
 
 
 @pytest.mark.parametrize("stage", ["new", "no BIO", "begun"])
-def test_no_object_is_too_new(stage):
+def test_every_function_handles_newly_created_objects(stage):
     called = set()
     for function, types in signatures():
         objects = Objects(stage)
@@ -87,7 +87,7 @@ def test_no_object_is_too_new(stage):
 
 
 @pytest.mark.parametrize("result", [-1, 0])
-def test_the_error_of_a_connection_without_a_bio(result):
+def test_ssl_get_error_of_a_connection_without_a_bio_is_ssl_error_ssl(result):
     connection = m2.ssl_new(SSL.Context().ctx)
     assert m2.ssl_get_error(connection, result) == m2.SSL_ERROR_SSL
     m2.ssl_set_connect_state(connection)

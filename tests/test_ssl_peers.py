@@ -1,4 +1,4 @@
-"""Handshakes over loopback with other programs: Python's ssl and OpenSSL's own."""
+"""Handshakes over loopback with Python's ssl and the openssl program."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def client_context(certificates):
 
 @pytest.fixture
 def listen():
-    """Start to listen with a context: a connection to accept on, and its port."""
+    """Return a function that listens with a context: the listening connection and its port."""
     listeners = []
 
     def start(context):
@@ -44,7 +44,7 @@ def listen():
 
 @pytest.fixture
 def connect():
-    """Connect to a port with a context, by name where nothing else is said."""
+    """Connect to a port with a context, by default to the name localhost."""
     connections = []
 
     def start(context, port, host="localhost"):
@@ -69,7 +69,7 @@ def server_context(certificates, certificate="server.pem", protocol="tls"):
 
 
 @pytest.mark.parametrize(("protocol", "version", "spoken"), VERSIONS)
-def test_we_talk_to_a_server_of_pythons_ssl(
+def test_a_client_connects_to_a_server_of_the_ssl_module(
     stdlib_server, certificates, connect, protocol, version, spoken
 ):
     server = stdlib_server(version=version)
@@ -86,20 +86,20 @@ def test_we_talk_to_a_server_of_pythons_ssl(
 
 
 @pytest.mark.needs_tls13
-def test_the_newest_version_that_both_have_is_spoken(stdlib_server, client_context, connect):
+def test_the_newest_version_of_both_peers_is_negotiated(stdlib_server, client_context, connect):
     server = stdlib_server()
     assert connect(client_context, server.port).get_version() == "TLSv1.3"
 
 
 @pytest.mark.needs_tls13
-def test_a_server_older_than_our_minimum_is_refused(stdlib_server, client_context, connect):
+def test_a_server_below_the_minimum_version_is_refused(stdlib_server, client_context, connect):
     client_context.set_min_proto_version("TLSv1.3")
     server = stdlib_server(version=ssl.TLSVersion.TLSv1_2)
     with pytest.raises(SSL.SSLError, match=r"protocol version|unsupported protocol"):
         connect(client_context, server.port)
 
 
-def test_more_than_a_record_goes_and_comes(stdlib_server, client_context, connect):
+def test_more_data_than_one_record_is_transferred(stdlib_server, client_context, connect):
     server = stdlib_server()
     data = bytes(range(256)) * 512
     connection = connect(client_context, server.port)
@@ -110,24 +110,24 @@ def test_more_than_a_record_goes_and_comes(stdlib_server, client_context, connec
     assert got == data
 
 
-def test_the_host_is_named_to_the_server(stdlib_server, client_context, connect):
+def test_the_host_name_is_sent_as_server_name(stdlib_server, client_context, connect):
     server = stdlib_server()
     connect(client_context, server.port, "localhost")
     assert server.server_names == ["localhost"]
 
 
-def test_an_address_is_not_named_to_the_server(stdlib_server, client_context, connect):
+def test_an_ip_address_is_not_sent_as_server_name(stdlib_server, client_context, connect):
     server = stdlib_server()
     connection = connect(client_context, server.port, "127.0.0.1")
     assert connection.verify_ok()
     assert server.server_names == [None]
 
 
-def test_another_name_can_be_told_to_the_server(stdlib_server, client_context):
+def test_another_server_name_can_be_set(stdlib_server, client_context):
     server = stdlib_server()
     with SSL.Connection(client_context) as connection:
         connection.settimeout(20)
-        # A name of the program's own choice is the one that is told.
+        # An explicit name replaces the host name.
         connection.set_tlsext_host_name("service.example")
         connection.connect(("127.0.0.1", server.port))
     assert server.server_names == ["service.example"]
@@ -141,7 +141,9 @@ def test_another_name_can_be_told_to_the_server(stdlib_server, client_context):
         ("client.pem", m2.X509_V_ERR_INVALID_PURPOSE),
     ],
 )
-def test_a_bad_certificate_ends_the_handshake(stdlib_server, client_context, certificate, fault):
+def test_an_invalid_server_certificate_fails_the_handshake(
+    stdlib_server, client_context, certificate, fault
+):
     server = stdlib_server(certificate)
     with SSL.Connection(client_context) as connection:
         connection.settimeout(20)
@@ -152,7 +154,7 @@ def test_a_bad_certificate_ends_the_handshake(stdlib_server, client_context, cer
     assert caught.value.reason == "certificate verify failed"
 
 
-def test_an_unknown_ca_ends_the_handshake(stdlib_server, certificates, connect):
+def test_an_unknown_ca_fails_the_handshake(stdlib_server, certificates, connect):
     context = SSL.Context()
     context.load_verify_locations(certificates("other_ca.pem"))
     server = stdlib_server()
@@ -160,7 +162,7 @@ def test_an_unknown_ca_ends_the_handshake(stdlib_server, certificates, connect):
         connect(context, server.port)
 
 
-def test_without_cas_and_without_asking_nothing_is_verified_but_the_host(stdlib_server, connect):
+def test_without_verification_only_the_host_is_checked(stdlib_server, connect):
     server = stdlib_server("self_signed.pem", clients=2)
     context = SSL.Context()
     assert context.get_verify_mode() == SSL.verify_none
@@ -174,9 +176,7 @@ def test_without_cas_and_without_asking_nothing_is_verified_but_the_host(stdlib_
             connection.connect(("localhost", server.port))
 
 
-def test_the_certificate_of_another_host_is_refused_and_the_connection_closed(
-    stdlib_server, client_context
-):
+def test_a_certificate_for_another_host_closes_the_connection(stdlib_server, client_context):
     server = stdlib_server("other_host.pem")
     with SSL.Connection(client_context) as connection:
         connection.settimeout(20)
@@ -190,7 +190,7 @@ def test_the_certificate_of_another_host_is_refused_and_the_connection_closed(
     assert caught.value.fieldName == "subjectAltName"
 
 
-def test_a_common_name_counts_without_alternative_names_unless_strict(
+def test_the_common_name_is_used_without_a_subject_alt_name_unless_strict(
     stdlib_server, certificates, connect
 ):
     server = stdlib_server("cn_only.pem", clients=2)
@@ -205,7 +205,7 @@ def test_a_common_name_counts_without_alternative_names_unless_strict(
         connect(strict, server.port)
 
 
-def test_openssl_itself_can_compare_the_host_in_the_handshake(stdlib_server, client_context):
+def test_openssl_can_check_the_host_during_the_handshake(stdlib_server, client_context):
     server = stdlib_server("other_host.pem")
     with SSL.Connection(client_context) as connection:
         connection.settimeout(20)
@@ -214,7 +214,7 @@ def test_openssl_itself_can_compare_the_host_in_the_handshake(stdlib_server, cli
             connection.connect(("127.0.0.1", server.port))
 
 
-def test_a_chain_with_an_intermediate_ca_is_believed(stdlib_server, client_context, connect):
+def test_a_chain_with_an_intermediate_ca_is_trusted(stdlib_server, client_context, connect):
     server = stdlib_server("chain.pem")
     connection = connect(client_context, server.port)
     chain = connection.get_peer_cert_chain()
@@ -223,12 +223,12 @@ def test_a_chain_with_an_intermediate_ca_is_believed(stdlib_server, client_conte
 
 
 @pytest.mark.needs_ec
-def test_a_server_with_an_ec_certificate_is_believed(stdlib_server, client_context, connect):
+def test_a_server_with_an_ec_certificate_is_trusted(stdlib_server, client_context, connect):
     server = stdlib_server("server_ec.pem")
     assert connect(client_context, server.port).verify_ok()
 
 
-def test_we_show_our_certificate_to_a_server_that_asks(
+def test_a_client_sends_its_certificate_when_requested(
     stdlib_server, client_context, certificates, connect
 ):
     server = stdlib_server(client_ca="ca.pem")
@@ -242,7 +242,7 @@ def test_we_show_our_certificate_to_a_server_that_asks(
     )
 
 
-def test_an_end_without_close_notify_is_an_error(stdlib_server, client_context, connect):
+def test_an_end_of_file_without_close_notify_raises(stdlib_server, client_context, connect):
     server = stdlib_server(sudden_end=True)
     connection = connect(client_context, server.port)
     connection.write(b"hello")
@@ -252,7 +252,9 @@ def test_an_end_without_close_notify_is_an_error(stdlib_server, client_context, 
 
 
 @pytest.mark.openssl(">= 3.0")
-def test_an_end_without_close_notify_can_be_allowed(stdlib_server, client_context, connect):
+def test_an_end_of_file_without_close_notify_can_be_accepted(
+    stdlib_server, client_context, connect
+):
     client_context.set_options(m2.SSL_OP_IGNORE_UNEXPECTED_EOF)
     server = stdlib_server(sudden_end=True)
     connection = connect(client_context, server.port)
@@ -261,7 +263,7 @@ def test_an_end_without_close_notify_can_be_allowed(stdlib_server, client_contex
     assert connection.read() == b""
 
 
-def test_we_talk_to_openssls_s_server(s_server, client_context, connect):
+def test_a_client_connects_to_openssl_s_server(s_server, client_context, connect):
     _, port = s_server("server.pem", "-rev", "-no_ticket")
     connection = connect(client_context, port)
     connection.write(b"hello\n")
@@ -272,7 +274,7 @@ def test_we_talk_to_openssls_s_server(s_server, client_context, connect):
 
 
 @pytest.mark.parametrize(("protocol", "version", "spoken"), VERSIONS)
-def test_a_client_of_pythons_ssl_talks_to_us(
+def test_a_client_of_the_ssl_module_connects(
     stdlib_client, listen, certificates, protocol, version, spoken
 ):
     listener, port = listen(server_context(certificates, protocol=protocol))
@@ -287,7 +289,7 @@ def test_a_client_of_pythons_ssl_talks_to_us(
     assert client.version == spoken
 
 
-def test_we_send_a_chain_that_pythons_ssl_believes(stdlib_client, listen, certificates):
+def test_the_ssl_module_trusts_the_chain_that_a_server_sends(stdlib_client, listen, certificates):
     listener, port = listen(server_context(certificates, "chain.pem"))
     client = stdlib_client(port)
     connection, _ = listener.accept()
@@ -296,7 +298,7 @@ def test_we_send_a_chain_that_pythons_ssl_believes(stdlib_client, listen, certif
     assert client.join().answer == b"hello"
 
 
-def test_a_client_that_does_not_believe_us_is_an_error_on_both_sides(
+def test_a_client_that_does_not_trust_the_server_raises_on_both_sides(
     stdlib_client, listen, certificates
 ):
     listener, port = listen(server_context(certificates, protocol="tlsv1_2"))
@@ -306,7 +308,7 @@ def test_a_client_that_does_not_believe_us_is_an_error_on_both_sides(
     assert isinstance(client.join().error, ssl.SSLCertVerificationError)
 
 
-def test_a_client_has_to_show_a_certificate_when_asked_to(stdlib_client, listen, certificates):
+def test_a_client_without_a_required_certificate_is_refused(stdlib_client, listen, certificates):
     context = server_context(certificates)
     context.load_verify_locations(certificates("ca.pem"))
     context.load_client_ca(certificates("ca.pem"))
@@ -323,7 +325,7 @@ def test_a_client_has_to_show_a_certificate_when_asked_to(stdlib_client, listen,
         listener.accept()
 
 
-def test_openssls_s_client_talks_to_us(openssl, listen, certificates):
+def test_openssl_s_client_connects(openssl, listen, certificates):
     listener, port = listen(server_context(certificates))
     process = openssl(
         "s_client", "-connect", f"127.0.0.1:{port}", "-CAfile", certificates("ca.pem"),
@@ -341,8 +343,8 @@ def test_openssls_s_client_talks_to_us(openssl, listen, certificates):
 # ---- the programs of 2008 ------------------------------------------------------------------------
 
 
-def test_the_sample_server_and_client_of_2008_talk(certificates, tmp_path):
-    # As they were written, with "tls" for the protocol.
+def test_the_sample_server_and_client_of_2008_communicate(certificates, tmp_path):
+    # The samples as published, with "tls" for the protocol.
     server = f"""
 from M2Crypto import SSL
 ctx = SSL.Context('tls')

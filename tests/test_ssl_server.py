@@ -1,4 +1,4 @@
-"""Servers on socketserver serve clients one after the other, in threads, and in processes."""
+"""Servers handle clients one after another, in threads, and in processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Echo(socketserver.StreamRequestHandler):
 
 @pytest.fixture
 def serve(contexts):
-    """Serve in a thread, while the block lasts: the server's address."""
+    """Serve in a thread during the block and yield the server's address."""
 
     @contextlib.contextmanager
     def serving(kind, handler=Echo):
@@ -53,12 +53,12 @@ KINDS = [SSL.SSLServer, SSL.ThreadingSSLServer]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_clients_are_served(serve, contexts, kind):
+def test_a_server_handles_several_clients(serve, contexts, kind):
     with serve(kind) as address:
         assert [ask(contexts[0], address) for _ in range(2)] == [b"hello\n", b"hello\n"]
 
 
-def test_a_forking_server_serves_in_processes(certificates, tmp_path):
+def test_a_forking_server_handles_clients_in_processes(certificates, tmp_path):
     # Threads and forks do not go together, so it is a program of its own.
     if not hasattr(SSL, "ForkingSSLServer"):
         pytest.skip("this system cannot fork")
@@ -87,13 +87,13 @@ with SSL.ForkingSSLServer(("127.0.0.1", 0), Echo, context) as server:
     assert process.returncode == 0
 
 
-def test_a_slow_client_does_not_hold_up_the_others(serve, contexts):
-    # It connects and says nothing.
+def test_a_slow_client_does_not_block_the_others(serve, contexts):
+    # It connects and sends nothing.
     with serve(SSL.ThreadingSSLServer) as address, socket.create_connection(address):
         assert ask(contexts[0], address) == b"hello\n"
 
 
-def test_a_client_that_does_not_speak_tls_is_one_line(serve, contexts, capfd):
+def test_a_client_that_does_not_speak_tls_is_logged_in_one_line(serve, contexts, capfd):
     with serve(SSL.SSLServer) as address:
         with socket.create_connection(address, 20) as client:
             client.sendall(b"GET / HTTP/1.0\r\n\r\n")
@@ -107,7 +107,7 @@ def test_a_client_that_does_not_speak_tls_is_one_line(serve, contexts, capfd):
     assert "http request" in lines[0]
 
 
-def test_a_handler_that_raises_is_a_traceback(serve, contexts, capfd):
+def test_an_exception_of_a_handler_is_logged_with_its_traceback(serve, contexts, capfd):
     class Broken(socketserver.BaseRequestHandler):
         def handle(self):
             raise LookupError("the echo is lost")
@@ -117,7 +117,7 @@ def test_a_handler_that_raises_is_a_traceback(serve, contexts, capfd):
     assert "LookupError: the echo is lost" in capfd.readouterr().err
 
 
-def test_an_address_that_is_taken_is_an_error(contexts):
+def test_an_address_in_use_raises(contexts):
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,
         pytest.raises(OSError, match=r"[Aa]ddress already in use"),
@@ -125,7 +125,7 @@ def test_an_address_that_is_taken_is_an_error(contexts):
         SSL.SSLServer(taken.getsockname(), Echo, contexts[1])
 
 
-def test_a_server_can_be_bound_later(contexts):
+def test_a_server_can_be_bound_after_construction(contexts):
     server = SSL.SSLServer(("127.0.0.1", 0), Echo, contexts[1], bind_and_activate=False)
     server.server_bind()
     assert server.server_address[1] != 0

@@ -1,4 +1,4 @@
-"""A later connection begins where an earlier one agreed, in TLS 1.2 and 1.3."""
+"""Sessions are resumed, saved and loaded, in TLS 1.2 and 1.3."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ VERSIONS = ["tlsv1_2", pytest.param("tlsv1_3", marks=pytest.mark.needs_tls13)]
 
 @pytest.fixture
 def agreed(pair, shake, contexts):
-    """A session that a client got from a server."""
+    """Return a session that a client received from a server."""
     client, server = shake(*pair(*contexts))
-    # In TLS 1.3 the session comes with the first that is read.
+    # In TLS 1.3 the session ticket arrives with the first read.
     server.write(b"hello")
     assert client.read() == b"hello"
     assert not client.session_reused()
@@ -32,13 +32,13 @@ def test_a_session_is_resumed(pair, shake, contexts, version, request):
     shake(client, server)
     assert client.session_reused()
     assert server.session_reused()
-    # The certificate is the session's: it is compared with the host again.
+    # The certificate comes from the session and is checked against the host again.
     assert client.get_peer_cert().get_subject().CN == "localhost"
     assert client.verify_ok()
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_server_that_verifies_its_clients_resumes_their_sessions(
+def test_a_server_that_verifies_clients_resumes_their_sessions(
     pair, shake, contexts, certificates, version, request
 ):
     contexts[0].set_max_proto_version(version)
@@ -52,7 +52,7 @@ def test_a_server_that_verifies_its_clients_resumes_their_sessions(
     assert server.get_peer_cert().get_subject().CN == "client"
 
 
-def test_another_servers_session_is_not_resumed(pair, shake, contexts, agreed, certificates):
+def test_a_session_of_another_server_is_not_resumed(pair, shake, contexts, agreed, certificates):
     other = SSL.Context()
     other.load_cert(certificates("server.pem"))
     client, server = pair(contexts[0], other)
@@ -61,7 +61,9 @@ def test_another_servers_session_is_not_resumed(pair, shake, contexts, agreed, c
     assert not client.session_reused()
 
 
-def test_a_session_without_verification_is_no_way_around_it(pair, shake, certificates):
+def test_a_session_created_without_verification_is_refused_by_a_verifying_client(
+    pair, shake, certificates
+):
     lenient, strict, server_context = SSL.Context(), SSL.Context(), SSL.Context()
     strict.load_verify_locations(certificates("ca.pem"))
     server_context.load_cert(certificates("self_signed.pem"))
@@ -89,7 +91,7 @@ def test_another_context_of_the_client_resumes_a_session(
     assert client.session_reused()
 
 
-def test_servers_with_the_same_id_share_sessions(pair, shake, contexts):
+def test_servers_with_the_same_session_id_context_share_sessions(pair, shake, contexts):
     client_context, server_context = contexts
     client_context.set_max_proto_version("TLSv1.2")
     server_context.set_options(m2.SSL_OP_NO_TICKET)
@@ -104,7 +106,7 @@ def test_servers_with_the_same_id_share_sessions(pair, shake, contexts):
         assert client.session_reused() is resumed
 
 
-def test_contexts_can_agree_whose_sessions_they_resume(contexts):
+def test_a_session_id_context_has_at_most_32_bytes(contexts):
     assert contexts[1].set_session_id_ctx(b"shop") == 1
     with SSL.Connection(contexts[1]) as server:
         assert server.set_session_id_ctx(bytes(32)) == 1
@@ -114,7 +116,7 @@ def test_contexts_can_agree_whose_sessions_they_resume(contexts):
         contexts[1].set_session_id_ctx(bytes(33))
 
 
-def test_a_session_goes_to_a_file_and_comes_back(agreed, tmp_path):
+def test_a_session_round_trips_through_a_file(agreed, tmp_path):
     buffer = BIO.MemoryBuffer()
     assert agreed.write_bio(buffer) == 1
     path = tmp_path / "session.pem"
@@ -148,7 +150,7 @@ SECONDS = {
 
 @pytest.mark.parametrize("change", ["set_time", "set_timeout"])
 @pytest.mark.parametrize(("seconds", "fault"), SECONDS.items())
-def test_a_time_that_openssl_cannot_keep_is_refused(agreed, change, seconds, fault):
+def test_a_time_out_of_range_for_openssl_is_refused(agreed, change, seconds, fault):
     before = agreed.get_time(), agreed.get_timeout()
     with pytest.raises(SSL.SSLError, match=f"the number of seconds is {fault}"):
         getattr(agreed, change)(seconds)
@@ -159,7 +161,7 @@ def test_a_time_that_openssl_cannot_keep_is_refused(agreed, change, seconds, fau
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 2**31, 2**32, LONGEST])
-def test_a_time_that_openssl_can_keep_reads_back(agreed, seconds):
+def test_a_time_in_range_for_openssl_is_returned(agreed, seconds):
     assert agreed.set_time(seconds) == 1
     assert agreed.get_time() == seconds
     assert agreed.set_timeout(seconds) == 1
@@ -171,7 +173,7 @@ def test_a_time_that_openssl_can_keep_reads_back(agreed, seconds):
 
 
 @pytest.mark.parametrize(("seconds", "fault"), SECONDS.items())
-def test_a_contexts_timeout_that_openssl_cannot_keep_is_refused(seconds, fault):
+def test_a_context_timeout_out_of_range_for_openssl_is_refused(seconds, fault):
     context = SSL.Context()
     before = context.get_session_timeout()
     with pytest.raises(SSL.SSLError, match=f"the number of seconds is {fault}"):
@@ -179,7 +181,7 @@ def test_a_contexts_timeout_that_openssl_cannot_keep_is_refused(seconds, fault):
     assert context.get_session_timeout() == before
 
 
-def test_a_session_is_made_of_a_session():
+def test_a_session_is_constructed_from_a_session():
     from M2Crypto.SSL.Session import Session
 
     with pytest.raises(SSL.SSLError):
@@ -200,7 +202,7 @@ def test_a_context_caches_sessions(agreed):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_contexts_cache_copies_of_a_session(pair, shake, contexts, version, request):
+def test_each_context_caches_its_own_copy_of_a_session(pair, shake, contexts, version, request):
     contexts[0].set_max_proto_version(version)
     contexts[1].set_session_cache_mode(m2.SSL_SESS_CACHE_BOTH)
     contexts[0].set_session_cache_mode(m2.SSL_SESS_CACHE_BOTH)

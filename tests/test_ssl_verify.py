@@ -1,4 +1,4 @@
-"""Certificates are verified in the handshake, and programs can have their say by callbacks."""
+"""Peers are verified in the handshake; callbacks can change the result."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def server_of(certificates):
 # ---- callbacks of both styles --------------------------------------------------------------------
 
 
-def test_a_callback_sees_the_chain_from_the_ca_down(pair, shake, contexts):
+def test_a_verify_callback_receives_the_chain_from_the_root_down(pair, shake, contexts):
     seen = []
 
     def callback(ok, store):
@@ -41,7 +41,7 @@ def test_a_callback_sees_the_chain_from_the_ca_down(pair, shake, contexts):
     assert list(dict.fromkeys(seen)) == [(1, 1, "Test CA"), (1, 0, "localhost")]
 
 
-def test_a_callback_of_the_older_style_gets_handles(pair, shake, contexts):
+def test_a_verify_callback_with_five_parameters_receives_handles(pair, shake, contexts):
     seen = []
 
     def callback(ssl_ctx_ptr, x509_ptr, errnum, errdepth, ok):
@@ -53,22 +53,22 @@ def test_a_callback_of_the_older_style_gets_handles(pair, shake, contexts):
     assert seen[-1] == (contexts[0].ctx, "localhost", m2.X509_V_OK, 0, 1)
 
 
-def test_a_callback_can_let_a_fault_pass(pair, shake, client_context, server_of):
+def test_a_verify_callback_can_accept_an_error(pair, shake, client_context, server_of):
     client_context.set_verify(SSL.verify_peer, 9, lambda ok, store: True)
     client, _ = shake(*pair(client_context, server_of("self_signed.pem")))
-    # The fault is still told.
+    # The error is still reported.
     assert client.get_verify_result() == m2.X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT
     assert not client.verify_ok()
 
 
-def test_a_callback_can_refuse_what_openssl_found_good(pair, shake, contexts):
+def test_a_verify_callback_can_refuse_a_valid_chain(pair, shake, contexts):
     contexts[0].set_verify(SSL.verify_peer, 9, lambda ok, store: False)
     with pytest.raises(SSL.SSLError, match="certificate verify failed"):
         shake(*pair(*contexts))
 
 
 @pytest.mark.parametrize("style", [2, 5])
-def test_what_a_callback_raises_reaches_the_caller(pair, shake, contexts, style):
+def test_an_exception_of_a_verify_callback_propagates(pair, shake, contexts, style):
     def raises(*arguments):
         raise LookupError("the list of friends is lost")
 
@@ -84,7 +84,9 @@ def test_what_a_callback_raises_reaches_the_caller(pair, shake, contexts, style)
     assert m2.err_peek_error() == 0
 
 
-def test_what_a_callback_raises_reaches_the_caller_of_a_waiting_handshake(stdlib_server, contexts):
+def test_an_exception_of_a_verify_callback_propagates_from_a_handshake_with_a_timeout(
+    stdlib_server, contexts
+):
     def callback(ok, store):
         raise KeyboardInterrupt
 
@@ -95,7 +97,7 @@ def test_what_a_callback_raises_reaches_the_caller_of_a_waiting_handshake(stdlib
         client.connect(("127.0.0.1", server.port))
 
 
-def test_each_context_calls_its_own_callback(pair, shake, contexts, certificates):
+def test_each_context_calls_its_own_verify_callback(pair, shake, contexts, certificates):
     called = []
     others = SSL.Context()
     others.load_verify_locations(certificates("ca.pem"))
@@ -109,7 +111,7 @@ def test_each_context_calls_its_own_callback(pair, shake, contexts, certificates
     assert set(called) == {"two"}
 
 
-def test_the_store_context_is_spent_when_the_callback_returns(pair, shake, contexts):
+def test_the_store_context_is_refused_after_the_callback_returned(pair, shake, contexts):
     kept = []
     contexts[0].set_verify(SSL.verify_peer, 9, lambda ok, store: kept.append(store) or ok)
     shake(*pair(*contexts))
@@ -117,7 +119,7 @@ def test_the_store_context_is_spent_when_the_callback_returns(pair, shake, conte
         kept[0].get_error()
 
 
-def test_a_callback_can_be_taken_away(pair, shake, contexts):
+def test_a_verify_callback_can_be_removed(pair, shake, contexts):
     called = []
     contexts[0].set_verify(SSL.verify_peer, 9, lambda ok, store: called.append(ok) or ok)
     contexts[0].set_verify(SSL.verify_peer, 9)
@@ -125,15 +127,15 @@ def test_a_callback_can_be_taken_away(pair, shake, contexts):
     assert called == []
 
 
-def test_a_callback_takes_two_arguments_or_five():
+def test_a_verify_callback_accepts_two_or_five_arguments():
     context = SSL.Context()
     with pytest.raises(TypeError, match=r"takes \(ok, store\)"):
         context.set_verify(SSL.verify_peer, 9, lambda one: one)
-    # Whoever takes any number gets two.
+    # A callback that accepts any number receives two.
     context.set_verify(SSL.verify_peer, 9, lambda *arguments: arguments[0])
 
 
-def test_the_depth_of_a_chain_is_limited(pair, shake, client_context, server_of):
+def test_the_verify_depth_limits_the_chain(pair, shake, client_context, server_of):
     client_context.set_verify(SSL.verify_peer, 0)
     with pytest.raises(SSL.SSLError, match="certificate verify failed"):
         shake(*pair(client_context, server_of("chain.pem")))
@@ -168,7 +170,7 @@ def is_impostor(store):
     return store.get_error() == m2.X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT
 
 
-def test_a_callback_is_called_for_the_issuer_of_a_crl(shake, impostor_pair):
+def test_the_verify_callback_is_called_for_the_issuer_of_a_crl(shake, impostor_pair):
     seen = []
 
     def callback(ok, store):
@@ -180,12 +182,14 @@ def test_a_callback_is_called_for_the_issuer_of_a_crl(shake, impostor_pair):
     assert (0, m2.X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, "Test CA") in seen
 
 
-def test_a_callback_can_accept_the_issuer_of_a_crl(shake, impostor_pair):
+def test_the_verify_callback_can_accept_the_issuer_of_a_crl(shake, impostor_pair):
     client, _ = shake(*impostor_pair(lambda ok, store: True))
     assert not client.verify_ok()
 
 
-def test_a_callback_that_refuses_the_issuer_of_a_crl_ends_the_handshake(shake, impostor_pair):
+def test_a_verify_callback_that_refuses_the_issuer_of_a_crl_fails_the_handshake(
+    shake, impostor_pair
+):
     refused = []
 
     def callback(ok, store):
@@ -199,7 +203,7 @@ def test_a_callback_that_refuses_the_issuer_of_a_crl_ends_the_handshake(shake, i
     assert refused
 
 
-def test_what_a_callback_raises_for_the_issuer_of_a_crl_reaches_the_caller(shake, impostor_pair):
+def test_an_exception_for_the_issuer_of_a_crl_propagates(shake, impostor_pair):
     def callback(ok, store):
         if is_impostor(store):
             raise LookupError("the issuer is not in the list")
@@ -213,26 +217,30 @@ def test_what_a_callback_raises_for_the_issuer_of_a_crl_reaches_the_caller(shake
 # ---- callbacks that are ready to use -------------------------------------------------------------
 
 
-def test_an_unknown_ca_passes_where_the_context_allows_it(pair, shake, client_context, server_of):
+def test_an_unknown_ca_is_accepted_if_the_context_allows_it(pair, shake, client_context, server_of):
     client_context.set_verify(SSL.verify_peer, 9, cb.ssl_verify_callback)
     assert not client_context.get_allow_unknown_ca()
     with pytest.raises(SSL.SSLError, match="certificate verify failed"):
         shake(*pair(client_context, server_of("self_signed.pem")))
     client_context.set_allow_unknown_ca(1)
     shake(*pair(client_context, server_of("self_signed.pem")))
-    # Nothing but unknown CAs passes.
+    # Only unknown CAs are accepted.
     with pytest.raises(SSL.SSLError, match="certificate has expired"):
         shake(*pair(client_context, server_of("expired.pem")))
 
 
-def test_unknown_cas_pass_the_callback_that_says_so(pair, shake, client_context, server_of):
+def test_an_unknown_ca_is_accepted_by_ssl_verify_callback_allow_unknown_ca(
+    pair, shake, client_context, server_of
+):
     client_context.set_verify(SSL.verify_peer, 9, cb.ssl_verify_callback_allow_unknown_ca)
     shake(*pair(client_context, server_of("self_signed.pem")))
     with pytest.raises(SSL.SSLError, match="certificate has expired"):
         shake(*pair(client_context, server_of("expired.pem")))
 
 
-def test_the_stub_lets_openssls_findings_stand(pair, shake, client_context, server_of):
+def test_the_default_verify_callback_keeps_the_result_of_openssl(
+    pair, shake, client_context, server_of
+):
     client_context.set_verify(SSL.verify_peer, 9, cb.ssl_verify_callback_stub)
     shake(*pair(client_context, server_of("server.pem")))
     with pytest.raises(SSL.SSLError, match="certificate verify failed"):
@@ -242,7 +250,7 @@ def test_the_stub_lets_openssls_findings_stand(pair, shake, client_context, serv
 # ---- post-connection checks ----------------------------------------------------------------------
 
 
-def test_a_check_of_ones_own_is_asked_after_the_handshake(pair, shake, contexts):
+def test_a_custom_post_connection_check_is_called_after_the_handshake(pair, shake, contexts):
     asked = []
     client, server = pair(*contexts)
 
@@ -257,7 +265,7 @@ def test_a_check_of_ones_own_is_asked_after_the_handshake(pair, shake, contexts)
     assert asked == [("localhost", "localhost")]
 
 
-def test_a_check_that_says_no_closes_the_connection(pair, shake, contexts):
+def test_a_failed_post_connection_check_closes_the_connection(pair, shake, contexts):
     client, server = pair(*contexts)
     client.set_post_connection_check_callback(lambda certificate, host: False)
     with pytest.raises(SSL.Checker.SSLVerificationError, match="post connection check failed"):
@@ -265,7 +273,7 @@ def test_a_check_that_says_no_closes_the_connection(pair, shake, contexts):
     assert client.closed
 
 
-def test_a_class_of_connections_can_do_without_a_check(stdlib_server, contexts):
+def test_a_connection_class_can_disable_the_post_connection_check(stdlib_server, contexts):
     class Trusting(SSL.Connection):
         clientPostConnectionCheck = None  # noqa: N815
 
@@ -278,7 +286,7 @@ def test_a_class_of_connections_can_do_without_a_check(stdlib_server, contexts):
 # ---- watching ------------------------------------------------------------------------------------
 
 
-def test_an_info_callback_sees_the_steps_of_a_handshake(pair, shake, contexts):
+def test_an_info_callback_receives_the_states_of_a_handshake(pair, shake, contexts):
     seen = []
 
     def callback(where, ret, ssl_ptr):
@@ -296,7 +304,7 @@ def test_an_info_callback_sees_the_steps_of_a_handshake(pair, shake, contexts):
     assert seen == []
 
 
-def test_what_an_info_callback_raises_reaches_the_caller(pair, contexts):
+def test_an_exception_of_an_info_callback_propagates(pair, contexts):
     def callback(where, ret, ssl_ptr):
         raise LookupError("the log is full")
 
@@ -306,7 +314,9 @@ def test_what_an_info_callback_raises_reaches_the_caller(pair, contexts):
         client.connect_ssl()
 
 
-def test_the_usual_info_callback_writes_the_steps(pair, shake, client_context, server_of, capsys):
+def test_the_default_info_callback_prints_the_states(
+    pair, shake, client_context, server_of, capsys
+):
     client_context.set_info_callback()
     with pytest.raises(SSL.SSLError):
         shake(*pair(client_context, server_of("self_signed.pem")))

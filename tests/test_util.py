@@ -1,4 +1,4 @@
-"""Padding, numbers as octets, and the callbacks that keys are loaded and made with by default."""
+"""Padding, octet conversions, and the default callbacks of key loading and generation."""
 
 import stat
 import sys
@@ -31,12 +31,12 @@ def test_pkcs5_padding_is_for_blocks_of_8():
 
 
 @pytest.mark.parametrize("length", [-1, 0, 256])
-def test_a_block_that_cannot_be_padded_is_refused(length):
+def test_a_block_size_that_padding_cannot_express_is_refused(length):
     with pytest.raises(ValueError, match=f"illegal block size: {length} "):
         util.pkcs7_pad(b"", length)
 
 
-def test_bytes_become_upper_case_hex():
+def test_bytes_are_formatted_as_upper_case_hex():
     assert util.bin_to_hex(b"\x00\xab\xff") == "00ABFF"
 
 
@@ -44,11 +44,11 @@ def test_bytes_become_upper_case_hex():
     ("octets", "number"),
     [(b"", 0), (b"\x01\x00", 256), ("\xff\x00", 0xFF00), (bytes(8) + b"\x07", 7)],
 )
-def test_octets_are_a_number_highest_first(octets, number):
+def test_octets_convert_to_a_big_endian_number(octets, number):
     assert util.octx_to_num(octets) == number
 
 
-def test_progress_is_shown_as_one_character_a_step(capsys):
+def test_progress_is_shown_as_one_character_per_step(capsys):
     for step in (0, 1, 2, 3, 7):
         assert util.genparam_callback(step, 0) is None
     assert capsys.readouterr().out == ".+*\n\n"
@@ -60,7 +60,7 @@ def test_the_quiet_callback_shows_nothing(capsys):
 
 
 def asked(monkeypatch, *answers):
-    """Let getpass give the answers; the prompts that it got."""
+    """Replace getpass by prepared passphrases and return the list of prompts."""
     prompts = []
     waiting = list(answers)
 
@@ -72,24 +72,24 @@ def asked(monkeypatch, *answers):
     return prompts
 
 
-def test_a_passphrase_to_use_is_asked_for_once(monkeypatch):
+def test_a_passphrase_for_decryption_is_prompted_for_once(monkeypatch):
     prompts = asked(monkeypatch, "secret")
     assert util.passphrase_callback(0) == "secret"
     assert prompts == ["Enter passphrase:"]
 
 
-def test_a_passphrase_to_set_is_asked_for_until_it_is_the_same_twice(monkeypatch):
+def test_a_passphrase_for_encryption_is_prompted_for_until_it_is_repeated(monkeypatch):
     prompts = asked(monkeypatch, "secret", "secert", "secret", "secret")
     assert util.passphrase_callback(1, "One:", "Two:") == "secret"
     assert prompts == ["One:", "Two:", "One:", "Two:"]
 
 
-def test_no_passphrase_is_the_empty_one():
+def test_no_passphrase_callback_returns_an_empty_passphrase():
     assert util.no_passphrase_callback(1, "anything") == ""
 
 
 @pytest.mark.parametrize("condition", [True, False])
-def test_a_failure_can_be_expected_under_a_condition(condition):
+def test_a_failure_can_be_expected_conditionally(condition):
     class Case(unittest.TestCase):
         @util.expectedFailureIf(condition)
         def runTest(self):  # noqa: N802
@@ -101,7 +101,7 @@ def test_a_failure_can_be_expected_under_a_condition(condition):
     assert bool(result.failures) is not condition
 
 
-def test_a_new_private_file_is_its_owners_alone(tmp_path):
+def test_a_new_private_file_is_readable_only_by_its_owner(tmp_path):
     file = tmp_path / "key.pem"
     assert util.save_private(str(file), b"secret") == 1
     assert file.read_bytes() == b"secret"
@@ -109,10 +109,10 @@ def test_a_new_private_file_is_its_owners_alone(tmp_path):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_a_private_file_that_cannot_be_written_is_a_bio_error(tmp_path):
+def test_an_unwritable_private_file_raises_bio_error(tmp_path):
     with pytest.raises(BIO.BIOError, match="nowhere"):
         util.save_private(str(tmp_path / "nowhere" / "key.pem"), b"secret")
 
 
-def test_the_error_class_stands_alone():
+def test_the_error_class_derives_from_m2crypto_error():
     assert util.UtilError.__bases__ == (Err.M2CryptoError,)

@@ -1,6 +1,6 @@
-"""Certificates, names, extensions and requests: read, made, signed.
+"""Certificates, names, extensions, requests and CRLs are loaded, created and signed.
 
-What is read is compared with what the openssl program said of the same files (data/x509/make.sh).
+The expected values are the output of the openssl program for the same files (data/x509/make.sh).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def key():
 
 @pytest.fixture
 def blank(key):
-    """A certificate that can be signed as it is."""
+    """Return a certificate that is ready to be signed."""
     certificate = X509.X509()
     certificate.set_version(2)
     certificate.set_serial_number(1)
@@ -70,13 +70,13 @@ def blank(key):
 
 
 def tlv(tag, content):
-    """One element of DER, of less than 128 octets."""
+    """Encode a DER element of less than 128 octets."""
     assert len(content) < 128
     return bytes([tag, len(content)]) + content
 
 
 def with_names(blank, *names):
-    """`blank` with a subjectAltName of these DER-encoded names."""
+    """Add a subjectAltName of these DER-encoded names to `blank`."""
     value = tlv(0x30, b"".join(names)).hex(":")
     blank.add_ext(X509.new_extension("subjectAltName", "DER:" + value))
     return blank
@@ -101,7 +101,7 @@ def test_every_way_of_loading_gives_the_same_certificate(tmp_path):
     assert {certificate.as_der() for certificate in loaded} == {der}
 
 
-def test_saving_writes_what_loading_reads(leaf, tmp_path):
+def test_a_saved_certificate_can_be_loaded(leaf, tmp_path):
     path = str(tmp_path / "saved")
     assert leaf.save_pem(path) == 1
     assert Path(path).read_bytes() == leaf.as_pem()
@@ -113,7 +113,7 @@ def test_saving_writes_what_loading_reads(leaf, tmp_path):
 @pytest.mark.parametrize(
     "load", [X509.load_cert_string, X509.load_request_string, X509.load_crl_string]
 )
-def test_text_that_is_no_pem_is_refused(load):
+def test_text_that_is_not_pem_is_refused(load):
     with pytest.raises(X509Error, match="no start line") as caught:
         load("nothing here")
     assert caught.value.library == "PEM routines"
@@ -122,7 +122,7 @@ def test_text_that_is_no_pem_is_refused(load):
 
 @pytest.mark.parametrize("load", [X509.load_cert_der_string, X509.load_request_der_string])
 @pytest.mark.parametrize("der", [b"", b"\x30", b"\x30\x03\x02\x01\x01", b"\x30\x80"])
-def test_octets_that_are_no_certificate_are_refused(load, der):
+def test_octets_that_are_not_a_certificate_are_refused(load, der):
     with pytest.raises(X509Error):
         load(der)
     assert m2.err_peek_error() == 0
@@ -137,7 +137,7 @@ def test_an_unknown_format_is_refused(leaf, tmp_path):
 
 
 @pytest.mark.parametrize("load", [X509.load_cert, X509.load_request, X509.load_crl])
-def test_a_file_that_is_not_there_is_an_oserror(load, tmp_path):
+def test_a_missing_file_raises_os_error(load, tmp_path):
     with pytest.raises(OSError, match="No such file"):
         load(str(tmp_path / "none.pem"))
 
@@ -145,7 +145,7 @@ def test_a_file_that_is_not_there_is_an_oserror(load, tmp_path):
 # ---- what a certificate says ---------------------------------------------------------------------
 
 
-def test_the_numbers_are_those_that_openssl_says(leaf):
+def test_version_and_serial_number_match_openssl_x509(leaf):
     assert leaf.get_version() == 2
     assert leaf.get_serial_number() == int(SAID["serial"], 16)
     assert leaf.get_subject().as_hash() == int(SAID["subject_hash"], 16)
@@ -154,13 +154,13 @@ def test_the_numbers_are_those_that_openssl_says(leaf):
     assert leaf.get_fingerprint("sha256") == SAID["sha256 Fingerprint"].replace(":", "")
 
 
-def test_the_dates_are_those_that_openssl_says(leaf):
+def test_the_validity_dates_match_openssl_x509(leaf):
     assert str(leaf.get_not_before()) == SAID["notBefore"]
     assert str(leaf.get_not_after()) == SAID["notAfter"]
     assert leaf.get_not_after().get_datetime() == datetime.datetime(2120, 1, 1, tzinfo=ASN1.UTC)
 
 
-def test_the_text_is_openssls(leaf):
+def test_as_text_matches_openssl_x509(leaf):
     text = leaf.as_text()
     assert "Version: 3 (0x2)" in text
     assert "Subject Alternative Name" in text
@@ -179,7 +179,7 @@ def test_an_unknown_digest_is_refused(leaf, key, md):
 # ---- names ---------------------------------------------------------------------------------------
 
 
-def test_a_name_has_openssls_text_forms(leaf):
+def test_as_text_supports_the_formats_of_x509_name_print_ex(leaf):
     name = leaf.get_subject()
     escaped = m2.XN_FLAG_RFC2253
     assert name.as_text(flags=escaped) == SAID["RFC2253"]
@@ -190,7 +190,7 @@ def test_a_name_has_openssls_text_forms(leaf):
     assert str(issuer) == "/C=CZ/O=M2Crypto tests/CN=Test intermediate"
 
 
-def test_a_names_attributes_are_read_by_short_and_long_names(leaf):
+def test_name_attributes_are_read_by_short_and_long_name(leaf):
     name = leaf.get_subject()
     assert name.C == name.countryName == "CZ"
     assert name.ST == name.SP == name.stateOrProvinceName == "Jižní Čechy"
@@ -211,7 +211,7 @@ def test_every_attribute_can_be_set_and_read(attribute, nid):
     assert m2.obj_obj2nid(name[0].get_object()._ptr()) == nid
 
 
-def test_assigning_adds_an_entry():
+def test_assigning_an_attribute_adds_an_entry():
     name = X509.X509_Name()
     name.OU = "one"
     name.OU = "two"
@@ -221,14 +221,14 @@ def test_assigning_adds_an_entry():
     assert name.get_entries_by_nid(m2.NID_commonName) == []
 
 
-def test_a_nul_does_not_end_a_value():
+def test_a_nul_does_not_truncate_a_value():
     name = X509.X509_Name()
     name.CN = "good.example\0.evil.example"
     assert name.CN == "good.example\0.evil.example"
     assert str(name) == r"/CN=good.example\x00.evil.example"
 
 
-def test_a_value_that_the_attribute_cannot_have_is_refused():
+def test_an_invalid_attribute_value_is_refused():
     name = X509.X509_Name()
     with pytest.raises(X509Error, match="too long"):
         name.C = "CZE"
@@ -237,7 +237,7 @@ def test_a_value_that_the_attribute_cannot_have_is_refused():
         name.add_entry_by_txt("nonsense", ASN1.MBSTRING_ASC, "x")
 
 
-def test_entries_are_added_where_and_as_they_are_told():
+def test_entries_are_added_at_the_given_position_and_type():
     name = X509.X509_Name()
     name.add_entry_by_txt(field="O", type=ASN1.MBSTRING_ASC, entry="abcdef", len=3, loc=-1, set=0)
     name.add_entry_by_txt("CN", ASN1.MBSTRING_ASC, b"caf\xe9", -1, 0, 0)
@@ -253,7 +253,7 @@ def test_an_entry_out_of_range_is_an_index_error(leaf):
         leaf.get_subject()[-1]
 
 
-def test_the_der_of_a_name_is_rfc_5280s():
+def test_the_der_encoding_of_a_name_follows_rfc_5280():
     name = X509.X509_Name()
     name.C = "CZ"
     # SEQUENCE of SET of SEQUENCE of 2.5.4.6 and a PrintableString (X.520, 6.3.1).
@@ -261,7 +261,7 @@ def test_the_der_of_a_name_is_rfc_5280s():
     assert name.as_der() == tlv(0x30, tlv(0x31, attribute))
 
 
-def test_changing_an_entry_changes_its_name_and_keeps_its_rdn(leaf):
+def test_changing_an_entry_modifies_its_name_and_keeps_its_rdn(leaf):
     name = leaf.get_subject()
     before = len(name)
     name[3].set_data("Two")
@@ -274,7 +274,7 @@ def test_changing_an_entry_changes_its_name_and_keeps_its_rdn(leaf):
     assert b"two.example.org" in leaf.get_subject().as_der()
 
 
-def test_an_entry_of_its_own_is_made_and_changed():
+def test_a_standalone_entry_is_created_and_changed():
     entry = X509.X509_Name_Entry(m2.x509_name_entry_new())
     entry.create_by_txt("CN", ASN1.MBSTRING_ASC, "someone else", 7)
     assert str(entry.get_data()) == "someone"
@@ -324,7 +324,7 @@ def unchanged(name):
 
 
 @pytest.mark.parametrize(("kind", "value"), BAD_VALUES)
-def test_a_value_that_a_name_cannot_hold_is_refused_and_changes_nothing(kind, value):
+def test_an_unencodable_value_is_refused_and_changes_nothing(kind, value):
     name = X509.X509_Name()
     name.CN = "before"
     name.OU = "e\u0301"
@@ -358,7 +358,7 @@ def test_a_value_that_a_name_cannot_hold_is_refused_and_changes_nothing(kind, va
         (m2.V_ASN1_UTF8STRING, b"", ""),
     ],
 )
-def test_each_string_type_of_a_name_is_kept(kind, value, text):
+def test_each_string_type_of_a_name_is_preserved(kind, value, text):
     name = X509.X509_Name()
     name.add_entry_by_txt("CN", kind, value)
     name[0].set_data(value, kind)
@@ -384,7 +384,7 @@ def test_an_attribute_without_an_object_identifier_is_refused():
     assert unchanged(name) == before
 
 
-def test_an_entry_that_was_never_filled_in_does_not_take_the_place_of_another():
+def test_an_empty_entry_does_not_replace_another():
     name = X509.X509_Name()
     name.CN = "before"
     before = unchanged(name)
@@ -401,7 +401,7 @@ def test_the_hash_of_an_empty_name_is_a_number():
     assert m2.err_peek_error() == 0
 
 
-def test_the_low_level_text_of_a_name_is_str():
+def test_the_low_level_text_functions_return_str():
     name = X509.X509_Name()
     name.add_entry_by_txt("CN", m2.V_ASN1_T61STRING, b"\xff\n")
     assert m2.x509_name_oneline(name._ptr()) == str(name) == r"/CN=\xFF\x0A"
@@ -410,7 +410,7 @@ def test_the_low_level_text_of_a_name_is_str():
 # ---- extensions ----------------------------------------------------------------------------------
 
 
-def test_extensions_are_found_by_name_and_place(leaf):
+def test_extensions_are_found_by_name_and_index(leaf):
     usage = leaf.get_ext("keyUsage")
     assert (usage.get_name(), usage.get_value(), usage.get_critical()) == (
         "keyUsage",
@@ -427,12 +427,12 @@ def test_extensions_are_found_by_name_and_place(leaf):
             leaf.get_ext_at(index)
 
 
-def test_an_extension_that_openssl_does_not_know_has_digits_and_a_dump(leaf):
+def test_an_unknown_extension_has_a_dotted_name_and_a_hex_dump(leaf):
     value = leaf.get_ext("1.3.6.1.4.1.55555.1").get_value()
     assert value.startswith("0000 - 0c 0f 6b 6e 6f 77 6e")
 
 
-def test_the_value_is_indented_when_asked(leaf):
+def test_the_value_of_an_extension_can_be_indented(leaf):
     assert leaf.get_ext("keyUsage").get_value(indent=4) == "    Digital Signature"
 
 
@@ -458,14 +458,14 @@ def test_the_value_is_indented_when_asked(leaf):
     ],
 )
 @pytest.mark.parametrize("critical", [0, 1])
-def test_extensions_are_made_from_text(name, value, text, critical):
+def test_extensions_are_created_from_text(name, value, text, critical):
     extension = X509.new_extension(name, value, critical)
     assert extension.get_name() == name
     assert extension.get_value().strip() == text
     assert extension.get_critical() == int(critical or value.startswith("critical,"))
 
 
-def test_an_extension_can_be_made_critical_afterwards():
+def test_set_critical_marks_an_existing_extension():
     extension = X509.new_extension("keyUsage", "critical,keyCertSign")
     assert extension.get_critical() == 1
     extension.set_critical(0)
@@ -500,7 +500,7 @@ def test_an_extension_can_be_made_critical_afterwards():
         ("1.2.3.4", "ASN1:SEQUENCE:section"),
     ],
 )
-def test_an_extension_that_cannot_be_made_is_refused(name, value):
+def test_an_invalid_extension_value_is_refused(name, value):
     with pytest.raises(X509Error):
         X509.new_extension(name, value)
     assert m2.err_peek_error() == 0
@@ -518,20 +518,20 @@ def test_an_extension_that_cannot_be_made_is_refused(name, value):
         ("issuingDistributionPoint", "onlysomereasons"),
     ],
 )
-def test_an_item_without_a_value_is_refused(critical, name, value):
+def test_an_extension_item_without_a_value_is_refused(critical, name, value):
     with pytest.raises(X509Error, match="has no value of its own"):
         X509.new_extension(name, critical + value)
     assert m2.err_peek_error() == 0
 
 
-def test_an_issuing_distribution_point_is_made():
+def test_an_issuing_distribution_point_is_created():
     value = "critical,onlyuser:TRUE,indirectCRL:TRUE"
     extension = X509.new_extension("issuingDistributionPoint", value)
     assert extension.get_critical() == 1
     assert "Only User Certificates" in extension.get_value()
 
 
-def test_a_key_that_cannot_be_the_subjects_is_refused():
+def test_an_empty_key_has_no_subject_key_identifier():
     with pytest.raises(X509Error):
         X509.new_extension("subjectKeyIdentifier", "hash", pkey=EVP.PKey())
     assert m2.err_peek_error() == 0
@@ -539,45 +539,47 @@ def test_a_key_that_cannot_be_the_subjects_is_refused():
 
 @pytest.mark.parametrize("octets", ["0102AB", "01:02:ab"])
 @pytest.mark.parametrize(("mark", "critical"), [("", 0), ("", 1), ("critical, ", 0)])
-def test_an_authority_key_identifier_is_made_of_hexadecimal_octets(octets, mark, critical):
+def test_an_authority_key_identifier_is_created_from_hexadecimal_octets(octets, mark, critical):
     extension = X509.new_extension("authorityKeyIdentifier", f"{mark}keyid:{octets}", critical)
     assert "01:02:AB" in extension.get_value()
     assert extension.get_critical() == int(critical or bool(mark))
 
 
 @pytest.mark.parametrize("value", ["keyid", "keyid:always", "keyid,issuer"])
-def test_the_authority_key_identifier_of_a_key_is_the_subjects_of_its_issuer(value, leaf, key):
+def test_the_authority_key_identifier_equals_the_subject_key_identifier_of_the_issuer(
+    value, leaf, key
+):
     expected = leaf.get_ext("subjectKeyIdentifier").get_value()
     made = X509.new_extension("authorityKeyIdentifier", value, pkey=key).get_value()
     assert made.strip().replace("keyid:", "") == expected
 
 
-def test_an_extension_that_openssl_cannot_print_is_dumped():
+def test_an_extension_that_openssl_cannot_print_is_hex_dumped():
     # An IA5String without characters.
     assert X509.new_extension("nsBaseUrl", "").get_value().startswith("0000 - 16 00 ")
     assert m2.err_peek_error() == 0
 
 
-def test_a_nul_does_not_cut_an_extensions_value():
+def test_a_nul_does_not_truncate_the_value_of_an_extension():
     with pytest.raises(X509Error, match="NUL"):
         X509.new_extension("subjectAltName", "DNS:good.example\0DNS:evil.example")
 
 
-def test_key_identifiers_are_the_sha1_of_the_key(leaf, blank, key):
+def test_key_identifiers_are_the_sha_1_digest_of_the_public_key(leaf, blank, key):
     expected = leaf.get_ext("subjectKeyIdentifier").get_value()
     assert X509.new_extension("subjectKeyIdentifier", "hash", pkey=key).get_value() == expected
     blank.add_subject_key_identifier()
     assert blank.get_ext("subjectKeyIdentifier").get_value() == expected
 
 
-def test_the_authority_key_identifier_names_a_key():
+def test_the_authority_key_identifier_contains_a_key_identifier():
     extension = X509.AuthorityKeyIdentifier(b"\x01\x02\xab").as_extension(critical=1)
     assert extension.get_name() == "authorityKeyIdentifier"
     assert "01:02:AB" in extension.get_value()
     assert extension.get_critical() == 1
 
 
-def test_a_stack_of_extensions_keeps_copies():
+def test_an_extension_stack_stores_copies():
     stack = X509.X509_Extension_Stack()
     extension = X509.new_extension("nsComment", "one")
     assert stack.push(extension) == 1
@@ -598,7 +600,7 @@ def test_a_stack_of_extensions_keeps_copies():
 OTHER_NAME = "a00e06032a0304a0070c056f74686572"
 
 
-def test_alternative_names_are_pairs_of_kind_and_octets(leaf):
+def test_alternative_names_are_pairs_of_type_and_octets(leaf):
     assert leaf.get_subject_alt_names() == [
         (m2.GEN_DNS, b"www.example.org"),
         (m2.GEN_DNS, b"*.example.net"),
@@ -627,7 +629,7 @@ def test_alternative_names_have_a_text_form(leaf):
     ]
 
 
-def test_a_certificate_without_alternative_names_has_none():
+def test_a_certificate_without_a_subject_alt_name_returns_none():
     root = X509.load_cert(str(DATA / "root.pem"))
     assert root.get_subject_alt_names() == root.get_subject_alt_names_as_text() == []
 
@@ -642,14 +644,14 @@ def test_a_certificate_without_alternative_names_has_none():
         (b"", ""),
     ],
 )
-def test_a_hostile_name_is_one_name(blank, encoded, value):
+def test_a_name_with_separators_stays_one_name(blank, encoded, value):
     names = with_names(blank, tlv(0x82, encoded), tlv(0x82, b"after.example"))
     octets = [value for kind, value in names.get_subject_alt_names()]
     assert octets == [encoded, b"after.example"]
     assert names.get_subject_alt_names_as_text() == [("DNS", value), ("DNS", "after.example")]
 
 
-def test_an_address_of_no_known_size_is_no_address(blank):
+def test_an_ip_address_of_another_length_is_not_an_address(blank):
     names = with_names(blank, tlv(0x87, b"\x01\x02\x03"), tlv(0x87, b"\x7f\0\0\x01"))
     assert names.get_subject_alt_names_as_text() == [
         ("IP Address", "<invalid>"),
@@ -657,14 +659,14 @@ def test_an_address_of_no_known_size_is_no_address(blank):
     ]
 
 
-def test_a_malformed_subject_alt_name_is_not_taken_for_none(blank):
+def test_a_malformed_subject_alt_name_raises(blank):
     blank.add_ext(X509.new_extension("subjectAltName", "DER:30:03:82:05:61"))
     with pytest.raises(X509Error):
         blank.get_subject_alt_names()
     assert m2.err_peek_error() == 0
 
 
-def test_two_subject_alt_names_are_not_taken_for_none(blank):
+def test_a_repeated_subject_alt_name_raises(blank):
     for name in ("DNS:a.example", "DNS:b.example"):
         blank.add_ext(X509.new_extension("subjectAltName", name))
     with pytest.raises(X509Error, match="more than one subjectAltName"):
@@ -688,20 +690,20 @@ def with_version(content):
 @pytest.mark.parametrize(
     "content", [b"\xff", b"\x80\0", b"\x7f" + b"\xff" * 8, b"\x80" + b"\0" * 7]
 )
-def test_a_version_that_is_none_is_refused(content):
+def test_an_invalid_version_is_refused(content):
     with pytest.raises(X509Error):
         with_version(content).get_version()
     assert m2.err_peek_error() == 0
 
 
-def test_a_version_that_rfc_5280_does_not_have_is_read():
+def test_a_version_that_rfc_5280_does_not_define_is_returned():
     assert with_version(b"\x07").get_version() == 7
 
 
 # ---- making and signing --------------------------------------------------------------------------
 
 
-def test_a_certificate_is_made_filled_in_and_signed(blank, key):
+def test_a_certificate_is_created_filled_in_and_signed(blank, key):
     name = blank.get_subject()
     name.CN = "made.example"
     name.O = "M2Crypto tests"
@@ -717,14 +719,14 @@ def test_a_certificate_is_made_filled_in_and_signed(blank, key):
     assert again.check_ca() == 1
 
 
-def test_a_change_after_signing_breaks_the_signature(blank, key):
+def test_a_change_after_signing_invalidates_the_signature(blank, key):
     blank.sign(key, "sha256")
     blank.set_serial_number(2)
     assert blank.verify(key) == 0
     assert m2.err_peek_error() == 0
 
 
-def test_another_key_did_not_sign(leaf):
+def test_a_signature_by_another_key_does_not_verify(leaf):
     other = X509.load_cert(str(DATA / "root.pem")).get_pubkey()
     assert leaf.verify(other) == 0
     assert leaf.verify(X509.load_cert(str(DATA / "intermediate.pem")).get_pubkey()) == 1
@@ -743,12 +745,12 @@ def test_a_public_key_cannot_sign(blank, leaf):
 
 
 @pytest.mark.parametrize("serial", [0, 1, 2**64, 2**159 + 1, -5])
-def test_serial_numbers_of_any_size_are_set(blank, serial):
+def test_a_serial_number_of_any_size_can_be_set(blank, serial):
     blank.set_serial_number(serial)
     assert blank.get_serial_number() == serial
 
 
-def test_a_date_that_came_from_a_certificate_changes_it(blank, key):
+def test_a_date_returned_by_a_certificate_modifies_it(blank, key):
     blank.sign(key, "sha256")
     blank.get_not_before().set_time(86400)
     blank.get_not_after().set_datetime(datetime.datetime(2060, 1, 1, tzinfo=ASN1.UTC))
@@ -757,7 +759,7 @@ def test_a_date_that_came_from_a_certificate_changes_it(blank, key):
     assert tlv(0x18, b"20600101000000Z") in blank.as_der()
 
 
-def test_a_name_that_was_set_is_a_copy(blank):
+def test_set_subject_and_set_issuer_copy_the_name(blank):
     name = X509.X509_Name()
     name.CN = "before"
     blank.set_subject_name(name)
@@ -772,7 +774,7 @@ def test_a_name_that_was_set_is_a_copy(blank):
     ("purpose", "verdict"),
     [("SSL_SERVER", 1), ("SSL_CLIENT", 0), ("SMIME_SIGN", 0), ("ANY", 1)],
 )
-def test_purposes_are_checked(leaf, purpose, verdict):
+def test_check_purpose_returns_whether_the_certificate_fits(leaf, purpose, verdict):
     assert leaf.check_purpose(getattr(m2, f"X509_PURPOSE_{purpose}"), 0) == verdict
     assert leaf.check_ca() == 0
 
@@ -802,7 +804,7 @@ def test_the_certificate_of_rfc_8410_is_signed_by_its_key():
 # ---- requests ------------------------------------------------------------------------------------
 
 
-def test_a_request_is_read(key):
+def test_a_certificate_request_is_loaded(key):
     request = X509.load_request(str(DATA / "request.pem"))
     assert str(request.get_subject()) == "/CN=request.example.org"
     assert request.verify(request.get_pubkey()) == 1
@@ -810,7 +812,7 @@ def test_a_request_is_read(key):
     assert "DNS:request.example.org" in request.as_text()
 
 
-def test_a_request_is_made_signed_and_saved(key, tmp_path):
+def test_a_certificate_request_is_created_signed_and_saved(key, tmp_path):
     request = X509.Request()
     request.set_version(0)
     request.set_pubkey(key)
@@ -832,7 +834,7 @@ def test_a_request_is_made_signed_and_saved(key, tmp_path):
     assert "DNS:made.example" in pem.as_text()
 
 
-def test_a_request_needs_no_version_to_be_signed_and_verified(key):
+def test_a_certificate_request_without_a_version_is_signed_and_verified(key):
     request = X509.Request()
     request.set_pubkey(key)
     request.sign(key, "sha256")
@@ -841,7 +843,7 @@ def test_a_request_needs_no_version_to_be_signed_and_verified(key):
 
 
 @pytest.mark.parametrize("version", [-1, 1, 2, 3, 2**31 - 1])
-def test_a_request_keeps_its_only_version(version, key):
+def test_a_certificate_request_accepts_only_version_0(version, key):
     request = X509.Request()
     request.set_pubkey(key)
     assert request.set_version(version) == 0
@@ -854,7 +856,7 @@ def test_a_request_keeps_its_only_version(version, key):
     assert m2.err_peek_error() == 0
 
 
-def test_a_requests_subject_is_set_by_a_copy():
+def test_set_subject_of_a_certificate_request_copies_the_name():
     request = X509.Request()
     name = X509.X509_Name()
     name.CN = "before"
@@ -866,7 +868,7 @@ def test_a_requests_subject_is_set_by_a_copy():
 # ---- revocation lists ----------------------------------------------------------------------------
 
 
-def test_a_revocation_list_is_read():
+def test_a_crl_is_loaded():
     crl = X509.load_crl(str(DATA / "crl.pem"))
     assert str(crl.get_issuer()) == "/C=CZ/O=M2Crypto tests/CN=Test intermediate"
     assert crl.get_lastUpdate().get_datetime() == datetime.datetime(2020, 1, 1, tzinfo=ASN1.UTC)
@@ -876,7 +878,7 @@ def test_a_revocation_list_is_read():
     assert crl.verify(X509.load_cert(str(DATA / "root.pem")).get_pubkey()) == 0
 
 
-def test_a_list_that_loads_leaves_no_error_behind():
+def test_loading_a_crl_queues_no_error():
     # The extensions are read when the list is loaded; a malformed one need not fail the load.
     pem = (DATA / "crl.pem").read_text(encoding="ascii")
     pem = pem[pem.index("-----BEGIN") :].replace("X509 CRL", "CERTIFICATE")
@@ -890,14 +892,14 @@ def test_a_list_that_loads_leaves_no_error_behind():
     assert m2.err_peek_error() == 0
 
 
-def test_an_empty_revocation_list_has_no_next_update():
+def test_an_empty_crl_has_no_next_update():
     assert X509.CRL().get_nextUpdate() is None
 
 
 # ---- stacks --------------------------------------------------------------------------------------
 
 
-def test_a_stack_of_certificates_survives_der(leaf):
+def test_a_certificate_stack_round_trips_through_der(leaf):
     stack = X509.X509_Stack()
     root = X509.load_cert(str(DATA / "root.pem"))
     assert stack.push(leaf) == 1
@@ -910,7 +912,7 @@ def test_a_stack_of_certificates_survives_der(leaf):
         X509.new_stack_from_der(b"\x30\x01\x00")
 
 
-def test_a_stack_is_saved_as_degenerate_pkcs7(leaf, tmp_path):
+def test_a_certificate_stack_is_saved_as_degenerate_pkcs7(leaf, tmp_path):
     stack = X509.X509_Stack()
     stack.push(leaf)
     buffer = BIO.MemoryBuffer()
@@ -928,7 +930,7 @@ def test_a_stack_is_saved_as_degenerate_pkcs7(leaf, tmp_path):
 # ---- ownership -----------------------------------------------------------------------------------
 
 
-def test_what_a_certificate_handed_out_outlives_it(leaf):
+def test_objects_returned_by_a_certificate_outlive_it(leaf):
     parts = [
         leaf.get_subject(),
         leaf.get_subject()[0],
@@ -968,7 +970,7 @@ def test_a_freed_certificate_is_refused(leaf):
         (m2.sk_x509_ext_new_null, m2.sk_x509_ext_value),
     ],
 )
-def test_the_low_level_layer_refuses_what_is_not_there_too(make, get, index):
+def test_the_low_level_functions_refuse_missing_objects(make, get, index):
     with pytest.raises(X509Error, match="no such"):
         get(make(), index)
 
@@ -988,7 +990,7 @@ def test_elements_outlive_their_stack(leaf):
 
 
 @pytest.mark.parametrize("wrong", [None, 1, "x", object()])
-def test_what_is_no_handle_is_refused(wrong):
+def test_an_object_that_is_not_a_handle_is_refused(wrong):
     with pytest.raises(TypeError):
         m2.x509_get_subject_name(wrong)
     with pytest.raises(TypeError):
@@ -998,7 +1000,7 @@ def test_what_is_no_handle_is_refused(wrong):
 # ---- names of the module -------------------------------------------------------------------------
 
 
-def test_the_module_offers_the_constants_of_verification():
+def test_the_module_exports_the_verification_constants():
     assert X509.X509_V_OK == X509.V_OK == 0
     assert X509.X509_V_ERR_CERT_HAS_EXPIRED == m2.X509_V_ERR_CERT_HAS_EXPIRED == 10
     assert X509.XN_FLAG_RFC2253 == m2.XN_FLAG_RFC2253
@@ -1009,7 +1011,7 @@ def test_the_module_offers_the_constants_of_verification():
     assert X509.verify_crl_check_chain == both
 
 
-def test_a_name_is_not_searched_behind_its_end(leaf):
+def test_a_name_is_not_searched_beyond_its_last_entry(leaf):
     name = leaf.get_subject().x509_name
     assert m2.x509_name_get_index_by_nid(name, m2.NID_commonName, 2**31 - 1) == -1
     assert m2.x509_name_get_index_by_nid(name, 2**30, -1) == -1

@@ -1,4 +1,4 @@
-"""Chains are verified against stores: verdicts, callbacks, revocation, and who owns what."""
+"""Chains are verified against stores: results, callbacks, revocation, ownership."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def store():
 
 
 def verification(store, name="leaf"):
-    """A context that is ready to verify the certificate called `name`."""
+    """Return a store context that is ready to verify the certificate called `name`."""
     context = X509.X509_Store_Context()
     context.init(store, load(name), stack_of("intermediate"))
     return context
@@ -43,7 +43,7 @@ def verification(store, name="leaf"):
 # ---- verdicts ------------------------------------------------------------------------------------
 
 
-def test_a_chain_to_a_trusted_root_is_good(store):
+def test_a_chain_to_a_trusted_root_verifies(store):
     context = verification(store)
     assert context.verify_cert() == 1
     assert context.get_error() == X509.V_OK
@@ -51,7 +51,7 @@ def test_a_chain_to_a_trusted_root_is_good(store):
     assert subjects == ["www.example.org", "Test intermediate", "Test root"]
 
 
-def test_a_chain_that_lacks_its_middle_is_not(store):
+def test_a_chain_without_its_intermediate_ca_does_not_verify(store):
     context = X509.X509_Store_Context()
     context.init(store, load("leaf"))
     assert context.verify_cert() == 0
@@ -61,14 +61,14 @@ def test_a_chain_that_lacks_its_middle_is_not(store):
     assert m2.err_peek_error() == 0
 
 
-def test_nothing_is_trusted_by_an_empty_store():
+def test_an_empty_store_trusts_nothing():
     context = verification(X509.X509_Store())
     assert context.verify_cert() == 0
     assert context.get_error() == m2.X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY
     assert context.get_error_depth() == 1
 
 
-def test_a_partial_chain_is_enough_when_the_flags_say_so():
+def test_a_partial_chain_verifies_with_the_partial_chain_flag():
     store = X509.X509_Store()
     store.add_cert(load("intermediate"))
     assert verification(store).verify_cert() == 0
@@ -103,7 +103,7 @@ def test_a_context_verifies_once_after_each_init(store):
         context.verify_cert()
 
 
-def test_a_context_that_has_not_verified_has_nothing_to_tell(store):
+def test_a_context_that_has_not_verified_has_no_result(store):
     context = X509.X509_Store_Context()
     assert context.get_error() == X509.V_OK
     assert context.get_current_cert() is None
@@ -113,7 +113,7 @@ def test_a_context_that_has_not_verified_has_nothing_to_tell(store):
 # ---- revocation ----------------------------------------------------------------------------------
 
 
-def test_a_certificate_is_revoked_by_a_list_in_the_store(store):
+def test_a_crl_in_the_store_revokes_a_certificate(store):
     store.set_flags(X509.verify_crl_check_leaf)
     context = verification(store, "revoked")
     assert context.verify_cert() == 0
@@ -125,7 +125,7 @@ def test_a_certificate_is_revoked_by_a_list_in_the_store(store):
     assert verification(store).verify_cert() == 1
 
 
-def test_a_certificate_is_revoked_by_a_list_in_the_context(store):
+def test_a_crl_in_the_context_revokes_a_certificate(store):
     store.set_flags(X509.verify_crl_check_leaf)
     crls = X509.CRL_Stack()
     crls.push(X509.load_crl_string((DATA / "crl.pem").read_bytes()))
@@ -136,7 +136,7 @@ def test_a_certificate_is_revoked_by_a_list_in_the_context(store):
     assert context.get_error() == m2.X509_V_ERR_CERT_REVOKED
 
 
-def test_a_stack_of_lists_shares_them():
+def test_a_crl_stack_references_its_crls():
     stack = X509.CRL_Stack()
     crl = X509.load_crl(str(DATA / "crl.pem"))
     assert stack.push(crl) == 1
@@ -151,7 +151,7 @@ def test_a_stack_of_lists_shares_them():
 # ---- callbacks -----------------------------------------------------------------------------------
 
 
-def test_a_callback_sees_every_certificate(store):
+def test_a_callback_is_called_for_every_certificate(store):
     seen = []
 
     def note(ok, context):
@@ -163,7 +163,7 @@ def test_a_callback_sees_every_certificate(store):
     assert seen == [(1, 2, "Test root"), (1, 1, "Test intermediate"), (1, 0, "www.example.org")]
 
 
-def test_a_callback_can_overrule_an_error():
+def test_a_callback_can_accept_an_error():
     store = X509.X509_Store()
     errors = []
 
@@ -177,14 +177,14 @@ def test_a_callback_can_overrule_an_error():
     assert errors[0] == m2.X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY
 
 
-def test_a_callback_can_refuse_a_good_chain(store):
+def test_a_callback_can_refuse_a_valid_chain(store):
     store.set_verify_cb(lambda ok, context: 0)
     context = verification(store)
     assert context.verify_cert() == 0
     assert context.get_error() != X509.V_OK
 
 
-def test_a_callback_can_say_what_is_wrong(store):
+def test_a_callback_can_set_the_error(store):
     def expire(ok, context):
         m2.x509_store_ctx_set_error(context._ptr(), m2.X509_V_ERR_CERT_HAS_EXPIRED)
         return 0
@@ -195,7 +195,7 @@ def test_a_callback_can_say_what_is_wrong(store):
     assert context.get_error() == m2.X509_V_ERR_CERT_HAS_EXPIRED
 
 
-def test_the_default_callback_changes_nothing(store):
+def test_the_default_callback_keeps_the_result(store):
     store.set_verify_cb(X509.x509_store_default_cb)
     assert verification(store).verify_cert() == 1
     store.set_verify_cb(lambda ok, context: 0)
@@ -205,7 +205,7 @@ def test_the_default_callback_changes_nothing(store):
         m2.x509_store_set_verify_cb(store.store, "no callable")
 
 
-def test_an_exception_in_a_callback_reaches_the_caller(store):
+def test_an_exception_of_a_callback_propagates(store):
     calls = []
 
     def fail(ok, context):
@@ -219,7 +219,7 @@ def test_an_exception_in_a_callback_reaches_the_caller(store):
     assert m2.err_peek_error() == 0
 
 
-def test_callbacks_belong_to_their_store(store):
+def test_each_store_calls_its_own_callback(store):
     other = X509.X509_Store()
     other.add_x509(load("root"))
     seen = []
@@ -229,7 +229,7 @@ def test_callbacks_belong_to_their_store(store):
     assert set(seen) == {"other"}
 
 
-def test_a_store_drops_its_callback_when_it_goes(store):
+def test_a_freed_store_releases_its_callback(store):
     class Callback:
         def __call__(self, ok, context):
             return ok
@@ -246,7 +246,7 @@ def test_a_store_drops_its_callback_when_it_goes(store):
     assert alive[1]() is None
 
 
-def test_a_context_is_lent_to_a_callback_only_until_it_returns(store):
+def test_the_context_of_a_callback_is_refused_after_it_returned(store):
     kept = []
     store.set_verify_cb(lambda ok, context: kept.append(context) or ok)
     assert verification(store).verify_cert() == 1
@@ -256,7 +256,7 @@ def test_a_context_is_lent_to_a_callback_only_until_it_returns(store):
                 question()
 
 
-def test_a_lent_context_can_only_be_asked(store):
+def test_the_context_of_a_callback_cannot_be_modified(store):
     def misuse(ok, context):
         with pytest.raises(X509Error, match="that calls this callback"):
             context.init(store, load("leaf"))
@@ -273,7 +273,7 @@ def test_a_lent_context_can_only_be_asked(store):
     assert verification(store).verify_cert() == 1
 
 
-def test_a_callback_cannot_pull_the_rug_from_under_its_verification(store):
+def test_a_callback_cannot_free_what_its_verification_uses(store):
     def misuse(ok, lent):
         assert context.get_error() == lent.get_error()
         with pytest.raises(X509Error, match="is in use by the call"):
@@ -312,7 +312,7 @@ def test_two_threads_verify_with_one_store(store):
 # ---- ownership -----------------------------------------------------------------------------------
 
 
-def test_a_context_outlives_what_it_was_made_of():
+def test_a_context_keeps_its_store_and_certificates_alive():
     store = X509.X509_Store()
     store.add_x509(load("root"))
     leaf, untrusted = load("leaf"), stack_of("intermediate")
@@ -326,7 +326,7 @@ def test_a_context_outlives_what_it_was_made_of():
     assert context.verify_cert() == 1
 
 
-def test_what_a_context_handed_out_outlives_it(store):
+def test_objects_returned_by_a_context_outlive_it(store):
     context = X509.X509_Store_Context()
     context.init(store, load("leaf"))
     context.verify_cert()
@@ -337,7 +337,7 @@ def test_what_a_context_handed_out_outlives_it(store):
     assert chain[0].get_subject().CN == certificate.get_subject().CN == "www.example.org"
 
 
-def test_revocation_lists_may_go_before_the_verification(store):
+def test_a_context_keeps_its_crls_alive(store):
     store.set_flags(X509.verify_crl_check_leaf)
     context = verification(store, "revoked")
     crls = X509.CRL_Stack()

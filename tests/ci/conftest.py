@@ -32,13 +32,13 @@ CARRIED = re.compile(f"{prefixes.CARRIED.pattern}|GATE|TALLY|FAIL")
 
 
 def pytest_configure() -> None:
-    # A shell starts what runs in its background deaf to Ctrl-C, and children inherit that.
+    # A shell starts background jobs with SIGINT ignored, and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass
 class Server:
-    """Files served on 127.0.0.1; `cuts` are the bytes after which an answer breaks off."""
+    """An HTTP server on 127.0.0.1; a response is cut off after each byte count in `cuts`."""
 
     address: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
@@ -93,7 +93,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache, with no mirrors and an apt that knows none; the cache's folder."""
+    """Return the directory of an empty cache, without mirrors and without apt sources."""
     folder = tmp_path / "cache"
     programs = tmp_path / "programs"
     programs.mkdir()
@@ -112,7 +112,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def forbid(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
-    """Forbids to enter a folder, root too, which a folder's mode does not keep out."""
+    """Return a function that makes a directory inaccessible, to root as well."""
     forbidden: list[str] = []
 
     def refuse(name: str, answer: object = None) -> None:
@@ -143,7 +143,7 @@ def forbid(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
 
 @pytest.fixture
 def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder named in M2CRYPTO_MIRRORS that holds a tiny OpenSSL 9.9.1."""
+    """Return a mirror directory (M2CRYPTO_MIRRORS) that holds a tiny OpenSSL 9.9.1."""
     folder = tmp_path / "mirror"
     folder.mkdir()
     (folder / "openssl-9.9.1.tar.gz").write_bytes(tiny_openssl("9.9.1"))
@@ -153,13 +153,13 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def build(mirror: Path) -> Build:
-    """The build 9.9 of the tiny OpenSSL in the mirror."""
+    """Return the build 9.9 of the tiny OpenSSL in the mirror."""
     return Build(release_of(tiny_bytes(mirror)), Variant("default", ()))
 
 
 @pytest.fixture
 def matrix(mirror: Path, tmp_path: Path) -> Path:
-    """A manifest of the builds 9.9 and 9.9-no-ec, in a checkout of its own."""
+    """Return a manifest of the builds 9.9 and 9.9-no-ec, in its own checkout."""
     path = tmp_path / "checkout" / "ci" / "matrix.toml"
     path.parent.mkdir(parents=True)
     path.write_text(

@@ -1,4 +1,4 @@
-"""`python3 noxfile.py` is `nox`, and installs it if needed: once, whatever comes between."""
+"""`python3 noxfile.py` installs nox once if it is missing, and runs it."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from ci.errors import UserError
 ROOT = Path(__file__).parents[2]
 BASE = getattr(sys, "_base_executable", sys.executable)
 
-# What stands for nox: it prints which Python runs it, and with which arguments.
+# A stub of nox that prints its Python and its arguments.
 NOX = "import json, sys; print(json.dumps([sys.prefix, sys.argv[1:]]))"
 
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only folder that pip looks in, with a nox in it that is new enough."""
+    """Return the only directory that pip searches, with a nox that is new enough."""
     folder = tmp_path / "index"
     folder.mkdir()
     info = "nox-9999.1.dist-info"
@@ -48,7 +48,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def start(*arguments: str, before: str = "pass", cwd: Path = ROOT) -> subprocess.Popen[str]:
-    """Start `python3 noxfile.py ARGUMENTS`, on a Python that has only its standard library."""
+    """Start `python3 noxfile.py ARGUMENTS` on a Python without packages."""
     script = f"import runpy, sys; {before}; sys.argv[1:] = {list(arguments)!r}; "
     script += f"sys.path[0] = {str(ROOT)!r}; runpy.run_path('{ROOT}/noxfile.py', None, '__main__')"
     return subprocess.Popen(
@@ -61,18 +61,18 @@ def start(*arguments: str, before: str = "pass", cwd: Path = ROOT) -> subprocess
 
 
 def run(*arguments: str, before: str = "pass", cwd: Path = ROOT) -> tuple[int, str, str]:
-    """Run it to its end: the exit code, what it printed, and what it reported."""
+    """Run it and return the exit code, standard output and standard error."""
     with start(*arguments, before=before, cwd=cwd) as child:
         out, err = child.communicate()
     return child.returncode, out, err
 
 
 def environments(cache: Path) -> list[Path]:
-    """What lies in the cache: finished environments, and what was left being made."""
+    """Return the finished and the unfinished environments of the cache."""
     return [*cache.glob("nox/py*"), *cache.glob("nox/.making/*")]
 
 
-def test_nox_is_installed_once_and_given_the_arguments(
+def test_nox_is_installed_once_and_receives_the_arguments(
     index: Path, cache: Path, tmp_path: Path
 ) -> None:
     code, out, err = run("-s", "tests", "--", "-k", "a b")
@@ -86,7 +86,7 @@ def test_nox_is_installed_once_and_given_the_arguments(
     assert json.loads(out) == [str(folder), ["--noxfile", str(ROOT / "noxfile.py"), "-l"]]
 
 
-def test_a_nox_that_is_installed_is_used(cache: Path) -> None:
+def test_an_installed_nox_is_used(cache: Path) -> None:
     said = [
         subprocess.run(
             [sys.executable, *way, "-l"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -109,7 +109,7 @@ def test_a_nox_without_its_requirements_is_not_used(monkeypatch: pytest.MonkeyPa
     assert not bootstrap.is_installed(">=2025.5")
 
 
-def test_two_at_once_share_an_environment(index: Path, cache: Path) -> None:
+def test_two_concurrent_runs_share_one_environment(index: Path, cache: Path) -> None:
     with start("-l") as first, start("-l") as second:
         told = [child.communicate() for child in (first, second)]
     assert (first.returncode, second.returncode) == (0, 0)
@@ -119,7 +119,7 @@ def test_two_at_once_share_an_environment(index: Path, cache: Path) -> None:
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])
-def test_one_ended_half_way_leaves_nothing_that_the_next_trips_over(
+def test_a_killed_run_does_not_break_the_next(
     index: Path, cache: Path, signum: signal.Signals
 ) -> None:
     with start("-l") as child:
@@ -138,7 +138,7 @@ def test_one_ended_half_way_leaves_nothing_that_the_next_trips_over(
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Makes environments in no time: a Python that says whether nox is there; the commands run."""
+    """Replace the creation of environments by a stub and return the list of commands run."""
     commands: list[str] = []
 
     def make(command: Sequence[object]) -> None:
@@ -167,7 +167,7 @@ def become_empty(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [lose_its_interpreter, lose_nox, become_empty])
-def test_a_broken_environment_is_made_again(
+def test_a_broken_environment_is_recreated(
     quick: list[str], cache: Path, damage: Callable[[Path], None]
 ) -> None:
     python = bootstrap.environment(">=1")
@@ -181,7 +181,7 @@ def test_a_broken_environment_is_made_again(
     assert environments(cache) == [folder]
 
 
-def test_another_python_or_range_has_an_environment_of_its_own(
+def test_each_python_and_version_range_has_its_own_environment(
     quick: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = [bootstrap.environment(">=1"), bootstrap.environment(">=2")]
@@ -193,7 +193,7 @@ def test_another_python_or_range_has_an_environment_of_its_own(
 
 
 @pytest.mark.parametrize("module", ["ensurepip", "venv"])
-def test_a_python_that_cannot_make_environments_is_one_line(cache: Path, module: str) -> None:
+def test_a_python_without_venv_is_reported_in_one_line(cache: Path, module: str) -> None:
     code, out, err = run("-l", before=f"sys.modules[{module!r}] = None")
     assert (code, out) == (1, "")
     assert err.startswith(f"error: nox is not installed, and {BASE} has no ensurepip")
@@ -203,7 +203,7 @@ def test_a_python_that_cannot_make_environments_is_one_line(cache: Path, module:
     assert not cache.exists()
 
 
-def test_a_nox_that_cannot_be_installed_is_one_line_and_leaves_nothing(
+def test_a_failed_installation_is_reported_in_one_line_and_leaves_nothing(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = bootstrap._run
@@ -216,7 +216,7 @@ def test_a_nox_that_cannot_be_installed_is_one_line_and_leaves_nothing(
     assert environments(cache) == []
 
 
-def test_a_cache_that_cannot_be_used_is_one_line(
+def test_an_unusable_cache_is_reported_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
@@ -228,7 +228,7 @@ def test_a_cache_that_cannot_be_used_is_one_line(
     assert err.count("\n") == 1
 
 
-def test_an_older_python_is_one_line() -> None:
+def test_an_older_python_is_refused_in_one_line() -> None:
     code, out, err = run("-l", before="sys.hexversion = 0x030A00F0")
     assert (code, out) == (1, "")
     assert err.startswith("error: the sessions need Python 3.11 or newer to run them, not ")
@@ -236,7 +236,7 @@ def test_an_older_python_is_one_line() -> None:
 
 
 @pytest.mark.parametrize("name", ["noxfile.py", "ci/__init__.py", "ci/bootstrap.py"])
-def test_an_older_python_can_parse_what_refuses_it(name: str) -> None:
+def test_an_older_python_can_parse_the_version_check(name: str) -> None:
     tree = ast.parse(ROOT.joinpath(name).read_text(), feature_version=(3, 6))
     # Of its features Python 3.6 does not know `annotations`, and reports that as a syntax error.
     futures = [node for node in ast.walk(tree) if getattr(node, "module", "") == "__future__"]
@@ -255,7 +255,7 @@ def test_an_older_python_can_parse_what_refuses_it(name: str) -> None:
         {},
     ],
 )
-def test_the_cache_is_where_the_other_modules_have_it(
+def test_the_bootstrap_and_the_tooling_use_the_same_cache(
     variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("M2CRYPTO_CACHE", "XDG_CACHE_HOME"):
@@ -265,12 +265,12 @@ def test_the_cache_is_where_the_other_modules_have_it(
     assert bootstrap.cache_root() == here().cache
 
 
-def test_it_needs_the_nox_that_pyproject_installs() -> None:
+def test_the_noxfile_requires_the_nox_of_pyproject() -> None:
     groups = tomllib.loads(ROOT.joinpath("pyproject.toml").read_text())["dependency-groups"]
     assert f"nox{bootstrap.needed_version()}" in groups["tooling"]
 
 
-def test_a_noxfile_without_a_range_is_named(
+def test_a_noxfile_without_a_version_range_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "noxfile.py").touch()
@@ -288,7 +288,7 @@ def test_a_read_only_checkout_keeps_its_environments_in_the_cache(
     name, folder = bootstrap._options()
     assert name == "--envdir"
     assert Path(folder).parent == cache / "nox"
-    # Where neither can be written to, one line names the cache (see `main`).
+    # If neither is writable, one line names the cache (see `main`).
     shutil.rmtree(cache)
     cache.touch()
     with pytest.raises(OSError, match=str(cache)):

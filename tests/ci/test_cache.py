@@ -1,4 +1,4 @@
-"""What was built is found again if it is whole, and made again if it is not."""
+"""An entry of the cache is reused if it is intact and recreated if it is not."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def things(cache: Path) -> Store:
 
 
 class Maker:
-    """Makes an entry of two files, and counts how often."""
+    """Create an entry of two files and count the calls."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -42,19 +42,21 @@ def left_being_made(things: Store) -> list[Path]:
     return list((things.directory / ".making").iterdir())
 
 
-def test_a_key_depends_on_every_fact_but_not_on_their_order() -> None:
+def test_a_key_depends_on_every_fact_and_not_on_their_order() -> None:
     assert caching.key(a=1, b=["x"]) == caching.key(b=["x"], a=1)
     assert caching.key(a=1, b=["x"]) != caching.key(a=1, b=["y"])
     assert len(caching.key(a=1)) == 16
 
 
-def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+def test_the_cache_is_in_the_configured_directory(
+    monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
     assert here().cache == cache
     monkeypatch.delenv("M2CRYPTO_CACHE")
     assert here().cache.name == "m2crypto"
 
 
-def test_an_entry_is_made_once(things: Store) -> None:
+def test_an_entry_is_created_once(things: Store) -> None:
     make = Maker()
     first = things.get("name", "key", make)
     assert first == things.get("name", "key", make) == things.find("name", "key")
@@ -64,7 +66,7 @@ def test_an_entry_is_made_once(things: Store) -> None:
     assert left_being_made(things) == []
 
 
-def test_entries_of_other_keys_are_apart(things: Store) -> None:
+def test_entries_with_different_keys_are_separate(things: Store) -> None:
     make = Maker()
     assert things.get("name", "one", make) != things.get("name", "two", make)
     assert make.count == 2
@@ -105,7 +107,7 @@ def put_a_list_in_the_seal(entry: Path) -> None:
         (put_a_list_in_the_seal, ".seal.json cannot be read"),
     ],
 )
-def test_a_damaged_entry_is_noticed_and_made_again(
+def test_a_damaged_entry_is_detected_and_recreated(
     things: Store,
     damage: Callable[[Path], None],
     said: str,
@@ -122,7 +124,7 @@ def test_a_damaged_entry_is_noticed_and_made_again(
     assert told == f"name: {entry} is damaged ({said}): making it again\n"
 
 
-def test_an_entry_that_could_not_be_made_leaves_nothing(things: Store) -> None:
+def test_a_failed_entry_leaves_nothing(things: Store) -> None:
     def fail(folder: Path) -> None:
         (folder / "half").write_text("made")
         raise UserError("no luck")
@@ -133,14 +135,14 @@ def test_an_entry_that_could_not_be_made_leaves_nothing(things: Store) -> None:
     assert left_being_made(things) == []
 
 
-def test_what_dead_processes_left_is_cleared(things: Store) -> None:
+def test_the_leftovers_of_dead_processes_are_removed(things: Store) -> None:
     for label in ("name-key.1", "other-key.2"):
         (things.directory / ".making" / label / "half").mkdir(parents=True)
     things.get("name", "key", Maker())
     assert left_being_made(things) == []
 
 
-def test_what_a_live_process_makes_is_left_alone(things: Store) -> None:
+def test_the_work_of_a_live_process_is_left_alone(things: Store) -> None:
     def make(folder: Path) -> None:
         things.get("other", "key", Maker())
         assert folder.is_dir()
@@ -149,7 +151,7 @@ def test_what_a_live_process_makes_is_left_alone(things: Store) -> None:
     assert (things.get("name", "key", make) / "file").exists()
 
 
-def test_threads_share_a_making_too(things: Store, capsys: pytest.CaptureFixture[str]) -> None:
+def test_threads_create_an_entry_once(things: Store, capsys: pytest.CaptureFixture[str]) -> None:
     make = Maker()
     paths = in_threads(lambda _: things.get("name", "key", make), range(4), jobs=4)
     assert set(paths) == {things.directory / "name-key"}
@@ -157,7 +159,7 @@ def test_threads_share_a_making_too(things: Store, capsys: pytest.CaptureFixture
     assert capsys.readouterr().err == ""
 
 
-def test_a_discarded_entry_is_made_anew(things: Store) -> None:
+def test_a_discarded_entry_is_recreated(things: Store) -> None:
     make = Maker()
     things.get("name", "key", make)
     things.discard("name", "key")
@@ -168,7 +170,7 @@ def test_a_discarded_entry_is_made_anew(things: Store) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
-def test_a_full_disk_is_one_line_and_leaves_nothing(things: Store, number: int) -> None:
+def test_a_full_disk_is_reported_in_one_line_and_leaves_nothing(things: Store, number: int) -> None:
     def fill(folder: Path) -> None:
         (folder / "half").write_text("made")
         raise OSError(number, os.strerror(number))
@@ -187,7 +189,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(things: Store, number: int) 
         (-signal.SIGXFSZ, ""),
     ],
 )
-def test_a_compiler_that_meets_a_full_disk_is_said_to(
+def test_a_compiler_failure_on_a_full_disk_is_reported_as_a_full_disk(
     things: Store, status: int, words: str
 ) -> None:
     def fill(_folder: Path) -> None:
@@ -198,7 +200,7 @@ def test_a_compiler_that_meets_a_full_disk_is_said_to(
     assert "\n" not in str(caught.value)
 
 
-def test_a_program_that_fails_without_a_word_on_a_full_disk_is_said_to(
+def test_a_silent_failure_on_a_full_disk_is_reported_as_a_full_disk(
     things: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_folder: Path) -> None:
@@ -211,7 +213,7 @@ def test_a_program_that_fails_without_a_word_on_a_full_disk_is_said_to(
         things.get("name", "key", fail)
 
 
-def test_a_failure_of_other_kind_stays_what_it_is(things: Store) -> None:
+def test_another_failure_is_reported_unchanged(things: Store) -> None:
     failure = CommandError(["cc"], 1, "syntax error")
     with pytest.raises(CommandError) as caught, disk.reported(things.directory):
         raise failure
@@ -222,7 +224,7 @@ def test_a_failure_of_other_kind_stays_what_it_is(things: Store) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
 
-def test_room_is_required_of_the_disk_and_of_a_limit_on_files(
+def test_free_space_is_required_of_the_disk_and_of_the_file_size_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_bytes(b"x" * 100)
@@ -238,12 +240,12 @@ def test_room_is_required_of_the_disk_and_of_a_limit_on_files(
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="this system has no /proc")
-def test_a_cache_where_no_folder_can_be_made_is_one_line() -> None:
+def test_a_cache_that_cannot_be_created_is_reported_in_one_line() -> None:
     with pytest.raises(UserError, match=r"the cache cannot be used: No such file .*: /proc/cache"):
         Store(Path("/proc/cache"), "things").get("name", "key", Maker())
 
 
-def test_a_cache_that_is_no_folder_is_one_line(tmp_path: Path) -> None:
+def test_a_cache_that_is_not_a_directory_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(
         UserError, match=r"the cache cannot be used: Not a directory: .*file/things"
@@ -253,7 +255,7 @@ def test_a_cache_that_is_no_folder_is_one_line(tmp_path: Path) -> None:
 
 @pytest.fixture(params=[0o000, 0o555], ids=["unreadable", "unwritable"])
 def closed(request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A folder closed to the user; root, whom permissions do not bind, is nobody meanwhile."""
+    """Return a directory without permissions; root runs as nobody meanwhile."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(request.param)
         user = os.geteuid()
@@ -264,7 +266,7 @@ def closed(request: pytest.FixtureRequest) -> Iterator[Path]:
         Path(folder).chmod(0o755)
 
 
-def test_a_cache_closed_to_the_user_is_one_line(closed: Path) -> None:
+def test_a_cache_without_permission_is_reported_in_one_line(closed: Path) -> None:
     with pytest.raises(UserError) as refused:
         Store(closed, "things").get("name", "key", Maker())
     assert str(refused.value).startswith("the cache cannot be used: Permission denied: ")

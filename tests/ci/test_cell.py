@@ -1,4 +1,4 @@
-"""A cell leaves a whole result, or none and its log; and what did not run is said."""
+"""A cell writes a complete result, or none and its log; cells that did not run are reported."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ MakeInputs = Callable[..., Inputs]
 
 @pytest.fixture(scope="module")
 def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache for all these tests, so that each extension is built once."""
+    """Return one cache for all these tests, so that each extension is built once."""
     return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture
 def project(tmp_path: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A tiny project whose cells run with the Python of these tests and a made-up OpenSSL."""
+    """Return a tiny project whose cells run on this Python with a fake OpenSSL."""
     monkeypatch.setenv("M2CRYPTO_CACHE", str(shared_cache))
     monkeypatch.setattr(environments, "ensure", lambda *_: Path(sys.executable))
     monkeypatch.setattr(toolchain, "swig", lambda _: {})
@@ -62,7 +62,7 @@ def project(tmp_path: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture
 def inputs(project: Project) -> MakeInputs:
-    """Make what the two cells share; its arguments are pytest's."""
+    """Return the inputs that the two cells share; the arguments are pytest's."""
 
     def make(*arguments: str) -> Inputs:
         found = interpreters.describe(Path(sys.executable))
@@ -75,12 +75,12 @@ def inputs(project: Project) -> MakeInputs:
 
 
 def write_test(project: Project, text: str) -> None:
-    """Add a test file of a cell."""
+    """Add a test file to a cell."""
     (project.root / "tests" / "test_more.py").write_text(text)
 
 
 def refused(inputs: Inputs) -> str:
-    """The one line with which a cell gives no result; its log stays."""
+    """Return the one-line error of a cell that writes no result and keeps its log."""
     project = inputs.project
     with pytest.raises(UserError) as caught:
         one.run(CELL, inputs)
@@ -90,7 +90,7 @@ def refused(inputs: Inputs) -> str:
     return str(caught.value)
 
 
-def test_a_cell_leaves_a_whole_result_of_both_languages(
+def test_a_cell_writes_a_complete_result_for_python_and_c(
     project: Project, inputs: MakeInputs
 ) -> None:
     outcome = one.run(CELL, inputs())
@@ -112,7 +112,7 @@ def test_a_cell_leaves_a_whole_result_of_both_languages(
     assert source.index("    return PyLong_FromLong(25519);") + 1 in lines.run
 
 
-def test_cells_that_share_a_build_or_run_side_by_side_keep_their_lines_apart(
+def test_cells_that_share_a_build_or_run_in_parallel_record_separate_lines(
     project: Project, inputs: MakeInputs
 ) -> None:
     one.run(CELL_NO_EC, inputs())
@@ -125,7 +125,7 @@ def test_cells_that_share_a_build_or_run_side_by_side_keep_their_lines_apart(
     assert results.read(project.results / CELL_NO_EC.id).expected.partial
 
 
-def test_a_cell_with_a_failing_test_shows_it_and_where_the_log_is(
+def test_a_failing_test_is_shown_with_the_path_of_the_log(
     project: Project, inputs: MakeInputs
 ) -> None:
     with (project.root / "tests" / "test_ec.py").open("a") as file:
@@ -142,9 +142,7 @@ def test_a_cell_with_a_failing_test_shows_it_and_where_the_log_is(
     assert results.read(project.results / CELL.id).tests.failed == {"tests/test_ec.py::test_broken"}
 
 
-def test_a_cell_that_crashes_leaves_its_log_and_no_result(
-    project: Project, inputs: MakeInputs
-) -> None:
+def test_a_crashed_cell_leaves_its_log_and_no_result(project: Project, inputs: MakeInputs) -> None:
     with (project.root / "tests" / "test_ec.py").open("a") as file:
         file.write("def test_crash():\n    import os\n    os.abort()\n")
     with pytest.raises(UserError, match="SIGABRT") as caught:
@@ -157,7 +155,7 @@ def test_a_cell_that_crashes_leaves_its_log_and_no_result(
         results.read(folder)
 
 
-def test_a_cell_that_tested_another_openssl_is_refused(
+def test_a_result_of_another_openssl_is_refused(
     project: Project, inputs: MakeInputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -170,7 +168,7 @@ def test_a_cell_that_tested_another_openssl_is_refused(
     assert [path.name for path in (project.results / CELL.id).iterdir()] == [results.LOG]
 
 
-def test_a_cell_whose_extension_does_not_build_fails_and_the_other_one_runs(
+def test_a_failed_extension_build_fails_its_cell_and_the_others_run(
     project: Project, inputs: MakeInputs, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with (project.root / "SWIG" / "src" / "ec.c").open("a") as file:
@@ -184,7 +182,7 @@ def test_a_cell_whose_extension_does_not_build_fails_and_the_other_one_runs(
     assert f"FAILED {CELL_NO_EC.id}" in printed
 
 
-def test_a_build_that_cannot_be_had_fails_its_cells_and_the_other_ones_run(
+def test_a_failed_openssl_build_fails_its_cells_and_the_others_run(
     project: Project,
     inputs: MakeInputs,
     monkeypatch: pytest.MonkeyPatch,
@@ -209,7 +207,7 @@ def test_a_build_that_cannot_be_had_fails_its_cells_and_the_other_ones_run(
         inputs()
 
 
-def test_ones_own_variables_do_not_reach_a_cell(
+def test_the_users_variables_do_not_reach_a_cell(
     project: Project, inputs: MakeInputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("PYTHONWARNINGS", "PYTEST_ADDOPTS", "OPENSSL_CONF", "SSL_CERT_FILE"):
@@ -223,7 +221,7 @@ def test_ones_own_variables_do_not_reach_a_cell(
     assert one.run(CELL, inputs()).why == ""
 
 
-def test_a_cell_writes_into_no_folder_but_its_own(project: Project, inputs: MakeInputs) -> None:
+def test_a_cell_writes_only_into_its_own_directory(project: Project, inputs: MakeInputs) -> None:
     (project.root / "tests" / "test_ec.py").write_text(
         "from pathlib import Path\ndef test_it(tmp_path):\n    Path('stray').touch()\n"
     )
@@ -235,7 +233,7 @@ def test_a_cell_writes_into_no_folder_but_its_own(project: Project, inputs: Make
     }
 
 
-def test_what_failed_in_an_earlier_cell_too_is_not_shown_again(
+def test_a_failure_shown_for_an_earlier_cell_is_not_repeated(
     project: Project, inputs: MakeInputs, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with (project.root / "tests" / "test_ec.py").open("a") as file:
@@ -261,7 +259,7 @@ def test_cells_whose_python_is_missing_are_named_with_the_reason(
         run.check(outcomes, missing, [])
 
 
-def test_failed_cells_and_complaints_fail_the_session_each_in_a_line() -> None:
+def test_each_failed_cell_and_complaint_is_one_line_and_fails_the_session() -> None:
     good = one.Outcome("good", "")
     bad = one.Outcome("bad", "", "why")
     run.check([good], [], [])
@@ -270,7 +268,7 @@ def test_failed_cells_and_complaints_fail_the_session_each_in_a_line() -> None:
     assert str(caught.value) == "1 of 2 cells failed: bad\nerror: C: too few"
 
 
-def test_only_the_named_tests_run(project: Project, inputs: MakeInputs) -> None:
+def test_only_the_selected_tests_run(project: Project, inputs: MakeInputs) -> None:
     outcome = one.run(CELL, inputs("tests/test_ec.py::test_curve", "-q"))
     assert outcome.summary == "1 run"
 
@@ -282,15 +280,13 @@ def test_only_the_named_tests_run(project: Project, inputs: MakeInputs) -> None:
         ([], "no cell given"),
     ],
 )
-def test_an_unknown_cell_is_one_clear_line(argv: list[str], words: str) -> None:
+def test_an_unknown_cell_is_reported_in_one_line(argv: list[str], words: str) -> None:
     with pytest.raises(UserError, match=words) as caught:
         run.cell(argv, here())
     assert "\n" not in str(caught.value)
 
 
-def test_pyc_files_are_kept_for_the_next_run_outside_of_checkout_and_wheel(
-    project: Project, inputs: MakeInputs
-) -> None:
+def test_pyc_files_are_kept_in_the_cache_only(project: Project, inputs: MakeInputs) -> None:
     made = inputs()
     one.run(CELL, made)
     wheel = made.wheels[CELL.id]
@@ -299,9 +295,7 @@ def test_pyc_files_are_kept_for_the_next_run_outside_of_checkout_and_wheel(
     assert list((here().cache / "pycache").rglob("EC.*.pyc"))
 
 
-def test_the_expectation_is_written_where_pytest_reads_it(
-    project: Project, inputs: MakeInputs
-) -> None:
+def test_the_expected_cell_is_written_for_pytest(project: Project, inputs: MakeInputs) -> None:
     one.run(CELL_NO_EC, inputs())
     expected = json.loads((project.results / CELL_NO_EC.id / results.CELL).read_text())
     assert {key: expected[key] for key in ("id", "python", "openssl", "switches")} == {
@@ -315,9 +309,7 @@ def test_the_expectation_is_written_where_pytest_reads_it(
 # --- the checkout ---------------------------------------------------------------------------------
 
 
-def test_edits_during_a_run_reach_neither_its_wheels_nor_its_tests_nor_its_digest(
-    project: Project, inputs: MakeInputs
-) -> None:
+def test_edits_during_a_run_do_not_affect_it(project: Project, inputs: MakeInputs) -> None:
     def edited_now() -> None:
         (project.root / "SWIG" / "src" / "ec.c").write_text("#error edited\n")
         (project.root / "M2Crypto" / "EC.py").write_text("raise RuntimeError('edited')\n")
@@ -345,9 +337,7 @@ def test_everything_that_can_change_a_result_is_in_its_digest(
     assert inputs().sources != before
 
 
-def test_what_lies_about_in_the_checkout_is_in_no_digest(
-    project: Project, inputs: MakeInputs
-) -> None:
+def test_other_files_in_the_checkout_are_in_no_digest(project: Project, inputs: MakeInputs) -> None:
     before = inputs().sources
     for name in ("M2Crypto/_build_info.py", "M2Crypto/_m2crypto.so", "tests/.x.swp", "build/x.py"):
         (project.root / name).parent.mkdir(exist_ok=True)
@@ -355,7 +345,7 @@ def test_what_lies_about_in_the_checkout_is_in_no_digest(
     assert inputs().sources == before
 
 
-# --- what a session must be -----------------------------------------------------------------------
+# --- complete sessions ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -381,7 +371,7 @@ def test_a_session_that_ended_early_or_forked_is_refused(
     assert words in refused(inputs())
 
 
-def test_an_expected_failure_passed_if_it_ran_and_was_skipped_if_not(
+def test_an_expected_failure_counts_as_passed_if_it_ran_and_skipped_if_not(
     project: Project, inputs: MakeInputs
 ) -> None:
     write_test(
@@ -396,7 +386,7 @@ def test_an_expected_failure_passed_if_it_ran_and_was_skipped_if_not(
     assert tests.skipped == {"tests/test_more.py::test_a": "[NOTRUN] crashes"}
 
 
-def test_one_whose_teardown_fails_has_failed(project: Project, inputs: MakeInputs) -> None:
+def test_a_test_whose_teardown_fails_counts_as_failed(project: Project, inputs: MakeInputs) -> None:
     write_test(
         project,
         "import pytest\n@pytest.fixture\ndef bad():\n    yield\n    assert 0\n"
@@ -405,7 +395,7 @@ def test_one_whose_teardown_fails_has_failed(project: Project, inputs: MakeInput
     assert one.run(CELL, inputs()).failed == {"tests/test_more.py::test_a"}
 
 
-def test_coverage_that_was_not_saved_is_noticed(project: Project, inputs: MakeInputs) -> None:
+def test_unsaved_coverage_data_is_detected(project: Project, inputs: MakeInputs) -> None:
     write_test(
         project,
         "import atexit\nimport coverage\n"
@@ -425,7 +415,7 @@ def test_a():
 
 @pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_a_process_that_a_test_leaves_is_ended_and_fails_the_cell(
+def test_a_process_left_by_a_test_is_killed_and_fails_the_cell(
     project: Project, inputs: MakeInputs, apart: bool
 ) -> None:
     (project.root / "pyproject.toml").write_text(
@@ -437,7 +427,7 @@ def test_a_process_that_a_test_leaves_is_ended_and_fails_the_cell(
     assert not runs("sleep 987")
 
 
-def test_a_test_that_hangs_is_ended_and_named(
+def test_a_hanging_test_is_killed_and_named(
     project: Project, inputs: MakeInputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_test(project, "import threading\ndef test_a():\n    threading.Event().wait()\n")
@@ -453,7 +443,7 @@ def test_a_test_that_hangs_is_ended_and_named(
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "nan", "ten"])
-def test_a_limit_that_is_none_is_one_clear_line(
+def test_an_invalid_timeout_is_reported_in_one_line(
     project: Project, inputs: MakeInputs, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     monkeypatch.setenv("M2CRYPTO_TIMEOUT", limit)
@@ -461,7 +451,7 @@ def test_a_limit_that_is_none_is_one_clear_line(
         inputs()
 
 
-def test_nothing_wraps_at_60_columns(
+def test_no_line_wraps_at_60_columns(
     project: Project, inputs: MakeInputs, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = inputs()
@@ -496,7 +486,7 @@ def test_nothing_wraps_at_60_columns(
         (["--ignore={root}/tests/test_ec.py"], "1 run"),
     ],
 )
-def test_arguments_mean_what_they_mean_to_pytest_in_the_projects_root(
+def test_pytest_arguments_are_relative_to_the_project_root(
     project: Project, inputs: MakeInputs, arguments: list[str], summary: str
 ) -> None:
     (project.root / "docs").mkdir()
@@ -505,7 +495,7 @@ def test_arguments_mean_what_they_mean_to_pytest_in_the_projects_root(
     assert [each.summary for each in runner.run_all([CELL], made)] == [summary]
 
 
-def test_a_mistyped_option_is_one_line_before_any_cell_and_changes_nothing(
+def test_an_unknown_option_is_reported_before_any_cell_and_changes_nothing(
     project: Project, inputs: MakeInputs, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one.run(CELL, inputs())
@@ -542,7 +532,7 @@ def test_arguments_that_leave_no_test_change_nothing(
 
 @pytest.fixture
 def session(project: Project, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A session on the tiny project; what it hands to the report."""
+    """Prepare a session on the tiny project; the list receives what the report is given."""
     reported: list[str] = []
     found = {SERIES: interpreters.describe(Path(sys.executable))}
     monkeypatch.setattr(manifest, "load", lambda _: MANIFEST)
@@ -567,7 +557,7 @@ def session(project: Project, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ("--setup-plan", "test_curve"),
     ],
 )
-def test_a_question_to_pytest_is_answered_and_leaves_no_result(
+def test_an_informational_pytest_option_prints_and_leaves_no_result(
     project: Project,
     session: list[str],
     argument: str,
@@ -591,7 +581,7 @@ def test_a_session_runs_its_cells_and_reports_them(project: Project, session: li
 
 @contextmanager
 def file_limit(size: int) -> Iterator[None]:
-    """No file may grow beyond `size` bytes (ulimit -f)."""
+    """Limit the size of files to `size` bytes (ulimit -f)."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -602,7 +592,7 @@ def file_limit(size: int) -> Iterator[None]:
 
 @pytest.mark.usefixtures("capsys")  # In memory: pytest's own files have no room either.
 @pytest.mark.parametrize("size", [0, 100, 1000, 3000, 10_000])
-def test_a_disk_that_is_full_is_one_line_and_the_old_result_stays(
+def test_a_full_disk_is_reported_in_one_line_and_keeps_the_old_result(
     project: Project, inputs: MakeInputs, size: int
 ) -> None:
     one.run(CELL, inputs())
@@ -618,7 +608,7 @@ def test_a_disk_that_is_full_is_one_line_and_the_old_result_stays(
 
 
 @pytest.mark.usefixtures("capsys")
-def test_a_file_limit_in_an_extensions_build_is_one_line_and_leaves_nothing(
+def test_a_file_size_limit_during_an_extension_build_is_reported_in_one_line(
     project: Project, inputs: MakeInputs
 ) -> None:
     with (project.root / "SWIG" / "src" / "ec.c").open("a") as file:
@@ -635,7 +625,7 @@ def test_a_file_limit_in_an_extensions_build_is_one_line_and_leaves_nothing(
 # --- bytecode -------------------------------------------------------------------------------------
 
 
-def test_bytecode_of_folders_that_are_gone_is_evicted(tmp_path: Path) -> None:
+def test_bytecode_of_removed_directories_is_evicted(tmp_path: Path) -> None:
     root = tmp_path / "pycache"
     there, gone = tmp_path / "there", tmp_path / "gone" / "deep"
     there.mkdir()

@@ -23,7 +23,7 @@ def terminal_of_60_columns(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     monkeypatch.setenv("COLUMNS", "60")
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    # A console decides when it is made whether it is on a terminal.
+    # A console detects a terminal when it is created.
     monkeypatch.setattr(console, "_console", Console(stderr=True))
     return terminal
 
@@ -34,7 +34,7 @@ def refresh() -> None:
     console._live.refresh()
 
 
-def test_a_log_gets_a_line_once_the_interval_is_over(
+def test_a_log_receives_one_line_per_interval(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with console.ProgressLine("3.5") as line:

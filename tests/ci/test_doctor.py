@@ -1,4 +1,4 @@
-"""A missing tool is reported before anything is done, with the line that installs it."""
+"""A missing tool is reported before anything is built, with the command that installs it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from ci.toolchain import FOR_OPENSSL, compiler
 
 @pytest.fixture
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A PATH of one folder that holds every tool, optional ones too, if only by name."""
+    """Return a PATH of one directory with a stub of every tool, optional ones included."""
     folder = tmp_path / "tools"
     folder.mkdir()
     for name in ("cc", "as", "sh", "env", "perl", "make", "gcov", "openssl", "ccache"):
-        # A script, not a link: a compiler looks for its parts next to itself.
+        # A script, not a link: a compiler looks for its parts beside itself.
         real = shutil.which(name)
         program(folder / name, f'exec {real} "$@"' if real else f"echo {name} 1")
     monkeypatch.setenv("PATH", str(folder))
@@ -35,14 +35,14 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def on(system: str, monkeypatch: pytest.MonkeyPatch, like: str = "", user: int = 1000) -> None:
-    """Let this be a machine of that system, and the process a user's."""
+    """Simulate that operating system and an unprivileged process."""
     monkeypatch.setattr(sys, "platform", "darwin" if system == "macos" else "linux")
     release = {"ID": system, "ID_LIKE": like}
     monkeypatch.setattr(platform, "freedesktop_os_release", lambda: release)
     monkeypatch.setattr(os, "geteuid", lambda: user)
 
 
-def test_nothing_is_said_where_all_is_there(tools: Path) -> None:
+def test_nothing_is_reported_if_nothing_is_missing(tools: Path) -> None:
     toolchain.require(FOR_OPENSSL)
     assert compiler().command == ("cc",)
 
@@ -58,7 +58,7 @@ def test_nothing_is_said_where_all_is_there(tools: Path) -> None:
         ),
     ],
 )
-def test_what_is_missing_is_one_line_with_the_command_that_installs_it(
+def test_a_missing_tool_is_one_line_with_the_install_command(
     tools: Path, gone: list[str], said: str
 ) -> None:
     for name in gone:
@@ -80,7 +80,7 @@ def test_what_is_missing_is_one_line_with_the_command_that_installs_it(
         ("other", "", "Debian: sudo apt-get install gcc libc6-dev make; Fedora: sudo dnf install "),
     ],
 )
-def test_each_system_has_its_own_command(
+def test_each_system_has_its_own_install_command(
     monkeypatch: pytest.MonkeyPatch, system: str, like: str, line: str
 ) -> None:
     on(system, monkeypatch, like)
@@ -89,12 +89,12 @@ def test_each_system_has_its_own_command(
     assert "\n" not in said
 
 
-def test_root_needs_no_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_install_command_for_root_has_no_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
     on("debian", monkeypatch, user=0)
     assert install_command([toolchain.PERL.packages]) == "apt-get install perl"
 
 
-def test_a_system_without_os_release_is_given_every_command(
+def test_a_system_without_os_release_gets_every_install_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     on("debian", monkeypatch)
@@ -107,7 +107,7 @@ def test_a_system_without_os_release_is_given_every_command(
     assert [each.partition(":")[0] for each in said.split("; ")] == list(INSTALL)
 
 
-def test_without_a_compiler_all_that_is_missing_is_said_at_once(tools: Path) -> None:
+def test_without_a_compiler_everything_missing_is_reported_at_once(tools: Path) -> None:
     for name in ("cc", "perl", "make"):
         (tools / name).unlink()
     with pytest.raises(
@@ -116,19 +116,19 @@ def test_without_a_compiler_all_that_is_missing_is_said_at_once(tools: Path) -> 
         compiler()
 
 
-def test_a_perl_without_its_modules_is_said(tools: Path) -> None:
+def test_missing_perl_modules_are_reported(tools: Path) -> None:
     program(tools / "perl", 'case $2 in print*) echo v5;; *) echo "FindBin IPC::Cmd ";; esac')
     with pytest.raises(UserError, match="perl lacks FindBin, IPC::Cmd; install with: "):
         toolchain.require(FOR_OPENSSL)
 
 
-def test_a_compiler_without_the_c_librarys_headers_is_said(tools: Path) -> None:
+def test_missing_c_library_headers_are_reported(tools: Path) -> None:
     program(tools / "cc", "case $1 in --version) echo cc 1;; *) exit 1;; esac")
     with pytest.raises(UserError, match=r"cc does not compile with <stdlib\.h>; install with: "):
         toolchain.require(FOR_OPENSSL)
 
 
-def test_cc_is_the_users_to_choose(tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cc_variable_selects_the_compiler(tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program(tools / "ccache", 'exec "$@"')
     program(tools / "some-cc", "echo some-cc 1")
     monkeypatch.setenv("CC", "ccache some-cc -m64")
@@ -143,7 +143,7 @@ def test_cc_is_the_users_to_choose(tools: Path, monkeypatch: pytest.MonkeyPatch)
         ('gcc "-m64', 'CC=gcc "-m64: No closing quotation; correct it or unset it'),
     ],
 )
-def test_a_cc_that_is_no_compiler_is_named_and_nothing_is_to_be_installed(
+def test_an_invalid_cc_is_named_without_an_install_command(
     tools: Path, monkeypatch: pytest.MonkeyPatch, value: str, said: str
 ) -> None:
     monkeypatch.setenv("CC", value)
@@ -154,7 +154,7 @@ def test_a_cc_that_is_no_compiler_is_named_and_nothing_is_to_be_installed(
         assert "install with" not in str(refused.value)
 
 
-def test_cflags_that_are_no_words_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unparsable_cflags_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CFLAGS", "-DX='")
     with pytest.raises(UserError, match="^CFLAGS=-DX=': No closing quotation; correct it or unset"):
         toolchain.words("CFLAGS")
@@ -170,7 +170,7 @@ def test_cflags_that_are_no_words_are_named(monkeypatch: pytest.MonkeyPatch) -> 
         ("cc", "Apple clang version 15", "llvm-cov"),
     ],
 )
-def test_the_gcov_is_the_compilers_own(
+def test_the_gcov_matches_the_compiler(
     tools: Path, monkeypatch: pytest.MonkeyPatch, cc: str, says: str, asked: str
 ) -> None:
     program(tools / cc.split()[-1], f"echo {says}")
@@ -182,7 +182,7 @@ def test_the_gcov_is_the_compilers_own(
     assert toolchain.GCOV.version() == f"{asked} of its own"
 
 
-def test_cells_are_refused_without_gcov_before_anything_is_made(tools: Path, cache: Path) -> None:
+def test_cells_without_gcov_are_refused_before_anything_is_built(tools: Path, cache: Path) -> None:
     (tools / "gcov").unlink()
     plan = manifest.load(here().manifest)
     with pytest.raises(UserError, match="^there is no gcov; install with: "):
@@ -190,7 +190,7 @@ def test_cells_are_refused_without_gcov_before_anything_is_made(tools: Path, cac
     assert not cache.exists()
 
 
-def test_doctor_lists_tools_with_what_they_are_for(
+def test_doctor_lists_each_tool_with_its_purpose(
     tools: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     there(monkeypatch)
@@ -212,7 +212,7 @@ def test_doctor_lists_tools_with_what_they_are_for(
 
 
 def there(monkeypatch: pytest.MonkeyPatch, *, has_ensurepip: bool = True) -> None:
-    """Make the Python that runs this the only one."""
+    """Make the running Python the only one."""
     own = interpreters.describe(Path(sys.executable))
     assert own
     own = replace(own, version="3.13", has_ensurepip=has_ensurepip)
@@ -220,7 +220,7 @@ def there(monkeypatch: pytest.MonkeyPatch, *, has_ensurepip: bool = True) -> Non
     monkeypatch.setattr(interpreters, "installed", lambda versions: {"3.13": own})
 
 
-def test_doctor_names_what_a_python_lacks(
+def test_doctor_names_the_missing_parts_of_a_python(
     tools: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     there(monkeypatch, has_ensurepip=False)

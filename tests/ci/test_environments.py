@@ -1,4 +1,4 @@
-"""An environment is made once for an interpreter and its requirements."""
+"""An environment is created once for an interpreter and its requirements."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def write_wheel(folder: Path) -> Path:
 
 @pytest.fixture
 def without_uv(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only venv and pip are there, and pip reaches no index."""
+    """Hide uv and give pip no index."""
     monkeypatch.setattr(shutil, "which", lambda _: None)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
 
 
 @pytest.mark.usefixtures("without_uv")
-def test_it_is_made_once_has_the_requirement_and_can_measure_any_child(tmp_path: Path) -> None:
+def test_an_environment_is_created_once_and_measures_child_processes(tmp_path: Path) -> None:
     interpreter = interpreters.describe(Path(sys.executable))
     assert interpreter
     wanted = [str(write_wheel(tmp_path))]
@@ -60,7 +60,7 @@ def test_it_is_made_once_has_the_requirement_and_can_measure_any_child(tmp_path:
 
 
 @pytest.mark.usefixtures("without_uv")
-def test_one_that_cannot_be_made_leaves_the_log_alone(tmp_path: Path) -> None:
+def test_a_failed_environment_keeps_its_log(tmp_path: Path) -> None:
     interpreter = interpreters.describe(Path(sys.executable))
     assert interpreter
     broken = tmp_path / "python"
@@ -78,7 +78,7 @@ def test_one_that_cannot_be_made_leaves_the_log_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words", ["[Errno 28] No space left on device", "[Errno 27] File too large"]
 )
-def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, words: str) -> None:
+def test_a_full_disk_is_reported_in_one_line_and_leaves_nothing(tmp_path: Path, words: str) -> None:
     interpreter = interpreters.describe(Path(sys.executable))
     assert interpreter
     python = program(
@@ -92,7 +92,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, words: str) 
 
 
 @pytest.mark.parametrize("text", [b"[dependency", b"\xff"])
-def test_a_pyproject_that_cannot_be_read_is_one_clear_line(tmp_path: Path, text: bytes) -> None:
+def test_an_unreadable_pyproject_is_reported_in_one_line(tmp_path: Path, text: bytes) -> None:
     path = tmp_path / "pyproject.toml"
     path.write_bytes(text)
     with pytest.raises(UserError, match="not TOML") as caught:
@@ -111,7 +111,7 @@ def test_a_group_is_read_from_pyproject(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "[dependency-groups]\ntests = [{include-group = 'a'}]\n", "dependency-groups = 3"]
 )
-def test_a_group_that_is_missing_or_invalid_is_one_clear_line(tmp_path: Path, text: str) -> None:
+def test_a_missing_or_invalid_group_is_reported_in_one_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "pyproject.toml"
     path.write_text(text)
     with pytest.raises(UserError, match=r"dependency-groups\.tests: ") as caught:

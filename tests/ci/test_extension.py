@@ -1,4 +1,4 @@
-"""How the extension is made: OpenSSL is found or asked for, and its headers say what there is."""
+"""setup.py finds OpenSSL and reads its version and features from the headers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ int EVP_MD_size(const EVP_MD *md);
 
 @pytest.fixture
 def openssl(tmp_path: Path) -> OpenSSL:
-    """An OpenSSL of headers alone, all of them in the first."""
+    """Return an OpenSSL of headers only."""
     folder = tmp_path / "prefix" / "include" / "openssl"
     folder.mkdir(parents=True)
     for name in extension.HEADERS:
@@ -48,7 +48,7 @@ def names(openssl: OpenSSL, tmp_path: Path) -> extension.Names:
     return extension.read_names(["cc"], openssl, tmp_path)
 
 
-def test_the_headers_say_which_integers_there_are(openssl: OpenSSL, tmp_path: Path) -> None:
+def test_the_sizes_of_integers_are_read_from_the_headers(openssl: OpenSSL, tmp_path: Path) -> None:
     found = names(openssl, tmp_path)
     assert set(found.constants) == {
         "NID_commonName",
@@ -60,35 +60,35 @@ def test_the_headers_say_which_integers_there_are(openssl: OpenSSL, tmp_path: Pa
     }
 
 
-def test_the_headers_say_the_version_and_the_algorithms(openssl: OpenSSL, tmp_path: Path) -> None:
+def test_the_version_and_the_switches_are_read_from_the_headers(
+    openssl: OpenSSL, tmp_path: Path
+) -> None:
     found = names(openssl, tmp_path)
     assert found.version == 0x30500070
     assert ("EVP_MD", "EVP_sha256") in found.algorithms
     assert ("EVP_MD", "EVP_sha3_256") in found.algorithms
 
 
-def test_swig_is_told_the_version_and_what_is_missing(openssl: OpenSSL, tmp_path: Path) -> None:
+def test_swig_receives_the_version_and_the_switches(openssl: OpenSSL, tmp_path: Path) -> None:
     command = extension.swig_command("swig", names(openssl, tmp_path), tmp_path)
     assert "-DOPENSSL_VERSION_NUMBER=0x30500070" in command
     assert "-DOPENSSL_NO_EC=1" in command
 
 
-def test_the_interface_offers_them(openssl: OpenSSL, tmp_path: Path) -> None:
+def test_the_interface_exports_the_switches(openssl: OpenSSL, tmp_path: Path) -> None:
     lines = extension.interface_of(names(openssl, tmp_path)).splitlines()
     assert "%constant long long NID_commonName = NID_commonName;" in lines
-    # In quotes and under another name, as SWIG expands what it is told.
+    # Quoted and renamed, because SWIG expands macros of the command line.
     assert '%rename("OPENSSL_NO_EC") m2_OPENSSL_NO_EC;' in lines
     assert "const EVP_MD *EVP_sha256(void);" in lines
 
 
-def test_what_the_headers_do_not_switch_off_is_offered_as_0(
-    openssl: OpenSSL, tmp_path: Path
-) -> None:
+def test_an_unset_switch_is_exported_as_0(openssl: OpenSSL, tmp_path: Path) -> None:
     found = names(openssl, tmp_path)
     lines = extension.interface_of(found).splitlines()
     assert "%constant long long OPENSSL_NO_DSA = 0;" in lines
     assert "%constant long long OPENSSL_NO_EC = 0;" not in lines
-    # SWIG takes any value for defined, so it is not told.
+    # SWIG treats any value as defined, so the macro is not passed.
     assert not any("OPENSSL_NO_DSA" in part for part in extension.swig_command("", found, tmp_path))
 
 
@@ -99,7 +99,7 @@ def test_an_openssl_that_is_too_old_is_refused(openssl: OpenSSL, tmp_path: Path)
         names(openssl, tmp_path)
 
 
-def test_headers_that_do_not_compile_are_told_with_the_compilers_word(
+def test_headers_that_do_not_compile_are_reported_with_the_compiler_message(
     openssl: OpenSSL, tmp_path: Path
 ) -> None:
     header = Path(openssl.include_dirs[0]) / "openssl" / "opensslv.h"
@@ -113,7 +113,7 @@ def test_headers_that_do_not_compile_are_told_with_the_compilers_word(
 @pytest.mark.parametrize(
     ("program", "why"), [("/none/such", "No such file"), ("/etc/passwd", "Permission denied")]
 )
-def test_a_program_that_cannot_be_run_is_told_with_its_variable(
+def test_a_program_that_cannot_run_is_reported_with_its_variable(
     openssl: OpenSSL, tmp_path: Path, program: str, why: str
 ) -> None:
     with pytest.raises(BuildError, match=f"^{program} cannot be run: {why}.* set CC to another"):
@@ -133,7 +133,7 @@ def test_a_program_that_cannot_be_run_is_told_with_its_variable(
         (0x1010100F, "1.1.1"),
     ],
 )
-def test_a_version_number_reads_as_openssl_writes_it(number: int, text: str) -> None:
+def test_a_version_number_is_formatted_as_openssl_does(number: int, text: str) -> None:
     assert extension.version_text(number) == text
 
 
@@ -160,7 +160,7 @@ def test_a_prefix_with_shared_libraries_is_linked_to_them(openssl: OpenSSL, tmp_
     assert f"-Wl,-rpath,{lib}" in found.link_args
 
 
-def test_a_folder_that_is_no_prefix_is_refused(tmp_path: Path) -> None:
+def test_a_directory_that_is_not_a_prefix_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match=r"OPENSSL_DIR: .* has no include/openssl/opensslv.h"):
         extension.find_openssl({"OPENSSL_DIR": str(tmp_path)})
 
@@ -171,7 +171,7 @@ def test_headers_without_libraries_are_refused(openssl: OpenSSL, tmp_path: Path)
 
 
 @pytest.mark.parametrize("script", ["exit 1", None])
-def test_without_openssl_the_way_out_is_said(
+def test_a_missing_openssl_is_reported_with_the_remedy(
     tmp_path: Path, script: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -185,7 +185,7 @@ def test_without_openssl_the_way_out_is_said(
     assert "\n" not in str(refused.value)
 
 
-def test_pkg_config_is_asked_where_no_prefix_is_named(tmp_path: Path) -> None:
+def test_without_a_prefix_pkg_config_finds_openssl(tmp_path: Path) -> None:
     program = tmp_path / "pkg-config"
     program.write_text(
         "#!/bin/sh\ncase $1 in --libs) echo -lssl -lcrypto;; *) echo -I/some;; esac\n"
@@ -202,7 +202,7 @@ def test_pkg_config_is_asked_where_no_prefix_is_named(tmp_path: Path) -> None:
         ("nothing", "prints no version"),
     ],
 )
-def test_a_swig_that_will_not_do_is_refused(tmp_path: Path, says: str, message: str) -> None:
+def test_an_unsuitable_swig_is_refused(tmp_path: Path, says: str, message: str) -> None:
     program = tmp_path / "swig"
     program.write_text(f"#!/bin/sh\necho {says}\n")
     program.chmod(0o755)
@@ -217,7 +217,7 @@ def test_an_extension_that_does_not_import_is_refused(tmp_path: Path) -> None:
         extension.check_extension(broken, {}, tmp_path)
 
 
-def test_headers_and_library_that_disagree_are_refused(
+def test_headers_and_a_library_of_different_versions_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(extension, "CHECK", "print('0x30500070 0x30000160')")

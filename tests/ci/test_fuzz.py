@@ -33,7 +33,7 @@ Worker = Callable[[str, Capsys], list[str]]
 
 @pytest.fixture
 def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worker:
-    """Run a script of the given body in the worker's place, and return the report's lines."""
+    """Run a script with this body in place of the worker and return the lines of the report."""
 
     def plant(body: str, capsys: Capsys) -> list[str]:
         script = tmp_path / "worker.py"
@@ -79,7 +79,7 @@ def test_arguments_name_fuzzers_cells_time_and_seed() -> None:
         (["--seed", "x"], "argument --seed: invalid int value: 'x'"),
     ],
 )
-def test_a_wrong_argument_is_a_problem_of_one_line(arguments: list[str], why: str) -> None:
+def test_an_invalid_argument_is_reported_in_one_line(arguments: list[str], why: str) -> None:
     with pytest.raises(UserError, match=why) as caught:
         fuzz.parse(arguments)
     assert "\n" not in str(caught.value)
@@ -99,7 +99,7 @@ def test_a_sanitized_build_is_another_variant_with_the_same_options() -> None:
     assert build.variant.options == ("no-ec", "no-asm", "enable-asan")
 
 
-def test_a_crash_is_one_line_with_the_call_then_the_calls_before_it(
+def test_a_crash_is_reported_with_its_call_and_the_calls_before_it(
     worker: Worker, capsys: Capsys
 ) -> None:
     lines = worker("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", capsys)
@@ -110,9 +110,7 @@ def test_a_crash_is_one_line_with_the_call_then_the_calls_before_it(
     assert lines[-1].endswith("1 finding")
 
 
-def test_a_sanitizers_report_is_one_line_then_its_first_frames(
-    worker: Worker, capsys: Capsys
-) -> None:
+def test_a_sanitizer_report_is_shown_with_its_first_frames(worker: Worker, capsys: Capsys) -> None:
     lines = worker(
         "print('==1==ERROR: AddressSanitizer: heap-use-after-free on address 0x1')\n"
         "print('    #0 0x1 in BIO_read bio_lib.c:1')\n"
@@ -124,19 +122,19 @@ def test_a_sanitizers_report_is_one_line_then_its_first_frames(
     assert "  |     #0 0x1 in BIO_read bio_lib.c:1" in lines
 
 
-def test_undefined_behaviour_is_one_line(worker: Worker, capsys: Capsys) -> None:
+def test_undefined_behaviour_is_reported_in_one_line(worker: Worker, capsys: Capsys) -> None:
     lines = worker("print('SWIG/src/bio.c:9:3: runtime error: shift by -1'); sys.exit(1)", capsys)
     assert lines[0] == found("undefined behaviour: shift by -1, in m2.bio_read")
 
 
-def test_a_hang_is_one_line(worker: Worker, capsys: Capsys) -> None:
+def test_a_hang_is_reported_in_one_line(worker: Worker, capsys: Capsys) -> None:
     body = "import faulthandler, time\n"
     body += "faulthandler.dump_traceback_later(0.05, exit=True)\ntime.sleep(60)"
     lines = worker(body, capsys)
     assert lines[0] == found("hang, in m2.bio_read")
 
 
-def test_what_the_oracle_finds_is_one_line_each(worker: Worker, capsys: Capsys) -> None:
+def test_each_finding_of_the_oracle_is_one_line(worker: Worker, capsys: Capsys) -> None:
     body = "print('finding: step 13: bio_read left an error in the queue')\n" * 2
     lines = worker(body + "sys.exit(3)", capsys)
     assert lines[0] == found("bio_read left an error in the queue")
@@ -149,20 +147,20 @@ def test_a_prompt_for_a_passphrase_is_a_finding(worker: Worker, capsys: Capsys) 
     assert lines[0] == found("OpenSSL prompted for a passphrase")
 
 
-def test_a_worker_that_cannot_start_is_a_finding_with_its_last_line(
+def test_a_worker_that_cannot_start_is_a_finding_with_its_last_output(
     worker: Worker, capsys: Capsys
 ) -> None:
     lines = worker("raise SystemExit('no such module')", capsys)
     assert lines[0] == found("exit code 1: no such module, in m2.bio_read")
 
 
-def test_no_finding_is_a_line_with_the_steps(worker: Worker, capsys: Capsys) -> None:
+def test_a_run_without_findings_reports_its_steps(worker: Worker, capsys: Capsys) -> None:
     (line,) = worker("", capsys)
     assert line.startswith("raw py3.13-openssl3.5: 13 steps, 1 seed, ")
     assert line.endswith(": no finding")
 
 
-def test_without_a_seed_one_worker_follows_the_other_until_the_time_is_up(
+def test_without_a_seed_workers_run_one_after_another_for_the_given_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[tuple[int, float]] = []
@@ -179,7 +177,7 @@ def test_without_a_seed_one_worker_follows_the_other_until_the_time_is_up(
     assert started == [(first, 60.0), (first + 1, 40.0), (first + 2, 20.0)]
 
 
-def test_a_finding_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finding_fails_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fuzz, "prepare", lambda *_: ["one", "two"])
     monkeypatch.setattr(fuzz, "fuzz", lambda run: 1)
     with pytest.raises(UserError, match="^2 findings; see above$"):

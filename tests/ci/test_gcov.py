@@ -1,4 +1,4 @@
-"""C lines have three states, found by the compiler and its gcov."""
+"""C lines have three states, which the compiler and gcov determine."""
 
 from __future__ import annotations
 
@@ -65,13 +65,13 @@ int main(int argc, char **argv)
 
 
 def line_of(text: str, nth: int = 1) -> int:
-    """The number of the nth line of curve.c that has `text`."""
+    """Return the number of the nth line of curve.c that contains `text`."""
     found = [n for n, line in enumerate(CURVE_C.splitlines(), 1) if text in line]
     return found[nth - 1]
 
 
 class Project:
-    """A project of one program, built as an instrumented extension is."""
+    """A project of one program, compiled like an instrumented extension."""
 
     def __init__(self, root: Path, *flags: str, compiler: str = "gcc") -> None:
         self.root = root
@@ -140,13 +140,13 @@ def test_comments_blank_lines_and_directives_are_never_compiled_out(tmp_path: Pa
     assert not [word for word in words if not word or word[0] in "#/*"]
 
 
-def test_a_macro_call_over_two_lines_is_not_taken_for_compiled_out(tmp_path: Path) -> None:
+def test_a_macro_call_over_two_lines_is_not_reported_as_compiled_out(tmp_path: Path) -> None:
     lines = Project(tmp_path).run(tmp_path / "counts")["SWIG/src/curve.c"]
 
     assert line_of("tiny(argc)") not in lines.compiled_out
 
 
-def test_a_file_nothing_of_which_ran_is_missed(tmp_path: Path) -> None:
+def test_a_file_that_never_ran_is_missed(tmp_path: Path) -> None:
     project = Project(tmp_path)
     lines = gcov.measure(project.notes, tmp_path / "counts")["SWIG/src/curve.c"]
 
@@ -154,7 +154,7 @@ def test_a_file_nothing_of_which_ran_is_missed(tmp_path: Path) -> None:
     assert line_of("return points(x);") in lines.missed
 
 
-def test_headers_count_and_functions_know_their_lines(tmp_path: Path) -> None:
+def test_headers_are_measured_and_functions_have_line_ranges(tmp_path: Path) -> None:
     lines = Project(tmp_path).run(tmp_path / "counts")
 
     assert 3 in lines["SWIG/src/curve.h"].run
@@ -163,7 +163,7 @@ def test_headers_count_and_functions_know_their_lines(tmp_path: Path) -> None:
     assert functions["curve"].last == line_of("}", 2)
 
 
-def test_two_runs_of_one_build_keep_their_counts_apart(tmp_path: Path) -> None:
+def test_two_runs_of_one_build_have_separate_counts(tmp_path: Path) -> None:
     project = Project(tmp_path)
     project.run(tmp_path / "one")
     lines = gcov.measure(project.notes, tmp_path / "two")["SWIG/src/curve.c"]
@@ -172,7 +172,7 @@ def test_two_runs_of_one_build_keep_their_counts_apart(tmp_path: Path) -> None:
     assert not list(project.notes.glob("*.gcda"))
 
 
-def test_lines_are_read_back_as_they_were_written(tmp_path: Path) -> None:
+def test_lines_round_trip_through_their_file(tmp_path: Path) -> None:
     lines = Project(tmp_path).run(tmp_path / "counts")
     gcov.dump(lines, tmp_path / "c_lines.json")
 
@@ -187,7 +187,7 @@ def test_lines_are_read_back_as_they_were_written(tmp_path: Path) -> None:
         ('{"SWIG/src/a.c": {"run": []}}', "missed is missing"),
     ],
 )
-def test_a_broken_file_of_lines_is_one_clear_line(tmp_path: Path, text: str, words: str) -> None:
+def test_a_broken_lines_file_is_reported_in_one_line(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "c_lines.json"
     path.write_text(text)
     with pytest.raises(UserError, match=rf"c_lines.json: .*{re.escape(words)}") as caught:
@@ -195,12 +195,12 @@ def test_a_broken_file_of_lines_is_one_clear_line(tmp_path: Path, text: str, wor
     assert "\n" not in str(caught.value)
 
 
-def test_notes_without_compile_commands_are_one_clear_line(tmp_path: Path) -> None:
+def test_notes_without_compile_commands_are_reported_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"compile_commands.json: missing"):
         notes.commands(tmp_path)
 
 
-def test_a_line_compiled_out_in_every_cell_is_excluded_and_otherwise_counts() -> None:
+def test_a_line_is_excluded_only_if_every_cell_compiled_it_out() -> None:
     full = CLines(run=frozenset({1}), missed=frozenset({2}), compiled_out=frozenset({3, 9}))
     none = CLines(run=frozenset({3}), compiled_out=frozenset({1, 2, 9}))
 
@@ -215,7 +215,7 @@ def test_a_line_compiled_out_in_every_cell_is_excluded_and_otherwise_counts() ->
     assert [set(lines) for lines in (alone.statements, alone.excluded)] == [{3}, {1, 2, 9}]
 
 
-def test_tokens_know_their_line_and_give_the_text_back() -> None:
+def test_tokens_have_line_numbers_and_reproduce_the_text() -> None:
     cut = list(c_source.tokens(CURVE_C))
     lines: dict[int, str] = {}
     for token in cut:
@@ -234,5 +234,5 @@ def test_tokens_know_their_line_and_give_the_text_back() -> None:
         ("/usr/include/stdio.h", None),
     ],
 )
-def test_only_the_hand_written_sources_count(path: str, name: str | None) -> None:
+def test_only_hand_written_sources_are_measured(path: str, name: str | None) -> None:
     assert c_source.source_name(path) == name

@@ -1,4 +1,4 @@
-"""Each Python is found where it is installed, and answers for its own series only."""
+"""Each Python is found where it is installed, for its own series only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ci.interpreters import Interpreter
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home with no Python in it or on PATH, but for the one that a test puts there."""
+    """Return a home directory with no Python in it or on PATH."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     for name in ("PYENV_ROOT", "UV_PYTHON_INSTALL_DIR", "XDG_DATA_HOME"):
@@ -28,7 +28,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def python(
     path: Path, full_version: str, free: bool = False, implementation: str = "cpython"
 ) -> Path:
-    """What answers as a Python of that version does; its headers lie next to it."""
+    """Write a stub of a Python of that version, with its headers beside it."""
     major, minor, patch = map(int, full_version.split("."))
     include = path.parent / f"include{full_version}"
     include.mkdir(parents=True, exist_ok=True)
@@ -48,13 +48,13 @@ def python(
 
 
 def found(*versions: str) -> dict[str, str]:
-    """The patch version found for each series."""
+    """Return the patch version found for each series."""
     return {
         version: each.full_version for version, each in interpreters.installed(versions).items()
     }
 
 
-def test_the_one_that_runs_this_answers_for_itself() -> None:
+def test_the_running_python_is_found() -> None:
     answer = interpreters.describe(Path(sys.executable))
     assert isinstance(answer, Interpreter)
     assert answer.version.removesuffix("t") == f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -62,29 +62,29 @@ def test_the_one_that_runs_this_answers_for_itself() -> None:
     assert not answer.executable.is_relative_to(sys.prefix) or sys.prefix == sys.base_prefix
 
 
-def test_none_is_found_where_none_is(home: Path) -> None:
+def test_no_python_is_found_in_an_empty_environment(home: Path) -> None:
     assert found("3.9", "3.13") == {}
 
 
 @pytest.mark.parametrize("name", ["python3.13", "python3", "python"])
-def test_found_on_path_by_any_of_its_names(home: Path, name: str) -> None:
+def test_a_python_is_found_on_path_by_each_of_its_names(home: Path, name: str) -> None:
     python(home / "bin" / name, "3.13.1")
     assert found("3.12", "3.13") == {"3.13": "3.13.1"}
 
 
-def test_found_among_pyenvs_whether_selected_or_not(home: Path) -> None:
+def test_a_pyenv_python_is_found_whether_selected_or_not(home: Path) -> None:
     python(home / ".pyenv" / "versions" / "3.10.13" / "bin" / "python3.10", "3.10.13")
     assert found("3.10") == {"3.10": "3.10.13"}
 
 
-def test_pyenv_is_asked_for_its_root(home: Path) -> None:
+def test_the_root_is_queried_from_pyenv(home: Path) -> None:
     program(home / "bin" / "pyenv", f'[ "$1" = root ] && echo {home}/elsewhere')
     python(home / "elsewhere" / "versions" / "3.10.13" / "bin" / "python", "3.10.13")
     assert found("3.10") == {"3.10": "3.10.13"}
 
 
 @pytest.mark.parametrize("installed", [True, False])
-def test_found_among_uvs_own_with_uv_or_without(home: Path, installed: bool) -> None:
+def test_a_python_installed_by_uv_is_found_with_or_without_uv(home: Path, installed: bool) -> None:
     folder = home / ".local" / "share" / "uv" / "python"
     if installed:
         folder = home / "uvs"
@@ -93,7 +93,7 @@ def test_found_among_uvs_own_with_uv_or_without(home: Path, installed: bool) -> 
     assert found("3.14") == {"3.14": "3.14.0"}
 
 
-def test_a_shim_whose_version_is_not_selected_is_no_answer(home: Path) -> None:
+def test_a_shim_of_an_unselected_version_is_ignored(home: Path) -> None:
     shims = home / ".pyenv" / "shims"
     program(shims / "python3.13", "echo 'pyenv: version not set' >&2; exit 127")
     python(home / ".pyenv" / "versions" / "3.13.0" / "bin" / "python3.13", "3.13.0")
@@ -108,7 +108,7 @@ def test_the_newest_patch_wins(home: Path) -> None:
     assert found("3.13") == {"3.13": "3.13.10"}
 
 
-def test_one_with_headers_wins_over_a_newer_one_without(home: Path) -> None:
+def test_a_python_with_headers_wins_over_a_newer_one_without(home: Path) -> None:
     newer = python(home / "bin" / "python3.13", "3.13.9")
     (newer.parent / "include3.13.9" / "Python.h").unlink()
     assert found("3.13") == {"3.13": "3.13.9"}
@@ -116,13 +116,13 @@ def test_one_with_headers_wins_over_a_newer_one_without(home: Path) -> None:
     assert found("3.13") == {"3.13": "3.13.2"}
 
 
-def test_a_free_threaded_one_answers_only_for_its_own_version(home: Path) -> None:
+def test_a_free_threaded_python_is_used_only_for_its_own_version(home: Path) -> None:
     python(home / "bin" / "python3.13", "3.13.5", free=True)
     python(home / "bin" / "python3", "3.13.1")
     assert found("3.13", "3.13t") == {"3.13": "3.13.1", "3.13t": "3.13.5"}
 
 
-def test_another_implementation_is_no_answer(home: Path) -> None:
+def test_another_implementation_is_ignored(home: Path) -> None:
     python(home / "bin" / "python3.11", "3.11.5", implementation="pypy")
     assert found("3.11") == {}
 
@@ -131,13 +131,13 @@ def test_another_implementation_is_no_answer(home: Path) -> None:
     "script",
     ["exit 1", "echo hello", "kill -9 $$", "echo []", "echo {}", """echo '{"implementation":1}'"""],
 )
-def test_what_does_not_run_is_no_answer(home: Path, script: str) -> None:
+def test_a_python_that_does_not_run_is_ignored(home: Path, script: str) -> None:
     program(home / "bin" / "python3.11", script)
     assert found("3.11") == {}
 
 
 @pytest.mark.parametrize("variable", ["PATH", "PYENV_ROOT", "UV_PYTHON_INSTALL_DIR"])
-def test_a_folder_that_may_not_be_entered_has_no_python(
+def test_a_directory_without_permission_is_skipped(
     home: Path,
     variable: str,
     forbid: Callable[[Path], None],
@@ -152,7 +152,7 @@ def test_a_folder_that_may_not_be_entered_has_no_python(
     assert found("3.12", "3.13") == {"3.13": "3.13.1"}
 
 
-def test_headers_in_a_folder_that_may_not_be_entered_are_missing(
+def test_headers_in_a_directory_without_permission_count_as_missing(
     home: Path, forbid: Callable[[Path], None]
 ) -> None:
     python(home / "bin" / "python3.13", "3.13.1")
@@ -160,7 +160,7 @@ def test_headers_in_a_folder_that_may_not_be_entered_are_missing(
     assert not interpreters.installed(["3.13"])["3.13"].has_headers
 
 
-def test_a_user_without_a_home_has_the_pythons_on_path(
+def test_a_user_without_a_home_directory_gets_the_pythons_on_path(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     python(home / "bin" / "python3.13", "3.13.1")

@@ -1,4 +1,4 @@
-"""`python -m ci VERB`: a problem is one line and a code that is not zero."""
+"""`python -m ci VERB` reports a user error in one line and exits with a nonzero status."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["cell", "py3.13-openssl3.5-noec"], "did you mean 'py3.13-openssl3.5-no-ec'?"),
     ],
 )
-def test_a_mistake_is_one_line(arguments: list[str], line: str) -> None:
+def test_a_user_error_is_reported_in_one_line(arguments: list[str], line: str) -> None:
     done = run(*arguments)
     assert done.returncode == 1
     assert done.stdout == ""
@@ -39,7 +39,7 @@ def test_a_mistake_is_one_line(arguments: list[str], line: str) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_each_verb_leads_to_a_function() -> None:
+def test_each_verb_calls_its_function() -> None:
     for place in __main__.VERBS.values():
         module, _, function = place.partition(":")
         source = ROOT.joinpath(*module.split(".")).with_suffix(".py")
@@ -55,7 +55,7 @@ def test_each_verb_leads_to_a_function() -> None:
         (errno.EFBIG, "raise the limit of file sizes"),
     ],
 )
-def test_what_the_file_system_refuses_is_one_line(
+def test_an_os_error_is_reported_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], code: int, way: str
 ) -> None:
     def refuse(*_: object) -> None:
@@ -69,7 +69,7 @@ def test_what_the_file_system_refuses_is_one_line(
     assert told.count("\n") == 1
 
 
-def test_an_error_that_nobody_can_mend_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise FileNotFoundError(errno.ENOENT, "No such file", "/some/file")
 

@@ -1,4 +1,4 @@
-"""The manifest is read strictly: each mistake is one line with the file and the key."""
+"""The manifest is read strictly: each error is one line with the file and the key."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read(tmp_path: Path, text: str) -> manifest.Manifest:
     return manifest.load(path)
 
 
-def test_names_every_release_times_every_variant(tmp_path: Path) -> None:
+def test_each_release_and_variant_is_a_build(tmp_path: Path) -> None:
     read_ = read(tmp_path, GOOD)
     assert [build.name for build in read_.builds] == ["3.5", "3.5-no-ec"]
     assert [build.name for build in read_.quick] == ["3.5-no-ec"]
@@ -41,7 +41,7 @@ def test_names_every_release_times_every_variant(tmp_path: Path) -> None:
     assert read_.builds[1].variant.options == ("no-ec",)
 
 
-def test_the_projects_own_has_five_series_with_and_without_ec() -> None:
+def test_the_manifest_of_the_project_has_five_series_with_and_without_ec() -> None:
     own = manifest.load(here().manifest)
     assert [release.series for release in own.releases] == ["1.1.1", "3.0", "3.5", "3.6", "4.0"]
     assert len(own.builds) == 10
@@ -124,7 +124,7 @@ def test_the_projects_own_has_five_series_with_and_without_ec() -> None:
         ('swig = "4.5.1"', "swig = ", "not TOML"),
     ],
 )
-def test_a_mistake_is_one_line_with_file_and_key(
+def test_an_error_is_reported_in_one_line_with_file_and_key(
     tmp_path: Path, right: str, wrong: str, complaint: str
 ) -> None:
     assert right in GOOD
@@ -155,12 +155,12 @@ def test_a_sha256_in_two_series_is_refused(tmp_path: Path) -> None:
         read(tmp_path, GOOD + release.replace("3.5", "3.6"))
 
 
-def test_a_url_may_name_the_version_as_its_tag_does(tmp_path: Path) -> None:
+def test_a_url_may_contain_the_version_in_the_form_of_its_tag(tmp_path: Path) -> None:
     text = GOOD.replace("3.5", "1.1.1").replace("1.1.1.7", "1.1.1w")
     text = text.replace("example.org", "example.org/old/1.1.1/OpenSSL_1_1_1w")
     assert read(tmp_path, text).builds[0].version == "1.1.1w"
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.toml: cannot be read: No such file"):
         manifest.load(tmp_path / "none.toml")

@@ -1,4 +1,4 @@
-"""The front door reads well: every session says what it does, and a cell is one when asked for."""
+"""The noxfile describes every session, and the README and CI use existing ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ README = ROOT.joinpath("README.md").read_text()
 
 
 def sessions(*arguments: str) -> dict[str, str]:
-    """The sessions that `nox -l` lists, with their descriptions."""
+    """Return the sessions that `nox -l` lists, with their descriptions."""
     told = subprocess.run(
         [sys.executable, "-m", "nox", "-l", "--json", *arguments],
         cwd=ROOT,
@@ -30,7 +30,7 @@ def sessions(*arguments: str) -> dict[str, str]:
     return {each["session"]: each["description"] for each in json.loads(told)}
 
 
-def test_every_session_is_listed_with_what_it_does() -> None:
+def test_every_session_is_listed_with_its_description() -> None:
     names = ["tests", "matrix", "coverage", "openssl", "doctor", "lint", "types", "tooling"]
     listed = sessions("-s", *names)
     assert list(listed) == names
@@ -43,17 +43,17 @@ def test_plain_nox_runs_the_tests() -> None:
     assert list(sessions()) == ["tests"]
 
 
-def test_a_cell_is_a_session_when_it_is_asked_for() -> None:
+def test_a_cell_can_be_run_as_a_session() -> None:
     assert list(sessions("-s", "py3.13-openssl3.5-no-ec")) == ["py3.13-openssl3.5-no-ec"]
 
 
-def test_ci_installs_what_the_readme_names_and_no_more() -> None:
+def test_ci_installs_the_packages_of_the_readme_only() -> None:
     named = re.findall(r"(?m)^sudo apt-get install ([\w. -]+?)(?: +#.*)?$", README)
     installed = re.findall(r"(?m)^install (.+)$", ROOT.joinpath(".ci", "run").read_text())
     assert installed == named != []
 
 
-def test_the_readme_and_ci_run_sessions_that_there_are() -> None:
+def test_the_readme_and_ci_run_existing_sessions() -> None:
     run = re.findall(r"(?m)^sessions (.+)$", ROOT.joinpath(".ci", "run").read_text())
     named = re.findall(r"(?m)^(?:nox|python3 noxfile\.py) -s ([\w. -]+?) +(?:--|#)", README)
     wanted = " ".join([*run, *named]).split()
@@ -61,12 +61,12 @@ def test_the_readme_and_ci_run_sessions_that_there_are() -> None:
     assert set(sessions("-s", *wanted)) == set(wanted)
 
 
-def test_the_readme_names_the_ways_to_call_nox_as_equals() -> None:
+def test_the_readme_documents_both_ways_to_run_nox() -> None:
     assert "python3 noxfile.py -s tests" in README
     for way in ("`nox`", "`pipx run nox`", "`uvx nox`"):
         assert way in README
 
 
-def test_the_readme_names_every_tool() -> None:
+def test_the_readme_lists_every_required_tool() -> None:
     for tool in TOOLS:
         assert tool.name in README

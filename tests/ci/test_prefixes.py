@@ -1,4 +1,4 @@
-"""A build becomes a prefix once; killed, damaged or shared, the next run uses the cache rightly."""
+"""A prefix is built once; after a kill, damage or a concurrent run the cache stays usable."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Start = Callable[..., "Popen[str]"]
 
 @pytest.fixture
 def tally(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
-    """How often something was really built."""
+    """Return how often something was built."""
     path = tmp_path / "tally"
     monkeypatch.setenv("TALLY", str(path))
     return lambda: len(path.read_text().splitlines()) if path.exists() else 0
@@ -35,7 +35,7 @@ def tally(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
 
 @pytest.fixture
 def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What the builds that are started wait for, in the middle; `.reached` says they do."""
+    """Return the file that builds wait for; `.reached` exists once they wait."""
     monkeypatch.setenv("GATE", str(tmp_path / "gate"))
     return tmp_path / "gate"
 
@@ -45,11 +45,11 @@ def reached(gate: Path) -> bool:
 
 
 def half_made(cache: Path) -> list[Path]:
-    """What lies about in the cache and is no entry."""
+    """Return the files in the cache that belong to no entry."""
     return [path for kind in ("prefixes", "sources") for path in cache.glob(f"{kind}/.making/*")]
 
 
-def test_a_prefix_is_laid_out_as_openssls_own(build: Build) -> None:
+def test_a_prefix_has_the_layout_of_an_openssl_installation(build: Build) -> None:
     prefix = prefixes.ensure([build], here())["9.9"]
     files = {str(path.relative_to(prefix)) for path in prefix.rglob("*") if path.is_file()}
     assert files == {
@@ -65,7 +65,7 @@ def test_a_prefix_is_laid_out_as_openssls_own(build: Build) -> None:
     assert described.startswith("prefix=${pcfiledir}/../..\n")
 
 
-def test_what_was_built_is_looked_up(build: Build, tally: Callable[[], int], mirror: Path) -> None:
+def test_an_existing_prefix_is_reused(build: Build, tally: Callable[[], int], mirror: Path) -> None:
     first = prefixes.ensure([build], here())
     (mirror / "openssl-9.9.1.tar.gz").unlink()
     assert prefixes.ensure([build], here()) == first
@@ -73,7 +73,7 @@ def test_what_was_built_is_looked_up(build: Build, tally: Callable[[], int], mir
     assert tally() == 1
 
 
-def test_several_are_built_and_named(build: Build, cache: Path) -> None:
+def test_several_builds_are_built_and_named(build: Build, cache: Path) -> None:
     without = replace(build, variant=Variant("no-ec", ("no-ec",)))
     made = prefixes.ensure([build, without], here())
     assert list(made) == ["9.9", "9.9-no-ec"]
@@ -83,7 +83,7 @@ def test_several_are_built_and_named(build: Build, cache: Path) -> None:
 
 @pytest.fixture
 def key(build: Build) -> Callable[[], str]:
-    """The key that the build has now."""
+    """Return the current key of the build."""
 
     def now() -> str:
         toolchain.compiler.cache_clear()
@@ -124,7 +124,7 @@ def test_the_key_depends_on_the_recipe(
 
 
 def arrange(self: prefixes._Making) -> None:
-    """Leave everything where it was installed."""
+    """Keep everything where it was installed."""
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_the_key_depends_on_the_code_and_the_system(
 
 
 @pytest.mark.parametrize("name", ["CFLAGS", *prefixes.DECIDING])
-def test_the_key_depends_on_the_variables_that_reach_a_build(
+def test_the_key_depends_on_the_environment_of_the_build(
     key: Callable[[], str], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.delenv(name, raising=False)
@@ -190,19 +190,19 @@ def commented(text: str) -> str:  # type: ignore[no-redef]
     return f"hallo {text!r:>9}"
 
 
-def test_code_is_the_same_but_for_comments_and_layout() -> None:
+def test_the_digest_of_code_ignores_comments_and_layout() -> None:
     assert prefixes.code_of(plain) == prefixes.code_of(bare)
     assert prefixes.code_of(plain) != prefixes.code_of(commented)
 
 
-def test_code_is_read_alike_by_every_python() -> None:
+def test_the_digest_of_code_is_the_same_for_every_python() -> None:
     # None of the fields that 3.12 (type_params) and others add, which ast.dump shows or not.
     text = json.dumps(prefixes.code_of(bare))
     assert "type_params" not in text
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == "ef530aef32f64213"
 
 
-def test_a_damaged_prefix_is_noticed_and_rebuilt(
+def test_a_damaged_prefix_is_detected_and_rebuilt(
     build: Build, tally: Callable[[], int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     prefix = prefixes.ensure([build], here())["9.9"]
@@ -213,7 +213,7 @@ def test_a_damaged_prefix_is_noticed_and_rebuilt(
     assert "is damaged (lib/libssl.a has changed its size): making it" in capsys.readouterr().err
 
 
-def test_a_missing_tool_is_said_before_anything_is_fetched(
+def test_a_missing_tool_is_reported_before_any_download(
     build: Build, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program(tmp_path / "only" / "cc", 'exec /usr/bin/env PATH=/usr/bin:/bin cc "$@"')
@@ -223,7 +223,7 @@ def test_a_missing_tool_is_said_before_anything_is_fetched(
     assert not cache.exists()
 
 
-def test_a_build_that_fails_shows_the_logs_last_lines_and_leaves_nothing(
+def test_a_failed_build_shows_the_end_of_the_log_and_leaves_nothing(
     build: Build, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAIL", "one.c:1: error: it is Monday")
@@ -237,7 +237,7 @@ def test_a_build_that_fails_shows_the_logs_last_lines_and_leaves_nothing(
     assert prefixes.find(build, here()) is None
 
 
-def test_a_full_disk_that_the_compiler_meets_is_said_to(
+def test_a_full_disk_during_compilation_is_reported_as_a_full_disk(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAIL", "cc: fatal error: one.o: No space left on device")
@@ -245,7 +245,7 @@ def test_a_full_disk_that_the_compiler_meets_is_said_to(
         prefixes.ensure([build], here())
 
 
-def test_a_release_that_is_another_is_refused_before_it_is_configured(
+def test_a_source_of_another_release_is_refused_before_configure(
     mirror: Path, cache: Path, tally: Callable[[], int]
 ) -> None:
     (mirror / "openssl-9.9.1.tar.gz").write_bytes(tiny_openssl("9.9.2"))
@@ -276,7 +276,7 @@ def test_an_option_without_effect_is_refused(build: Build) -> None:
         prefixes.ensure([without], here())
 
 
-def test_options_are_those_that_each_series_knows() -> None:
+def test_configure_options_exist_in_their_series() -> None:
     options = {
         build.name: " ".join(prefixes._options(build))
         for build in manifest.load(here().manifest).builds
@@ -290,11 +290,13 @@ def test_options_are_those_that_each_series_knows() -> None:
     ("builds", "cores", "schedule"),
     [(1, 1, (1, 1)), (1, 2, (1, 2)), (2, 2, (2, 2)), (10, 4, (2, 3)), (10, 16, (4, 5))],
 )
-def test_cores_are_shared_by_the_builds(builds: int, cores: int, schedule: tuple[int, int]) -> None:
+def test_parallel_builds_share_the_cores(
+    builds: int, cores: int, schedule: tuple[int, int]
+) -> None:
     assert prefixes._schedule(builds, cores) == schedule
 
 
-def test_objects_are_counted_in_what_make_prints() -> None:
+def test_compiled_objects_are_counted_in_the_output_of_make() -> None:
     printed = """ccache gcc  -I. -Iinclude -fPIC -O1 -MMD -MF a/x.d.tmp -MT a/x.o -c -o a/x.o a/x.c
     CC="cc" perl a/y.pl elf a/y.s
     cc -O1 -c -o a/y.o a/y.s
@@ -302,7 +304,7 @@ def test_objects_are_counted_in_what_make_prints() -> None:
     assert prefixes._objects(printed) == {"a/x.o", "a/y.o"}
 
 
-def test_each_build_named_is_printed_with_its_prefix(start: Start, cache: Path) -> None:
+def test_each_selected_build_is_printed_with_its_prefix(start: Start, cache: Path) -> None:
     child = start("openssl", "9.9-no-ec", "9.9", "9.9")
     out, err = child.communicate()
     assert child.returncode == 0, err
@@ -314,12 +316,14 @@ def test_each_build_named_is_printed_with_its_prefix(start: Start, cache: Path) 
         assert (Path(prefix) / "lib" / "libcrypto.a").is_file()
 
 
-def test_none_named_builds_all(start: Start) -> None:
+def test_without_arguments_all_builds_are_built(start: Start) -> None:
     out, _ = start("openssl").communicate()
     assert [line.split()[0] for line in out.splitlines()] == ["9.9", "9.9-no-ec"]
 
 
-def test_an_unknown_build_is_one_line_and_builds_nothing(start: Start, cache: Path) -> None:
+def test_an_unknown_build_is_reported_in_one_line_and_builds_nothing(
+    start: Start, cache: Path
+) -> None:
     child = start("openssl", "9.9", "9.9-noec")
     out, err = child.communicate()
     assert (child.returncode, out) == (1, "")
@@ -327,7 +331,9 @@ def test_an_unknown_build_is_one_line_and_builds_nothing(start: Start, cache: Pa
     assert not cache.exists()
 
 
-def test_a_disk_without_room_for_the_tarball_is_one_line(start: Start, cache: Path) -> None:
+def test_a_disk_without_space_for_the_tarball_is_reported_in_one_line(
+    start: Start, cache: Path
+) -> None:
     child = start("openssl", "9.9", limit=2048)
     _, err = child.communicate()
     assert child.returncode == 1
@@ -336,7 +342,7 @@ def test_a_disk_without_room_for_the_tarball_is_one_line(start: Start, cache: Pa
     assert half_made(cache) == []
 
 
-def test_two_runs_at_once_share_a_build(
+def test_two_concurrent_runs_share_a_build(
     start: Start, gate: Path, tally: Callable[[], int], tmp_path: Path
 ) -> None:
     first = start("openssl", "9.9")
@@ -352,7 +358,7 @@ def test_two_runs_at_once_share_a_build(
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_run_ended_in_the_middle_leaves_a_cache_that_the_next_uses_rightly(
+def test_a_killed_run_leaves_a_usable_cache(
     start: Start, gate: Path, cache: Path, tally: Callable[[], int], signum: signal.Signals
 ) -> None:
     first = start("openssl", "9.9")
@@ -376,7 +382,7 @@ def test_a_run_ended_in_the_middle_leaves_a_cache_that_the_next_uses_rightly(
     assert tally() == 2
 
 
-def test_one_who_waits_takes_over_from_one_who_is_killed(
+def test_a_waiting_run_takes_over_from_a_killed_one(
     start: Start, gate: Path, tally: Callable[[], int]
 ) -> None:
     first = start("openssl", "9.9")
@@ -390,7 +396,7 @@ def test_one_who_waits_takes_over_from_one_who_is_killed(
     assert tally() == 2
 
 
-# What Configure, make, the compiler, the linker and perl read, each of which could change a build.
+# Variables that Configure, make, the compiler, the linker or perl read.
 STRANGE = (
     *("AR", "ARFLAGS", "AS", "ASFLAGS", "CPP", "CPPFLAGS", "CROSS_COMPILE", "CXX", "LD", "LDFLAGS"),
     *("LDLIBS", "LDSHARED", "RANLIB", "RC", "PERL", "PERL5LIB", "PERL5OPT", "HASHBANGPERL"),
@@ -401,7 +407,7 @@ STRANGE = (
 )
 
 
-def test_the_users_flags_reach_configure_and_nothing_else_does(
+def test_only_the_users_compiler_flags_reach_configure(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in STRANGE:
@@ -417,7 +423,7 @@ def test_the_users_flags_reach_configure_and_nothing_else_does(
     assert environment["LC_ALL"] == "C"
 
 
-def test_a_cache_that_cannot_be_used_is_one_line(start: Start, tmp_path: Path) -> None:
+def test_an_unusable_cache_is_reported_in_one_line(start: Start, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     child = start("openssl", "9.9", M2CRYPTO_CACHE=str(tmp_path / "file"))
     out, err = child.communicate()
@@ -426,7 +432,7 @@ def test_a_cache_that_cannot_be_used_is_one_line(start: Start, tmp_path: Path) -
     assert err.count("\n") == 1
 
 
-def test_a_cache_may_have_a_space_in_its_name(
+def test_the_path_of_the_cache_may_contain_a_space(
     build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("M2CRYPTO_CACHE", str(tmp_path / "a cache"))

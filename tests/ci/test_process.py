@@ -1,4 +1,4 @@
-"""Programs run in groups of their own, log everything, and end when they are told to."""
+"""Programs run in their own process groups, write a log, and are terminated on request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ci.errors import UserError
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_log_holds_the_command_and_all_its_output(
+def test_the_log_contains_the_command_and_its_output(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log = tmp_path / "logs" / "it.log"
@@ -28,14 +28,14 @@ def test_the_log_holds_the_command_and_all_its_output(
     assert capsys.readouterr().err == "$ sh -c 'echo out; echo err >&2'\n"
 
 
-def test_each_line_is_handed_on(tmp_path: Path) -> None:
+def test_each_line_of_output_is_passed_to_the_callback(tmp_path: Path) -> None:
     lines: list[str] = []
     process.run(["printf", "one\\ntwo"], log=tmp_path / "log", on_line=lines.append, quiet=True)
     assert lines == ["one", "two"]
     assert (tmp_path / "log").read_text().endswith("one\ntwo")
 
 
-def test_a_failure_is_one_line_then_the_last_lines_and_the_log(tmp_path: Path) -> None:
+def test_a_failure_shows_one_line_the_end_of_the_output_and_the_log(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with pytest.raises(process.CommandError) as failed:
         process.run(["sh", "-c", "seq 100; exit 3"], log=log, quiet=True)
@@ -50,14 +50,14 @@ def test_a_signal_is_named(tmp_path: Path) -> None:
         process.run(["sh", "-c", "kill -9 $$"], log=tmp_path / "log", quiet=True)
 
 
-def test_a_program_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
+def test_a_missing_program_raises(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no-such-program cannot be run: No such file"):
         process.run(["no-such-program"], log=tmp_path / "log", quiet=True)
     with pytest.raises(UserError, match="no-such-program cannot be run: No such file"):
         process.capture(["no-such-program"])
 
 
-def test_capture_gives_the_output_or_the_errors() -> None:
+def test_capture_returns_the_output_or_raises_with_the_errors() -> None:
     assert process.capture(["sh", "-c", "echo out; echo err >&2"]) == "out\n"
     with pytest.raises(process.CommandError, match=r"exit code 1\n  \| err"):
         process.capture(["sh", "-c", "echo out; echo err >&2; exit 1"])
@@ -65,11 +65,11 @@ def test_capture_gives_the_output_or_the_errors() -> None:
         process.capture(["sleep", "60"], timeout=0.1)
 
 
-def test_results_come_in_the_items_order() -> None:
+def test_results_are_in_the_order_of_the_items() -> None:
     assert process.in_threads(lambda n: n * n, [3, 1, 2], jobs=2) == [9, 1, 4]
 
 
-def test_one_problem_does_not_stop_the_others() -> None:
+def test_one_failed_item_does_not_stop_the_others() -> None:
     done = []
 
     def work(n: int) -> None:
@@ -113,7 +113,7 @@ sys.exit(__main__.main(["work", sys.argv[1]]))
         (signal.SIGKILL, -9, ""),
     ],
 )
-def test_the_groups_end_with_the_process_that_started_them(
+def test_process_groups_end_with_the_process_that_started_them(
     tmp_path: Path, signum: signal.Signals, code: int, line: str
 ) -> None:
     child = subprocess.Popen(
@@ -129,18 +129,20 @@ def test_the_groups_end_with_the_process_that_started_them(
 
 
 def has_ended(group: int) -> bool:
-    """Whether no process of the group runs; one that only waits to be reaped does not."""
+    """Return whether no process of the group runs; zombies do not count."""
     return not any(each == group and not state.startswith("Z") for each, state, _ in processes())
 
 
-def test_a_bug_in_one_item_is_raised_and_programs_still_run(tmp_path: Path) -> None:
+def test_an_unexpected_exception_in_one_item_is_raised_after_the_others_finished(
+    tmp_path: Path,
+) -> None:
     with pytest.raises(ZeroDivisionError):
         process.in_threads(lambda n: 1 // n, [1, 0], jobs=2)
     process.run(["true"], log=tmp_path / "log", quiet=True)
     assert (tmp_path / "log").read_text() == "$ true\n"
 
 
-def test_what_cannot_be_executed_is_a_problem(tmp_path: Path) -> None:
+def test_a_file_that_is_not_executable_raises(tmp_path: Path) -> None:
     (tmp_path / "python3").write_bytes(b"\x7fNOT")
     (tmp_path / "python3").chmod(0o755)
     with pytest.raises(UserError, match="python3 cannot be run: Exec format error"):
@@ -155,7 +157,7 @@ SETSID = f"{sys.executable} -c 'import os, sys; os.setsid(); os.execvp(sys.argv[
 
 
 def bounded(tmp_path: Path, script: str, limit: float = 600.0) -> list[int]:
-    """Run a shell script within bounds; the calls of `watch`."""
+    """Run a shell script with limits and return the calls of `watch`."""
     calls: list[int] = []
     process.run(
         ["sh", "-c", script],
@@ -167,7 +169,7 @@ def bounded(tmp_path: Path, script: str, limit: float = 600.0) -> list[int]:
     return calls
 
 
-def test_a_program_beyond_its_limit_is_ended_with_all_it_started(tmp_path: Path) -> None:
+def test_a_timeout_kills_the_program_and_its_children(tmp_path: Path) -> None:
     script = f"echo $$ > {tmp_path}/group; sleep 976 & {SETSID} sleep 977 & wait"
     with pytest.raises(process.TimeLimitError, match="exceeded the limit of 1 s"):
         bounded(tmp_path, script, limit=1.0)
@@ -178,7 +180,7 @@ def test_a_program_beyond_its_limit_is_ended_with_all_it_started(tmp_path: Path)
 @pytest.mark.parametrize(
     "how", ["sleep 978 &", f"{SETSID} sleep 978 &"], ids=["in its group", "apart"]
 )
-def test_what_a_program_leaves_is_named_and_ended(tmp_path: Path, how: str) -> None:
+def test_processes_left_by_a_program_are_named_and_killed(tmp_path: Path, how: str) -> None:
     with pytest.raises(
         process.LeftoverProcessError, match="left running, and were ended: .*sleep 978"
     ):
@@ -186,12 +188,12 @@ def test_what_a_program_leaves_is_named_and_ended(tmp_path: Path, how: str) -> N
     assert not runs("sleep 978")
 
 
-def test_what_ends_by_itself_in_a_moment_was_not_left(tmp_path: Path) -> None:
+def test_a_process_that_exits_within_the_grace_period_is_not_reported(tmp_path: Path) -> None:
     bounded(tmp_path, "sleep 0.3 &")
     assert (tmp_path / "log").read_text().startswith("$ sh -c")
 
 
-def test_without_proc_the_group_is_ended_all_the_same(
+def test_without_proc_the_process_group_is_still_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "PROC", tmp_path / "none")
@@ -200,13 +202,13 @@ def test_without_proc_the_group_is_ended_all_the_same(
     wait_for(lambda: not runs("sleep 979"))
 
 
-def test_a_failure_comes_before_what_was_left(tmp_path: Path) -> None:
+def test_a_failure_is_reported_before_left_processes(tmp_path: Path) -> None:
     with pytest.raises(process.CommandError, match="exit code 3"):
         bounded(tmp_path, "sleep 975 & exit 3")
     assert not runs("sleep 975")
 
 
-def test_a_program_that_runs_is_watched(tmp_path: Path) -> None:
+def test_a_running_program_reports_progress(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     script = f"while [ ! -e {gate} ]; do sleep 0.02; done"
     calls: list[int] = []

@@ -1,4 +1,4 @@
-"""One page holds Python and C with the cells on each line; and the policy's complaints."""
+"""One page shows Python and C with the cells on each line; the policy's complaints follow."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ POLICY = Policy(
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project of one file in each language, with the results of two cells."""
+    """Return a project of one file in each language, with the results of two cells."""
     root = tmp_path / "project"
     (root / "SWIG" / "src").mkdir(parents=True)
     (root / "SWIG" / "src" / "ec.c").write_text(EC_C)
@@ -95,13 +95,13 @@ def project(tmp_path: Path) -> Path:
 
 
 def make(project: Path, *installed: str) -> list[str]:
-    """The complaints of a report on the project."""
+    """Write the report of the project and return its complaints."""
     copy_checkout(here(project))
     return report.make(MANIFEST, installed or ["3.9"], here(project))
 
 
 def gather(project: Path, known: Manifest = MANIFEST) -> Gathered:
-    """The results of the project that are fit, and why each of the other cells is not."""
+    """Return the valid results of the project, and the reason for each excluded cell."""
     copy_checkout(here(project))
     return gather_results(known, ["3.9", "3.13"], here(project))
 
@@ -109,7 +109,7 @@ def gather(project: Path, known: Manifest = MANIFEST) -> Gathered:
 def write_result(
     root: Path, cell: str, *, partial: bool = False, outcome: tuple[str, str] = ("passed", "")
 ) -> None:
-    """Leave a result of the present sources."""
+    """Write a result of the present sources."""
     ec = cell == WITH
     build = Build(RELEASE, DEFAULT if ec else NO_EC)
     expected = results.expectation(
@@ -133,14 +133,14 @@ def write_result(
 
 
 def page_of(root: Path, name: str) -> str:
-    """The report's page of a file."""
+    """Return the page of a file."""
     folder = root / "coverage" / "html"
     path = folder / f"{name}.html"
     return (path if path.exists() else next(folder.glob(f"*{name}.html"))).read_text()
 
 
 def shown(page: str, line: int) -> tuple[str, list[str]]:
-    """How a line is shown: its style, and the contexts on it."""
+    """Return the style of a line and the contexts on it."""
     names = dict(re.findall(r'^\s*"(.)": "(.*)",?$', page, re.MULTILINE))
     found = re.search(rf'<p class="(\w+).*?"><span class="n"><a id="t{line}".*?</p>', page)
     assert found
@@ -149,7 +149,7 @@ def shown(page: str, line: int) -> tuple[str, list[str]]:
     return state, sorted(names[code] for code in (contexts[1] if contexts else ""))
 
 
-def test_a_c_line_says_which_cells_ran_it_and_which_had_it_compiled_out(project: Path) -> None:
+def test_a_c_line_lists_the_cells_that_ran_it_and_those_that_compiled_it_out(project: Path) -> None:
     make(project)
     page = page_of(project, "ec_c")
 
@@ -159,13 +159,13 @@ def test_a_c_line_says_which_cells_ran_it_and_which_had_it_compiled_out(project:
     assert shown(page, 8) == ("missed", [])
 
 
-def test_a_line_compiled_out_in_every_cell_is_shown_as_such_and_not_missed(project: Path) -> None:
+def test_a_line_compiled_out_in_every_cell_is_not_reported_as_missed(project: Path) -> None:
     make(project)
     both = [f"compiled out in {WITH}", f"compiled out in {WITHOUT}"]
     assert shown(page_of(project, "ec_c"), 10) == ("excluded", both)
 
 
-def test_a_python_line_says_which_cells_ran_it(project: Path) -> None:
+def test_a_python_line_lists_the_cells_that_ran_it(project: Path) -> None:
     make(project)
     page = page_of(project, "EC_py")
 
@@ -174,14 +174,14 @@ def test_a_python_line_says_which_cells_ran_it(project: Path) -> None:
     assert shown(page, 4) == ("missed", [])
 
 
-def test_c_is_coloured_and_its_functions_are_listed(project: Path) -> None:
+def test_c_code_is_highlighted_and_its_functions_are_listed(project: Path) -> None:
     make(project)
 
     assert '<span class="key">return</span>' in page_of(project, "ec_c")
     assert "curve" in page_of(project, "function_index")
 
 
-def test_each_language_has_its_total_and_a_file_nobody_imported_counts(
+def test_each_language_has_a_total_that_includes_unimported_files(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make(project)
@@ -195,7 +195,7 @@ def test_each_language_has_its_total_and_a_file_nobody_imported_counts(
     assert "<li>M2Crypto/EC.py: 2</li>" in index
 
 
-def test_floors_are_judged_when_all_that_could_run_has(project: Path) -> None:
+def test_floors_are_checked_over_every_cell_that_can_run(project: Path) -> None:
     complaints = make(project)
     assert [line.partition(":")[0] for line in complaints] == [
         "Python lines",
@@ -206,7 +206,7 @@ def test_floors_are_judged_when_all_that_could_run_has(project: Path) -> None:
     assert make(project, "3.9", "3.13") == []
 
 
-def test_floors_are_not_judged_over_some_of_the_tests(
+def test_floors_are_not_checked_over_a_selection_of_tests(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_result(project, WITH, partial=True)
@@ -214,7 +214,7 @@ def test_floors_are_not_judged_over_some_of_the_tests(
     assert "not checked: some cells ran only some of the tests" in capsys.readouterr().err
 
 
-def test_cells_that_did_not_run_are_on_the_page_with_the_reason(project: Path) -> None:
+def test_cells_that_did_not_run_are_listed_with_the_reason(project: Path) -> None:
     make(project)
     page = page_of(project, "index")
 
@@ -222,7 +222,7 @@ def test_cells_that_did_not_run_are_on_the_page_with_the_reason(project: Path) -
     assert "Python 3.13 is not installed: py3.13-openssl3.5, py3.13-openssl3.5-no-ec" in page
 
 
-def test_a_result_of_other_sources_is_left_out(project: Path) -> None:
+def test_a_result_of_other_sources_is_excluded(project: Path) -> None:
     (project / "M2Crypto" / "EC.py").write_text(EC_PY + "# changed\n")
     gathered = gather(project)
 
@@ -234,7 +234,7 @@ def test_a_result_of_other_sources_is_left_out(project: Path) -> None:
         make(project)
 
 
-def test_a_refused_result_is_not_in_the_report(project: Path) -> None:
+def test_a_refused_result_is_excluded(project: Path) -> None:
     stamp = here(project).results / WITH / results.STAMP
     stamp.write_text(stamp.read_text().replace('"runtime": "3.5.7"', '"runtime": "3.0.22"'))
     results.seal(here(project).results / WITH)
@@ -256,7 +256,7 @@ def test_a_refused_result_is_not_in_the_report(project: Path) -> None:
         (RELEASE, Variant("no-ec", ("no-ec", "no-dsa")), "4.5.1", "the plan is no-ec no-dsa"),
     ],
 )
-def test_a_result_of_another_manifest_is_left_out(
+def test_a_result_of_another_manifest_is_excluded(
     project: Path, release: Release, no_ec: Variant, swig: str, words: str
 ) -> None:
     known = replace(MANIFEST, releases=(release,), variants=(DEFAULT, no_ec), swig=swig)
@@ -266,7 +266,7 @@ def test_a_result_of_another_manifest_is_left_out(
     assert (WITH in absent) == (no_ec == NO_EC)
 
 
-def test_a_folder_that_was_copied_to_another_cell_is_left_out(project: Path) -> None:
+def test_a_result_copied_to_another_cell_is_excluded(project: Path) -> None:
     (here(project).results / WITH).rename(here(project).results / "py3.13-openssl3.5")
     gathered = gather(project)
     absent = {each.id: each.why for each in gathered.absent}
@@ -277,7 +277,7 @@ def test_a_folder_that_was_copied_to_another_cell_is_left_out(project: Path) -> 
 @pytest.mark.parametrize(
     "name", ["tests/test_new.py", "setup.py", "pyproject.toml", "ci/extension.py", "SWIG/x.i"]
 )
-def test_a_result_of_other_tests_or_tools_is_left_out(project: Path, name: str) -> None:
+def test_a_result_of_other_tests_or_tools_is_excluded(project: Path, name: str) -> None:
     (project / name).parent.mkdir(exist_ok=True)
     (project / name).write_text("new")
     assert {each.why for each in gather(project).absent} == {
@@ -286,14 +286,14 @@ def test_a_result_of_other_tests_or_tools_is_left_out(project: Path, name: str) 
     }
 
 
-def test_edits_of_lines_by_hand_are_left_out(project: Path) -> None:
+def test_a_result_with_edited_lines_is_excluded(project: Path) -> None:
     path = here(project).results / WITH / results.C_LINES
     path.write_text(path.read_text().replace('"missed": [8]', '"missed": []'))
     absent = {each.id: each.why for each in gather(project).absent}
     assert absent[WITH] == f"{path}: changed since the run sealed it; run the cell again"
 
 
-def test_tests_that_failed_fail_the_report_unless_they_were_told(project: Path) -> None:
+def test_failed_tests_fail_the_report_unless_already_reported(project: Path) -> None:
     write_result(project, WITH, outcome=("failed", ""))
     line = f"tests failed in 1 cells: {WITH}"
     assert make(project)[0] == line
@@ -311,7 +311,7 @@ def test_failing_results_fail_the_session(
     assert "Cells" in page_of(project, "index")
 
 
-def test_the_page_shows_the_copy_that_was_tested(project: Path) -> None:
+def test_the_page_shows_the_tested_copy_of_a_file(project: Path) -> None:
     copy_checkout(here(project))
     (project / "SWIG" / "src" / "ec.c").write_text("/* edited */\n")
     report.make(MANIFEST, ["3.9"], here(project))
@@ -319,9 +319,7 @@ def test_the_page_shows_the_copy_that_was_tested(project: Path) -> None:
     assert shown(page_of(project, "ec_c"), 8) == ("missed", [])
 
 
-def test_a_report_that_fails_leaves_the_old_page(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_report_keeps_the_old_page(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(project)
     monkeypatch.setattr(page, "_insert", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -333,7 +331,7 @@ def test_a_report_that_fails_leaves_the_old_page(
 # --- the policy -----------------------------------------------------------------------------------
 
 
-def test_a_total_below_its_floor_is_one_line_and_one_at_its_floor_is_none() -> None:
+def test_a_total_below_its_floor_is_reported_and_one_at_its_floor_is_not() -> None:
     totals = [Total("Python lines", 1000, 899), Total("C lines", 10, 8)]
     (line,) = gates.below_floor(totals, POLICY)
     assert line == (
@@ -354,14 +352,14 @@ def test_a_test_that_ran_in_no_cell_fails_the_run() -> None:
     assert gates.skips(fit, POLICY) == ["b ran in no cell: needs EC"]
 
 
-def test_a_skip_for_a_reason_nobody_declared_fails_the_run() -> None:
+def test_a_skip_with_an_undeclared_reason_fails_the_run() -> None:
     fit = [result_of({"a"}, {}), result_of(set(), {"a": "too tired"})]
     assert gates.skips(fit, POLICY) == [
         "a was skipped for a reason that coverage/policy.toml does not declare: too tired"
     ]
 
 
-def test_a_test_that_ran_in_no_cell_because_of_the_computer_is_reported_in_a_line() -> None:
+def test_a_test_skipped_everywhere_because_of_the_host_is_reported_in_one_line() -> None:
     fit = [
         result_of({"a"}, {"b": "needs EC", "c": "this system has no IPv6"}),
         result_of(set(), {"b": "this system has no IPv6", "c": "this system has no fork"}),
@@ -375,7 +373,7 @@ def test_a_test_that_ran_in_no_cell_because_of_the_computer_is_reported_in_a_lin
     assert gates.missing([result_of({"a", "b", "c"}, {}), *fit], POLICY) == ""
 
 
-def test_the_projects_own_policy_is_read() -> None:
+def test_the_policy_of_the_project_is_valid() -> None:
     policy = gates.read_policy(here().policy)
     counted = {floor.counted for floor in policy.floors}
     assert counted == {"Python lines", "Python branches", "C lines"}
@@ -428,7 +426,7 @@ reason = "r"
         ("floor = [3]\n", "floor[0] must be a table, not 3"),
     ],
 )
-def test_a_broken_policy_is_one_clear_line(tmp_path: Path, text: str, words: str) -> None:
+def test_an_invalid_policy_is_reported_in_one_line(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "policy.toml"
     path.write_text(text)
     with pytest.raises(UserError, match=re.escape(words)) as caught:
@@ -437,7 +435,7 @@ def test_a_broken_policy_is_one_clear_line(tmp_path: Path, text: str, words: str
     assert "\n" not in str(caught.value)
 
 
-def test_a_policy_that_is_no_text_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_policy_that_is_not_utf_8_is_reported_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "policy.toml"
     path.write_bytes(b"\xff")
     with pytest.raises(UserError, match="not TOML"):

@@ -1,4 +1,4 @@
-"""A result is whole, in its place and of the build its cell names; or it is none."""
+"""A result is valid only if complete, in its own directory and of the build that its cell names."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def leave(
     stamp: Stamp = STAMP,
     outcomes: dict[str, tuple[str, str]] = OUTCOMES,
 ) -> Path:
-    """Write a whole result."""
+    """Write a complete result."""
     folder.mkdir(parents=True, exist_ok=True)
     results.write(expected, folder)
     results.write(Timings(1.5, 0.1), folder)
@@ -71,14 +71,14 @@ def leave(
 
 
 def refused(folder: Path) -> str:
-    """The one line with which a result is refused."""
+    """Return the one-line error with which a result is refused."""
     with pytest.raises(UserError) as caught:
         results.read(folder)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
-def test_a_whole_result_is_read_back(tmp_path: Path) -> None:
+def test_a_complete_result_round_trips(tmp_path: Path) -> None:
     result = results.read(leave(tmp_path / EXPECTED.id))
 
     assert (result.expected, result.stamp, result.timings) == (EXPECTED, STAMP, Timings(1.5, 0.1))
@@ -97,7 +97,7 @@ def test_without_options_no_switch_of_another_variant_is_set() -> None:
     results.check_stamp(expected, replace(stamp, switches=["OPENSSL_NO_MD2"]))
 
 
-def test_an_expectation_is_what_the_manifest_says() -> None:
+def test_the_expected_stamp_follows_the_manifest() -> None:
     assert (
         Expected(
             id="py3.13-openssl3.5-no-ec",
@@ -152,20 +152,20 @@ def test_a_stamp_that_disagrees_with_the_cell_is_refused(
         ({"sources": "t"}, "the sources have changed since it ran"),
     ],
 )
-def test_what_a_cell_must_be_now_is_told_from_what_it_was(
+def test_a_stamp_of_an_older_manifest_is_told_apart_from_the_current_one(
     change: dict[str, Any], words: str
 ) -> None:
     assert EXPECTED.difference(EXPECTED) == ""
     assert words in EXPECTED.difference(replace(EXPECTED, **change))
 
 
-def test_a_result_under_the_name_of_another_cell_is_refused(tmp_path: Path) -> None:
+def test_a_result_in_the_directory_of_another_cell_is_refused(tmp_path: Path) -> None:
     said = refused(leave(tmp_path / "py3.12-openssl3.5-no-ec"))
     assert said == "py3.12-openssl3.5-no-ec: result refused, it is that of py3.13-openssl3.5-no-ec"
 
 
 @pytest.mark.parametrize("name", results.WHOLE)
-def test_a_result_without_one_of_its_parts_is_none(tmp_path: Path, name: str) -> None:
+def test_a_result_with_a_missing_part_is_not_read(tmp_path: Path, name: str) -> None:
     folder = leave(tmp_path / EXPECTED.id)
     (folder / name).unlink()
     assert f"no result, {name} is missing; see " in refused(folder)
@@ -186,7 +186,7 @@ def put_a_folder(path: Path) -> None:
 
 @pytest.mark.parametrize("name", results.WHOLE)
 @pytest.mark.parametrize("edit", [truncate, swap_a_digit, put_a_folder])
-def test_a_part_that_was_edited_is_one_clear_line(
+def test_an_edited_part_is_reported_in_one_line(
     tmp_path: Path, name: str, edit: Callable[[Path], None]
 ) -> None:
     folder = leave(tmp_path / EXPECTED.id)
@@ -204,7 +204,7 @@ JSON = [results.CELL, results.STAMP, results.TESTS, results.TIMINGS]
 @pytest.mark.parametrize(
     "text", [b"", b"{", b"[]", b'{"a": 1}', b"\xff", b"[" * 100_000, b'{"t": ["passed"]}']
 )
-def test_a_part_that_was_edited_and_sealed_again_is_one_clear_line(
+def test_an_edited_and_resealed_part_is_reported_in_one_line(
     tmp_path: Path, name: str, text: bytes
 ) -> None:
     folder = leave(tmp_path / EXPECTED.id)
@@ -214,7 +214,9 @@ def test_a_part_that_was_edited_and_sealed_again_is_one_clear_line(
 
 
 @pytest.mark.parametrize("name", [results.CELL, results.STAMP, results.TIMINGS])
-def test_a_part_with_a_value_of_the_wrong_type_is_one_clear_line(tmp_path: Path, name: str) -> None:
+def test_a_part_with_a_value_of_the_wrong_type_is_reported_in_one_line(
+    tmp_path: Path, name: str
+) -> None:
     folder = leave(tmp_path / EXPECTED.id)
     document = json.loads((folder / name).read_text())
     last = list(document)[-1]
@@ -224,7 +226,7 @@ def test_a_part_with_a_value_of_the_wrong_type_is_one_clear_line(tmp_path: Path,
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "\ud800".encode("utf-8", "surrogatepass"), "5"])
-def test_a_broken_seal_is_one_clear_line(tmp_path: Path, text: str | bytes) -> None:
+def test_a_broken_seal_is_reported_in_one_line(tmp_path: Path, text: str | bytes) -> None:
     folder = leave(tmp_path / EXPECTED.id)
     (folder / results.SEAL).write_bytes(text if isinstance(text, bytes) else text.encode())
     assert "run the cell again" in refused(folder)
@@ -232,13 +234,13 @@ def test_a_broken_seal_is_one_clear_line(tmp_path: Path, text: str | bytes) -> N
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """An empty folder for results."""
+    """Return an empty directory for results."""
     folder = tmp_path / "results"
     folder.mkdir()
     return folder
 
 
-def test_a_result_takes_the_place_of_the_old_one_once_it_is_whole(root: Path) -> None:
+def test_a_result_replaces_the_old_one_once_complete(root: Path) -> None:
     leave(root / "cell")
     with results.in_place(root, "cell") as folder:
         assert (root / "cell" / results.SEAL).exists()
@@ -247,7 +249,7 @@ def test_a_result_takes_the_place_of_the_old_one_once_it_is_whole(root: Path) ->
     assert [path.name for path in root.iterdir()] == ["cell"]
 
 
-def test_a_run_that_breaks_off_leaves_the_old_result(root: Path) -> None:
+def test_an_interrupted_run_keeps_the_old_result(root: Path) -> None:
     leave(root / EXPECTED.id)
 
     def run() -> None:
@@ -275,7 +277,7 @@ with results.writing(root), results.in_place(root, sys.argv[2]) as folder:
 
 @pytest.fixture
 def other(root: Path) -> subprocess.Popen[str]:
-    """Another process that holds the results and writes one."""
+    """Start another process that locks the results and writes one."""
     run = subprocess.Popen(
         [sys.executable, "-c", RUN, str(root), EXPECTED.id],
         cwd=ROOT,
@@ -289,7 +291,7 @@ def other(root: Path) -> subprocess.Popen[str]:
     return run
 
 
-def test_a_killed_run_changes_nothing_blocks_nobody_and_is_cleared_up(
+def test_a_killed_run_changes_nothing_and_its_leftovers_are_removed(
     root: Path, other: subprocess.Popen[str]
 ) -> None:
     leave(root / EXPECTED.id)
@@ -302,9 +304,7 @@ def test_a_killed_run_changes_nothing_blocks_nobody_and_is_cleared_up(
         assert results.read(root / EXPECTED.id).expected == EXPECTED
 
 
-def test_a_run_waits_for_another_one_and_says_so_in_a_line(
-    root: Path, other: subprocess.Popen[str]
-) -> None:
+def test_a_run_waits_for_another_one_and_logs_it(root: Path, other: subprocess.Popen[str]) -> None:
     second = subprocess.Popen(
         [sys.executable, "-c", RUN, str(root), EXPECTED.id],
         cwd=ROOT,
@@ -323,12 +323,12 @@ def test_a_run_waits_for_another_one_and_says_so_in_a_line(
 
 
 def select_output(run: subprocess.Popen[str]) -> bool:
-    """Whether a process has written something to its standard output."""
+    """Return whether a process has written to its standard output."""
     assert run.stdout
     return bool(select.select([run.stdout], [], [], 0)[0])
 
 
-def test_a_result_that_was_about_to_be_replaced_is_put_back(root: Path) -> None:
+def test_an_interrupted_replacement_restores_the_old_result(root: Path) -> None:
     leave(root / results.OLD.format(EXPECTED.id))
     (root / results.NEW.format(EXPECTED.id)).mkdir()
     with results.writing(root):
@@ -336,7 +336,7 @@ def test_a_result_that_was_about_to_be_replaced_is_put_back(root: Path) -> None:
         assert results.directories(root) == [root / EXPECTED.id]
 
 
-def test_a_checkout_that_is_closed_to_the_user_is_one_line(tmp_path: Path) -> None:
+def test_a_checkout_without_write_permission_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "coverage").touch()
     with pytest.raises(UserError) as caught, results.writing(tmp_path / "coverage" / "results"):
         pass
@@ -344,7 +344,7 @@ def test_a_checkout_that_is_closed_to_the_user_is_one_line(tmp_path: Path) -> No
     assert "\n" not in str(caught.value)
 
 
-def test_of_a_run_without_a_result_the_log_stays(tmp_path: Path) -> None:
+def test_the_log_of_a_run_without_a_result_is_kept(tmp_path: Path) -> None:
     folder = leave(tmp_path / "cell")
     (folder / "scratch").mkdir()
     (folder / results.LOG).write_text("why")

@@ -1,4 +1,4 @@
-"""Only the sha256 decides: whatever a source gives wrongly, the next is asked, and told why."""
+"""A tarball is accepted by its sha256 only; a source that fails is dropped for the next."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ DATA = tiny_openssl("9.9.1")
 NAME = "/openssl-9.9.1.tar.gz"
 
 
-def test_a_mirror_is_asked_before_upstream(mirror: Path, server: Server) -> None:
+def test_a_mirror_is_tried_before_upstream(mirror: Path, server: Server) -> None:
     release = release_of(tiny_bytes(mirror), server.address + NAME)
     assert sources.tarball(release, here()).read_bytes() == tiny_bytes(mirror)
     assert server.asked == []
 
 
-def test_upstream_is_asked_once_and_then_the_cache(server: Server) -> None:
+def test_upstream_is_queried_once_and_then_cached(server: Server) -> None:
     server.files[NAME] = DATA
     release = release_of(DATA, server.address + NAME)
     first = sources.tarball(release, here())
@@ -42,7 +42,7 @@ def test_a_mirror_may_be_a_file_address_with_debians_name(
     assert sources.tarball(release_of(DATA), here()).read_bytes() == DATA
 
 
-def test_a_mirror_that_may_not_be_entered_drops_the_source(
+def test_a_mirror_without_permission_is_dropped(
     mirror: Path, server: Server, forbid: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.files[NAME] = DATA
@@ -52,7 +52,7 @@ def test_a_mirror_that_may_not_be_entered_drops_the_source(
     assert sources.tarball(release_of(DATA, server.address + NAME), here()).read_bytes() == DATA
 
 
-def test_a_wrong_sha256_drops_the_source_and_the_next_is_asked(
+def test_a_source_with_a_wrong_sha256_is_dropped_for_the_next(
     mirror: Path, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (mirror / NAME[1:]).write_bytes(DATA[:-1] + b"!")
@@ -64,7 +64,7 @@ def test_a_wrong_sha256_drops_the_source_and_the_next_is_asked(
     assert f"({len(DATA)} bytes) instead of " in told
 
 
-def test_a_wrong_sha256_everywhere_is_a_problem_and_leaves_nothing(
+def test_a_wrong_sha256_from_every_source_raises_and_leaves_nothing(
     mirror: Path, cache: Path
 ) -> None:
     (mirror / NAME[1:]).write_bytes(b"something else")
@@ -78,7 +78,7 @@ def test_a_wrong_sha256_everywhere_is_a_problem_and_leaves_nothing(
     ] == []
 
 
-def test_a_truncated_tarball_drops_the_source(
+def test_a_source_with_a_truncated_tarball_is_dropped(
     mirror: Path, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (mirror / NAME[1:]).write_bytes(DATA[: len(DATA) // 2])
@@ -87,14 +87,14 @@ def test_a_truncated_tarball_drops_the_source(
     assert f"({len(DATA) // 2} bytes)" in capsys.readouterr().err
 
 
-def test_a_download_that_breaks_off_is_resumed(server: Server) -> None:
+def test_an_interrupted_download_is_resumed(server: Server) -> None:
     server.files[NAME] = DATA
     server.cuts = [1000, 500]
     assert sources.tarball(release_of(DATA, server.address + NAME), here()).read_bytes() == DATA
     assert [wanted for _, wanted in server.asked] == [None, "bytes=1000-", "bytes=1500-"]
 
 
-def test_a_download_that_was_killed_is_resumed_by_the_next_run(server: Server, cache: Path) -> None:
+def test_a_killed_download_is_resumed_by_the_next_run(server: Server, cache: Path) -> None:
     release = release_of(DATA, server.address + NAME)
     part = cache / "sources" / ".parts" / f"openssl-9.9.1-{release.sha256[:16]}"
     part.parent.mkdir(parents=True)
@@ -105,7 +105,7 @@ def test_a_download_that_was_killed_is_resumed_by_the_next_run(server: Server, c
 
 
 @pytest.mark.parametrize("size", [700, len(DATA) + 5])
-def test_a_part_that_is_not_its_beginning_is_fetched_anew(
+def test_a_partial_download_of_another_file_is_restarted(
     server: Server, cache: Path, size: int
 ) -> None:
     release = release_of(DATA, server.address + NAME)
@@ -117,14 +117,14 @@ def test_a_part_that_is_not_its_beginning_is_fetched_anew(
     assert server.asked == [(NAME, f"bytes={size}-"), (NAME, None)]
 
 
-def test_a_server_that_cannot_resume_is_asked_for_all(server: Server) -> None:
+def test_a_server_without_range_requests_restarts_the_download(server: Server) -> None:
     server.files[NAME] = DATA
     server.resumes = False
     server.cuts = [1000]
     assert sources.tarball(release_of(DATA, server.address + NAME), here()).read_bytes() == DATA
 
 
-def test_a_server_that_always_breaks_off_is_dropped(server: Server) -> None:
+def test_a_server_that_never_completes_is_dropped(server: Server) -> None:
     server.files[NAME] = DATA
     server.resumes = False
     server.cuts = [1000, 1000, 1000, 1000]
@@ -132,7 +132,7 @@ def test_a_server_that_always_breaks_off_is_dropped(server: Server) -> None:
         sources.tarball(release_of(DATA, server.address + NAME), here())
 
 
-def test_apts_mirrors_are_asked_last(
+def test_the_mirrors_of_apt_are_tried_last(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.files["/debian/pool/main/o/openssl/openssl_9.9.1.orig.tar.gz"] = DATA
@@ -159,7 +159,7 @@ def test_apts_mirrors_are_asked_last(
     ],
     ids=["no lists", "part of its lists", "failing"],
 )
-def test_an_apt_without_all_its_lists_is_asked_for_every_mirror(
+def test_an_apt_with_missing_lists_is_queried_for_every_mirror(
     server: Server, tmp_path: Path, lists: str, asked: list[str]
 ) -> None:
     program(
@@ -178,7 +178,7 @@ def test_an_apt_without_all_its_lists_is_asked_for_every_mirror(
     ]
 
 
-def test_an_apt_that_fails_to_list_its_updates_is_asked_for_its_lists(
+def test_an_apt_whose_update_listing_fails_is_queried_for_its_lists(
     server: Server, tmp_path: Path
 ) -> None:
     server.files["/debian/pool/main/o/openssl/openssl_9.9.1.orig.tar.gz"] = DATA
@@ -189,7 +189,7 @@ def test_an_apt_that_fails_to_list_its_updates_is_asked_for_its_lists(
     assert sources.tarball(release_of(DATA), here()).read_bytes() == DATA
 
 
-def test_a_pinned_file_that_has_vanished_is_said_with_the_way_out(server: Server) -> None:
+def test_a_pinned_file_that_vanished_is_reported_with_the_remedy(server: Server) -> None:
     release = release_of(DATA, server.address + NAME)
     with pytest.raises(UserError) as refused:
         sources.tarball(release, here())
@@ -200,7 +200,7 @@ def test_a_pinned_file_that_has_vanished_is_said_with_the_way_out(server: Server
     assert f"(sha256 {release.sha256})" in text
 
 
-def test_no_network_is_one_problem_that_lists_each_source() -> None:
+def test_without_a_network_one_error_lists_each_source() -> None:
     with pytest.raises(UserError) as refused:
         sources.tarball(release_of(DATA), here())
     first, *reasons = str(refused.value).splitlines()
@@ -208,7 +208,7 @@ def test_no_network_is_one_problem_that_lists_each_source() -> None:
     assert reasons == ["  http://127.0.0.1:9/openssl-9.9.1.tar.gz: Connection refused"]
 
 
-def test_offline_asks_nobody_but_folders(
+def test_offline_mode_uses_local_directories_only(
     server: Server, mirror: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("M2CRYPTO_OFFLINE", "1")
@@ -221,7 +221,7 @@ def test_offline_asks_nobody_but_folders(
     assert server.asked == []
 
 
-def test_a_cached_tarball_with_another_byte_is_fetched_again(mirror: Path) -> None:
+def test_a_modified_cached_tarball_is_downloaded_again(mirror: Path) -> None:
     release = release_of(tiny_bytes(mirror))
     found = sources.tarball(release, here())
     found.write_bytes(b"!" * found.stat().st_size)
@@ -241,7 +241,7 @@ def test_a_cached_tarball_with_another_byte_is_fetched_again(mirror: Path) -> No
     ],
     ids=["dots", "first dots", "later dots", "absolute", "link", "absolute link", "through link"],
 )
-def test_a_tarball_that_leads_out_is_refused_and_leaves_nothing(
+def test_a_tarball_with_a_path_outside_is_refused_and_leaves_nothing(
     tmp_path: Path, files: dict[str, str]
 ) -> None:
     folder = tmp_path / "deep" / "er"
@@ -266,14 +266,14 @@ def test_a_broken_tarball_is_refused_and_leaves_nothing(tmp_path: Path, data: by
     assert not (tmp_path / "tree.unpacking").exists()
 
 
-def test_links_inside_are_unpacked(tmp_path: Path) -> None:
+def test_links_inside_a_tarball_are_unpacked(tmp_path: Path) -> None:
     archive = tmp_path / "good.tar.gz"
     archive.write_bytes(tarred({"top/a/file": "here", "top/b/link": "-> ../a/file"}))
     sources.unpack(archive, tmp_path / "tree")
     assert (tmp_path / "tree" / "b" / "link").read_text() == "here"
 
 
-def test_a_tarball_of_another_folder_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_tarball_with_another_top_directory_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     archive = tmp_path / "openssl-9.9.2.tar.gz"
     archive.write_bytes(DATA)
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""The stub says of each function what the typemaps do with its arguments and result."""
+"""The stub declares the types that the typemaps accept and return."""
 
 from __future__ import annotations
 
@@ -72,16 +72,16 @@ def lines(tmp_path: Path, *declarations: str) -> list[str]:
         ),
     ],
 )
-def test_a_declaration_becomes_a_line(tmp_path: Path, declaration: str, line: str) -> None:
+def test_a_declaration_becomes_a_stub_line(tmp_path: Path, declaration: str, line: str) -> None:
     assert lines(tmp_path, typedef("m2_status", "int"), declaration) == [line]
 
 
-def test_a_type_that_nobody_knows_is_a_problem(tmp_path: Path) -> None:
+def test_an_unknown_type_raises(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="PYTHON_TYPES has no entry for the C type m2_new"):
         lines(tmp_path, function("f", "f().", "m2_new"))
 
 
-def test_the_first_of_a_name_stays_and_every_handle_is_a_class() -> None:
+def test_the_first_declaration_of_a_name_is_kept_and_every_handle_is_a_class() -> None:
     text = stubs.stub(
         [
             stubs.Function("f", "def f() -> X509: ...", ("X509",)),

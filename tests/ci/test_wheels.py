@@ -1,4 +1,4 @@
-"""A wheel is built once per ABI, and again only when what decides it has changed."""
+"""A wheel is built once per ABI, and again only after one of its inputs has changed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ci.wheels import Request, Wheel
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A tiny project; the Python of the tests has what a build needs."""
+    """Return a tiny project; the Python of the tests has the build requirements."""
     monkeypatch.setattr(environments, "ensure", lambda *_: Path(sys.executable))
     monkeypatch.setattr(toolchain, "swig", lambda _: {})
     return write_project(tmp_path / "project")
@@ -36,30 +36,30 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="module")
 def python() -> Interpreter:
-    """The interpreter that runs the tests."""
+    """Return the interpreter that runs the tests."""
     found = interpreters.describe(Path(sys.executable))
     assert found
     return found
 
 
 def make(project: Path, *requests: Request) -> list[Wheel | UserError]:
-    """The instrumented wheels of the requests."""
+    """Build the instrumented wheels of the requests."""
     return list(wheels.ensure(requests, "4.5.1", here(project), instrumented=True).values())
 
 
 def wheel(project: Path, request: Request) -> Wheel:
-    """The instrumented wheel of one request."""
+    """Build the instrumented wheel of one request."""
     (made,) = make(project, request)
     assert isinstance(made, Wheel), made
     return made
 
 
 def extension(made: Wheel) -> Path:
-    """The file of the compiled extension."""
+    """Return the path of the compiled extension."""
     return next((made.site / "M2Crypto").glob("_m2crypto*.so"))
 
 
-def test_a_wheel_holds_what_was_built_and_the_python_files(
+def test_a_wheel_contains_the_extension_and_the_python_files(
     project: Path, python: Interpreter
 ) -> None:
     made = wheel(project, Request("3.5", Path("/p/3.5"), python))
@@ -74,7 +74,7 @@ def test_a_wheel_holds_what_was_built_and_the_python_files(
     }
 
 
-def test_it_is_built_once_and_builds_beside_each_other_leave_the_project_alone(
+def test_an_extension_is_built_once_and_parallel_builds_leave_the_project_alone(
     project: Path, python: Interpreter, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted(project.rglob("*"))
@@ -87,7 +87,7 @@ def test_it_is_built_once_and_builds_beside_each_other_leave_the_project_alone(
     assert sorted(project.rglob("*")) == before
 
 
-def test_an_edit_of_a_python_file_compiles_nothing(
+def test_an_edited_python_file_recompiles_nothing(
     project: Path, python: Interpreter, capsys: pytest.CaptureFixture[str]
 ) -> None:
     request = Request("3.5", Path("/p/3.5"), python)
@@ -105,7 +105,7 @@ def test_an_edit_of_a_python_file_compiles_nothing(
 
 
 @pytest.mark.parametrize("name", ["SWIG/src/ec.c", "setup.py", "pyproject.toml"])
-def test_an_edit_of_what_decides_the_extension_makes_another(
+def test_an_edited_input_of_the_extension_makes_another_extension(
     project: Path, python: Interpreter, name: str
 ) -> None:
     before = wheels.sources_key(project, "4.5.1", instrumented=True)
@@ -130,7 +130,7 @@ def test_settings_of_other_tools_make_no_other_extension(project: Path) -> None:
     assert wheels.sources_key(project, "4.5.1", instrumented=True) == before
 
 
-def test_one_that_does_not_build_is_a_problem_with_the_log_and_the_others_are_built(
+def test_a_failed_build_raises_with_the_log_and_the_others_are_built(
     project: Path, python: Interpreter
 ) -> None:
     with (project / "SWIG" / "src" / "ec.c").open("a") as file:
@@ -166,7 +166,7 @@ def test_one_abi_serves_every_python_from_3_11_on(
     assert wheels.abi(other) == expected
 
 
-def test_the_oldest_python_of_an_abi_builds(python: Interpreter) -> None:
+def test_the_oldest_python_of_an_abi_builds_its_extension(python: Interpreter) -> None:
     many = [
         replace(python, version=f"3.{minor}", hexversion=0x03000000 + (minor << 16))
         for minor in (13, 9, 11, 12)
@@ -178,7 +178,7 @@ def test_the_oldest_python_of_an_abi_builds(python: Interpreter) -> None:
     }
 
 
-def test_old_wheels_are_forgotten_but_not_those_used_of_late(tmp_path: Path) -> None:
+def test_old_wheels_are_evicted_and_recently_used_ones_kept(tmp_path: Path) -> None:
     entries = Store(tmp_path, "extensions")
 
     def entry(label: str, number: int, age: float) -> Path:
@@ -192,20 +192,22 @@ def test_old_wheels_are_forgotten_but_not_those_used_of_late(tmp_path: Path) -> 
     late = entry("3.5-abi3", 99, 1.0)
     entries.evict("3.5-abi3", used=old[-1])
 
-    # The one used and the late one are the two newest now.
+    # The used one and the latest one are the two newest now.
     assert {path for path in old if path.exists()} == {old[-1], *old[: caching.KEPT - 2]}
     assert late.exists()
     assert other.exists()
 
 
-def test_a_build_takes_what_pyproject_says_with_the_manifests_swig(project: Path) -> None:
+def test_a_build_uses_the_requirements_of_pyproject_and_the_swig_of_the_manifest(
+    project: Path,
+) -> None:
     assert wheels.build_requirements(project, "4.5.1") == ("setuptools", "swig==4.5.1")
 
 
-# --- what must not get into a wheel, or must make another one -------------------------------------
+# --- the inputs of an extension -------------------------------------------------------------------
 
 
-def test_an_edit_while_it_is_built_gets_into_neither_the_extension_nor_its_key(
+def test_an_edit_during_a_build_affects_neither_the_extension_nor_its_key(
     project: Path, python: Interpreter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = project / "SWIG" / "src" / "ec.c"
@@ -227,16 +229,14 @@ def test_an_edit_while_it_is_built_gets_into_neither_the_extension_nor_its_key(
 
 
 def curve(made: Wheel) -> int:
-    """What the extension of a wheel says its curve is."""
+    """Return the curve that the extension of a wheel reports."""
     code = "from M2Crypto import m2; print(m2.curve())"
     environment = {**os.environ, "PYTHONPATH": str(made.site), "GCOV_PREFIX": str(made.site.parent)}
     command = [sys.executable, "-c", code]
     return int(subprocess.check_output(command, env=environment, cwd=made.site))
 
 
-def test_what_a_build_left_in_the_checkout_neither_beats_the_built_nor_reaches_the_cache(
-    project: Path, python: Interpreter
-) -> None:
+def test_build_leftovers_in_the_checkout_are_ignored(project: Path, python: Interpreter) -> None:
     stray = {
         "M2Crypto/_build_info.py": "LINK = 'stray'\n",
         "M2Crypto/_m2crypto.cpython-39.so": "stray",
@@ -254,7 +254,7 @@ def test_what_a_build_left_in_the_checkout_neither_beats_the_built_nor_reaches_t
     assert not [path for path in kept if b"stray" in path.read_bytes()]
 
 
-def test_writing_into_a_wheel_does_not_reach_the_extension_it_was_made_of(
+def test_writing_into_a_wheel_does_not_modify_the_cached_extension(
     project: Path, python: Interpreter
 ) -> None:
     made = wheel(project, Request("3.5", Path("/p/3.5"), python))
@@ -263,7 +263,7 @@ def test_writing_into_a_wheel_does_not_reach_the_extension_it_was_made_of(
 
 
 @pytest.mark.parametrize("name", wheels.DECIDING)
-def test_a_variable_that_reaches_the_compiler_makes_another_extension(
+def test_an_environment_variable_of_the_compiler_makes_another_extension(
     project: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.delenv(name, raising=False)
@@ -276,7 +276,7 @@ def test_a_variable_that_reaches_the_compiler_makes_another_extension(
     assert wheels.sources_key(project, "4.5.1", instrumented=True) != before
 
 
-def test_no_other_variable_of_the_person_reaches_a_build(
+def test_no_other_variable_of_the_user_reaches_a_build(
     project: Path, python: Interpreter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UNHEARD_OF", "1")
@@ -296,7 +296,7 @@ def test_no_other_variable_of_the_person_reaches_a_build(
     assert environment["LDSHARED"] == "gcc -shared -Wl,--as-needed"
 
 
-def test_an_edit_of_the_recipe_makes_another_extension(
+def test_an_edited_recipe_makes_another_extension(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = wheels.sources_key(project, "4.5.1", instrumented=True)
@@ -307,7 +307,7 @@ def test_an_edit_of_the_recipe_makes_another_extension(
         assert wheels.sources_key(project, "4.5.1", instrumented=True) != before
 
 
-def test_the_recipe_is_the_code_that_builds() -> None:
+def test_the_recipe_is_the_code_that_builds_the_extension() -> None:
     code = [wheels, building, notes, c_source]
     files = [Path(str(module.__file__)) for module in code]
     assert [hashlib.sha256(path.read_bytes()).hexdigest() for path in files] == wheels.CODE
@@ -327,7 +327,7 @@ def test_another_python_of_the_same_version_makes_another_extension(
     assert "building" in capsys.readouterr().err
 
 
-def test_a_cache_that_moves_takes_its_extensions_along(
+def test_a_moved_cache_keeps_its_extensions(
     project: Path,
     python: Interpreter,
     tmp_path: Path,

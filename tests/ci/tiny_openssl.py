@@ -1,4 +1,4 @@
-"""A tiny OpenSSL and other things that tests are fed with: tarballs, releases, programs, time."""
+"""A tiny OpenSSL and other test inputs: tarballs, releases, programs."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pathlib import Path
 from ci.manifest import Release
 from ci.process import capture
 
-# What stands for OpenSSL: its Makefile has the targets of the real one and compiles three objects.
-# It waits while $GATE is set and not there, adds a line to $TALLY, and fails when $FAIL is set.
+# A stub of OpenSSL: its Makefile has the targets of the real one and compiles three objects.
+# It waits until the file $GATE exists, appends a line to $TALLY, and fails if $FAIL is set.
 CONFIG = r"""#!/bin/sh
 for option; do case $option in
     --prefix=*) prefix=${option#*=} ;;
@@ -55,9 +55,9 @@ install_dev: build_libs
 
 
 def tiny_openssl(version: str, folder: str = "") -> bytes:
-    """A tarball that configures, builds and installs as OpenSSL's does, in a second.
+    """Return a tarball that configures, builds and installs like OpenSSL's, in a second.
 
-    Its one folder is `openssl-VERSION` unless `folder` names it.
+    Its only directory is `openssl-VERSION` unless `folder` names it.
     """
     files = {
         "config": CONFIG,
@@ -73,7 +73,7 @@ def tiny_openssl(version: str, folder: str = "") -> bytes:
 
 
 def tarred(files: dict[str, str]) -> bytes:
-    """A .tar.gz of these files; the text `-> TARGET` makes a symbolic link."""
+    """Return a .tar.gz of these files; the text `-> TARGET` makes a symbolic link."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w:gz") as archive:
         for name, text in files.items():
@@ -88,7 +88,7 @@ def tarred(files: dict[str, str]) -> bytes:
 
 
 def release_of(data: bytes, url: str = "http://127.0.0.1:9/openssl-9.9.1.tar.gz") -> Release:
-    """The release 9.9.1 whose tarball is `data`; at `url` there is nobody unless a test says so."""
+    """Return the release 9.9.1 whose tarball is `data`; no server listens at `url` by default."""
     return Release("9.9", "9.9.1", url, hashlib.sha256(data).hexdigest(), date(2030, 1, 1))
 
 
@@ -97,7 +97,7 @@ def tiny_bytes(mirror: Path) -> bytes:
 
 
 def program(path: Path, script: str) -> Path:
-    """An executable shell script."""
+    """Write an executable shell script."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
@@ -105,7 +105,7 @@ def program(path: Path, script: str) -> Path:
 
 
 def processes() -> list[tuple[int, str, str]]:
-    """The group, the state and the command line of each process; Linux may have no ps for it."""
+    """Return the group, state and command line of each process, without ps(1) on Linux."""
     if not Path("/proc/self/stat").exists():
         told = capture(["ps", "-e", "-o", "pgid=,stat=,args="]).splitlines()
         return [(int(line[0]), line[1], line[2]) for line in (each.split(None, 2) for each in told)]
@@ -120,12 +120,12 @@ def processes() -> list[tuple[int, str, str]]:
 
 
 def runs(command: str) -> bool:
-    """Whether a process runs whose command line has `command` in it."""
+    """Return whether a process runs whose command line contains `command`."""
     return any(command in arguments for _, _, arguments in processes())
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    """Until it holds; the minute is for a busy machine, not a limit that is tested."""
+    """Wait until the condition holds; the limit of a minute is for a busy host."""
     for _ in range(3000):
         if condition():
             return

@@ -1,6 +1,6 @@
-"""A project in small: an M2Crypto of one C file, built as setup.py builds the real one.
+"""A small project: an M2Crypto of one C file, built like the real one.
 
-What it offers of OpenSSL is made up from the prefix's name, so a wrong prefix shows in the stamp.
+Its OpenSSL version is derived from the prefix's name, so that a wrong prefix shows in the stamp.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The parsers: mutated certificates, keys, lists, requests, sessions, text and TLS records.
+"""Fuzz the parsers with mutated certificates, keys, CRLs, requests, sessions and TLS records.
 
 Every function of the package that loads something gets valid samples, mutated. Of what it returns,
 every attribute is read and every method called, with arguments made from their names.

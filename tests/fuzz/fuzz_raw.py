@@ -22,9 +22,9 @@ from samples import EXTENSIONS
 from session import PlantedError, Session
 
 STEPS = 4000
-# How many handles of a type are kept.
+# Handles kept per type.
 POOL = 14
-# How deep callbacks call, and how many calls one step may make in its callbacks.
+# Depth of calls in callbacks, and calls that one step may make in its callbacks.
 DEPTH = 3
 BUDGET = 30
 
@@ -85,7 +85,7 @@ BYTES = {
     "data": [bytes(10), bytes(96), bytes(3000)],
     "value": [b"XY", b"a.example"],
 }
-# What a function with such a name reads.
+# Inputs of functions by their name.
 LABELS = [
     ("crl", b"X509 CRL"), ("req", b"REQUEST"), ("pub", b"PUBLIC KEY"), ("session", b"SESSION"),
     ("dh", b"PARAMETERS"), ("ec", b"EC PRIVATE KEY"), ("x509", b"CERTIFICATE"),

@@ -1,4 +1,4 @@
-"""Values that a program should not pass, and does: numbers, text, buffers, objects with hooks.
+"""Invalid values that programs pass: numbers, text, buffers, objects with hooks.
 
 Each function returns the value and a label for the journal. The hooks of objects (`__index__`,
 `__buffer__`, `__del__`, a call) run `act`, which frees, re-enters or raises.

@@ -1,4 +1,4 @@
-"""Mutations of DER and PEM: of the tree of elements, of the bytes, and of the text around them."""
+"""Mutations of DER and PEM: of the element tree, of the bytes, and of the surrounding text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Valid inputs of the parsers: those of tests/data, and others made at the start."""
+"""Valid inputs of the parsers: those of tests/data, and others generated at the start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the fuzzers share: the random numbers, the journal, the oracle."""
+"""The parts that the fuzzers share: random numbers, journal, oracle."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class PlantedError(Exception):
     """Raised by the fuzzers' own callbacks: any call may propagate it."""
 
 
-# What the layers document. Everything else, above all SystemError, is a finding.
+# The documented exceptions. Any other, above all SystemError, is a finding.
 DOCUMENTED = (TypeError, ValueError, OverflowError, BufferError, MemoryError, OSError, PlantedError)
 
 

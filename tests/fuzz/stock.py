@@ -1,4 +1,4 @@
-"""Valid handles and bytes to start from: keys, certificates, connections and what belongs to them.
+"""Valid handles and bytes to start from: keys, certificates, connections and their parts.
 
 A recipe is a function of `RECIPES`: given a `Stock`, it returns pairs of a type and a handle.
 """

@@ -1,4 +1,4 @@
-"""The functions of the raw layer with the kinds of their parameters, from the extension's stub."""
+"""The low-level functions with the types of their parameters, from the extension's stub."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Make the certificates and keys of this folder, for tests only.
+"""Generate the certificates and keys in this directory, for tests only.
 
 Needs the `cryptography` package and the `openssl` program; the tests need neither. Run it in this
 folder when a certificate has to be added; it makes all of them anew.
@@ -25,7 +25,7 @@ PASSPHRASE = b"test"
 
 
 class Identity(NamedTuple):
-    """A certificate and its key."""
+    """A certificate and its private key."""
 
     certificate: x509.Certificate
     key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
@@ -69,7 +69,7 @@ def issue(
     until: datetime.datetime = TO,
     curve: bool = False,
 ) -> Identity:
-    """A new key and a certificate for it; without an issuer, signed by itself."""
+    """Generate a key and its certificate, self-signed unless there is an issuer."""
     key = (
         ec.generate_private_key(ec.SECP256R1()) if curve else rsa.generate_private_key(65537, 2048)
     )
@@ -111,7 +111,7 @@ def issue(
 
 
 def save(file: str, identity: Identity, *rest: Identity) -> None:
-    """The certificate, the rest of its chain, and its key."""
+    """Write the certificate, the rest of its chain, and the private key."""
     chain = b"".join(member.certificate_pem() for member in (identity, *rest))
     (HERE / file).write_bytes(chain + identity.key_pem())
 
@@ -132,7 +132,7 @@ def empty_crl(issuer: Identity) -> x509.CertificateRevocationList:
 
 
 def save_impostor(server: Identity) -> None:
-    """Another CA with the name of the test CA, sent after the server's certificate, and its CRL."""
+    """Write a CA with the name of the test CA, sent after the server certificate, and its CRL."""
     impostor = issue("Test CA", [], None, ca=True)
     save("impostor.pem", server, impostor)
     crl = empty_crl(impostor).public_bytes(serialization.Encoding.PEM)
