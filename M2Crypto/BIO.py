@@ -197,7 +197,7 @@ class MemoryBuffer(BIO):
 
     def __init__(self, data: Buffer | None = None) -> None:
         if data is not None and not isinstance(data, (bytes, bytearray, memoryview)):
-            raise TypeError(f"a MemoryBuffer holds bytes, not {type(data).__name__}")
+            raise TypeError(f"a MemoryBuffer accepts bytes, not {type(data).__name__}")
         super().__init__(m2.bio_new_mem(), 1)
         if data:
             self.write(data)

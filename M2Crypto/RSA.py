@@ -71,7 +71,7 @@ class RSA(_pem.PrivateKey):
 
     @e.setter
     def e(self, number: object) -> None:
-        raise RSAError("the numbers of a key do not change; create another key with new_pub_key")
+        raise RSAError("the values of a key cannot be changed; create another key with new_pub_key")
 
     @property
     def n(self) -> bytes:
@@ -80,7 +80,7 @@ class RSA(_pem.PrivateKey):
 
     @n.setter
     def n(self, number: object) -> None:
-        raise RSAError("the numbers of a key do not change; create another key with new_pub_key")
+        raise RSAError("the values of a key cannot be changed; create another key with new_pub_key")
 
     def __len__(self) -> int:
         """Return the number of bits of the modulus, rounded up to whole bytes."""

@@ -103,7 +103,7 @@
 }
 %typemap(freearg) const char *, const char *OPTIONAL "";
 
-/* A path: str, bytes or os.PathLike, as os.fsencode encodes it. The names of the parameters say so. */
+/* A path: str, bytes or os.PathLike, as os.fsencode encodes it. The parameter names select it. */
 %typemap(in) const char *PATH (PyObject *encoded = NULL) {
     $1 = (char *)m2_path_get($input, "$symname", &encoded);
     if ($1 == NULL)
@@ -188,7 +188,7 @@ const m2_handle_type handle_##TYPE = {#TYPE, release_##TYPE, IS_SHARED};
 }
 %enddef
 
-/* A function that answers None where OpenSSL has nothing to give and no error is queued. */
+/* A function that returns None if OpenSSL returns NULL and no error is queued. */
 %define %none_for_null(TYPE, FUNCTION)
 %typemap(out, noblock=1) TYPE *FUNCTION, const TYPE *FUNCTION {
     $result = m2_handle_or_raise((void *)$1, &handle_##TYPE, Py_None, M2_AREA, "$symname");

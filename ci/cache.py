@@ -142,7 +142,7 @@ class Store:
         ]
 
     def _clear_leftovers(self, locked: str) -> None:
-        """Remove what dead processes left: entries being made whose lock is free or ours."""
+        """Remove unfinished entries whose lock is free or held by this process."""
         from filelock import FileLock, Timeout
 
         for path in (self.directory / ".making").glob("*.*"):

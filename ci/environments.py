@@ -20,7 +20,7 @@ from ci.errors import UserError
 from ci.interpreters import Interpreter
 from ci.project import Project
 
-# Starts coverage.py in every Python of a cell that asks for it, children of the tests included.
+# Starts coverage.py in every Python of a cell that requests it, including children of the tests.
 # coverage.py's `patch = subprocess` writes such a file when it starts and, up to 7.10, removes it
 # when it exits, which cells that share an environment must not do to each other.
 COVERAGE_PTH = (

@@ -178,16 +178,16 @@ def from_pkg_config(environ: Mapping[str, str]) -> OpenSSL:
         raise BuildError(
             f"no OpenSSL: OPENSSL_DIR is not set and there is no pkg-config; {way_out}"
         )
-    answers = []
-    for question in ("--cflags-only-I", "--libs"):
-        answer = _run([program, question, "openssl"], "PKG_CONFIG")
-        if answer.returncode != 0:
+    outputs = []
+    for option in ("--cflags-only-I", "--libs"):
+        done = _run([program, option, "openssl"], "PKG_CONFIG")
+        if done.returncode != 0:
             raise BuildError(
                 f"no OpenSSL: OPENSSL_DIR is not set and pkg-config has no openssl; {way_out}"
             )
-        answers.append(shlex.split(answer.stdout))
-    include_dirs = tuple(flag[2:] for flag in answers[0] if flag.startswith("-I"))
-    return OpenSSL(include_dirs, tuple(answers[1]), False, "pkg-config")
+        outputs.append(shlex.split(done.stdout))
+    include_dirs = tuple(flag[2:] for flag in outputs[0] if flag.startswith("-I"))
+    return OpenSSL(include_dirs, tuple(outputs[1]), False, "pkg-config")
 
 
 def _run(command: Sequence[str], variable: str) -> subprocess.CompletedProcess[str]:
@@ -256,12 +256,12 @@ def expand(
     compiler: Sequence[str], includes: str, names: Iterable[str], openssl: OpenSSL, at: Path
 ) -> dict[str, str]:
     """Return the values of those macros of `names` that are defined, preprocessed."""
-    questions = "".join(f'#ifdef {name}\n{PROBE} "{name}" {name}\n#endif\n' for name in names)
-    text = preprocess(compiler, includes + questions, openssl.include_dirs, at)
+    probes = "".join(f'#ifdef {name}\n{PROBE} "{name}" {name}\n#endif\n' for name in names)
+    text = preprocess(compiler, includes + probes, openssl.include_dirs, at)
     # The expansion of a system header's macro has line markers around it.
     text = re.sub(r"^#.*$", "", text, flags=re.MULTILINE)
-    answers = re.findall(rf'{PROBE} "(\w+)"(.*?)(?={PROBE}|\Z)', text, re.DOTALL)
-    return {name: " ".join(value.split()) for name, value in answers}
+    found = re.findall(rf'{PROBE} "(\w+)"(.*?)(?={PROBE}|\Z)', text, re.DOTALL)
+    return {name: " ".join(value.split()) for name, value in found}
 
 
 def _read_version(compiler: Sequence[str], openssl: OpenSSL, at: Path) -> int:

@@ -124,7 +124,7 @@ def gcov(command: Sequence[str]) -> list[str]:
     program = next((word for word in command if Path(word).name != "ccache"), "")
     if not program or not shutil.which(program):
         return ["gcov"]
-    # `cc` is clang on macOS and GCC elsewhere; only its version tells.
+    # `cc` is clang on macOS and GCC elsewhere; only its version output differs.
     if "clang" in capture([program, "--version"]).lower():
         suffix = re.search(r"-\d+$", program)
         return ["llvm-cov" + (suffix[0] if suffix else ""), "gcov"]

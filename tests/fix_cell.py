@@ -1,7 +1,7 @@
 """The cell of a run: the expected build, and a stamp of the build that was loaded.
 
 Given `--cell FILE` (JSON: `id`, `python`, `openssl`, `ec`) it offers that as the fixture `cell`;
-given `--stamp FILE` it writes there what the loaded extension says of itself; given `--journal
+given `--stamp FILE` it writes the facts of the loaded extension there; given `--journal
 FILE` it appends each event of the session to that file and runs the tests in its folder. Each may
 be missing: then the tests run on whatever M2Crypto is there. pytest's header shows the same facts.
 """

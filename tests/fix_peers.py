@@ -39,7 +39,7 @@ def certificates():
     return lambda name: str(CERTIFICATES / name)
 
 
-# ---- ourselves -----------------------------------------------------------------------------------
+# ---- M2Crypto ------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ class StdlibClient:
         self.port = port
         self.line = line
         self.server_hostname = server_hostname
-        self.answer = None
+        self.response = None
         self.version = None
         self.error = None
         self.thread = threading.Thread(target=self.talk)
@@ -208,10 +208,10 @@ class StdlibClient:
             ):
                 self.version = connection.version()
                 connection.sendall(self.line)
-                answer = b""
+                response = b""
                 while data := connection.recv(65536):
-                    answer += data
-                self.answer = answer
+                    response += data
+                self.response = response
         except OSError as error:
             self.error = error
 

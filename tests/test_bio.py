@@ -42,7 +42,7 @@ def test_a_memory_bio_returns_the_data_written_to_it(data):
 
 
 def test_a_memory_bio_refuses_str():
-    with pytest.raises(TypeError, match="holds bytes, not str"):
+    with pytest.raises(TypeError, match="accepts bytes, not str"):
         BIO.MemoryBuffer("text")
 
 

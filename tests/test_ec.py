@@ -210,7 +210,7 @@ def test_parameters_without_a_key_are_refused_as_a_key(key):
         lambda: parameters.save_pub_key_bio(BIO.MemoryBuffer()),
         EC.EC_pub(parameters.ec).get_key,
     ):
-        with pytest.raises(EC.ECError, match="parameters alone"):
+        with pytest.raises(EC.ECError, match="only parameters"):
             use()
     for use in (
         lambda: parameters.as_pem(None),
@@ -287,7 +287,7 @@ def test_sign_returns_r_and_s_or_a_der_signature(key, public):
 def test_a_signature_that_is_not_der_raises(key, public):
     blob = key.sign_dsa_asn1(DIGEST)
     for bad in (b"", b"garbage", blob[:-1], blob + b"x"):
-        with pytest.raises(EC.ECError, match="not the DER of two numbers"):
+        with pytest.raises(EC.ECError, match="not a DER-encoded ECDSA-Sig-Value"):
             public.verify_dsa_asn1(DIGEST, bad)
     with pytest.raises(EC.ECError):
         public.verify_dsa(DIGEST, b"no MPI", mpi(5))

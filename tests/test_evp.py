@@ -164,7 +164,7 @@ def test_a_context_without_a_digest_is_refused():
         lambda: m2.digest_verify_final(context, b"x"),
         lambda: m2.digest_verify(context, b"x", b"x"),
     ):
-        with pytest.raises(EVP.EVPError, match="was not initialised (with a digest|to)"):
+        with pytest.raises(EVP.EVPError, match="was not initialized (with a digest|to)"):
             use()
 
 
@@ -179,7 +179,7 @@ def test_a_context_refuses_an_operation_it_was_not_initialized_for():
         lambda: m2.verify_final(context, b"x", key),
         lambda: m2.digest_verify_final(context, b"x"),
     ):
-        with pytest.raises(EVP.EVPError, match="was not initialised"):
+        with pytest.raises(EVP.EVPError, match="was not initialized"):
             use()
     m2.digest_init(context, m2.sha256())
     m2.digest_update(context, b"abc")
@@ -190,7 +190,7 @@ def test_a_cipher_whose_initialization_failed_cannot_be_used():
     context = m2.cipher_ctx_new()
     with pytest.raises(EVP.EVPError, match="the key is 1 bytes"):
         m2.cipher_init(context, m2.aes_128_cbc(), b"k", IV, 1)
-    with pytest.raises(EVP.EVPError, match="was not initialised with a cipher"):
+    with pytest.raises(EVP.EVPError, match="was not initialized with a cipher"):
         m2.cipher_update(context, b"data")
     with pytest.raises(EVP.EVPError, match="is not in CCM mode"):
         m2.cipher_ccm(context, m2.aes_128_cbc(), KEY128, IV, b"", b"data", bytes(16), 1)
@@ -545,7 +545,7 @@ def test_a_context_without_a_cipher_is_refused():
         lambda: m2.cipher_set_tag(context, bytes(16)),
         lambda: m2.cipher_get_tag(context, 16),
     ):
-        with pytest.raises(EVP.EVPError, match="was not initialised with a cipher"):
+        with pytest.raises(EVP.EVPError, match="was not initialized with a cipher"):
             use()
 
 
@@ -741,7 +741,7 @@ GCM_TAG = unhex(AEAD["GCM 4"][6])
 
 @pytest.mark.parametrize("length", [1, 4, 8, 12, 15])
 def test_a_gcm_tag_must_have_16_bytes_by_default(length):
-    with pytest.raises(EVP.EVPError, match=f"the tag is {length} bytes|has no tag of this length"):
+    with pytest.raises(EVP.EVPError, match=f"the tag has {length} bytes|has no tag of this length"):
         authenticated("gcm", GCM_TAG[:length])
     with pytest.raises(EVP.EVPError, match="tag"):
         authenticated("gcm", GCM_TAG[:length], min_length=length + 1)
@@ -771,7 +771,7 @@ def test_a_shorter_ccm_tag_is_accepted_if_the_program_allows_it():
     tag = unhex(AEAD["CCM 3"][6])
     assert authenticated("ccm", tag, min_length=8)
     for arguments in ({}, {"min_length": 10}):
-        with pytest.raises(EVP.EVPError, match="the tag is 8 bytes"):
+        with pytest.raises(EVP.EVPError, match="the tag has 8 bytes"):
             authenticated("ccm", tag, **arguments)
     for length in (0, 2, 5, 7):
         with pytest.raises(EVP.EVPError, match="tag"):
@@ -796,7 +796,7 @@ def test_chacha20_poly1305_and_ocb_accept_only_full_tags(alg, length):
 def test_the_low_level_tag_length_defaults_to_16_bytes():
     context = m2.cipher_ctx_new()
     m2.cipher_init(context, m2.aes_128_gcm(), GCM_KEY, bytes(12), 0)
-    with pytest.raises(EVP.EVPError, match="the tag is 12 bytes"):
+    with pytest.raises(EVP.EVPError, match="the tag has 12 bytes"):
         m2.cipher_set_tag(context, bytes(12))
     assert m2.cipher_set_tag(context, bytes(12), 12) == 1
     assert m2.cipher_set_tag(context, bytes(16)) == 1
@@ -1001,7 +1001,7 @@ def test_an_empty_pkey_raises():
         empty.digest_sign_init,
         empty.digest_verify_init,
     ):
-        with pytest.raises(EVP.EVPError, match="there is no key"):
+        with pytest.raises(EVP.EVPError, match="has no key"):
             use()
     for use in (empty.get_modulus, empty.get_rsa, empty.as_der, empty.get_key_identifier):
         with pytest.raises(EVP.EVPError):
@@ -1045,7 +1045,7 @@ def test_ed25519_refuses_to_sign_in_parts():
 def test_an_ec_key_is_assigned_and_returned():
     ec = EC.gen_params(EC.NID_X9_62_prime256v1)
     key = EVP.PKey()
-    with pytest.raises(EVP.EVPError, match="parameters alone"):
+    with pytest.raises(EVP.EVPError, match="only parameters"):
         key.assign_ec(ec)
     ec.gen_key()
     assert key.assign_ec(ec) == 1
@@ -1164,14 +1164,14 @@ def test_a_wrong_passphrase_raises():
 
 
 def test_the_passphrase_callback_receives_whether_it_encrypts_or_decrypts(rsa):
-    asked = []
+    flags = []
 
     def callback(writing):
-        asked.append(writing)
+        flags.append(writing)
         return "secret"
 
     EVP.load_key_string(rsa.as_pem(callback=callback), callback)
-    assert asked == [1, 0]
+    assert flags == [1, 0]
 
 
 def test_an_exception_of_the_passphrase_callback_propagates(rsa, tmp_path):
@@ -1278,13 +1278,15 @@ def test_a_cipher_that_pem_encryption_does_not_support_is_refused(cipher):
     if not has_cipher(cipher):
         pytest.skip(f"this OpenSSL was built without {cipher}")
     for write in pem_writers():
-        with pytest.raises((EVP.EVPError, RSA.RSAError, EC.ECError), match="does not fit PEM"):
+        with pytest.raises(
+            (EVP.EVPError, RSA.RSAError, EC.ECError), match="PEM encryption does not support"
+        ):
             write(BIO.MemoryBuffer().bio_ptr(), getattr(m2, cipher)())
 
 
 def test_a_key_is_not_saved_with_weaker_encryption_than_requested(rsa):
     # PKCS #8 has no OID for DES-EDE3-CFB: OpenSSL 1.1.1 takes DES-CFB's, and encrypts with DES.
-    with pytest.raises(EVP.EVPError, match="does not fit PEM"):
+    with pytest.raises(EVP.EVPError, match="PEM encryption does not support"):
         rsa.as_pem("des_ede3_cfb", secret)
 
 

@@ -37,7 +37,7 @@ def write_encrypted(key, bio, passphrase):
     return m2.pkey_write_pem(key._ptr(), bio, m2.get_cipherbyname("aes_128_cbc"), passphrase)
 
 
-# ---- freed during a call -------------------------------------------------------------------------
+# ---- objects freed during a call -----------------------------------------------------------------
 
 
 def test_a_bio_freed_by_the_passphrase_callback_stays_valid_until_the_call_returns(key):
@@ -115,7 +115,7 @@ def test_an_rsa_key_freed_by_the_passphrase_callback_stays_valid_until_the_call_
         m2.rsa_check_key(rsa)
 
 
-# ---- changed by a callback -----------------------------------------------------------------------
+# ---- objects modified by a callback --------------------------------------------------------------
 
 
 def test_a_callback_cannot_modify_an_object_that_its_caller_uses(key):
@@ -202,7 +202,7 @@ def test_a_buffer_method_cannot_use_the_context_being_updated():
 SHA256_OF_DATA = bytes.fromhex("3a6eb0790f39ac87c94f3856b2dd2c5d110e6811602261a9a923d3bb23adc8b7")
 
 
-# ---- used by other threads -----------------------------------------------------------------------
+# ---- objects used by other threads ---------------------------------------------------------------
 
 
 def test_a_thread_waits_until_another_thread_has_written_to_the_bio(key):
@@ -391,7 +391,7 @@ def test_a_forked_process_does_not_wait_for_threads_of_its_parent(key):
         writer.join(PATIENCE)
 
 
-# ---- results of calls whose callback raised ------------------------------------------------------
+# ---- results of calls with a callback exception --------------------------------------------------
 
 
 @pytest.mark.openssl(">= 3.0")

@@ -273,7 +273,7 @@ def test_a_certificate_whose_dsa_key_has_no_parameters_is_refused():
             use()
 
 
-# ---- keys of parameters alone --------------------------------------------------------------------
+# ---- parameters without a key --------------------------------------------------------------------
 
 
 @pytest.mark.needs_ec
@@ -295,7 +295,7 @@ def test_parameters_without_a_key_are_refused(use):
         use(EC.gen_params(EC.NID_prime256v1))
 
 
-# ---- keys given to handles -----------------------------------------------------------------------
+# ---- keys assigned to handles --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("function", ["pkey_assign_rsa", "pkey_set1_rsa"])

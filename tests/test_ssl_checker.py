@@ -94,7 +94,7 @@ def test_text_that_starts_with_an_ip_address_is_not_that_address(certificate, ho
         Checker()(certificate("address_only.pem"), host)
 
 
-# ---- wildcards as OpenSSL and Python's ssl see them ----------------------------------------------
+# ---- wildcards in OpenSSL and Python's ssl -------------------------------------------------------
 
 # The presented identifier, the reference identity, and whether they match.
 TABLE = [

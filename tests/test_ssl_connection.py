@@ -142,7 +142,7 @@ def test_renegotiation_is_refused(connected):
         connected[0].renegotiate()
 
 
-# ---- no input or output before the check ---------------------------------------------------------
+# ---- the post-connection check before input and output -------------------------------------------
 
 
 @pytest.fixture
@@ -630,7 +630,7 @@ def test_a_callback_does_not_change_the_error_of_the_operation(pair, shake, cont
     assert not isinstance(caught.value, OSError)
 
 
-# ---- an exception in a callback loses no bytes ---------------------------------------------------
+# ---- exceptions of callbacks during input and output ---------------------------------------------
 
 
 class Raising:
@@ -1043,7 +1043,7 @@ def test_a_file_is_readable_or_writable_or_both(connected):
     client.flush()
 
 
-# ---- the end -------------------------------------------------------------------------------------
+# ---- end of file ---------------------------------------------------------------------------------
 
 
 def test_closing_sends_close_notify(connected):
@@ -1161,7 +1161,7 @@ def test_a_cleared_connection_can_start_another_handshake(connected):
     assert not m2.ssl_is_init_finished(client.ssl)
 
 
-# ---- who holds whom ------------------------------------------------------------------------------
+# ---- ownership -----------------------------------------------------------------------------------
 
 
 def test_a_connection_outlives_its_context(certificates):
@@ -1240,7 +1240,7 @@ def test_the_low_level_functions_return_the_same_values(connected):
         m2.ssl_set_fd(client.ssl, -1)
 
 
-# ---- the socket under it -------------------------------------------------------------------------
+# ---- the underlying socket -----------------------------------------------------------------------
 
 
 def test_the_socket_is_an_attribute_of_the_connection(contexts):

@@ -61,7 +61,7 @@ def test_the_range_of_versions_can_be_set():
             context.set_min_proto_version(version)
 
 
-# ---- strength ------------------------------------------------------------------------------------
+# ---- default security ----------------------------------------------------------------------------
 
 
 def test_weak_protocols_and_ciphers_are_off_by_default():
@@ -166,15 +166,15 @@ def test_a_certificate_and_its_key_are_loaded(certificates, tmp_path):
 
 
 def test_loading_an_encrypted_key_calls_the_passphrase_callback(certificates):
-    asked = []
+    flags = []
 
     def passphrase(writing, *prompts):
-        asked.append(writing)
+        flags.append(writing)
         return b"test"
 
     context = SSL.Context()
     context.load_cert(certificates("server_encrypted.pem"), callback=passphrase)
-    assert asked == [0]
+    assert flags == [0]
     with pytest.raises(SSL.SSLError, match=r"server_encrypted.pem: "):
         context.load_cert(certificates("server_encrypted.pem"), callback=lambda *_: "wrong")
 
@@ -232,7 +232,7 @@ def test_a_key_of_another_type_than_the_certificate_is_refused(certificates):
         SSL.Context().load_cert(certificates("server.pem"), certificates("server_ec.pem"))
 
 
-# ---- trust ---------------------------------------------------------------------------------------
+# ---- trust store ---------------------------------------------------------------------------------
 
 
 def test_loading_ca_certificates_enables_verification(certificates):
@@ -333,7 +333,7 @@ def test_a_verify_callback_implemented_in_c_receives_two_arguments():
     SSL.Context().set_verify(SSL.verify_peer, 9, max)
 
 
-# ---- the end -------------------------------------------------------------------------------------
+# ---- end of file ---------------------------------------------------------------------------------
 
 
 def test_contexts_are_found_by_handle_while_alive():

@@ -285,7 +285,7 @@ def test_a_client_of_the_ssl_module_connects(
         assert connection.get_version() == spoken
         assert connection.read() == b"hello"
         assert connection.write(b"good day") == 8
-    assert client.join().answer == b"good day"
+    assert client.join().response == b"good day"
     assert client.version == spoken
 
 
@@ -295,7 +295,7 @@ def test_the_ssl_module_trusts_the_chain_that_a_server_sends(stdlib_client, list
     connection, _ = listener.accept()
     with connection:
         connection.write(connection.read())
-    assert client.join().answer == b"hello"
+    assert client.join().response == b"hello"
 
 
 def test_a_client_that_does_not_trust_the_server_raises_on_both_sides(
@@ -319,7 +319,7 @@ def test_a_client_without_a_required_certificate_is_refused(stdlib_client, liste
     with connection:
         assert connection.get_peer_cert().get_subject().CN == "client"
         connection.write(connection.read())
-    assert client.join().answer == b"hello"
+    assert client.join().response == b"hello"
     stdlib_client(port)
     with pytest.raises(SSL.SSLError, match="peer did not return a certificate"):
         listener.accept()
@@ -340,7 +340,7 @@ def test_openssl_s_client_connects(openssl, listen, certificates):
     assert b"good day\n" in process.stdout.read()
 
 
-# ---- the programs of 2008 ------------------------------------------------------------------------
+# ---- the sample programs of 2008 -----------------------------------------------------------------
 
 
 def test_the_sample_server_and_client_of_2008_communicate(certificates, tmp_path):

@@ -40,7 +40,7 @@ def serve(contexts):
     return serving
 
 
-def ask(context, address, line=b"hello\n"):
+def exchange(context, address, line=b"hello\n"):
     with SSL.Connection(context) as client:
         client.settimeout(20)
         client.connect(address)
@@ -55,7 +55,7 @@ KINDS = [SSL.SSLServer, SSL.ThreadingSSLServer]
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_server_handles_several_clients(serve, contexts, kind):
     with serve(kind) as address:
-        assert [ask(contexts[0], address) for _ in range(2)] == [b"hello\n", b"hello\n"]
+        assert [exchange(contexts[0], address) for _ in range(2)] == [b"hello\n", b"hello\n"]
 
 
 def test_a_forking_server_handles_clients_in_processes(certificates, tmp_path):
@@ -83,14 +83,14 @@ with SSL.ForkingSSLServer(("127.0.0.1", 0), Echo, context) as server:
         port = int(process.stdout.readline())
         context = SSL.Context()
         context.load_verify_locations(certificates("ca.pem"))
-        assert ask(context, ("127.0.0.1", port)) == b"hello\n"
+        assert exchange(context, ("127.0.0.1", port)) == b"hello\n"
     assert process.returncode == 0
 
 
 def test_a_slow_client_does_not_block_the_others(serve, contexts):
     # It connects and sends nothing.
     with serve(SSL.ThreadingSSLServer) as address, socket.create_connection(address):
-        assert ask(contexts[0], address) == b"hello\n"
+        assert exchange(contexts[0], address) == b"hello\n"
 
 
 def test_a_client_that_does_not_speak_tls_is_logged_in_one_line(serve, contexts, capfd):
@@ -100,7 +100,7 @@ def test_a_client_that_does_not_speak_tls_is_logged_in_one_line(serve, contexts,
             with contextlib.suppress(ConnectionError):
                 while client.recv(100):
                     pass
-        assert ask(contexts[0], address) == b"hello\n"
+        assert exchange(contexts[0], address) == b"hello\n"
     lines = capfd.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("TLS with ('127.0.0.1', ")
@@ -113,7 +113,7 @@ def test_an_exception_of_a_handler_is_logged_with_its_traceback(serve, contexts,
             raise LookupError("the echo is lost")
 
     with serve(SSL.SSLServer, Broken) as address:
-        assert ask(contexts[0], address) == b""
+        assert exchange(contexts[0], address) == b""
     assert "LookupError: the echo is lost" in capfd.readouterr().err
 
 

@@ -214,7 +214,7 @@ def test_an_exception_for_the_issuer_of_a_crl_propagates(shake, impostor_pair):
     assert m2.err_peek_error() == 0
 
 
-# ---- callbacks that are ready to use -------------------------------------------------------------
+# ---- predefined callbacks ------------------------------------------------------------------------
 
 
 def test_an_unknown_ca_is_accepted_if_the_context_allows_it(pair, shake, client_context, server_of):
@@ -251,18 +251,18 @@ def test_the_default_verify_callback_keeps_the_result_of_openssl(
 
 
 def test_a_custom_post_connection_check_is_called_after_the_handshake(pair, shake, contexts):
-    asked = []
+    calls = []
     client, server = pair(*contexts)
 
     def check(certificate, host):
-        asked.append((certificate.get_subject().CN, host))
+        calls.append((certificate.get_subject().CN, host))
         return True
 
     client.set_post_connection_check_callback(check)
     client.set1_host("localhost")
     shake(client, server)
     client.connect_ssl()
-    assert asked == [("localhost", "localhost")]
+    assert calls == [("localhost", "localhost")]
 
 
 def test_a_failed_post_connection_check_closes_the_connection(pair, shake, contexts):
@@ -283,7 +283,7 @@ def test_a_connection_class_can_disable_the_post_connection_check(stdlib_server,
         assert client.connect(("localhost", server.port)) == 1
 
 
-# ---- watching ------------------------------------------------------------------------------------
+# ---- callbacks -----------------------------------------------------------------------------------
 
 
 def test_an_info_callback_receives_the_states_of_a_handshake(pair, shake, contexts):

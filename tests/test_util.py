@@ -59,7 +59,7 @@ def test_the_quiet_callback_shows_nothing(capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def asked(monkeypatch, *answers):
+def answer_prompts(monkeypatch, *answers):
     """Replace getpass by prepared passphrases and return the list of prompts."""
     prompts = []
     waiting = list(answers)
@@ -73,13 +73,13 @@ def asked(monkeypatch, *answers):
 
 
 def test_a_passphrase_for_decryption_is_prompted_for_once(monkeypatch):
-    prompts = asked(monkeypatch, "secret")
+    prompts = answer_prompts(monkeypatch, "secret")
     assert util.passphrase_callback(0) == "secret"
     assert prompts == ["Enter passphrase:"]
 
 
 def test_a_passphrase_for_encryption_is_prompted_for_until_it_is_repeated(monkeypatch):
-    prompts = asked(monkeypatch, "secret", "secert", "secret", "secret")
+    prompts = answer_prompts(monkeypatch, "secret", "secert", "secret", "secret")
     assert util.passphrase_callback(1, "One:", "Two:") == "secret"
     assert prompts == ["One:", "Two:", "One:", "Two:"]
 

@@ -40,7 +40,7 @@ def verification(store, name="leaf"):
     return context
 
 
-# ---- verdicts ------------------------------------------------------------------------------------
+# ---- verification results ------------------------------------------------------------------------
 
 
 def test_a_chain_to_a_trusted_root_verifies(store):
@@ -258,11 +258,11 @@ def test_the_context_of_a_callback_is_refused_after_it_returned(store):
 
 def test_the_context_of_a_callback_cannot_be_modified(store):
     def misuse(ok, context):
-        with pytest.raises(X509Error, match="that calls this callback"):
+        with pytest.raises(X509Error, match="the verification that calls it"):
             context.init(store, load("leaf"))
-        with pytest.raises(X509Error, match="that calls this callback"):
+        with pytest.raises(X509Error, match="the verification that calls it"):
             context.verify_cert()
-        with pytest.raises(X509Error, match="that calls this callback"):
+        with pytest.raises(X509Error, match="the verification that calls it"):
             context.add_crls(X509.CRL_Stack())
         m2.x509_store_ctx_free(context.ctx)
         with pytest.raises(ValueError, match="freed already"):

@@ -78,7 +78,7 @@ m2_bytes m2_asn1_string_to_utf8(const ASN1_STRING *string)
     if (length >= 0)
         text.length = (size_t)length;
     else if (ERR_peek_error() == 0)
-        m2_error("the ASN.1 value is not a string of characters");
+        m2_error("the ASN.1 value is not a character string");
     return text;
 }
 
@@ -116,7 +116,7 @@ m2_bytes m2_asn1_time_digits(const ASN1_TIME *time)
         return text;
     }
     if (parts.tm_year + 1900 < 1) {
-        m2_error("the time is in the year 0, which Python has no datetime for");
+        m2_error("the time is in the year 0, which datetime does not support");
         return text;
     }
     text = m2_bytes_new(64);

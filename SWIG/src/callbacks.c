@@ -9,24 +9,24 @@
 
 /* Copy the passphrase and return its length; -1 with an exception set if it has another type or
  * is too long. */
-static int callback_copy_passphrase(PyObject *answer, char *buffer, int size)
+static int callback_copy_passphrase(PyObject *returned, char *buffer, int size)
 {
     PyObject *encoded = NULL;
     char *data;
     Py_ssize_t length;
     int result = -1;
 
-    if (PyUnicode_Check(answer)) {
-        encoded = PyUnicode_AsUTF8String(answer);
+    if (PyUnicode_Check(returned)) {
+        encoded = PyUnicode_AsUTF8String(returned);
         if (encoded == NULL)
             goto done;
-        answer = encoded;
+        returned = encoded;
     }
-    if (!PyBytes_Check(answer)) {
-        PyErr_SetString(PyExc_TypeError, "a passphrase callback returns str or bytes");
+    if (!PyBytes_Check(returned)) {
+        PyErr_SetString(PyExc_TypeError, "a passphrase callback must return str or bytes");
         goto done;
     }
-    if (PyBytes_AsStringAndSize(answer, &data, &length) < 0)
+    if (PyBytes_AsStringAndSize(returned, &data, &length) < 0)
         goto done;
     if (length > size) {
         PyErr_Format(PyExc_ValueError, "the passphrase is longer than %d bytes", size);
@@ -42,7 +42,7 @@ done:
 int m2_password(char *buffer, int size, int writing, void *callback)
 {
     PyGILState_STATE state;
-    PyObject *answer = NULL;
+    PyObject *returned = NULL;
     int length = -1;
 
     if (callback == NULL) {
@@ -52,12 +52,12 @@ int m2_password(char *buffer, int size, int writing, void *callback)
     state = PyGILState_Ensure();
     if (PyErr_Occurred())
         goto done;
-    answer = PyObject_CallFunction((PyObject *)callback, "i", writing);
-    if (answer == NULL)
+    returned = PyObject_CallFunction((PyObject *)callback, "i", writing);
+    if (returned == NULL)
         goto done;
-    length = callback_copy_passphrase(answer, buffer, size);
+    length = callback_copy_passphrase(returned, buffer, size);
 done:
-    Py_XDECREF(answer);
+    Py_XDECREF(returned);
     PyGILState_Release(state);
     return length;
 }
@@ -65,16 +65,16 @@ done:
 /* Call a callback and release the arguments and the result. The GIL is held. */
 static int callback_call(PyObject *callback, PyObject *arguments)
 {
-    PyObject *answer;
+    PyObject *returned;
     int result = -1;
 
     if (arguments == NULL)
         return -1;
-    answer = PyObject_CallObject(callback, arguments);
+    returned = PyObject_CallObject(callback, arguments);
     Py_DECREF(arguments);
-    if (answer != NULL) {
-        result = PyObject_IsTrue(answer);
-        Py_DECREF(answer);
+    if (returned != NULL) {
+        result = PyObject_IsTrue(returned);
+        Py_DECREF(returned);
     }
     return result;
 }

@@ -23,7 +23,7 @@ unsigned long m2_compat_next_error(const char **data, int *flags);
 /* Return the name of the C function of an error code; NULL from OpenSSL 3.0 on. */
 const char *m2_compat_error_function(unsigned long code);
 
-/* ---- what a context was initialised with; NULL when it was not ---------------------------- */
+/* ---- checks of initialized contexts ------------------------------------------------------- */
 
 const EVP_MD *m2_context_digest(const EVP_MD_CTX *context);
 const EVP_CIPHER *m2_context_cipher(const EVP_CIPHER_CTX *context);
@@ -44,7 +44,7 @@ int m2_hmac_context_update(m2_hmac *context, const unsigned char *data, size_t l
 /* Writes at most EVP_MAX_MD_SIZE bytes. */
 int m2_hmac_context_final(m2_hmac *context, unsigned char *mac, size_t *length);
 
-/* ---- the numbers of a key ----------------------------------------------------------------- */
+/* ---- key values --------------------------------------------------------------------------- */
 
 typedef enum { M2_RSA_MODULUS, M2_RSA_EXPONENT, M2_DSA_PUBLIC } m2_key_number;
 

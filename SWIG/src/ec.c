@@ -15,18 +15,18 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
-/* ---- what there is of a key --------------------------------------------------------------- */
+/* ---- key properties ----------------------------------------------------------------------- */
 
 /* OpenSSL 1.1.1 dereferences NULL if there is no public key. */
 static int ec_is_public(const m2_ec *key)
 {
     if (m2_ec_has_point(key))
         return 1;
-    m2_error("the EC key has parameters alone: gen_key makes a key of them");
+    m2_error("the EC key has only parameters; generate a key with gen_key");
     return 0;
 }
 
-/* ---- making keys -------------------------------------------------------------------------- */
+/* ---- creating keys ------------------------------------------------------------------------ */
 
 /* Return the key, which may be NULL, if it is an EC key; else free it. */
 static EVP_PKEY *ec_only(EVP_PKEY *key)
@@ -88,7 +88,7 @@ m2_ec *m2_ec_key_from_pubkey_der(m2_buffer der)
         return NULL;
     key = d2i_PUBKEY(NULL, &at, (long)der.length);
     if (key != NULL && at != der.data + der.length) {
-        m2_error("there is something behind the key");
+        m2_error("the data continues after the key");
         EVP_PKEY_free(key);
         key = NULL;
     }
@@ -118,7 +118,7 @@ m2_ec *m2_ec_key_from_pubkey_params(int nid, m2_buffer point)
     m2_buffer whole;
 
     if (point.length == 0 || OBJ_nid2obj(nid) == NULL) {
-        m2_error("a public EC key is the NID of a curve and a point on it");
+        m2_error("a public EC key requires the NID of a curve and a point on it");
         goto done;
     }
     if (!m2_fits_int(point.length))
@@ -162,7 +162,7 @@ m2_status m2_pkey_assign_ec(EVP_PKEY *pkey, const m2_ec *key)
     return m2_pkey_set1_ec(pkey, key);
 }
 
-/* ---- to and from files -------------------------------------------------------------------- */
+/* ---- loading and saving ------------------------------------------------------------------- */
 
 m2_ec *m2_ec_key_read_bio(BIO *bio, m2_callback passphrase)
 {
@@ -206,7 +206,7 @@ m2_bytes m2_ec_key_get_public_key(const m2_ec *key)
     return ec_is_public(key) ? M2_DER(PublicKey, key) : failed;
 }
 
-/* ---- what a key is ------------------------------------------------------------------------ */
+/* ---- key properties ----------------------------------------------------------------------- */
 
 m2_number m2_ec_key_keylen(const m2_ec *key)
 {
@@ -248,7 +248,7 @@ static ECDSA_SIG *ec_decode_signature(m2_buffer signature)
     if (numbers == NULL) {
         /* The decoder's errors differ between versions. */
         ERR_clear_error();
-        m2_error("the signature is not the DER of two numbers");
+        m2_error("the signature is not a DER-encoded ECDSA-Sig-Value");
     }
     return numbers;
 }

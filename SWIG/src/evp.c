@@ -56,7 +56,7 @@ int m2_digest_is_usable(const EVP_MD *md)
 {
     if (EVP_MD_size(md) > 0 || (EVP_MD_flags(md) & EVP_MD_FLAG_XOF) != 0)
         return 1;
-    m2_error("the null digest depends on no data: use another digest");
+    m2_error("the null digest cannot be used; choose another digest");
     return 0;
 }
 
@@ -64,7 +64,7 @@ int m2_digest_has_length(const EVP_MD *md)
 {
     if ((EVP_MD_flags(md) & EVP_MD_FLAG_XOF) == 0)
         return 1;
-    m2_error("the digest has no fixed length: use another, such as SHA-256");
+    m2_error("the digest has no fixed length; use another, such as SHA-256");
     return 0;
 }
 
@@ -73,7 +73,7 @@ static int digest_is_initialized(EVP_MD_CTX *context)
 {
     if (m2_context_digest(context) != NULL && EVP_MD_CTX_pkey_ctx(context) == NULL)
         return 1;
-    m2_error("the context was not initialised with a digest");
+    m2_error("the context was not initialized with a digest");
     return 0;
 }
 
@@ -155,7 +155,7 @@ m2_bytes m2_pkcs5_pbkdf2_hmac_sha1(m2_buffer password, m2_buffer salt, int itera
     m2_bytes key = {NULL, 0};
 
     if (iterations < 1 || length < 0) {
-        m2_error("PBKDF2 needs at least one iteration and a length that is not negative");
+        m2_error("PBKDF2 requires at least one iteration and a nonnegative length");
         return key;
     }
     if (!m2_fits_int(password.length) || !m2_fits_int(salt.length))
@@ -178,12 +178,12 @@ m2_bytes m2_bytes_to_key(const EVP_CIPHER *cipher, const EVP_MD *md, m2_buffer d
     int length;
 
     if (salt.length != 0 && salt.length != PKCS5_SALT_LEN) {
-        m2_error("the salt is 8 bytes, or empty");
+        m2_error("the salt must be 8 bytes or empty");
         return key;
     }
     /* With a digest of no bytes, or with 2^32 - 1 iterations, OpenSSL does not return. */
     if (iterations < 1) {
-        m2_error("the key derivation needs at least one iteration");
+        m2_error("the key derivation requires at least one iteration");
         return key;
     }
     if (EVP_CIPHER_key_length(cipher) == 0) {
@@ -218,7 +218,7 @@ static int cipher_is_initialized(const EVP_CIPHER_CTX *context)
 {
     if (m2_context_cipher(context) != NULL)
         return 1;
-    m2_error("the context was not initialised with a cipher");
+    m2_error("the context was not initialized with a cipher");
     return 0;
 }
 
@@ -228,7 +228,7 @@ static int cipher_is_aead_context(const EVP_CIPHER_CTX *context)
         return 0;
     if (m2_cipher_is_aead(m2_context_cipher(context)))
         return 1;
-    m2_error("the cipher authenticates nothing: it is not an AEAD cipher");
+    m2_error("the cipher is not an AEAD cipher and has no tag");
     return 0;
 }
 
@@ -264,7 +264,7 @@ static int cipher_supports_tag(const EVP_CIPHER *cipher, size_t length, int min_
         BIO_snprintf(message, sizeof(message), "min_length is from 4 to 16, not %d", min_length);
     else if (length < (size_t)min_length)
         BIO_snprintf(message, sizeof(message),
-                     "the tag is %d bytes: pass min_length to take fewer than %d", (int)length,
+                     "the tag has %d bytes; pass min_length to accept fewer than %d", (int)length,
                      min_length);
     else
         return 1;
@@ -294,7 +294,7 @@ static int cipher_set_iv_length(EVP_CIPHER_CTX *context, const EVP_CIPHER *ciphe
     if (length > 0 && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_IVLEN, (int)length, NULL) == 1)
         return 1;
     if (ERR_peek_error() == 0)
-        m2_error("the cipher takes no IV of this length");
+        m2_error("the cipher does not support IVs of this length");
     return 0;
 }
 
@@ -309,7 +309,7 @@ static int cipher_prepare(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_
         return 0;
     if (tag != NULL && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, (int)tag->length,
                                            encrypt ? NULL : (void *)tag->data) != 1) {
-        m2_error("the cipher makes no tag of this length");
+        m2_error("the cipher does not support tags of this length");
         return 0;
     }
     return cipher_set_key_length(context, cipher, key.length) &&
@@ -359,7 +359,7 @@ static int cipher_may_finalize(EVP_CIPHER_CTX *context)
     if (!m2_cipher_is_aead(m2_context_cipher(context)) || EVP_CIPHER_CTX_encrypting(context) ||
         EVP_CIPHER_CTX_get_app_data(context) != NULL)
         return 1;
-    m2_error("no tag was set: what was decrypted cannot be trusted");
+    m2_error("no tag was set; the decrypted data is not authenticated");
     return 0;
 }
 
@@ -414,7 +414,7 @@ m2_status m2_cipher_set_tag(EVP_CIPHER_CTX *context, m2_buffer tag, int min_leng
         return 1;
     }
     ERR_clear_error();
-    m2_error("a tag is set to decrypt, before the end");
+    m2_error("a tag can be set only for decryption and before final");
     return 0;
 }
 
@@ -431,7 +431,7 @@ m2_bytes m2_cipher_get_tag(EVP_CIPHER_CTX *context, int length)
         m2_bytes_free(&tag);
     if (tag.data == NULL) {
         ERR_clear_error();
-        m2_error("there is no tag of this length: encrypting makes one of 16 bytes, in final");
+        m2_error("no tag of this length is available; encryption creates one of 16 bytes in final");
     }
     return tag;
 }
@@ -504,7 +504,7 @@ int m2_pkey_is_usable(const EVP_PKEY *pkey, m2_key_use use)
     const char *lack = NULL;
 
     if (EVP_PKEY_id(pkey) == EVP_PKEY_NONE)
-        lack = "there is no key in the PKey";
+        lack = "the PKey has no key";
     else if (EVP_PKEY_missing_parameters(pkey))
         lack = "the key has no domain parameters (RFC 3279, section 2.3.2)";
     else if (EVP_PKEY_size(pkey) <= 0)
@@ -525,7 +525,7 @@ int m2_pkey_set_key(EVP_PKEY *pkey, EVP_PKEY *source)
 {
     if (EVP_PKEY_id(pkey) == EVP_PKEY_NONE)
         return m2_pkey_copy_key(pkey, source);
-    m2_error("the PKey has a key: make a new one with pkey_new");
+    m2_error("the PKey already has a key; create another with pkey_new");
     return 0;
 }
 
@@ -554,7 +554,8 @@ int m2_pem_takes_cipher(const EVP_CIPHER *cipher, int pkcs8)
                   OBJ_length(OBJ_nid2obj(EVP_CIPHER_nid(cipher))) == 0))
         fits = 0;
     if (!fits)
-        m2_error("the cipher does not fit PEM: use one in CBC mode, such as aes_256_cbc");
+        m2_error(
+            "PEM encryption does not support the cipher; use a CBC cipher such as aes_256_cbc");
     return fits;
 }
 
@@ -601,7 +602,7 @@ m2_bytes m2_pkey_get_modulus(const EVP_PKEY *pkey)
     if (number == NULL)
         number = m2_pkey_number(pkey, M2_DSA_PUBLIC);
     if (number == NULL) {
-        m2_error("the key has no modulus: it is neither an RSA nor a DSA key");
+        m2_error("the key has no modulus; it is neither an RSA nor a DSA key");
         return text;
     }
     text.data = (unsigned char *)BN_bn2hex(number);
@@ -696,8 +697,8 @@ static int digest_has_key(EVP_MD_CTX *context, const char *purpose)
 
     if (key != NULL && EVP_PKEY_CTX_get_app_data(key) == purpose)
         return 1;
-    m2_error(purpose == SIGNS ? "the context was not initialised to sign"
-                              : "the context was not initialised to verify");
+    m2_error(purpose == SIGNS ? "the context was not initialized to sign"
+                              : "the context was not initialized to verify");
     return 0;
 }
 
@@ -729,8 +730,8 @@ static int digest_has_streaming_key(EVP_MD_CTX *context, const char *purpose)
         return 0;
     if (!m2_pkey_has_own_digest(EVP_PKEY_CTX_get0_pkey(EVP_MD_CTX_pkey_ctx(context))))
         return 1;
-    m2_error(purpose == SIGNS ? "the key signs a whole message at once: use digest_sign"
-                              : "the key verifies a whole message at once: use digest_verify");
+    m2_error(purpose == SIGNS ? "the key signs only whole messages; use digest_sign"
+                              : "the key verifies only whole messages; use digest_verify");
     return 0;
 }
 

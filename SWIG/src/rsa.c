@@ -18,7 +18,7 @@ struct m2_rsa_st {
     BIGNUM *e;
 };
 
-/* ---- the box ------------------------------------------------------------------------------ */
+/* ---- the handle type ---------------------------------------------------------------------- */
 
 m2_rsa *m2_rsa_new(void)
 {
@@ -56,7 +56,7 @@ static m2_rsa *rsa_wrap(EVP_PKEY *key)
 static EVP_PKEY *rsa_key(const m2_rsa *rsa)
 {
     if (rsa->key == NULL)
-        m2_error("the RSA key has no modulus or no exponent yet");
+        m2_error("the RSA key has no modulus or no public exponent");
     return rsa->key;
 }
 
@@ -70,14 +70,14 @@ static EVP_PKEY *rsa_private_key(const m2_rsa *rsa)
     return NULL;
 }
 
-/* ---- keys made of numbers ----------------------------------------------------------------- */
+/* ---- keys created from values ------------------------------------------------------------- */
 
 static int rsa_set_number(m2_rsa *rsa, BIGNUM **place, m2_buffer bytes)
 {
     BIGNUM *number = NULL;
 
     if (rsa->key != NULL) {
-        m2_error("the RSA key is complete: it cannot be changed");
+        m2_error("the RSA key is complete; it cannot be changed");
         return 0;
     }
     number = m2_mpi_to_bn(bytes);
@@ -89,7 +89,7 @@ static int rsa_set_number(m2_rsa *rsa, BIGNUM **place, m2_buffer bytes)
         return 1;
     if (BN_is_zero(rsa->n) || BN_is_negative(rsa->n) || BN_is_zero(rsa->e) ||
         BN_is_negative(rsa->e)) {
-        m2_error("the modulus and the exponent of an RSA key are positive");
+        m2_error("the modulus and the exponent of an RSA key must be positive");
         return 0;
     }
     rsa->key = m2_rsa_from_numbers(rsa->n, rsa->e);
@@ -120,7 +120,7 @@ static m2_bytes rsa_get_number(const m2_rsa *rsa, const BIGNUM *so_far, m2_key_n
     if (number != NULL || so_far != NULL)
         bytes = m2_bn_to_mpi(number != NULL ? number : so_far);
     else
-        m2_error("the RSA key does not have this number yet");
+        m2_error("this value of the RSA key is not set");
     BN_free(number);
     return bytes;
 }
@@ -135,7 +135,7 @@ m2_bytes m2_rsa_get_n(const m2_rsa *rsa)
     return rsa_get_number(rsa, rsa->n, M2_RSA_MODULUS);
 }
 
-/* ---- generating --------------------------------------------------------------------------- */
+/* ---- key generation ----------------------------------------------------------------------- */
 
 static int rsa_progress(EVP_PKEY_CTX *context)
 {
@@ -154,7 +154,7 @@ m2_rsa *m2_rsa_generate_key(int bits, unsigned long e, m2_callback progress)
     EVP_PKEY *key = NULL;
 
     if (e < 3 || e % 2 == 0) {
-        m2_error("the public exponent is an odd number from 3 on");
+        m2_error("the public exponent must be odd and at least 3");
         goto done;
     }
     if (context == NULL || exponent == NULL || !BN_set_word(exponent, e) ||
@@ -174,7 +174,7 @@ done:
     return rsa_wrap(key);
 }
 
-/* ---- to and from PKeys and files ---------------------------------------------------------- */
+/* ---- conversion to PKey, loading and saving ----------------------------------------------- */
 
 EVP_PKEY *m2_pkey_from_rsa(const m2_rsa *rsa)
 {
@@ -237,7 +237,7 @@ m2_status m2_rsa_write_pub_key(const m2_rsa *rsa, BIO *bio)
     return key == NULL ? 0 : PEM_write_bio_PUBKEY(bio, key);
 }
 
-/* ---- what a key is ------------------------------------------------------------------------ */
+/* ---- key properties ----------------------------------------------------------------------- */
 
 m2_number m2_rsa_size(const m2_rsa *rsa)
 {
@@ -263,7 +263,7 @@ m2_verdict m2_rsa_check_key(const m2_rsa *rsa)
         return -1;
     /* OpenSSL tests the factors for primality, which takes hours for a hostile key. */
     if (EVP_PKEY_bits(key) > OPENSSL_RSA_MAX_MODULUS_BITS) {
-        m2_error("the modulus is longer than OpenSSL uses");
+        m2_error("the modulus exceeds OpenSSL's maximum");
         return -1;
     }
     /* A factor must not be longer than the modulus. */
@@ -302,7 +302,7 @@ static int rsa_set_padding(EVP_PKEY_CTX *context, int padding)
 {
 #ifdef WITHOUT_SSLV23_PADDING
     if (padding == RSA_SSLV23_PADDING) {
-        m2_error("this OpenSSL has no sslv23_padding: SSL 2.0 is gone, and its padding with it");
+        m2_error("this OpenSSL has no sslv23_padding, which was removed with SSL 2.0");
         return 0;
     }
 #endif
@@ -388,7 +388,7 @@ static m2_bytes rsa_digest_info(m2_buffer digest, const EVP_MD *md)
     ASN1_OCTET_STRING *octets;
 
     if (EVP_MD_type(md) == NID_md5_sha1) {
-        m2_error("an MD5-SHA1 digest is 36 bytes: it has no DigestInfo");
+        m2_error("an MD5-SHA1 digest must be 36 bytes");
         goto done;
     }
     if (!m2_fits_int(digest.length))
@@ -447,7 +447,7 @@ m2_status m2_rsa_verify(const m2_rsa *rsa, m2_buffer digest, m2_buffer signature
 
     m2_bytes_free(&made);
     if (verdict == 0 && ERR_peek_error() == 0)
-        m2_error("the signature is not the key's over this digest");
+        m2_error("the signature does not match the key and the digest");
     return verdict;
 }
 

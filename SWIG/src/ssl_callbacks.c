@@ -11,22 +11,22 @@ void m2_call_info(m2_callback callback, int where, int ret, SSL *connection)
     int saved_errno = errno;
     PyGILState_STATE state = PyGILState_Ensure();
     PyObject *handle = NULL;
-    PyObject *answer = NULL;
+    PyObject *returned = NULL;
 
     /* While an exception is set, no callback runs. */
     if (PyErr_Occurred() || !SSL_up_ref(connection))
         goto done;
     handle = m2_handle_new(connection, &handle_SSL);
     if (handle != NULL)
-        answer = PyObject_CallFunction((PyObject *)callback, "iiO", where, ret, handle);
+        returned = PyObject_CallFunction((PyObject *)callback, "iiO", where, ret, handle);
 done:
-    Py_XDECREF(answer);
+    Py_XDECREF(returned);
     Py_XDECREF(handle);
     PyGILState_Release(state);
     errno = saved_errno;
 }
 
-/* ---- exceptions that wait for the next call ------------------------------------------------- */
+/* ---- postponed exceptions ------------------------------------------------------------------- */
 
 static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
 static int postponed_index = -1;

@@ -155,12 +155,12 @@ m2_ssl_progress m2_ssl_shutdown(SSL *connection)
     return result < 0 ? ssl_result(connection, result, 0) : result;
 }
 
-/* ---- what a connection is told ------------------------------------------------------------ */
+/* ---- settings of a connection ------------------------------------------------------------- */
 
 m2_status m2_ssl_set_session_id_context(SSL *connection, m2_buffer id)
 {
     if (id.length > SSL_MAX_SID_CTX_LENGTH) {
-        m2_error("a session id context is at most 32 bytes long");
+        m2_error("a session ID context has at most 32 bytes");
         return 0;
     }
     return SSL_set_session_id_context(connection, id.data, (unsigned int)id.length);
@@ -222,7 +222,7 @@ m2_status m2_ssl_set1_ip(SSL *connection, const char *address)
     return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(connection), address);
 }
 
-/* ---- what a connection tells -------------------------------------------------------------- */
+/* ---- state of a connection ---------------------------------------------------------------- */
 
 X509 *m2_ssl_get_peer_cert(const SSL *connection)
 {

@@ -53,7 +53,7 @@ m2_status m2_ssl_ctx_use_privkey(SSL_CTX *context, const char *file, m2_callback
     return ssl_use_file(context, file, passphrase, ssl_use_key_pem);
 }
 
-/* ---- whom to believe ---------------------------------------------------------------------- */
+/* ---- trust store -------------------------------------------------------------------------- */
 
 /* Return whether reading ended at the end of the file, and remove that error. */
 static int ssl_is_end_of_pem(void)
@@ -274,7 +274,7 @@ m2_status m2_ssl_ctx_set_dh_auto(SSL_CTX *context, int on)
 m2_status m2_ssl_ctx_set_session_id_context(SSL_CTX *context, m2_buffer id)
 {
     if (id.length > SSL_MAX_SID_CTX_LENGTH) {
-        m2_error("a session id context is at most 32 bytes long");
+        m2_error("a session ID context has at most 32 bytes");
         return 0;
     }
     return SSL_CTX_set_session_id_context(context, id.data, (unsigned int)id.length);

@@ -66,7 +66,7 @@ static void use_watch_forks(void)
 }
 #endif
 
-/* ---- conflicts ------------------------------------------------------------------------------ */
+/* ---- conflicting uses ----------------------------------------------------------------------- */
 
 static int use_conflicts(const m2_use *use, const void *object, int changes)
 {
@@ -148,7 +148,7 @@ static int use_count_waiters(void)
     return count;
 }
 
-/* ---- waiting -------------------------------------------------------------------------------- */
+/* ---- waiting and timeouts ------------------------------------------------------------------- */
 
 static void use_wake(const void *object)
 {

@@ -95,7 +95,7 @@ m2_verdict m2_x509_check_purpose(X509 *certificate, int purpose, int ca)
     int verdict = X509_check_purpose(certificate, purpose, ca);
 
     if (verdict < 0 && ERR_peek_error() == 0)
-        m2_error("there is no such purpose, or an extension of the certificate is malformed");
+        m2_error("unknown purpose, or an extension of the certificate is malformed");
     return verdict;
 }
 
@@ -150,7 +150,7 @@ m2_status m2_x509_req_add_extensions(X509_REQ *request, m2_x509_ext_stack *exten
     return X509_REQ_add_extensions(request, extensions);
 }
 
-/* ---- revocation lists --------------------------------------------------------------------- */
+/* ---- CRLs --------------------------------------------------------------------------------- */
 
 X509_CRL *m2_x509_crl_read_pem(BIO *bio)
 {

@@ -26,7 +26,7 @@ int m2_verify_callback_set(X509_STORE *store, m2_callback callback)
     m2_callback before;
 
     if (CRYPTO_THREAD_run_once(&once, store_get_index) != 1 || callback_index < 0) {
-        m2_error("OpenSSL has no room for a callback");
+        m2_error("OpenSSL could not allocate an index for a callback");
         return 0;
     }
     before = X509_STORE_get_ex_data(store, callback_index);
@@ -44,7 +44,7 @@ static int store_call(m2_callback callback, int ok, X509_STORE_CTX *context)
 {
     m2_x509_store_ctx lent = {0};
     PyObject *handle;
-    PyObject *answer;
+    PyObject *returned;
     int result = 0;
 
     if (PyErr_Occurred())
@@ -54,10 +54,10 @@ static int store_call(m2_callback callback, int ok, X509_STORE_CTX *context)
     handle = m2_handle_new(&lent, &handle_m2_x509_store_ctx);
     if (handle == NULL)
         return 0;
-    answer = PyObject_CallFunction((PyObject *)callback, "iO", ok, handle);
-    if (answer != NULL) {
-        result = PyObject_IsTrue(answer) > 0;
-        Py_DECREF(answer);
+    returned = PyObject_CallFunction((PyObject *)callback, "iO", ok, handle);
+    if (returned != NULL) {
+        result = PyObject_IsTrue(returned) > 0;
+        Py_DECREF(returned);
     }
     m2_handle_detach(handle);
     Py_DECREF(handle);

@@ -86,7 +86,7 @@ static int ext_has_values(const char *name, const char *value)
     }
     sk_CONF_VALUE_pop_free(items, X509V3_conf_free);
     if (!complete)
-        m2_error("an item of the extension's value has no value of its own");
+        m2_error("an item of the extension value has no value");
     return complete;
 }
 

@@ -86,7 +86,7 @@ m2_status m2_sk_x509_write_degenerate(BIO *bio, m2_x509_stack *stack)
     return result;
 }
 
-/* ---- revocation lists --------------------------------------------------------------------- */
+/* ---- CRLs --------------------------------------------------------------------------------- */
 
 m2_x509_crl_stack *m2_sk_x509_crl_new_null(void)
 {

@@ -57,7 +57,7 @@ static int store_is_own(const m2_x509_store_ctx *context)
 {
     if (!context->lent)
         return 1;
-    m2_error("the verification that calls this callback cannot be started or changed");
+    m2_error("a callback cannot start or modify the verification that calls it");
     return 0;
 }
 
@@ -121,7 +121,7 @@ m2_verdict m2_x509_verify_cert(m2_x509_store_ctx *context)
     }
     verdict = X509_verify_cert(context->context);
     if (verdict < 0 && ERR_peek_error() == 0)
-        m2_error("the context has verified already; init makes it ready again");
+        m2_error("the context has already verified; initialize it again with init");
     return verdict;
 }
 

@@ -25,7 +25,7 @@ typedef struct m2_x509_store_ctx {
 
 /* PEM files of certificates and CRLs. */
 m2_status m2_x509_store_load_locations(X509_STORE *store, const char *file);
-/* callback(ok, context), which says whether to go on; NULL takes it away. */
+/* Set callback(ok, context), which returns whether to continue; NULL removes it. */
 m2_status m2_x509_store_set_verify_cb(X509_STORE *SHARED, m2_callback callback);
 
 m2_x509_store_ctx *m2_x509_store_ctx_new(void);

@@ -37,7 +37,7 @@ class Share:
 
 
 class Counter:
-    """A thread that counts until it is told to stop; `speed` is its counts a second."""
+    """A thread that counts during the `with` block; `speed` is its counts per second."""
 
     def __init__(self) -> None:
         self._stop = False

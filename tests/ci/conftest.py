@@ -44,7 +44,7 @@ class Server:
     files: dict[str, bytes] = field(default_factory=dict)
     cuts: list[int] = field(default_factory=list)
     resumes: bool = True
-    asked: list[tuple[str, str | None]] = field(default_factory=list)
+    requests: list[tuple[str, str | None]] = field(default_factory=list)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -53,7 +53,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         served = self.server.served
         wanted = self.headers["Range"]
-        served.asked.append((self.path, wanted))
+        served.requests.append((self.path, wanted))
         if self.path not in served.files:
             self.send_error(404)
             return
@@ -115,22 +115,22 @@ def forbid(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
     """Return a function that makes a directory inaccessible, to root as well."""
     forbidden: list[str] = []
 
-    def refuse(name: str, answer: object = None) -> None:
+    def refuse(name: str, found: object = None) -> None:
         real = getattr(os, name)
 
         def guarded(path: object, *arguments: object, **keywords: object) -> object:
             text = os.fspath(path) if isinstance(path, (str, Path)) else ""
             if any(text.startswith(f"{each}/") for each in forbidden):
-                if answer is None:
+                if found is None:
                     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), text)
-                return answer
+                return found
             return real(path, *arguments, **keywords)
 
         monkeypatch.setattr(os, name, guarded)
 
     for name in ("stat", "lstat", "scandir", "listdir", "readlink"):
         refuse(name)
-    refuse("access", answer=False)
+    refuse("access", found=False)
 
     def chosen(folder: Path) -> None:
         forbidden.append(str(folder))

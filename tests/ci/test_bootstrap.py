@@ -87,13 +87,13 @@ def test_nox_is_installed_once_and_receives_the_arguments(
 
 
 def test_an_installed_nox_is_used(cache: Path) -> None:
-    said = [
+    message = [
         subprocess.run(
             [sys.executable, *way, "-l"], cwd=ROOT, capture_output=True, text=True, check=True
         ).stdout
         for way in (["noxfile.py"], ["-m", "nox"])
     ]
-    assert said[0] == said[1] != ""
+    assert message[0] == message[1] != ""
     assert not cache.exists()
 
 
@@ -111,11 +111,11 @@ def test_a_nox_without_its_requirements_is_not_used(monkeypatch: pytest.MonkeyPa
 
 def test_two_concurrent_runs_share_one_environment(index: Path, cache: Path) -> None:
     with start("-l") as first, start("-l") as second:
-        told = [child.communicate() for child in (first, second)]
+        printed = [child.communicate() for child in (first, second)]
     assert (first.returncode, second.returncode) == (0, 0)
     (folder,) = environments(cache)
-    assert [json.loads(out)[0] for out, _ in told] == [str(folder)] * 2
-    assert "".join(err for _, err in told).count("installing nox") == 1
+    assert [json.loads(out)[0] for out, _ in printed] == [str(folder)] * 2
+    assert "".join(err for _, err in printed).count("installing nox") == 1
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])

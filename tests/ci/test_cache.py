@@ -97,7 +97,7 @@ def put_a_list_in_the_seal(entry: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         (remove_a_file, "file is missing"),
         (cut_a_file, "sub/file has changed its size"),
@@ -110,7 +110,7 @@ def put_a_list_in_the_seal(entry: Path) -> None:
 def test_a_damaged_entry_is_detected_and_recreated(
     things: Store,
     damage: Callable[[Path], None],
-    said: str,
+    message: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     make = Maker()
@@ -120,8 +120,8 @@ def test_a_damaged_entry_is_detected_and_recreated(
     assert things.get("name", "key", make) == entry
     assert make.count == 2
     assert (entry / "link").read_text() == "contents"
-    told = capsys.readouterr().err
-    assert told == f"name: {entry} is damaged ({said}): making it again\n"
+    output = capsys.readouterr().err
+    assert output == f"name: {entry} is damaged ({message}): making it again\n"
 
 
 def test_a_failed_entry_leaves_nothing(things: Store) -> None:

@@ -432,8 +432,8 @@ def test_a_hanging_test_is_killed_and_named(
 ) -> None:
     write_test(project, "import threading\ndef test_a():\n    threading.Event().wait()\n")
     monkeypatch.setenv("M2CRYPTO_TIMEOUT", "3")
-    said = refused(inputs())
-    assert said.startswith(
+    message = refused(inputs())
+    assert message.startswith(
         "exceeded the limit of 3 s, tests/test_more.py::test_a was running; the whole"
     )
     # Python's fault handler wrote where.

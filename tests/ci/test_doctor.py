@@ -48,7 +48,7 @@ def test_nothing_is_reported_if_nothing_is_missing(tools: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gone", "said"),
+    ("gone", "message"),
     [
         (["cc"], "there is no C compiler; install with: sudo apt-get install gcc libc6-dev"),
         (["perl"], "there is no perl; install with: sudo apt-get install perl"),
@@ -59,13 +59,13 @@ def test_nothing_is_reported_if_nothing_is_missing(tools: Path) -> None:
     ],
 )
 def test_a_missing_tool_is_one_line_with_the_install_command(
-    tools: Path, gone: list[str], said: str
+    tools: Path, gone: list[str], message: str
 ) -> None:
     for name in gone:
         (tools / name).unlink()
     with pytest.raises(UserError) as refused:
         toolchain.require(FOR_OPENSSL)
-    assert str(refused.value) == said
+    assert str(refused.value) == message
 
 
 @pytest.mark.parametrize(
@@ -84,9 +84,9 @@ def test_each_system_has_its_own_install_command(
     monkeypatch: pytest.MonkeyPatch, system: str, like: str, line: str
 ) -> None:
     on(system, monkeypatch, like)
-    said = install_command([toolchain.COMPILER.packages, toolchain.MAKE.packages])
-    assert said.startswith(line)
-    assert "\n" not in said
+    message = install_command([toolchain.COMPILER.packages, toolchain.MAKE.packages])
+    assert message.startswith(line)
+    assert "\n" not in message
 
 
 def test_the_install_command_for_root_has_no_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,8 +103,8 @@ def test_a_system_without_os_release_gets_every_install_command(
         raise OSError("no os-release")
 
     monkeypatch.setattr(platform, "freedesktop_os_release", missing)
-    said = install_command([toolchain.PERL.packages])
-    assert [each.partition(":")[0] for each in said.split("; ")] == list(INSTALL)
+    message = install_command([toolchain.PERL.packages])
+    assert [each.partition(":")[0] for each in message.split("; ")] == list(INSTALL)
 
 
 def test_without_a_compiler_everything_missing_is_reported_at_once(tools: Path) -> None:
@@ -137,20 +137,20 @@ def test_the_cc_variable_selects_the_compiler(tools: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         ("nope -m64", "CC=nope -m64: there is no nope; set CC to a C compiler that is installed"),
         ('gcc "-m64', 'CC=gcc "-m64: No closing quotation; correct it or unset it'),
     ],
 )
 def test_an_invalid_cc_is_named_without_an_install_command(
-    tools: Path, monkeypatch: pytest.MonkeyPatch, value: str, said: str
+    tools: Path, monkeypatch: pytest.MonkeyPatch, value: str, message: str
 ) -> None:
     monkeypatch.setenv("CC", value)
     for use in (compiler, lambda: toolchain.require(FOR_OPENSSL)):
         with pytest.raises(UserError) as refused:
             use()
-        assert str(refused.value).startswith(said)
+        assert str(refused.value).startswith(message)
         assert "install with" not in str(refused.value)
 
 
@@ -161,7 +161,7 @@ def test_unparsable_cflags_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cc", "says", "asked"),
+    ("cc", "prints", "gcov_name"),
     [
         ("cc", "cc 1", "gcov"),
         ("gcc-12", "gcc 12", "gcov-12"),
@@ -171,15 +171,15 @@ def test_unparsable_cflags_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_the_gcov_matches_the_compiler(
-    tools: Path, monkeypatch: pytest.MonkeyPatch, cc: str, says: str, asked: str
+    tools: Path, monkeypatch: pytest.MonkeyPatch, cc: str, prints: str, gcov_name: str
 ) -> None:
-    program(tools / cc.split()[-1], f"echo {says}")
+    program(tools / cc.split()[-1], f"echo {prints}")
     monkeypatch.setenv("CC", cc)
     (tools / "gcov").unlink()
-    with pytest.raises(UserError, match=f"there is no {asked}; install with: "):
+    with pytest.raises(UserError, match=f"there is no {gcov_name}; install with: "):
         toolchain.require([toolchain.GCOV])
-    program(tools / asked, f"echo {asked} of its own")
-    assert toolchain.GCOV.version() == f"{asked} of its own"
+    program(tools / gcov_name, f"echo {gcov_name} of its own")
+    assert toolchain.GCOV.version() == f"{gcov_name} of its own"
 
 
 def test_cells_without_gcov_are_refused_before_anything_is_built(tools: Path, cache: Path) -> None:
@@ -197,18 +197,18 @@ def test_doctor_lists_each_tool_with_its_purpose(
     for name in ("ccache", "openssl"):
         (tools / name).unlink()
     doctor.main([], here())
-    told = capsys.readouterr().out
-    assert "  ok  C compiler   cc " in told
-    assert "(required: compiles OpenSSL and the extension)" in told
-    assert "(required by tests, matrix and each cell: reads which C lines ran)" in told
-    assert "  --  openssl      there is no openssl  (recommended: " in told
-    assert "  --  ccache       there is no ccache  (optional: " in told
-    assert f"SWIG         {manifest.load(here().manifest).swig}" in told
-    assert "  --  3.9          not installed, its cells are not run" in told
+    output = capsys.readouterr().out
+    assert "  ok  C compiler   cc " in output
+    assert "(required: compiles OpenSSL and the extension)" in output
+    assert "(required by tests, matrix and each cell: reads which C lines ran)" in output
+    assert "  --  openssl      there is no openssl  (recommended: " in output
+    assert "  --  ccache       there is no ccache  (optional: " in output
+    assert f"SWIG         {manifest.load(here().manifest).swig}" in output
+    assert "  --  3.9          not installed, its cells are not run" in output
     assert (
         "Not required: there is no openssl, there is no ccache; "
         "install with: sudo apt-get install ccache openssl\n"
-    ) in told
+    ) in output
 
 
 def there(monkeypatch: pytest.MonkeyPatch, *, has_ensurepip: bool = True) -> None:
@@ -227,9 +227,9 @@ def test_doctor_names_the_missing_parts_of_a_python(
     monkeypatch.setattr(interpreters.Interpreter, "has_headers", False)
     with pytest.raises(UserError, match="no cell can run: none of the Pythons above can be used"):
         doctor.main([], here())
-    told = capsys.readouterr().out
-    assert "no Python.h: sudo apt-get install python3.13-dev" in told
-    assert "no ensurepip: sudo apt-get install python3.13-venv" in told
+    output = capsys.readouterr().out
+    assert "no Python.h: sudo apt-get install python3.13-dev" in output
+    assert "no ensurepip: sudo apt-get install python3.13-venv" in output
     program(tools / "uv", "exit 0")
     with pytest.raises(UserError, match="no cell can run"):
         doctor.main([], here())

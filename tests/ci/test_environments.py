@@ -49,11 +49,11 @@ def test_an_environment_is_created_once_and_measures_child_processes(tmp_path: P
     # The module stands in for coverage.py, which the environment does not have.
     (tmp_path / "coverage.py").write_text("def process_startup():\n    print('measured')\n")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "COVERAGE_PROCESS_START": "settings"}
-    said = subprocess.check_output(
+    message = subprocess.check_output(
         [python, "-W", "error", "-c", "import tiny; print(tiny.there)"], env=environment, text=True
     )
     # Some Pythons read an environment's .pth files twice; coverage.py starts once.
-    assert set(said.split()) == {"measured", "1"}
+    assert set(message.split()) == {"measured", "1"}
 
     again = environments.ensure(here(), "tests", interpreter, wanted)
     assert (again, again.stat().st_ctime_ns) == (python, made)

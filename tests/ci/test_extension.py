@@ -196,15 +196,15 @@ def test_without_a_prefix_pkg_config_finds_openssl(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("says", "message"),
+    ("output", "message"),
     [
         ("SWIG Version 4.3.1", "SWIG 4.3.1 is too old"),
         ("nothing", "prints no version"),
     ],
 )
-def test_an_unsuitable_swig_is_refused(tmp_path: Path, says: str, message: str) -> None:
+def test_an_unsuitable_swig_is_refused(tmp_path: Path, output: str, message: str) -> None:
     program = tmp_path / "swig"
-    program.write_text(f"#!/bin/sh\necho {says}\n")
+    program.write_text(f"#!/bin/sh\necho {output}\n")
     program.chmod(0o755)
     with pytest.raises(BuildError, match=message):
         extension.find_swig({"SWIG": str(program)})

@@ -33,7 +33,7 @@ def python(
     include = path.parent / f"include{full_version}"
     include.mkdir(parents=True, exist_ok=True)
     (include / "Python.h").touch()
-    answer = {
+    described = {
         "version": f"{major}.{minor}" + ("t" if free else ""),
         "executable": str(path),
         "full_version": full_version,
@@ -44,7 +44,7 @@ def python(
         "ext_suffix": ".so",
         "platform": "linux-x86_64",
     }
-    return program(path, f"echo '{json.dumps(answer)}'")
+    return program(path, f"echo '{json.dumps(described)}'")
 
 
 def found(*versions: str) -> dict[str, str]:
@@ -55,11 +55,11 @@ def found(*versions: str) -> dict[str, str]:
 
 
 def test_the_running_python_is_found() -> None:
-    answer = interpreters.describe(Path(sys.executable))
-    assert isinstance(answer, Interpreter)
-    assert answer.version.removesuffix("t") == f"{sys.version_info[0]}.{sys.version_info[1]}"
+    described = interpreters.describe(Path(sys.executable))
+    assert isinstance(described, Interpreter)
+    assert described.version.removesuffix("t") == f"{sys.version_info[0]}.{sys.version_info[1]}"
     # A virtual environment's is not the one to build for: it goes when the environment does.
-    assert not answer.executable.is_relative_to(sys.prefix) or sys.prefix == sys.base_prefix
+    assert not described.executable.is_relative_to(sys.prefix) or sys.prefix == sys.base_prefix
 
 
 def test_no_python_is_found_in_an_empty_environment(home: Path) -> None:

@@ -64,9 +64,9 @@ def test_an_os_error_is_reported_in_one_line(
     monkeypatch.setattr(__main__, "_run", refuse)
     monkeypatch.setattr(__main__, "_handle_signals", lambda: None)
     assert __main__.main(["tests"]) == 1
-    told = capsys.readouterr().err
-    assert told.startswith(f"error: {os.strerror(code)}: /some/file; {way}")
-    assert told.count("\n") == 1
+    output = capsys.readouterr().err
+    assert output.startswith(f"error: {os.strerror(code)}: /some/file; {way}")
+    assert output.count("\n") == 1
 
 
 def test_an_unexpected_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,23 +20,23 @@ README = ROOT.joinpath("README.md").read_text()
 
 def sessions(*arguments: str) -> dict[str, str]:
     """Return the sessions that `nox -l` lists, with their descriptions."""
-    told = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-m", "nox", "-l", "--json", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    return {each["session"]: each["description"] for each in json.loads(told)}
+    return {each["session"]: each["description"] for each in json.loads(output)}
 
 
 def test_every_session_is_listed_with_its_description() -> None:
     names = ["tests", "matrix", "coverage", "openssl", "doctor", "lint", "types", "tooling"]
     listed = sessions("-s", *names)
     assert list(listed) == names
-    for said in listed.values():
-        assert said.endswith(".")
-        assert len(said) < 100
+    for message in listed.values():
+        assert message.endswith(".")
+        assert len(message) < 100
 
 
 def test_plain_nox_runs_the_tests() -> None:

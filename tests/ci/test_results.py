@@ -135,9 +135,9 @@ def test_the_expected_stamp_follows_the_manifest() -> None:
 def test_a_stamp_that_disagrees_with_the_cell_is_refused(
     tmp_path: Path, change: dict[str, Any], words: str
 ) -> None:
-    said = refused(leave(tmp_path / EXPECTED.id, stamp=replace(STAMP, **change)))
-    assert said.startswith("py3.13-openssl3.5-no-ec: result refused, ")
-    assert words in said
+    message = refused(leave(tmp_path / EXPECTED.id, stamp=replace(STAMP, **change)))
+    assert message.startswith("py3.13-openssl3.5-no-ec: result refused, ")
+    assert words in message
 
 
 @pytest.mark.parametrize(
@@ -160,8 +160,10 @@ def test_a_stamp_of_an_older_manifest_is_told_apart_from_the_current_one(
 
 
 def test_a_result_in_the_directory_of_another_cell_is_refused(tmp_path: Path) -> None:
-    said = refused(leave(tmp_path / "py3.12-openssl3.5-no-ec"))
-    assert said == "py3.12-openssl3.5-no-ec: result refused, it is that of py3.13-openssl3.5-no-ec"
+    message = refused(leave(tmp_path / "py3.12-openssl3.5-no-ec"))
+    assert (
+        message == "py3.12-openssl3.5-no-ec: result refused, it is that of py3.13-openssl3.5-no-ec"
+    )
 
 
 @pytest.mark.parametrize("name", results.WHOLE)

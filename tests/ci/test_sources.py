@@ -23,7 +23,7 @@ NAME = "/openssl-9.9.1.tar.gz"
 def test_a_mirror_is_tried_before_upstream(mirror: Path, server: Server) -> None:
     release = release_of(tiny_bytes(mirror), server.address + NAME)
     assert sources.tarball(release, here()).read_bytes() == tiny_bytes(mirror)
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_upstream_is_queried_once_and_then_cached(server: Server) -> None:
@@ -31,7 +31,7 @@ def test_upstream_is_queried_once_and_then_cached(server: Server) -> None:
     release = release_of(DATA, server.address + NAME)
     first = sources.tarball(release, here())
     assert sources.tarball(release, here()) == first
-    assert [path for path, _ in server.asked] == [NAME]
+    assert [path for path, _ in server.requests] == [NAME]
 
 
 def test_a_mirror_may_be_a_file_address_with_debians_name(
@@ -59,9 +59,9 @@ def test_a_source_with_a_wrong_sha256_is_dropped_for_the_next(
     server.files[NAME] = DATA
     found = sources.tarball(release_of(DATA, server.address + NAME), here())
     assert found.read_bytes() == DATA
-    told = capsys.readouterr().err
-    assert f"not from {mirror.as_uri()}{NAME}: sha256 " in told
-    assert f"({len(DATA)} bytes) instead of " in told
+    output = capsys.readouterr().err
+    assert f"not from {mirror.as_uri()}{NAME}: sha256 " in output
+    assert f"({len(DATA)} bytes) instead of " in output
 
 
 def test_a_wrong_sha256_from_every_source_raises_and_leaves_nothing(
@@ -91,7 +91,7 @@ def test_an_interrupted_download_is_resumed(server: Server) -> None:
     server.files[NAME] = DATA
     server.cuts = [1000, 500]
     assert sources.tarball(release_of(DATA, server.address + NAME), here()).read_bytes() == DATA
-    assert [wanted for _, wanted in server.asked] == [None, "bytes=1000-", "bytes=1500-"]
+    assert [wanted for _, wanted in server.requests] == [None, "bytes=1000-", "bytes=1500-"]
 
 
 def test_a_killed_download_is_resumed_by_the_next_run(server: Server, cache: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_killed_download_is_resumed_by_the_next_run(server: Server, cache: Pat
     part.write_bytes(DATA[:700])
     server.files[NAME] = DATA
     assert sources.tarball(release, here()).read_bytes() == DATA
-    assert server.asked == [(NAME, "bytes=700-")]
+    assert server.requests == [(NAME, "bytes=700-")]
 
 
 @pytest.mark.parametrize("size", [700, len(DATA) + 5])
@@ -114,7 +114,7 @@ def test_a_partial_download_of_another_file_is_restarted(
     part.write_bytes(b"?" * size)
     server.files[NAME] = DATA
     assert sources.tarball(release, here()).read_bytes() == DATA
-    assert server.asked == [(NAME, f"bytes={size}-"), (NAME, None)]
+    assert server.requests == [(NAME, f"bytes={size}-"), (NAME, None)]
 
 
 def test_a_server_without_range_requests_restarts_the_download(server: Server) -> None:
@@ -142,7 +142,7 @@ def test_the_mirrors_of_apt_are_tried_last(
     )
     release = release_of(DATA, server.address + NAME)
     assert sources.tarball(release, here()).read_bytes() == DATA
-    assert [path for path, _ in server.asked] == [
+    assert [path for path, _ in server.requests] == [
         NAME,
         "/security/pool/updates/main/o/openssl/openssl_9.9.1.orig.tar.gz",
         "/security/pool/main/o/openssl/openssl_9.9.1.orig.tar.gz",
@@ -151,7 +151,7 @@ def test_the_mirrors_of_apt_are_tried_last(
 
 
 @pytest.mark.parametrize(
-    ("lists", "asked"),
+    ("lists", "requests"),
     [
         ("", ["/security/pool/updates/", "/security/", "/debian/"]),
         ("echo '{server}/debian/ any'", ["/debian/", "/security/pool/updates/", "/security/"]),
@@ -160,7 +160,7 @@ def test_the_mirrors_of_apt_are_tried_last(
     ids=["no lists", "part of its lists", "failing"],
 )
 def test_an_apt_with_missing_lists_is_queried_for_every_mirror(
-    server: Server, tmp_path: Path, lists: str, asked: list[str]
+    server: Server, tmp_path: Path, lists: str, requests: list[str]
 ) -> None:
     program(
         tmp_path / "programs" / "apt-get",
@@ -172,9 +172,9 @@ def test_an_apt_with_missing_lists_is_queried_for_every_mirror(
     with pytest.raises(UserError, match="404"):
         sources.tarball(release_of(DATA, server.address + NAME), here())
     pool = "main/o/openssl/openssl_9.9.1.orig.tar.gz"
-    assert [path for path, _ in server.asked] == [
+    assert [path for path, _ in server.requests] == [
         NAME,
-        *(f"{each}{pool}" if "pool" in each else f"{each}pool/{pool}" for each in asked),
+        *(f"{each}{pool}" if "pool" in each else f"{each}pool/{pool}" for each in requests),
     ]
 
 
@@ -218,7 +218,7 @@ def test_offline_mode_uses_local_directories_only(
     monkeypatch.delenv("M2CRYPTO_MIRRORS")
     with pytest.raises(UserError, match="unset M2CRYPTO_OFFLINE"):
         sources.tarball(release_of(b"other", server.address + NAME), here())
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_a_modified_cached_tarball_is_downloaded_again(mirror: Path) -> None:

@@ -67,8 +67,8 @@ def lines(tmp_path: Path, *declarations: str) -> list[str]:
             "def f(argument1: X509 | None, /) -> int: ...",
         ),
         (
-            function("f", "f().", "int", parameter("m2_callback", "ask", "Py_None")),
-            "def f(ask: Callable[..., object] | None, /) -> int: ...",
+            function("f", "f().", "int", parameter("m2_callback", "exchange", "Py_None")),
+            "def f(exchange: Callable[..., object] | None, /) -> int: ...",
         ),
     ],
 )

@@ -107,8 +107,10 @@ def program(path: Path, script: str) -> Path:
 def processes() -> list[tuple[int, str, str]]:
     """Return the group, state and command line of each process, without ps(1) on Linux."""
     if not Path("/proc/self/stat").exists():
-        told = capture(["ps", "-e", "-o", "pgid=,stat=,args="]).splitlines()
-        return [(int(line[0]), line[1], line[2]) for line in (each.split(None, 2) for each in told)]
+        output = capture(["ps", "-e", "-o", "pgid=,stat=,args="]).splitlines()
+        return [
+            (int(line[0]), line[1], line[2]) for line in (each.split(None, 2) for each in output)
+        ]
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         # A process may end while it is read.

@@ -66,7 +66,7 @@ class ParserFuzzer:
         self.depth = 0
         self.stash: dict[str, list[Any]] = {}
 
-    # ---- what is called ----
+    # ---- calls -------------
 
     def attempt(
         self, name: str, function: Callable[..., Any], /, *arguments: Any, **named: Any
@@ -135,7 +135,7 @@ class ParserFuzzer:
                 taken.append(sample)
         return taken
 
-    # ---- what is done with a result ----
+    # ---- use of results ----------------
 
     def explore(self, name: str, value: Any, depth: int = 0) -> None:
         """Read every attribute of an object of the package, and call every method."""

@@ -119,7 +119,7 @@ def _pair(kit: stock.Stock, callbacks: bool) -> tuple[Any, Any]:
 
 
 def connections(kit: stock.Stock) -> list[Operation]:
-    """A client and a server that shake hands, read, write, close, and are asked and changed."""
+    """A client and a server that shake hands, read, write, close, are queried and modified."""
     box = [*_pair(kit, kit.random.random() < 0.5)]
 
     def renew() -> None:

@@ -259,7 +259,7 @@ class RawFuzzer:
         """Return a callable that acts, and returns something."""
         random = self.random
         plan = random.choice((0, 1, 1, 2, 2, 2, 3, 4, 5, 6, 6, 6, 6))
-        answer: Any = random.choice(
+        found: Any = random.choice(
             (
                 1,
                 1,
@@ -279,7 +279,7 @@ class RawFuzzer:
             )
         )
         if random.random() < 0.06:
-            answer = self.hooked(answer)[0]
+            found = self.hooked(found)[0]
 
         def call(*arguments: Any) -> Any:
             for argument in arguments:
@@ -290,9 +290,9 @@ class RawFuzzer:
                     if self.in_use:
                         self.in_use[-1].append((kind[1], argument))
             self.act(plan)
-            return answer
+            return found
 
-        return call, f"callback({plan}, {answer!r:.30})"
+        return call, f"callback({plan}, {found!r:.30})"
 
     # ---- arguments ----
 
@@ -442,7 +442,7 @@ class RawFuzzer:
         if name in self.functions:
             self.call(name, first=first)
 
-    # ---- scenes: calls that belong together, with callbacks that act in the last of them ----
+    # ---- scenes: sequences of calls with callbacks that act in the last one -----------------
 
     def shake(self) -> None:
         """Do a handshake between connections whose contexts have callbacks."""
