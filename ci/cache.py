@@ -1,4 +1,4 @@
-"""The content-addressed cache: what was built is found again by a key over its inputs.
+"""The content-addressed cache: an entry is found by a key over its inputs.
 
 `Store.get` returns the directory of an entry: the existing one if it is whole, else a new one that
 a function fills. A new entry is made in another directory and renamed, so that a killed process

@@ -1,4 +1,4 @@
-"""Virtual environments in the cache: an interpreter and requirements become a Python that has them.
+"""Virtual environments in the cache, one for each interpreter and its requirements.
 
 uv makes an environment if it is installed, else venv and pip. Only `python -m` may be used of it:
 an environment is renamed after it was made, and its scripts hold the old path.

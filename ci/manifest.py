@@ -1,4 +1,4 @@
-"""What exists: OpenSSL releases and variants, Pythons, SWIG (`ci/matrix.toml`).
+"""The manifest (`ci/matrix.toml`): OpenSSL releases and variants, Pythons, SWIG.
 
 `load` returns a `Manifest`, or raises a UserError of one line that names the file and the key.
 """

@@ -1,4 +1,4 @@
-"""The system's packages: which one holds what, and the command that installs it.
+"""The system's packages: the package of each tool, and the command that installs it.
 
 Only the standard library is imported, because ci/bootstrap.py runs where nothing is installed.
 """

@@ -1,4 +1,4 @@
-"""What an instrumented build leaves: gcov's notes, compile commands, and lines compiled out."""
+"""The files of an instrumented build: gcov's notes, compile commands, and lines compiled out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cells of a manifest. Planning reads and writes nothing else."""
+"""The cells of a manifest. Planning has no side effects."""
 
 from __future__ import annotations
 

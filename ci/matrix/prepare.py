@@ -1,4 +1,4 @@
-"""What cells need before they run: prefixes, wheels and environments, of the cache or new."""
+"""The inputs of cells: prefixes, wheels and environments, cached or newly built."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The result of a cell: what its run leaves, and when to refuse it.
+"""The result of a cell: its files, its seal, and the checks that refuse it.
 
 A result is written into a directory beside its place and renamed, so that what is in place is
 whole:

@@ -1,1 +1,1 @@
-"""Releases of OpenSSL become verified tarballs, and those prefixes."""
+"""OpenSSL: download and verify a release, and build it into a prefix."""

@@ -1,1 +1,1 @@
-"""Results become the HTML report, the totals and the complaints."""
+"""The HTML report of the results, the totals and the complaints."""

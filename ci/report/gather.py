@@ -1,4 +1,4 @@
-"""The results that belong to the present plan and sources, and why the others do not."""
+"""The results of the present plan and sources, and the reason for each excluded one."""
 
 from __future__ import annotations
 

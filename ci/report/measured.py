@@ -1,4 +1,4 @@
-"""What the cells measured, joined: coverage.py's data of both languages, and the totals."""
+"""The combined coverage data of the cells in both languages, and the totals."""
 
 from __future__ import annotations
 
