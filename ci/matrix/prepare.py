@@ -81,14 +81,15 @@ def prepare(
 def evict_bytecode(root: Path) -> None:
     """Remove the bytecode of directories that were removed, such as those of evicted wheels.
 
-    The bytecode of a directory `/a/b` is in `root`/a/b (PYTHONPYCACHEPREFIX).
+    The bytecode of a directory `/a/b` is in `root`/a/b (PYTHONPYCACHEPREFIX). A directory that
+    cannot be accessed, as in a cache copied from another user, counts as removed.
     """
     if os.name != "posix":
         return
     for path, directories, _ in os.walk(root):
         for name in list(directories):
             kept = Path(path, name)
-            if not (Path("/") / kept.relative_to(root)).is_dir():
+            if not os.path.isdir(Path("/") / kept.relative_to(root)):  # noqa: PTH112  # no error
                 directories.remove(name)
                 remove(kept)
 

@@ -625,11 +625,16 @@ def test_a_file_size_limit_during_an_extension_build_is_reported_in_one_line(
 # --- bytecode -------------------------------------------------------------------------------------
 
 
-def test_bytecode_of_removed_directories_is_evicted(tmp_path: Path) -> None:
+def test_bytecode_of_removed_and_inaccessible_directories_is_evicted(
+    tmp_path: Path, forbid: Callable[[Path], None]
+) -> None:
     root = tmp_path / "pycache"
     there, gone = tmp_path / "there", tmp_path / "gone" / "deep"
+    private = tmp_path / "private" / "deep"
     there.mkdir()
-    for folder in (there, gone):
+    private.mkdir(parents=True)
+    forbid(private.parent)
+    for folder in (there, gone, private):
         kept = root / folder.relative_to("/")
         kept.mkdir(parents=True)
         (kept / "x.cpython-313.pyc").touch()
