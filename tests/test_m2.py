@@ -62,11 +62,13 @@ def test_importing_without_the_extension_names_the_build_command(python, tmp_pat
 
 
 def test_an_extension_that_fails_to_load_raises_the_cause(python, tmp_path):
-    here = Path(M2Crypto.__file__).parent
-    ignore = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(here, tmp_path / "M2Crypto", ignore=ignore)
-    for extension in (tmp_path / "M2Crypto").glob("_m2crypto.*[!i]"):
-        extension.write_bytes(b"no library")
+    here, package = Path(M2Crypto.__file__).parent, tmp_path / "M2Crypto"
+    package.mkdir()
+    # Not shutil.copytree: the files of a read-only cache would be copied read-only.
+    for source in here.glob("*.py"):
+        (package / source.name).write_bytes(source.read_bytes())
+    for extension in here.glob("_m2crypto.*[!i]"):
+        (package / extension.name).write_bytes(b"no library")
     last = python("-c", "import M2Crypto", cwd=tmp_path).stderr.splitlines()[-1]
     assert last.startswith("ImportError")
     assert "M2Crypto was imported from" not in last
