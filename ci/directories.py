@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,20 +18,37 @@ def replacement(target: Path, *, new: Path, old: Path) -> Iterator[Path]:
     part of it at `target`. All three must be on one file system, and the caller must be the only
     writer of `new` and `old`.
     """
-    remove(new)
+    remove(new, read_only=True)
     new.mkdir(parents=True)
     try:
         yield new
-        remove(old)
+        remove(old, read_only=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
             target.rename(old)
         new.rename(target)
-        remove(old)
+        remove(old, read_only=True)
     finally:
-        remove(new)
+        remove(new, read_only=True)
 
 
-def remove(path: Path) -> None:
-    """Remove a directory and all it holds, as far as the file system permits."""
+def remove(path: Path, *, read_only: bool = False) -> None:
+    """Remove a directory and all it holds, as far as the file system permits.
+
+    Args:
+        path: the directory, which need not exist.
+        read_only: also remove the content of read-only directories, which tests can leave behind.
+    """
     shutil.rmtree(path, ignore_errors=True)
+    if read_only and path.is_dir():
+        _make_writable(path)
+        for parent, names, _ in os.walk(path):
+            for name in names:
+                _make_writable(Path(parent, name))
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _make_writable(directory: Path) -> None:
+    if not directory.is_symlink():
+        with suppress(OSError):
+            directory.chmod(0o700)

@@ -214,7 +214,7 @@ def _test(cell: Cell, inputs: Inputs, wheel: Wheel, directory: Path) -> str:
             raise UserError(f"gcov's counts were not saved; the whole log is {log}")
         lines = c_lines.measure(wheel.notes, scratch / "counts")
         c_lines.dump(lines, directory / results.C_LINES)
-    remove(scratch)
+    remove(scratch, read_only=True)
     results.write(results.Timings(tested - started, time.monotonic() - tested), directory)
     return failure
 

@@ -41,7 +41,7 @@ class Inputs:
 
 def copy_checkout(project: Project) -> None:
     """Copy the checkout for the run; the caller holds the lock of the results."""
-    remove(project.copy)
+    remove(project.copy, read_only=True)
     checkout.copy(project.root, project.copy)
 
 

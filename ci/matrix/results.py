@@ -335,7 +335,7 @@ def _clear(root: Path) -> None:
             old.rename(place)
     for pattern in (NEW, OLD):
         for left in root.glob(pattern.format("*")):
-            remove(left)
+            remove(left, read_only=True)
 
 
 @contextmanager
@@ -353,7 +353,7 @@ def keep_log(directory: Path) -> None:
     """Remove everything but the log of a run that left no result."""
     for path in directory.iterdir():
         if path.is_dir():
-            remove(path)
+            remove(path, read_only=True)
         elif path.name != LOG:
             path.unlink()
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import select
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -336,6 +338,29 @@ def test_an_interrupted_replacement_restores_the_old_result(root: Path) -> None:
     with results.writing(root):
         assert results.read(root / EXPECTED.id).expected == EXPECTED
         assert results.directories(root) == [root / EXPECTED.id]
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[Path]:
+    """Return an empty directory; root runs as nobody meanwhile, because permissions bind it."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    with tempfile.TemporaryDirectory() as directory:
+        yield Path(directory)
+    os.seteuid(user)
+
+
+def test_a_read_only_directory_of_a_test_does_not_block_the_next_run(unprivileged: Path) -> None:
+    for _ in range(2):
+        with results.in_place(unprivileged, EXPECTED.id) as directory:
+            (directory / "scratch" / "deep").mkdir(parents=True)
+            (directory / "scratch" / "deep" / "file").touch()
+            for path in (directory / "scratch" / "deep", directory / "scratch"):
+                path.chmod(0o500)
+    assert [path.name for path in unprivileged.iterdir()] == [EXPECTED.id]
+    results.keep_log(unprivileged / EXPECTED.id)
+    assert list((unprivileged / EXPECTED.id).iterdir()) == []
 
 
 def test_a_checkout_without_write_permission_is_reported_in_one_line(tmp_path: Path) -> None:
