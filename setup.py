@@ -1,8 +1,9 @@
 """Build the extension: SWIG, the compiler and the linker, which pyproject.toml cannot describe.
 
-ci/extension.py provides the arguments of each step. Besides the compiler's variables two are read:
-OPENSSL_DIR, the OpenSSL prefix to link (pkg-config's by default), and M2CRYPTO_COVERAGE, the
-directory for the objects, gcov's notes and the compile commands of an instrumented build.
+ci/extension.py provides the arguments of each step. Besides the compiler's, three variables are
+read: OPENSSL_DIR, the OpenSSL prefix to link (pkg-config's by default), and M2CRYPTO_COVERAGE, the
+directory for the objects, gcov's notes and the compile commands of an instrumented build. The
+libraries in M2CRYPTO_PRELOAD are loaded first when the extension is imported to check it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ COMPILER = {compiler!r}
 FLAGS = {flags!r}
 ABI = {abi!r}
 LINK = {link!r}
+# The version of OpenSSL's headers.
+HEADER = {header!r}
 '''
 
 
@@ -78,9 +81,10 @@ class BuildM2Crypto(build_ext):
         info = BUILD_INFO.format(
             swig=swig_version,
             compiler=self.compiler_version(),
-            flags=" ".join(flags),
+            flags=" ".join([*os.environ.get("CFLAGS", "").split(), *flags]),
             abi="abi3" if extension.uses_limited_api() else sys.implementation.cache_tag,
             link="static" if openssl.static else "shared",
+            header=extension.version_text(names.version),
         )
         path = target.parent / "_build_info.py"
         # An earlier build's file may be a hard link.

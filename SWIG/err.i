@@ -4,6 +4,7 @@
  */
 %{
 #include "err.h"
+#include "library.h"
 %}
 
 %thread_io(ERR_print_errors)
@@ -17,3 +18,4 @@ void ERR_print_errors(BIO *bio);
 unsigned long OpenSSL_version_num(void);
 const char *OpenSSL_version(int type);
 %include "src/err.h"
+%include "src/library.h"

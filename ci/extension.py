@@ -404,7 +404,7 @@ def check_extension(path: Path, environ: Mapping[str, str], at: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        env={**environ, "LD_BIND_NOW": "1", "GCOV_PREFIX": str(at)},
+        env={**environ, "LD_BIND_NOW": "1", "GCOV_PREFIX": str(at), **_preloaded(environ)},
     )
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
@@ -415,6 +415,12 @@ def check_extension(path: Path, environ: Mapping[str, str], at: Path) -> None:
             f"OpenSSL's headers are {version_text(header)} but its library is "
             f"{version_text(library)}; set OPENSSL_DIR to a prefix with the headers of its library"
         )
+
+
+def _preloaded(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that load the libraries of a sanitizer before Python."""
+    libraries = environ.get("M2CRYPTO_PRELOAD")
+    return {"LD_PRELOAD": libraries, "ASAN_OPTIONS": "detect_leaks=0"} if libraries else {}
 
 
 def version_text(number: int) -> str:

@@ -5,6 +5,7 @@
 @pytest.mark.needs_ec            only where the build has elliptic curves
 @pytest.mark.needs_no_ec         only where it has none
 @pytest.mark.needs_tls13         only where it has TLS 1.3
+@pytest.mark.needs("DH")         only where it was not built without it (OPENSSL_NO_DH)
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ MARKERS = {
     "needs_ec": "needs elliptic curves",
     "needs_no_ec": "needs an OpenSSL without elliptic curves",
     "needs_tls13": "needs TLS 1.3",
+    "needs(algorithm)": "needs an algorithm that OpenSSL can be built without, such as 'DH'",
 }
 OPERATORS = {
     ">=": operator.ge,
@@ -50,6 +52,9 @@ def missing(marker: pytest.Mark) -> str | None:
     no_ec = bool(m2.OPENSSL_NO_EC)
     if marker.name == "openssl":
         return version_differs(marker.args[0], m2.openssl_version_num())
+    if marker.name == "needs":
+        absent = getattr(m2, f"OPENSSL_NO_{marker.args[0]}")
+        return f"needs {marker.args[0]}" if absent else None
     if marker.name == "needs_ec" and no_ec:
         return "needs EC"
     if marker.name == "needs_no_ec" and not no_ec:

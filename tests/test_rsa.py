@@ -437,7 +437,8 @@ def test_data_of_an_invalid_length_is_refused(public, length, padding):
 def test_oaep_detects_modified_data(key, public):
     sealed = bytearray(public.public_encrypt(b"message", RSA.pkcs1_oaep_padding))
     sealed[-1] ^= 1
-    with pytest.raises(RSA.RSAError, match="oaep"):
+    # The FIPS provider gives no reason.
+    with pytest.raises(RSA.RSAError, match="oaep|RSA decrypt"):
         key.private_decrypt(sealed, RSA.pkcs1_oaep_padding)
 
 
@@ -482,7 +483,14 @@ def test_a_private_key_round_trips_through_pem(key):
     assert RSA.load_key_string(pem.decode(), None).pub() == key.pub()
 
 
-@pytest.mark.parametrize("cipher", ["aes_128_cbc", "aes_256_cbc", "des_ede3_cbc"])
+@pytest.mark.parametrize(
+    "cipher",
+    [
+        "aes_128_cbc",
+        "aes_256_cbc",
+        pytest.param("des_ede3_cbc", marks=pytest.mark.needs("DES")),
+    ],
+)
 def test_a_private_key_round_trips_through_encrypted_pem(key, cipher):
     pem = key.as_pem(cipher, secret)
     assert b"ENCRYPTED" in pem

@@ -113,14 +113,15 @@ def test_more_data_than_one_record_is_transferred(stdlib_server, client_context,
 def test_the_host_name_is_sent_as_server_name(stdlib_server, client_context, connect):
     server = stdlib_server()
     connect(client_context, server.port, "localhost")
-    assert server.server_names == ["localhost"]
+    # A client whose key share the server does not accept sends the name again.
+    assert set(server.server_names) == {"localhost"}
 
 
 def test_an_ip_address_is_not_sent_as_server_name(stdlib_server, client_context, connect):
     server = stdlib_server()
     connection = connect(client_context, server.port, "127.0.0.1")
     assert connection.verify_ok()
-    assert server.server_names == [None]
+    assert set(server.server_names) == {None}
 
 
 def test_another_server_name_can_be_set(stdlib_server, client_context):
@@ -130,7 +131,7 @@ def test_another_server_name_can_be_set(stdlib_server, client_context):
         # An explicit name replaces the host name.
         connection.set_tlsext_host_name("service.example")
         connection.connect(("127.0.0.1", server.port))
-    assert server.server_names == ["service.example"]
+    assert set(server.server_names) == {"service.example"}
 
 
 @pytest.mark.parametrize(

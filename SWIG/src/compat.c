@@ -278,8 +278,12 @@ const EVP_CIPHER *m2_context_cipher(const EVP_CIPHER_CTX *context)
 m2_hmac *m2_hmac_context_new(void)
 {
     EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    EVP_MAC_CTX *context = EVP_MAC_CTX_new(mac);
+    EVP_MAC_CTX *context;
 
+    /* No provider has it, for example after a failed self-test of the FIPS module. */
+    if (mac == NULL)
+        return NULL;
+    context = EVP_MAC_CTX_new(mac);
     EVP_MAC_free(mac);
     return context;
 }

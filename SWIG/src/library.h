@@ -1,0 +1,12 @@
+/* The OpenSSL library in the process. */
+#ifndef M2_LIBRARY_H
+#define M2_LIBRARY_H
+
+/* Return the path of the file that holds OpenSSL: the extension's own if it was linked statically.
+ * It is empty if the system cannot tell. */
+const char *m2_openssl_library(void);
+/* Load a configuration file (config(5)) instead of that of OPENSSL_CONF. It must be the first use
+ * of OpenSSL. */
+m2_status m2_openssl_configure(const char *path);
+
+#endif

@@ -1,0 +1,85 @@
+"""Tests that need what the FIPS provider does not approve; they are skipped where it is active.
+
+Each is listed by a regular expression that matches the end of its id, under what it needs.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+import pytest
+
+NEEDS = {
+    # Traditional PEM derives the key of its cipher with MD5.
+    "MD5": r"""
+        test_ec.py::test_a_private_key_round_trips_through_pem[aes_(128|256)_cbc]
+        test_(ec|rsa).py::test_an_exception_of_the_passphrase_callback_propagates
+        test_evp.py::test_digests_are_found_by_the_names_of_m2crypto_and_openssl[md5_sha1]
+        test_evp.py::test_a_key_is_derived_from_a_password_as_openssl_enc_does
+        test_evp.py::test_key_derivation_defaults_to_md5_and_one_iteration
+        test_evp.py::test_a_pem_key_encrypted_with_any_accepted_cipher_can_be_loaded
+        test_handles.py::test_an_rsa_key_freed_by_the_passphrase_callback_stays_valid_.*
+        test_handles.py::test_an_exception_of_a_callback_propagates_even_if_openssl_succeeded
+        test_handles.py::test_a_bio_freed_by_the_passphrase_callback_stays_valid_.*
+        test_handles.py::test_a_callback_cannot_modify_an_object_that_its_caller_uses
+        test_handles.py::test_a_thread_waits_until_another_thread_has_written_to_the_bio
+        test_handles.py::test_two_threads_that_would_deadlock_get_an_error
+        test_handles.py::test_a_signal_handler_interrupts_the_wait_for_another_thread
+        test_handles.py::test_a_forked_process_does_not_wait_for_threads_of_its_parent
+        test_rsa.py::test_a_signature_encodes_the_digest_as_in_rfc_8017[md5]
+        test_rsa.py::test_a_digest_of_another_length_is_signed_with_a_warning[\d+-md5]
+        test_rsa.py::test_a_private_key_round_trips_through_encrypted_pem[.*]
+        test_rsa.py::test_saving_a_key_encrypts_with_aes_by_default
+        test_rsa.py::test_a_private_key_round_trips_through_a_file[save_(key|pem)]
+        test_rsa.py::test_a_passphrase_of_another_type_is_refused
+        test_rsa.py::test_without_a_callback_there_is_no_passphrase_prompt
+    """,
+    "TLS before 1.2": """
+        test_ssl_connection.py::test_each_protocol_version_can_be_negotiated[tlsv1(_1)?]
+    """,
+    "ChaCha20 or OCB": r"""
+        test_evp.py::test_an_aead_cipher_(en|de)crypts_.*[ChaCha20-Poly1305]
+        test_evp.py::test_an_aead_cipher_detects_modified_data[\w+-ChaCha20-Poly1305]
+        test_evp.py::test_an_aead_cipher_does_not_decrypt_without_a_tag[ChaCha20-Poly1305]
+        test_evp.py::test_chacha20_poly1305_and_ocb_accept_only_full_tags[.*]
+    """,
+    "secp256k1 or Brainpool curves": r"""
+        test_ec.py::test_gen_key_uses_the_curve_of_the_parameters[NID_(secp256k1|brainpool\w+)-256]
+    """,
+    "RSA keys of less than 2,048 bits": """
+        test_rsa.py::test_key_generation_calls_the_callback
+        test_rsa.py::test_the_default_callback_shows_its_progress
+        test_rsa.py::test_keys_are_generated_without_a_callback
+        test_rsa.py::test_a_keygen_callback_receives_as_many_arguments_as_it_accepts[.*]
+        test_rsa.py::test_a_keygen_callback_may_accept_and_return_any_value[.*]
+        test_rsa.py::test_an_exception_of_the_keygen_callback_propagates
+        test_rsa.py::test_a_digest_that_does_not_fit_the_modulus_is_refused
+        test_rsa.py::test_invalid_key_sizes_and_exponents_are_refused[-1-65537]
+    """,
+    "keys of other kinds": """
+        test_keys.py::test_each_operation_on_each_type_of_key_.*[(rsa_pss|dhx|x25519|x448)-private]
+    """,
+}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for need, ids in NEEDS.items():
+        # Brackets enclose a test's parameters.
+        patterns = ids.replace("[", r"\[").replace("]", r"\]").split()
+        if any(re.search(f"{pattern}$", item.nodeid) for pattern in patterns) and is_active():
+            pytest.skip(f"needs {need}, which FIPS does not approve")
+
+
+@cache
+def is_active() -> bool:
+    """Return whether OpenSSL's default properties select the FIPS provider."""
+    from M2Crypto import EVP, m2
+
+    if m2.OPENSSL_VERSION_NUMBER < 0x30000000 or m2.OPENSSL_NO_MD5:
+        return False
+    try:
+        EVP.MessageDigest("md5")
+    except EVP.EVPError:
+        return True
+    return False
