@@ -53,8 +53,14 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def matrix(session: nox.Session) -> None:
-    """Build and test every cell: all OpenSSL builds times all installed Pythons."""
+    """Build and test the default plan, or what `--plan NAME` or a filter after `--` chooses."""
     run(session, "matrix")
+
+
+@nox.session
+def plan(session: nox.Session) -> None:
+    """Print the cells of the default plan, of `-- --plan NAME`, or of a filter, and why."""
+    run(session, "plan")
 
 
 @nox.session

@@ -30,6 +30,7 @@ VERBS = {
     "openssl": "ci.openssl.prefixes:main",
     "tests": "ci.run:tests",
     "matrix": "ci.run:matrix",
+    "plan": "ci.plans:main",
     "cell": "ci.run:cell",
     "coverage": "ci.run:coverage",
     "doctor": "ci.doctor:main",

@@ -12,11 +12,13 @@ from ci.errors import UserError, suggest
 from ci.openssl import prefixes
 from ci.project import Project
 
+# The flags of the wheels that users install.
+OPTIMISED = "release"
 SCRIPTS = {path.stem: path for path in sorted((Path(__file__).parent / "benchmarks").glob("*.py"))}
 
 
 def main(arguments: Sequence[str], project: Project) -> None:
-    """Run the named benchmarks, or all, with the plain wheel of the first quick build.
+    """Run the named benchmarks, or all, with the optimised wheel of the first quick build.
 
     Raises:
         UserError: a benchmark reports that its figure is not reached, or is unknown.
@@ -34,8 +36,8 @@ def main(arguments: Sequence[str], project: Project) -> None:
     build = known.quick[0]
     builder = wheels.builders(installed.values())[wheels.abi(installed[series])]
     prefix = prefixes.ensure([build], project)[build.name]
-    request = wheels.Request(build.name, prefix, builder)
-    wheel = wheels.ensure([request], known.swig, project, instrumented=False)[request.label]
+    request = wheels.Request(build.name, prefix, builder, known.flags_of(OPTIMISED), known.swig)
+    wheel = wheels.ensure([request], project)[request.label]
     if isinstance(wheel, UserError):
         raise wheel
     # The wheel comes before the checkout, which holds the same Python files.

@@ -27,7 +27,8 @@ def main(arguments: Sequence[str], project: Project) -> None:
     for tool in TOOLS:
         state = str(unusable[tool]) if tool in unusable else tool.version()
         _print(tool not in unusable, tool.name, state, f"{tool.need}: {tool.use}")
-    print(f"  ok  {'SWIG':<12} {plan.swig}  (from the package registry; the sessions install it)")
+    swigs = ", ".join(plan.swigs.values())
+    print(f"  ok  {'SWIG':<12} {swigs}  (from the package registry; the sessions install it)")
     print("Pythons, each required by its own cells")
     usable = _print_pythons(plan.pythons)
     print(f"Cache\n      {project.cache}")

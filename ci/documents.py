@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -84,7 +85,8 @@ def _explain(message: str, document: Any, kind: Any, where: str) -> str:
         # A mistyped key is a missing one, too, so those are suggested first.
         keys = list(get_type_hints(hint))
         missing = [each for each in keys if each not in value]
-        return f"{key} is an unknown key; {suggest(field[2], missing or keys)}"
+        likely = missing if get_close_matches(field[2], missing, n=1, cutoff=0.5) else keys
+        return f"{key} is an unknown key; {suggest(field[2], likely)}"
     key = f"{where}{location}".lstrip(".")
     if problem.startswith("Expected `array` of length >="):
         return f"{key} is empty"

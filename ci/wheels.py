@@ -1,7 +1,7 @@
 """Wheels of the extension, unpacked: a prefix and a Python become a directory for PYTHONPATH.
 
-setup.py builds the wheel, plain or instrumented for coverage, once per ABI. The cache keeps the
-extension and the Python files apart, so that an edit of a Python file compiles nothing.
+setup.py builds the wheel once for each ABI, flags of the compiler and version of SWIG. The cache
+keeps the extension and the Python files apart, so that an edit of a Python file compiles nothing.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from ci.errors import UserError
 from ci.gcov import c_source, notes
 from ci.interpreters import Interpreter
 from ci.locks import held
+from ci.manifest import Flags
+from ci.openssl import system
 from ci.project import Project
 
 # The files that determine the compiled extension, besides these tables of pyproject.toml.
@@ -41,6 +43,8 @@ BUILD_TABLES = ("build-system", "project")
 # The files that a build of the wheel reads.
 WHEEL_SOURCES = (*EXTENSION_SOURCES, PACKAGE, "pyproject.toml", "MANIFEST.in", "LICENSE")
 PYTHON_FILES = ("*.py", "*.pyi", "py.typed")
+# The file beside an extension in the cache that holds its sha256.
+HASH = "sha256"
 
 # The code of this process that builds an extension, and that keeps an instrumented one's notes.
 CODE = [
@@ -54,6 +58,7 @@ DECIDING = (
     *("AR", "ARFLAGS", "ARCHFLAGS", "CC", "CFLAGS", "CPP", "CPPFLAGS", "LDFLAGS", "LDSHARED"),
     *("RANLIB", "COMPILER_PATH", "GCC_EXEC_PREFIX", "CPATH", "C_INCLUDE_PATH", "LIBRARY_PATH"),
     *("LD_RUN_PATH", "MACOSX_DEPLOYMENT_TARGET", "SDKROOT", "SOURCE_DATE_EPOCH"),
+    *("PKG_CONFIG", "PKG_CONFIG_PATH", "PKG_CONFIG_LIBDIR", "PKG_CONFIG_SYSROOT_DIR"),
 )
 HARMLESS = re.compile(
     r"PATH|HOME|USER|LOGNAME|TMPDIR|TEMP|TMP|CCACHE_.*|SYSTEMROOT|LD_LIBRARY_PATH"
@@ -66,26 +71,27 @@ names = ("AR ARFLAGS BLDSHARED CC CCSHARED CFLAGS CPPFLAGS EXT_SUFFIX LDFLAGS LD
 print(json.dumps({name: sysconfig.get_config_var(name) for name in names}))
 """
 
-# Added to a build for AddressSanitizer and UndefinedBehaviorSanitizer. The build imports the
-# extension once, without the sanitizers' libraries loaded first.
-SANITIZED = {
-    "CFLAGS": "-O1 -g -fno-omit-frame-pointer"
-    " -fsanitize=address,undefined -fno-sanitize-recover=undefined",
-    "ASAN_OPTIONS": "verify_asan_link_order=0:detect_leaks=0",
-}
-
 # What `pip wheel` calls, without its several seconds.
 BUILD_WHEEL = "import sys, setuptools.build_meta as backend; backend.build_wheel(sys.argv[1])"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A wheel to build: with the OpenSSL build `name` in `prefix`, by an interpreter."""
+    """A wheel to build.
+
+    Attributes:
+        name: the name of the OpenSSL build.
+        prefix: its prefix; None for the system's OpenSSL.
+        interpreter: the Python that builds.
+        flags: the flags of the compiler.
+        swig: SWIG's version.
+    """
 
     name: str
-    prefix: Path
+    prefix: Path | None
     interpreter: Interpreter
-    sanitized: bool = False
+    flags: Flags
+    swig: str
 
     @property
     def abi(self) -> str:
@@ -94,8 +100,10 @@ class Request:
 
     @property
     def label(self) -> str:
-        """The wheel's name in the cache and in messages, such as `3.5-no-ec-abi3`."""
-        return f"{self.name}-{self.abi}"
+        """The wheel's name in the cache and in messages, such as `3.5-instrumented-4.5.1-abi3`."""
+        # The name of a build with flags of its own ends with theirs.
+        name = self.name.removesuffix(f"-{self.flags.name}")
+        return f"{name}-{self.flags.name}-{self.swig}-{self.abi}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +113,12 @@ class Wheel:
     Attributes:
         site: the directory for PYTHONPATH.
         notes: what `keep_notes` left of an instrumented build, else None.
+        extension: the sha256 of the compiled extension when it was built, in hexadecimal.
     """
 
     site: Path
     notes: Path | None
-
-    def extension_hash(self) -> str:
-        """Return the sha256 of the compiled extension, in hexadecimal."""
-        (path,) = (self.site / PACKAGE).glob("_m2crypto*.*[od]")
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+    extension: str
 
 
 def abi(interpreter: Interpreter) -> str:
@@ -131,36 +136,29 @@ def builders(installed: Iterable[Interpreter]) -> dict[str, Interpreter]:
 
 
 def ensure(
-    requests: Iterable[Request],
-    swig: str,
-    project: Project,
-    *,
-    instrumented: bool,
-    sources: Path | None = None,
+    requests: Iterable[Request], project: Project, *, sources: Path | None = None
 ) -> dict[str, Wheel | UserError]:
     """Return the wheel of each request by its label, or the error of its build.
 
     Args:
         requests: the wheels; several are built at a time.
-        swig: SWIG's version.
         project: the project.
-        instrumented: whether to build for coverage.
         sources: the directory to build, by default the checkout. It is copied first, and keys and
             wheels are made of the copy.
     """
     with disk.reported(project.cache):
-        return _ensure(list(requests), swig, project, instrumented, sources or project.root)
+        return _ensure(list(requests), project, sources or project.root)
 
 
 def _ensure(
-    requests: list[Request], swig: str, project: Project, instrumented: bool, sources: Path
+    requests: list[Request], project: Project, sources: Path
 ) -> dict[str, Wheel | UserError]:
     wanted = {request.label: request for request in requests}
-    needed = {each.interpreter.version: each.interpreter for each in wanted.values()}
-    requirements = build_requirements(sources, swig)
+    needed = {(each.interpreter.version, each.swig): each for each in wanted.values()}
 
-    def python(interpreter: Interpreter) -> tuple[Path, Any]:
-        made = environments.ensure(project, "build", interpreter, requirements)
+    def python(request: Request) -> tuple[Path, Any]:
+        requirements = build_requirements(sources, request.swig)
+        made = environments.ensure(project, "build", request.interpreter, requirements)
         return made, json.loads(process.capture([made, "-I", "-c", PRINT_CONFIGURATION]))
 
     made = process.in_threads(python, needed.values(), os.cpu_count() or 1)
@@ -168,11 +166,11 @@ def _ensure(
 
     with tempfile.TemporaryDirectory(prefix="m2crypto-") as directory:
         copy = checkout.copy(sources, Path(directory), WHEEL_SOURCES)
-        shared = sources_key(copy, swig, instrumented=instrumented)
+        shared = sources_key(copy)
 
         def build(request: Request) -> Wheel | UserError:
-            python, configuration = pythons[request.interpreter.version]
-            recipe = _Recipe(copy, project.cache, python, configuration, shared, instrumented)
+            python, configuration = pythons[request.interpreter.version, request.swig]
+            recipe = _Recipe(copy, project.cache, python, configuration, shared)
             try:
                 return recipe.wheel(request)
             except UserError as error:
@@ -189,8 +187,8 @@ def build_requirements(sources: Path, swig: str) -> tuple[str, ...]:
     return (*others, f"swig=={swig}")
 
 
-def sources_key(sources: Path, swig: str, *, instrumented: bool) -> str:
-    """Return the key of everything that determines an extension but its prefix and interpreter."""
+def sources_key(sources: Path) -> str:
+    """Return the key of everything that determines an extension but its request."""
     tables = read_toml(sources / "pyproject.toml")
     compiler = toolchain.compiler()
     return key(
@@ -198,10 +196,8 @@ def sources_key(sources: Path, swig: str, *, instrumented: bool) -> str:
         pyproject={name: tables.get(name) for name in BUILD_TABLES},
         packages=tables.get("tool", {}).get("setuptools"),
         code=CODE,
-        swig=swig,
         compiler=[compiler.command, compiler.version, shutil.which(compiler.command[0])],
         environment=_deciding(),
-        instrumented=instrumented,
     )
 
 
@@ -220,7 +216,6 @@ class _Recipe:
         python: the environment that builds.
         configuration: the interpreter's, from sysconfig.
         shared: the key of the sources.
-        instrumented: whether to build for coverage.
     """
 
     sources: Path
@@ -228,7 +223,6 @@ class _Recipe:
     python: Path
     configuration: Mapping[str, Any]
     shared: str
-    instrumented: bool
 
     def wheel(self, request: Request) -> Wheel:
         """Return the wheel: the extension of the cache or of a build, and the Python files."""
@@ -238,14 +232,12 @@ class _Recipe:
             python=request.interpreter.full_version,
             settings=self.configuration,
             abi=request.abi,
-            **({"sanitized": SANITIZED} if request.sanitized else {}),
+            swig=request.swig,
+            flags=[request.flags.coverage, *request.flags.cflags],
         )
-        kind = "extensions-instrumented" if self.instrumented else "extensions"
-        extensions = Store(self.cache, kind)
+        extensions = Store(self.cache, "extensions")
         built = extensions.get(
-            request.label,
-            extension_key,
-            lambda directory: self._build(request, kind, directory),
+            request.label, extension_key, lambda directory: self._build(request, directory)
         )
         extensions.evict(request.label, used=built)
         wheels = Store(self.cache, "wheels")
@@ -258,16 +250,20 @@ class _Recipe:
             lambda directory: _assemble(built / "site", self.sources, directory / "site"),
         )
         wheels.evict(request.label, used=whole)
-        return Wheel(whole / "site", built / "notes" if self.instrumented else None)
+        return Wheel(
+            whole / "site",
+            built / "notes" if request.flags.coverage else None,
+            (built / HASH).read_text(encoding="ascii"),
+        )
 
-    def _build(self, request: Request, kind: str, directory: Path) -> None:
-        log = self.cache / "logs" / f"{kind}-{request.label}.txt"
+    def _build(self, request: Request, directory: Path) -> None:
+        log = self.cache / "logs" / f"extension-{request.label}.txt"
         log.unlink(missing_ok=True)
         console.log(
             f"extension {request.label}: building with Python {request.interpreter.full_version}"
         )
         # The same directory in every run, because objects hold its path and ccache compares it.
-        with _work_directory(self.cache / kind / ".building" / request.label) as work:
+        with _work_directory(self.cache / "extensions" / ".building" / request.label) as work:
             checkout.copy(self.sources, work / "sources", WHEEL_SOURCES)
             # The wheel's description, which is no part of the key.
             (work / "sources" / "README.md").write_text("", encoding="utf-8")
@@ -282,7 +278,8 @@ class _Recipe:
             with zipfile.ZipFile(next((work / "dist").glob("*.whl"))) as archive:
                 archive.extractall(directory / "site")
             _remove_copies(directory / "site", work / "sources")
-            if self.instrumented:
+            (directory / HASH).write_text(_extension_hash(directory / "site"), encoding="ascii")
+            if request.flags.coverage:
                 notes.keep_notes(work / "sources", objects, directory / "notes")
 
     def _environment(self, request: Request, objects: Path) -> dict[str, str]:
@@ -290,23 +287,37 @@ class _Recipe:
             **{name: value for name, value in os.environ.items() if HARMLESS.fullmatch(name)},
             **_deciding(),
             **toolchain.swig(self.python),
-            "OPENSSL_DIR": str(request.prefix),
             "CC": shlex.join(toolchain.compiler().cached),
             "PYTHONDONTWRITEBYTECODE": "1",
             "LC_ALL": "C",
         }
-        if self.instrumented:
+        if request.prefix:
+            environment["OPENSSL_DIR"] = str(request.prefix)
+        if request.flags.coverage:
             environment["M2CRYPTO_COVERAGE"] = str(objects)
-        if request.sanitized:
-            environment.update(SANITIZED)
+        if request.flags.cflags:
+            own = environment.get("CFLAGS", "").split()
+            environment["CFLAGS"] = " ".join([*own, *request.flags.cflags])
+        if request.flags.preload:
+            # The build imports the extension once.
+            libraries = [str(toolchain.library(each)) for each in request.flags.preload]
+            environment["M2CRYPTO_PRELOAD"] = " ".join(libraries)
         return environment
 
 
-def _prefix_key(prefix: Path, cache: Path) -> str:
+def _extension_hash(site: Path) -> str:
+    """Return the sha256 of the compiled extension, in hexadecimal."""
+    (path,) = (site / PACKAGE).glob("_m2crypto*.*[od]")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _prefix_key(prefix: Path | None, cache: Path) -> object:
     """Return a prefix's part of a key: its path in the cache, so that the cache can be moved.
 
     The name of a prefix's directory holds the key of everything that made it.
     """
+    if prefix is None:
+        return system.describe()
     return str(prefix.relative_to(cache) if prefix.is_relative_to(cache) else prefix)
 
 

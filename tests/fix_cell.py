@@ -9,11 +9,11 @@ be missing: then the tests run on whatever M2Crypto is there. pytest's header sh
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import platform
-import re
-import sys
+import runpy
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,11 +21,17 @@ import pytest
 
 
 class Expected(NamedTuple):
-    """The build that the cell requires; `python` is a series, `openssl` a version."""
+    """The build that the cell requires.
+
+    `python` is a series, `openssl` the headers' version and `runtime` the library's, which are
+    empty for the system's; `outcome` is `works`, or `refuses` if the import must fail.
+    """
 
     id: str
     python: str
     openssl: str
+    runtime: str
+    outcome: str
     switches: dict[str, bool]
 
 
@@ -103,6 +109,16 @@ class Journal:
         self.file.close()
 
 
+def pytest_unconfigure() -> None:
+    """Have LeakSanitizer report memory that nothing refers to, in a cell that has it preloaded."""
+    if "LSAN_OPTIONS" in os.environ:
+        import ctypes
+        import gc
+
+        gc.collect()
+        ctypes.CDLL(None).__lsan_do_recoverable_leak_check()
+
+
 def skip_reason(report: pytest.TestReport) -> str:
     """Return the reason from a skipped test's report: (file, line, `Skipped: reason`)."""
     text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
@@ -126,6 +142,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     except ImportError as error:
         # The tests of the tooling (tests/ci) need no extension.
         return [f"M2Crypto: not there ({error})"]
+    if found["refusal"]:
+        return [f"M2Crypto: {found['refusal']}"]
     return [
         f"OpenSSL: headers {found['header']}, runtime {found['runtime']}, "
         + ("without EC" if "OPENSSL_NO_EC" in found["switches"] else "with EC"),
@@ -134,26 +152,47 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def facts() -> dict[str, Any]:
-    """Describe the extension in this process and the OpenSSL it runs on."""
-    from M2Crypto import _build_info as info
-    from M2Crypto import m2
+    """Describe the extension in this process and the OpenSSL it runs on.
 
-    extension = Path(sys.modules["M2Crypto._m2crypto"].__file__ or "")
-    return {
+    An extension that refuses its libraries is described by how it was built.
+
+    Raises:
+        ImportError: there is no extension.
+    """
+    spec = importlib.util.find_spec("M2Crypto")
+    package = Path((spec.origin if spec else None) or "").parent
+    extension = next(iter(package.glob("_m2crypto*.*[od]")), None)
+    if extension is None:
+        raise ImportError(f"no extension in {package}")
+    info = runpy.run_path(str(package / "_build_info.py"))
+    found = {
         "python": platform.python_version(),
-        "header": version(m2.OPENSSL_VERSION_TEXT),
+        "header": info["HEADER"],
+        "extension": str(extension),
+        "sha256": hashlib.sha256(extension.read_bytes()).hexdigest(),
+        "swig": info["SWIG_VERSION"],
+        "compiler": info["COMPILER"],
+        "flags": info["FLAGS"],
+        "abi": info["ABI"],
+        "link": info["LINK"],
+    }
+    return {**found, **runtime_facts()}
+
+
+def runtime_facts() -> dict[str, Any]:
+    """Describe the OpenSSL in this process, or why there is none."""
+    try:
+        from M2Crypto import m2
+    except ImportError as error:
+        nothing = dict.fromkeys(("header_number", "runtime", "runtime_number", "library"), "")
+        return {**nothing, "switches": [], "refusal": str(error)}
+    return {
         "header_number": f"{m2.OPENSSL_VERSION_NUMBER:#x}",
         "runtime": version(m2.openssl_version(0)),
         "runtime_number": f"{m2.openssl_version_num():#x}",
         "switches": switches(m2),
-        "library": library(extension, info.LINK),
-        "extension": str(extension),
-        "sha256": hashlib.sha256(extension.read_bytes()).hexdigest(),
-        "swig": info.SWIG_VERSION,
-        "compiler": info.COMPILER,
-        "flags": info.FLAGS,
-        "abi": info.ABI,
-        "link": info.LINK,
+        "library": str(Path(m2.openssl_library()).resolve()),
+        "refusal": "",
     }
 
 
@@ -166,15 +205,6 @@ def switches(m2: Any) -> list[str]:
 def version(text: str) -> str:
     """Return `3.5.7` from `OpenSSL 3.5.7 9 Jun 2026`."""
     return text.split()[1]
-
-
-def library(extension: Path, link: str) -> str:
-    """Return the path of the loaded libcrypto: the extension itself if linked statically."""
-    maps = Path("/proc/self/maps")
-    if link == "static" or not maps.exists():
-        return str(extension)
-    found = sorted(set(re.findall(r"/\S*libcrypto\S*", maps.read_text(encoding="utf-8"))))
-    return ", ".join(found)
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from typing import NoReturn
 from ci import console, interpreters, manifest, process, toolchain, wheels
 from ci.errors import UserError
 from ci.fuzz.findings import Finding, findings_of, read_journal
-from ci.manifest import Build, Manifest, Variant
+from ci.manifest import Manifest
 from ci.matrix import plan
 from ci.matrix.plan import Cell
 from ci.openssl import prefixes
@@ -31,9 +31,8 @@ from ci.project import Project
 FUZZERS = ("raw", "parser", "race")
 WORKER = Path("tests", "fuzz", "worker.py")
 
-# The compiler cannot instrument assembler.
-SANITIZED_OPTIONS = ("no-asm", "enable-asan")
-LIBRARIES = ("libasan.so", "libubsan.so")
+# The manifest's flags for the extension, and OpenSSL, with sanitizers.
+SANITIZER = "sanitizer"
 SANITIZERS = {
     # An allocation above the limit fails as without memory, and is not reported.
     "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=300"
@@ -65,12 +64,13 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One fuzzer in one cell, with the interpreter and the unpacked wheel."""
+    """One fuzzer in one cell: the interpreter, the unpacked wheel, and libraries to preload."""
 
     fuzzer: str
     cell: str
     python: Path
     site: Path
+    preload: tuple[str, ...]
     options: Options
     project: Project
 
@@ -153,21 +153,30 @@ def prepare(options: Options, project: Project) -> list[Run]:
         if cell.python not in found:
             raise UserError(f"{cell.id}: Python {cell.python} is not installed")
     builders = wheels.builders(found.values())
+    flags = known.flags_of(SANITIZER)
     requests = {}
     for cell in cells:
-        build = sanitized(cell.build)
+        build = replace(cell.build, flags=flags)
         # One after the other, because each uses all cores.
         prefix = prefixes.ensure([build], project)[build.name]
         builder = builders[wheels.abi(found[cell.python])]
-        requests[cell.id] = wheels.Request(build.name, prefix, builder, sanitized=True)
-    built = wheels.ensure(requests.values(), known.swig, project, instrumented=False)
+        requests[cell.id] = wheels.Request(build.name, prefix, builder, flags, cell.swig)
+    built = wheels.ensure(requests.values(), project)
     runs = []
     for cell in cells:
         wheel = built[requests[cell.id].label]
         if isinstance(wheel, UserError):
             raise wheel
         runs += [
-            Run(fuzzer, cell.id, found[cell.python].executable, wheel.site, options, project)
+            Run(
+                fuzzer,
+                cell.id,
+                found[cell.python].executable,
+                wheel.site,
+                flags.preload,
+                options,
+                project,
+            )
             for fuzzer in options.fuzzers
         ]
     return runs
@@ -177,14 +186,8 @@ def default_cells(known: Manifest, installed: Sequence[str]) -> list[Cell]:
     """Return the quick builds and the oldest release, on the newest Python that is installed."""
     if not installed:
         raise UserError("no Python of the manifest is installed")
-    oldest = Build(known.releases[0], next(v for v in known.variants if v.name == "default"))
-    return [Cell(installed[-1], build) for build in dict.fromkeys([*known.quick, oldest])]
-
-
-def sanitized(build: Build) -> Build:
-    """Return the build with AddressSanitizer."""
-    name = "asan" if build.variant.name == "default" else f"{build.variant.name}-asan"
-    return replace(build, variant=Variant(name, (*build.variant.options, *SANITIZED_OPTIONS)))
+    builds = dict.fromkeys([*(each.name for each in known.quick), known.releases[0].series])
+    return [plan.find_cell(known, f"py{installed[-1]}-openssl{build}") for build in builds]
 
 
 def fuzz(run: Run) -> int:
@@ -256,7 +259,7 @@ def run_seed(run: Run, seed: int, seconds: float) -> tuple[int, list[Finding]]:
 def environment(run: Run) -> dict[str, str]:
     """Return the environment of a worker, with the sanitizers' libraries preloaded."""
     kept = ("PATH", "HOME", "TMPDIR", "LANG")
-    preload = [str(toolchain.library(each)) for each in LIBRARIES]
+    preload = [str(toolchain.library(each)) for each in run.preload]
     return {
         **{name: os.environ[name] for name in kept if name in os.environ},
         **SANITIZERS,

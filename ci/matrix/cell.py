@@ -16,7 +16,7 @@ from ci.console import ProgressLine
 from ci.directories import remove
 from ci.errors import UserError
 from ci.gcov import lines as c_lines
-from ci.matrix import results, session
+from ci.matrix import results, sanitizers, session, surroundings
 from ci.matrix.plan import Cell
 from ci.matrix.prepare import Inputs
 from ci.wheels import Wheel
@@ -24,7 +24,9 @@ from ci.wheels import Wheel
 SETTINGS = Path("coverage", "coveragerc")
 JOURNAL = "journal.jsonl"
 # The user's variables that would change what a cell does.
-PERSONAL = re.compile(r"(PYTHON|PYTEST_|COVERAGE_|COV_|GCOV_|OPENSSL_|SSL_CERT_|M2CRYPTO_).*")
+PERSONAL = re.compile(
+    r"(PYTHON|PYTEST_|COVERAGE_|COV_|GCOV_|OPENSSL_|SSL_CERT_|M2CRYPTO_|[ALU]B?SAN_|LD_).*"
+)
 # The variable by which processes that a cell's tests leave are found.
 MARK = "M2CRYPTO_RUN"
 # The first series in which coverage.py can measure lines by sys.monitoring (PEP 669), which costs
@@ -44,6 +46,9 @@ QUERIES = frozenset(
         *("--version", "-V"),
     )
 )
+
+# The tests of a cell whose extension refuses its libraries.
+REFUSAL = "tests/test_import.py"
 
 # Like `-m pytest`, without the working directory in sys.path: it holds M2Crypto's sources, and the
 # wheel is what is tested.
@@ -82,7 +87,8 @@ def run(cell: Cell, inputs: Inputs) -> Outcome:
         cell,
         inputs.manifest,
         sources=inputs.sources,
-        extension=wheel.extension_hash(),
+        extension=wheel.extension,
+        library=surroundings.library(cell, inputs.prefixes),
         partial=bool(inputs.arguments),
     )
     refused: UserError | None = None
@@ -197,6 +203,8 @@ def _test(cell: Cell, inputs: Inputs, wheel: Wheel, directory: Path) -> str:
         status, failure = error.status, str(error)
     finally:
         _relocate_log(log, copy)
+        # An error of a sanitizer ends the process, so this is the reason of what follows.
+        sanitizers.check(scratch, log)
     tested = time.monotonic()
     # Neither gcov nor coverage.py reports data that were cut.
     disk.require_room(directory)
@@ -209,11 +217,13 @@ def _test(cell: Cell, inputs: Inputs, wheel: Wheel, directory: Path) -> str:
     if not list((scratch / "python").glob(f"data.*{journal.process}.*")):
         raise UserError(f"coverage.py saved no data; the whole log is {log}")
     _join_python(cell.id, wheel.site, copy, scratch / "python", directory / results.PYTHON)
-    if wheel.notes:
+    lines = {}
+    # An extension that refuses its libraries runs nothing.
+    if wheel.notes and not cell.refuses:
         if not list((scratch / "counts").glob("*.gcda")):
             raise UserError(f"gcov's counts were not saved; the whole log is {log}")
         lines = c_lines.measure(wheel.notes, scratch / "counts")
-        c_lines.dump(lines, directory / results.C_LINES)
+    c_lines.dump(lines, directory / results.C_LINES)
     remove(scratch, read_only=True)
     results.write(results.Timings(tested - started, time.monotonic() - tested), directory)
     return failure
@@ -271,6 +281,9 @@ def _pytest(cell: Cell, inputs: Inputs) -> list[str | Path]:
         *("-p", "no:cacheprovider"),
         # No code here logs, and capturing logs takes a tenth of the tests' time.
         *("-p", "no:logging"),
+        # A sanitizer's report must not go into a file that pytest removes.
+        *(("--capture=sys",) if cell.flags.preload else ()),
+        *((REFUSAL,) if cell.refuses else ()),
     ]
 
 
@@ -285,8 +298,7 @@ def _environment(
         "PYTHONPYCACHEPREFIX": str(inputs.project.cache / "pycache"),
         "M2CRYPTO_CELL": cell.id,
         MARK: f"{cell.id}-{os.getpid()}-{time.monotonic_ns()}",
-        # The system's openssl.cnf would change every build's behaviour.
-        "OPENSSL_CONF": os.devnull,
+        **surroundings.variables(cell, inputs.prefixes, scratch),
         "GCOV_PREFIX": str(scratch / "counts"),
         # More than any path has: counts are written side by side.
         "GCOV_PREFIX_STRIP": "999",

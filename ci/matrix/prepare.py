@@ -28,6 +28,7 @@ class Inputs:
         sources: the digest of the copy.
         arguments: those after `--`, for pytest.
         wheels: the wheel of each cell by the cell's id, or the error of its build.
+        prefixes: the prefix of each build by its name, or the error of its build.
         pythons: the Python of each environment by its series.
     """
 
@@ -36,6 +37,7 @@ class Inputs:
     sources: str
     arguments: tuple[str, ...]
     wheels: Mapping[str, Wheel | UserError]
+    prefixes: Mapping[str, Path | UserError]
     pythons: Mapping[str, Path]
 
 
@@ -60,7 +62,8 @@ def prepare(
     toolchain.require(toolchain.FOR_CELLS)
     requirements = environments.group(project.copy / "pyproject.toml", "tests")
     series = dict.fromkeys(cell.python for cell in cells)
-    made = _wheels(cells, manifest, installed, project)
+    built = _prefixes(_builds(cells), project)
+    made = _wheels(cells, built, installed, project)
     pythons = process.in_threads(
         lambda each: environments.ensure(project, "tests", installed[each], requirements),
         series,
@@ -74,6 +77,7 @@ def prepare(
         # An argument may name an absolute path of the checkout; the tests run in its copy.
         arguments=tuple(each.replace(f"{project.root}{os.sep}", "") for each in arguments),
         wheels=made,
+        prefixes=built,
         pythons=dict(zip(series, pythons, strict=True)),
     )
 
@@ -94,26 +98,32 @@ def evict_bytecode(root: Path) -> None:
                 remove(kept)
 
 
+def _builds(cells: Sequence[Cell]) -> list[Build]:
+    """Return the OpenSSL builds that cells are built with, and those that they run with."""
+    builds = {cell.build.name: cell.build for cell in cells}
+    builds |= {cell.runtime.name: cell.runtime for cell in cells if cell.runtime}
+    return [build for build in builds.values() if not build.release.is_system]
+
+
 def _wheels(
     cells: Sequence[Cell],
-    manifest: Manifest,
+    built: Mapping[str, Path | UserError],
     installed: Mapping[str, Interpreter],
     project: Project,
 ) -> dict[str, Wheel | UserError]:
-    built = _prefixes({cell.build.name: cell.build for cell in cells}.values(), project)
     builders = wheels.builders(installed.values())
     made: dict[str, Wheel | UserError] = {}
     requests: dict[str, wheels.Request] = {}
     for cell in cells:
-        prefix = built[cell.build.name]
+        prefix = None if cell.build.release.is_system else built[cell.build.name]
         if isinstance(prefix, UserError):
             made[cell.id] = prefix
         else:
             builder = builders[wheels.abi(installed[cell.python])]
-            requests[cell.id] = wheels.Request(cell.build.name, prefix, builder)
-    found = wheels.ensure(
-        requests.values(), manifest.swig, project, instrumented=True, sources=project.copy
-    )
+            requests[cell.id] = wheels.Request(
+                cell.build.name, prefix, builder, cell.flags, cell.swig
+            )
+    found = wheels.ensure(requests.values(), project, sources=project.copy)
     return made | {cell: found[request.label] for cell, request in requests.items()}
 
 

@@ -32,7 +32,7 @@ from ci.directories import remove, replacement
 from ci.documents import Record, convert, read_json
 from ci.errors import UserError
 from ci.locks import held
-from ci.manifest import Manifest, implied
+from ci.manifest import REFUSES, Build, Manifest, implied
 from ci.matrix.plan import Cell
 
 CELL = "cell.json"
@@ -64,27 +64,38 @@ class Expected(Record, frozen=True):
     Attributes:
         id: the cell's.
         python: a series such as `3.13`.
-        openssl: a version such as `3.5.7`.
+        platform: such as `linux-x86_64`.
+        openssl: the headers' version, such as `3.5.7`; empty for the system's.
+        runtime: the version of the OpenSSL in the process; empty for the system's.
+        outcome: `works`, or `refuses` if the import must fail.
         tarball: the sha256 of OpenSSL's tarball.
         options: those of Configure.
         switches: macros that the headers must define (true) or must not (false).
         swig: SWIG's version.
         link: `static` or `shared`.
+        flags: the name of the compiler's flags, and the flags themselves.
         sources: the digest of the sources, tests, tools and settings.
         extension: the sha256 of the wheel's extension.
+        library: the directory of the OpenSSL in the process; empty for the extension's own and for
+            the system's.
         partial: whether pytest's arguments selected some of the tests.
     """
 
     id: str
     python: str
+    platform: str
     openssl: str
+    runtime: str
+    outcome: str
     tarball: str
     options: list[str]
     switches: dict[str, bool]
     swig: str
     link: str
+    flags: list[str]
     sources: str
     extension: str
+    library: str
     partial: bool
 
     def difference(self, now: Expected) -> str:
@@ -99,11 +110,15 @@ class Expected(Record, frozen=True):
 # What the manifest decides, by its name in messages.
 PLANNED = {
     "Python": "python",
+    "the platform": "platform",
     "OpenSSL": "openssl",
+    "the OpenSSL in the process": "runtime",
+    "the outcome": "outcome",
     "the tarball": "tarball",
     "the OpenSSL options": "options",
     "SWIG": "swig",
     "the link": "link",
+    "the flags": "flags",
 }
 
 
@@ -121,6 +136,7 @@ class Stamp(Record, frozen=True):
         compiler: the first line of the compiler's version, and the flags.
         abi: `abi3` or a tag such as `cpython-39`.
         link: `static` or `shared`.
+        refusal: the message of the import that failed; empty if it succeeded.
     """
 
     python: str
@@ -137,6 +153,7 @@ class Stamp(Record, frozen=True):
     flags: str
     abi: str
     link: str
+    refusal: str
 
 
 class Timings(Record, frozen=True):
@@ -180,34 +197,53 @@ class NotRun:
 
 
 def expectation(
-    cell: Cell, manifest: Manifest, *, sources: str, extension: str = "", partial: bool = False
+    cell: Cell,
+    manifest: Manifest,
+    *,
+    sources: str,
+    extension: str = "",
+    library: str = "",
+    partial: bool = False,
 ) -> Expected:
-    """Return what the plan expects of a cell; `extension` is the sha256 of its wheel's."""
-    release, options = cell.build.release, cell.build.variant.options
+    """Return what the plan expects of a cell.
+
+    Args:
+        cell: the cell.
+        manifest: the manifest.
+        sources: the digest of the sources, tests, tools and settings.
+        extension: the sha256 of the wheel's extension.
+        library: the directory of the OpenSSL in the process.
+        partial: whether pytest's arguments selected some of the tests.
+    """
+    release, options = cell.build.release, cell.build.options
     return Expected(
         id=cell.id,
         python=cell.python,
+        platform=cell.platform,
         openssl=release.version,
+        runtime=(cell.runtime or cell.build).version,
+        outcome=cell.outcome,
         tarball=release.sha256,
         options=list(options),
-        switches=_switches(options, manifest),
-        swig=manifest.swig,
-        # A prefix has static libraries alone.
-        link="static",
+        switches={} if release.is_system else _switches(cell.build, manifest),
+        swig=cell.swig,
+        link=cell.build.link,
+        flags=[cell.flags.name, *cell.flags.cflags],
         sources=sources,
         extension=extension,
+        library=library,
         partial=partial,
     )
 
 
-def _switches(options: tuple[str, ...], manifest: Manifest) -> dict[str, bool]:
-    """Return which macros the options imply.
+def _switches(build: Build, manifest: Manifest) -> dict[str, bool]:
+    """Return which macros the options of a build imply.
 
     An option can disable others, too, so only without options must the macros of the other
     variants be undefined.
     """
-    own = dict(implied(option) for option in options if not option.startswith("-D"))
-    return own or dict.fromkeys(manifest.switches(), False)
+    own = dict(implied(option) for option in build.options if not option.startswith("-D"))
+    return own or dict.fromkeys(manifest.switches(build.release), False)
 
 
 def write(record: Expected | Timings, directory: Path) -> None:
@@ -272,26 +308,56 @@ def check_stamp(expected: Expected, stamp: Stamp) -> None:
     Raises:
         UserError: they disagree.
     """
-    series = ".".join(stamp.python.split(".")[:2])
-    switches = [
-        (macro, "defined" if macro in stamp.switches else "not defined", _text(defined))
-        for macro, defined in expected.switches.items()
-    ]
-    for what, found, planned in (
-        ("Python", series, expected.python.rstrip("t")),
-        ("the version of OpenSSL's headers", stamp.header, expected.openssl),
-        ("the version of the OpenSSL in the process", stamp.runtime, expected.openssl),
-        ("its number", stamp.runtime_number, stamp.header_number),
-        *switches,
-        ("SWIG", stamp.swig, expected.swig),
-        ("the link", stamp.link, expected.link),
-        ("the extension's sha256", stamp.sha256, expected.extension),
-    ):
+    facts = [*_build_facts(expected, stamp), *_runtime_facts(expected, stamp)]
+    for what, found, planned in facts:
         if found != planned:
             raise UserError(
                 f"{expected.id}: result refused, {what} is {found}, the plan is {planned}; "
                 f"the extension was {stamp.extension}"
             )
+
+
+Fact = tuple[str, str, str]
+
+
+def _build_facts(expected: Expected, stamp: Stamp) -> list[Fact]:
+    """Return what is known of the extension even if it refuses its libraries."""
+    series = ".".join(stamp.python.split(".")[:2])
+    facts = [
+        ("Python", series, expected.python.rstrip("t")),
+        ("SWIG", stamp.swig, expected.swig),
+        ("the link", stamp.link, expected.link),
+        ("the extension's sha256", stamp.sha256, expected.extension),
+    ]
+    if expected.openssl:
+        facts.append(("the version of OpenSSL's headers", stamp.header, expected.openssl))
+    return facts
+
+
+def _runtime_facts(expected: Expected, stamp: Stamp) -> list[Fact]:
+    """Return what is known of the OpenSSL in the process, or of its refusal."""
+    if expected.outcome == REFUSES:
+        both = all(each in stamp.refusal for each in (expected.openssl, expected.runtime))
+        refused = both and len(stamp.refusal.splitlines()) == 1
+        line = f"a line that names OpenSSL {expected.openssl} and {expected.runtime}"
+        return [("the import's error", line if refused else repr(stamp.refusal), line)]
+    facts = [("the import's error", repr(stamp.refusal), repr(""))]
+    facts += [
+        (macro, "defined" if macro in stamp.switches else "not defined", _text(defined))
+        for macro, defined in expected.switches.items()
+    ]
+    if expected.runtime:
+        # The system's is any that pkg-config found.
+        what = "the version of the OpenSSL in the process"
+        facts.append((what, stamp.runtime, expected.runtime))
+    if expected.runtime and expected.runtime == expected.openssl:
+        facts.append(("its number", stamp.runtime_number, stamp.header_number))
+    if expected.link == "static":
+        facts.append(("the OpenSSL in the process", stamp.library, stamp.extension))
+    elif expected.library:
+        directory = str(Path(stamp.library).parent)
+        facts.append(("the directory of the OpenSSL in the process", directory, expected.library))
+    return facts
 
 
 def directories(root: Path) -> list[Path]:

@@ -4,38 +4,38 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from ci import console, disk, process
 from ci.errors import UserError
-from ci.interpreters import Interpreter
 from ci.manifest import Manifest
 from ci.matrix import cell as one
 from ci.matrix.cell import Outcome
-from ci.matrix.plan import Cell
+from ci.matrix.machine import Machine
+from ci.matrix.plan import Cell, Planned
 from ci.matrix.prepare import Inputs, prepare
 from ci.matrix.results import NotRun
 from ci.project import Project
 
 
 def run(
-    cells: Sequence[Cell],
+    planned: Sequence[Planned],
     manifest: Manifest,
     arguments: Sequence[str],
-    installed: Mapping[str, Interpreter],
+    machine: Machine,
     project: Project,
 ) -> tuple[list[Outcome], list[NotRun]]:
-    """Run the cells whose Python is installed; return their outcomes, and the other cells."""
+    """Run the cells that the computer can run; return their outcomes, and the other cells."""
     started = time.monotonic()
-    missing = [
-        NotRun(cell.id, f"Python {cell.python} is not installed")
-        for cell in cells
-        if cell.python not in installed
-    ]
-    able = [cell for cell in cells if cell.python in installed]
+    obstacles = {each.cell: machine.obstacle(each.cell) for each in planned}
+    missing = [NotRun(cell.id, why) for cell, why in obstacles.items() if why]
+    able = [cell for cell, why in obstacles.items() if not why]
+    # The longest first, so that no core is idle at the end.
+    able.sort(key=lambda cell: -cell.flags.seconds)
     outcomes = []
     if able:
-        outcomes = run_all(able, prepare(able, manifest, arguments, installed, project))
+        inputs = prepare(able, manifest, arguments, machine.pythons, project)
+        outcomes = run_all(able, inputs)
     _log_missing(missing)
     passed = sum(not outcome.why for outcome in outcomes)
     console.log(

@@ -1,7 +1,9 @@
 """Build OpenSSL into a prefix: the directory that `make install_dev` installs into, in the cache.
 
-A prefix holds the headers in `include/openssl`, and `libcrypto.a`, `libssl.a` and pkg-config's
-files in `lib`. Its key covers the tarball, commands, environment, compiler and code that make it.
+A prefix holds the headers in `include/openssl`, and in `lib` either `libcrypto.a`, `libssl.a` and
+pkg-config's files, or the shared libraries. The FIPS variant has its module in `lib/ossl-modules`
+and its configuration in `fipsmodule.cnf`. A prefix's key covers the tarball, commands, environment,
+compiler and code that make it.
 
     M2CRYPTO_CACHE/prefixes/3.5-no-ec-KEY/    the prefix
     M2CRYPTO_CACHE/logs/3.5-no-ec-KEY.log     all that building it wrote
@@ -12,6 +14,7 @@ from __future__ import annotations
 import ast
 import inspect
 import os
+import platform
 import re
 import shlex
 import shutil
@@ -42,6 +45,21 @@ OPENSSLDIR = Path("/etc/ssl")
 # With -O0 the generation of an RSA key takes four times as long as with -O1; with -O2 a build takes
 # a third longer.
 FLAGS = ("-O1",)
+
+# A file of OpenSSL's own Configurations. Beside the shared libraries of a prefix a process has the
+# system's, which Python's own modules load. With a name of their own neither is taken for the
+# other: libcrypto-m2.so.3 has the symbols of libcrypto.so.3 with versions of its own.
+VARIANT_FILE = Path("Configurations", "99-m2crypto.conf")
+VARIANT = """my %targets = map {
+    ("m2-$_" => { inherit_from => [$_], shlib_variant => "-m2" })
+} ("linux-x86_64", "linux-aarch64");
+"""
+
+# What the FIPS variant adds to the prefix, and where its files are in the source tree.
+FIPS_MODULE = Path("lib", "ossl-modules", "fips.so")
+FIPS_CONFIGURATION = Path("fipsmodule.cnf")
+BUILT_MODULE = "providers/fips.so"
+WRITTEN_CONFIGURATION = "m2crypto-fipsmodule.cnf"
 
 # DESTDIR of `make install_dev`, beside the source tree.
 STAGED = "staged"
@@ -113,14 +131,19 @@ def _key(build: Build) -> str:
         settings=_settings(),
         compiler=[compiler.command, compiler.version, compiler.assembler],
         target=compiler.target,
-        code=_code(),
+        code=_code(shared=build.link == "shared", module=bool(build.variant.provider)),
+        **({"variant": VARIANT} if build.link == "shared" else {}),
     )
 
 
 @cache
-def _code() -> list[object]:
+def _code(*, shared: bool, module: bool) -> list[object]:
     """Return the code that shapes a prefix besides its commands."""
-    return [code_of(each) for each in (_Making.arrange, *sources.UNPACKING)]
+    arranging: list[Callable[..., object]] = [
+        _Making.arrange_shared if shared else _Making.arrange,
+        *((_Making.arrange_module,) if module else ()),
+    ]
+    return [code_of(each) for each in (*arranging, *sources.UNPACKING)]
 
 
 def code_of(function: Callable[..., object]) -> object:
@@ -148,9 +171,9 @@ def code_of(function: Callable[..., object]) -> object:
 
 def _commands(build: Build) -> dict[str, list[str]]:
     """Return the commands that make a prefix, in order, by the name that progress displays."""
-    return {
+    commands = {
         "configuring": [
-            *("sh", "./config"),
+            *_configure(build),
             *_options(build),
             *FLAGS,
             *toolchain.words("CFLAGS"),
@@ -159,23 +182,46 @@ def _commands(build: Build) -> dict[str, list[str]]:
             "--libdir=lib",
         ],
         "writing headers and assembler": ["make", "build_generated"],
-        "compiling": ["make", "build_libs"],
-        # Relative, because some recipes fail with a space in DESTDIR, which the cache may have.
-        "installing": ["make", "install_dev", f"DESTDIR=../{STAGED}"],
     }
+    if build.link == "shared":
+        # build_libs would compile each object a second time, for the static libraries.
+        commands["compiling"] = ["make", "libcrypto.so", "libssl.so"]
+    else:
+        commands["compiling"] = ["make", "build_libs"]
+        # Relative, because some recipes fail with a space in DESTDIR, which the cache may have.
+        commands["installing"] = ["make", "install_dev", f"DESTDIR=../{STAGED}"]
+    if build.variant.provider:
+        commands["building the module"] = ["make", BUILT_MODULE, "apps/openssl"]
+        # That of `make install_fips` is stricter than what `openssl fipsinstall` writes for users.
+        commands["testing the module"] = [
+            # A shared build's program needs its libraries.
+            *("env", "LD_LIBRARY_PATH=.", "apps/openssl", "fipsinstall", "-provider_name", "fips"),
+            *("-module", BUILT_MODULE, "-out", WRITTEN_CONFIGURATION),
+        ]
+    return commands
+
+
+def _configure(build: Build) -> list[str]:
+    """Return the program that configures: config, which guesses the target, or Configure."""
+    if build.link == "static":
+        return ["sh", "./config"]
+    return ["perl", "./Configure", f"m2-linux-{platform.machine()}"]
 
 
 def _options(build: Build) -> list[str]:
-    """Return Configure's options: for static libraries alone, then the variant's.
+    """Return Configure's options: for the libraries alone, then the build's own.
 
-    Configure refuses the options of later series.
+    Configure refuses the options of later series. A provider module needs modules and the openssl
+    program.
     """
-    options = ["no-shared", "no-tests"]
-    if build.release.series != "1.1.1":
+    options = ["shared" if build.link == "shared" else "no-shared", "no-tests"]
+    if build.release.series != "1.1.1" and not build.variant.provider:
         options += ["no-module"]
         if build.release.series != "3.0":
-            options += ["no-apps", "no-docs"]
-    return [*options, *build.variant.options]
+            options += ["no-apps"]
+    if build.release.series not in ("1.1.1", "3.0"):
+        options += ["no-docs"]
+    return [*options, *build.options]
 
 
 def _get(build: Build, project: Project, jobs: int) -> Path:
@@ -209,17 +255,24 @@ class _Making:
         with ProgressLine(self.build.name) as line:
             line.update("unpacking")
             sources.unpack(archive, self.tree, f"openssl-{self.build.version}")
+            if self.build.link == "shared":
+                (self.tree / VARIANT_FILE).write_text(VARIANT, encoding="ascii")
             for step, command in _commands(self.build).items():
                 line.update(step)
-                self.run(command, self.counter(line) if "build_libs" in command else None)
-            self.arrange()
+                self.run(command, self.counter(line, command) if step == "compiling" else None)
+            if self.build.link == "shared":
+                self.arrange_shared()
+            else:
+                self.arrange()
+            if self.build.variant.provider:
+                self.arrange_module()
             self.validate()
             shutil.rmtree(self.tree)
             log(f"{self.build.name}: built in {minutes(line.elapsed)}")
 
-    def counter(self, line: ProgressLine) -> Callable[[str], None]:
+    def counter(self, line: ProgressLine, command: list[str]) -> Callable[[str], None]:
         """Return a function that displays on `line` the objects in the output of `make`."""
-        planned = capture(["make", "-n", "build_libs"], cwd=self.tree, env=_environment())
+        planned = capture(["make", "-n", *command[1:]], cwd=self.tree, env=_environment())
         objects = _objects(planned)
         compiled: set[str] = set()
 
@@ -243,6 +296,23 @@ class _Making:
         (license_text,) = (*self.tree.glob("LICENSE"), *self.tree.glob("LICENSE.txt"))
         shutil.copy(license_text, self.prefix)
 
+    def arrange_shared(self) -> None:
+        """Copy the headers and the shared libraries to the prefix."""
+        shutil.copytree(
+            self.tree / "include" / "openssl",
+            self.prefix / "include" / "openssl",
+            ignore=shutil.ignore_patterns("*.in", "*.pl"),
+        )
+        (self.prefix / "lib").mkdir()
+        for library in (*self.tree.glob("libcrypto*.so*"), *self.tree.glob("libssl*.so*")):
+            shutil.copy2(library, self.prefix / "lib", follow_symlinks=False)
+
+    def arrange_module(self) -> None:
+        """Copy the provider module and its configuration to the prefix."""
+        (self.prefix / FIPS_MODULE).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(self.tree / BUILT_MODULE, self.prefix / FIPS_MODULE)
+        shutil.copy2(self.tree / WRITTEN_CONFIGURATION, self.prefix / FIPS_CONFIGURATION)
+
     def validate(self) -> None:
         """Check that the headers and libraries are those of the build."""
         include = self.prefix / "include" / "openssl"
@@ -253,20 +323,23 @@ class _Making:
         )
         if not re.search(rf'"(OpenSSL )?{re.escape(self.build.version)}[" ]', headers):
             raise self.wrong(f"the headers are not those of OpenSSL {self.build.version}")
-        for option in self.build.variant.options:
+        for option in self.build.options:
             macro, defined = manifest.implied(option)
             if defined and not re.search(rf"define\s+{macro}\b", headers):
                 raise self.wrong(f"the headers do not define {macro}, which {option} implies")
-        for library in ("libcrypto.a", "libssl.a"):
+        shared = self.build.link == "shared"
+        suffix, magic = (".so", b"\x7fELF") if shared else (".a", b"!<arch>\n")
+        for library in (f"libcrypto{suffix}", f"libssl{suffix}"):
             path = self.prefix / "lib" / library
-            if not path.is_file() or not path.read_bytes().startswith(b"!<arch>\n"):
-                raise self.wrong(f"there is no archive lib/{library}")
+            if not path.is_file() or not path.read_bytes().startswith(magic):
+                raise self.wrong(f"there is no library lib/{library}")
 
     def wrong(self, what: str) -> UserError:
         return UserError(f"OpenSSL build {self.build.name}: {what}; the whole log is {self.log}")
 
     def run(self, command: list[str], on_line: Callable[[str], None] | None) -> None:
-        jobs = [f"-j{self.jobs}"] if command[1].startswith("build_") else []
+        # `make install_dev` links nothing, and some of its recipes need their order.
+        jobs = [f"-j{self.jobs}"] if command[0] == "make" and "install_dev" not in command else []
         argv = [command[0], *jobs, *command[1:]]
         run(argv, log=self.log, cwd=self.tree, env=_environment(), on_line=on_line, quiet=True)
 

@@ -76,9 +76,38 @@ def _skip(entry: _Skip, path: Path) -> Skip:
         ) from None
 
 
-def complaints(usable: Sequence[Result], totals: Iterable[Total], policy: Policy) -> list[str]:
-    """Return a line for each floor that is not reached and each skip that is not allowed."""
-    return [*below_floor(totals, policy), *skips(usable, policy)]
+def complaints(
+    usable: Sequence[Result],
+    totals: Iterable[Total],
+    policy: Policy,
+    may_fail: Container[str] = (),
+) -> list[str]:
+    """Return a line for each floor that is not reached and each skip that is not allowed.
+
+    Args:
+        usable: the results.
+        totals: those of the report.
+        policy: the requirements.
+        may_fail: the ids of the cells that may fail.
+    """
+    return [
+        *below_floor(totals, policy),
+        *skips(usable, policy),
+        *only_where_failure_is_allowed(usable, may_fail),
+    ]
+
+
+def only_where_failure_is_allowed(usable: Iterable[Result], may_fail: Container[str]) -> list[str]:
+    """Return a line for each test that ran in no cell that must pass."""
+    where: dict[str, list[str]] = {}
+    for result in usable:
+        for test in result.tests.ran:
+            where.setdefault(test, []).append(result.expected.id)
+    return [
+        f"{test} ran only in cells that may fail: {', '.join(cells)}"
+        for test, cells in sorted(where.items())
+        if all(cell in may_fail for cell in cells)
+    ]
 
 
 def failures(usable: Iterable[Result], logged: Container[str]) -> list[str]:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from ci import checkout
 from ci.errors import UserError
 from ci.manifest import Manifest
 from ci.matrix import plan, results
+from ci.matrix.machine import Machine
+from ci.matrix.plan import Planned
 from ci.matrix.results import Expected, NotRun, Result
 from ci.project import Project
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """The usable results, and the cells without one."""
+    """The usable results, and the cells without one.
 
+    Attributes:
+        planned: the cells of the default plan, and others that have a result.
+        usable: the results of what the manifest plans now and of the present sources.
+        absent: the planned cells without such a result.
+    """
+
+    planned: tuple[Planned, ...]
     usable: tuple[Result, ...]
     absent: tuple[NotRun, ...]
 
@@ -27,24 +37,29 @@ class Gathered:
         return any(result.expected.partial for result in self.usable)
 
 
-def gather(manifest: Manifest, installed: Container[str], project: Project) -> Gathered:
-    """Read the result of each cell of the manifest.
-
-    Usable is a result of what the manifest plans now and of the sources in the project's copy.
-    """
+def gather(manifest: Manifest, machine: Machine, project: Project) -> Gathered:
+    """Read the results of the cells in the default plan, and of others that have run."""
     sources = checkout.digest(project.copy)
     found = {each.name: each for each in results.directories(project.results)}
+    planned = _planned(manifest, found)
     usable, absent = [], []
-    for cell in plan.cells(manifest):
+    for cell in [each.cell for each in planned]:
         try:
             expected = results.expectation(cell, manifest, sources=sources)
             usable.append(_read(expected, found))
         except UserError as error:
             why = str(error)
-            if cell.python not in installed:
-                why = f"Python {cell.python} is not installed"
-            absent.append(NotRun(cell.id, why))
-    return Gathered(tuple(usable), tuple(absent))
+            absent.append(NotRun(cell.id, machine.obstacle(cell) or why))
+    return Gathered(tuple(planned), tuple(usable), tuple(absent))
+
+
+def _planned(manifest: Manifest, found: Mapping[str, Path]) -> list[Planned]:
+    default = plan.make(manifest, "default", today=date.today())
+    ids = {each.cell.id for each in default}
+    if found.keys() <= ids:
+        return default
+    every = plan.make(manifest, "all", today=date.today())
+    return [*default, *(each for each in every if each.cell.id in found.keys() - ids)]
 
 
 def _read(expected: Expected, found: Mapping[str, Path]) -> Result:

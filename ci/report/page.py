@@ -13,7 +13,6 @@ import coverage
 from ci.directories import replacement
 from ci.errors import UserError
 from ci.manifest import Manifest
-from ci.matrix import plan
 from ci.matrix.results import NotRun, Result
 from ci.project import Project
 from ci.report import measured
@@ -84,18 +83,11 @@ def cells_table(
     """Return the HTML of the cells, builds by Pythons, and of the branches not taken."""
     usable = {result.expected.id: result for result in gathered.usable}
     why = {each.id: each.why for each in gathered.absent}
-    cells = plan.cells(manifest)
-    rows = [
-        (
-            build.name,
-            [
-                _TableCell(cell.id, usable.get(cell.id), why.get(cell.id, ""))
-                for cell in cells
-                if cell.build == build
-            ],
-        )
-        for build in manifest.builds
-    ]
+    rows: dict[str, dict[str, _TableCell]] = {}
+    for cell in (each.cell for each in gathered.planned):
+        row = cell.id.partition("-openssl")[2]
+        shown = _TableCell(cell.id, usable.get(cell.id), why.get(cell.id, ""))
+        rows.setdefault(row, {})[cell.python] = shown
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(templates),
         autoescape=True,
@@ -107,7 +99,7 @@ def cells_table(
         pythons=manifest.pythons,
         rows=rows,
         usable=len(usable),
-        count=len(cells),
+        count=len(gathered.planned),
         absent=_by_reason(gathered.absent),
         not_taken=not_taken,
     )

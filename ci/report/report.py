@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Iterable
 
 from ci import console
 from ci.errors import UserError
 from ci.manifest import Manifest
-from ci.matrix import plan
+from ci.matrix.machine import Machine
 from ci.project import Project
 from ci.report import gates, page
 from ci.report.gather import gather
 
 
 def make(
-    manifest: Manifest, installed: Container[str], project: Project, *, logged: Container[str] = ()
+    manifest: Manifest, machine: Machine, project: Project, *, logged: Iterable[str] = ()
 ) -> list[str]:
     """Write the report, log the totals, and return a line for each complaint.
 
-    Floors and skips are checked if every cell of the installed Pythons has run all of its tests.
+    Floors and skips are checked if every cell of the default plan that the computer can run has run
+    all of its tests.
 
     Args:
         manifest: the manifest.
-        installed: the installed series of Python.
+        machine: this computer.
         project: the project; the caller holds the lock of its results.
         logged: ids of cells whose failures are logged already.
 
@@ -30,7 +31,8 @@ def make(
         UserError: there is no usable result, or the report cannot be written.
     """
     policy = gates.read_policy(project.policy)
-    gathered = gather(manifest, installed, project)
+    gathered = gather(manifest, machine, project)
+    logged = set(logged)
     if not gathered.usable:
         why = [f" ({each.id}: {each.why})" for each in gathered.absent if each.id in logged]
         raise UserError(
@@ -42,11 +44,12 @@ def make(
     for total in totals:
         console.log(str(total))
     console.log(f"report: {project.html / 'index.html'}")
-    complaints = gates.failures(gathered.usable, logged)
+    may_fail = {each.cell.id for each in gathered.planned if not each.required}
+    complaints = gates.failures(gathered.usable, may_fail | logged)
     if gathered.partial:
         console.log("floors and skips were not checked: some cells ran only some of the tests")
         return complaints
-    able = {cell.id for cell in plan.cells(manifest) if cell.python in installed}
+    able = {each.cell.id for each in gathered.planned if not machine.obstacle(each.cell)}
     absent = [each for each in gathered.absent if each.id in able]
     if absent:
         console.log(
@@ -57,4 +60,4 @@ def make(
     missing = gates.missing(gathered.usable, policy)
     if missing:
         console.log(missing)
-    return [*complaints, *gates.complaints(gathered.usable, totals, policy)]
+    return [*complaints, *gates.complaints(gathered.usable, totals, policy, may_fail)]

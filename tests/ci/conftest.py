@@ -23,6 +23,7 @@ from tiny_openssl import program, release_of, tiny_bytes, tiny_openssl
 
 from ci import toolchain
 from ci.manifest import Build, Variant
+from ci.matrix.machine import this_platform
 from ci.openssl import prefixes, sources
 
 ROOT = Path(__file__).parents[2]
@@ -165,16 +166,26 @@ def matrix(mirror: Path, tmp_path: Path) -> Path:
     path.write_text(
         f"""
 pythons = ["3.11"]
-swig = "4.5.1"
+swig = ["4.5.1"]
+links = ["static"]
 quick = ["9.9"]
+every = ["default", "no-ec"]
 [openssl.releases."9.9"]
 version = "9.9.1"
 url = "https://127.0.0.1:9/openssl-9.9.1.tar.gz"
 sha256 = "{hashlib.sha256(tiny_bytes(mirror)).hexdigest()}"
 end_of_life = 2030-01-01
-[openssl.variants]
-default = []
-no-ec = ["no-ec"]
+[openssl.variants.default]
+why = "as it is"
+options = []
+[openssl.variants.no-ec]
+why = "without curves"
+options = ["no-ec"]
+[flags.instrumented]
+why = "counts lines"
+coverage = true
+[platforms.{this_platform()}]
+runner = "ubuntu"
 """
     )
     return path

@@ -12,16 +12,17 @@ from pathlib import Path
 
 import pytest
 from tiny_openssl import runs
-from tiny_project import here, write_project
+from tiny_project import PLATFORM, here, tiny_cell, tiny_manifest, write_project
 
 import coverage
 from ci import environments, interpreters, manifest, run, toolchain, wheels
 from ci.errors import UserError
 from ci.gcov import lines as c_lines
-from ci.manifest import Build, Manifest, Release, Variant
+from ci.manifest import Build, Release, Variant
 from ci.matrix import cell as one
 from ci.matrix import prepare, results, runner
-from ci.matrix.plan import Cell
+from ci.matrix.machine import Machine
+from ci.matrix.plan import Planned
 from ci.matrix.prepare import Inputs
 from ci.openssl import prefixes
 from ci.project import Project
@@ -31,11 +32,9 @@ SERIES = "{}.{}".format(*sys.version_info)
 RELEASE = Release("3.5", "3.5", "https://example.org/a.tar.gz", "0" * 64, date(2030, 4, 8))
 PLAIN = Build(RELEASE, Variant("default", ()))
 NO_EC = Build(RELEASE, Variant("no-ec", ("no-ec",)))
-MANIFEST = Manifest(
-    (RELEASE,), (PLAIN.variant, NO_EC.variant), (SERIES, "3.99"), "4.5.1", (PLAIN, NO_EC)
-)
-CELL = Cell(SERIES, PLAIN)
-CELL_NO_EC = Cell(SERIES, NO_EC)
+MANIFEST = tiny_manifest(RELEASE, (PLAIN.variant, NO_EC.variant), (SERIES, "3.99"), (PLAIN, NO_EC))
+CELL = tiny_cell(SERIES, PLAIN)
+CELL_NO_EC = tiny_cell(SERIES, NO_EC)
 
 MakeInputs = Callable[..., Inputs]
 
@@ -248,8 +247,9 @@ def test_a_failure_shown_for_an_earlier_cell_is_not_repeated(
 def test_cells_whose_python_is_missing_are_named_with_the_reason(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wanted = [Cell("3.99", PLAIN), Cell("3.99", NO_EC)]
-    outcomes, missing = runner.run(wanted, MANIFEST, [], {}, project)
+    wanted = [Planned(tiny_cell("3.99", build), "", None) for build in (PLAIN, NO_EC)]
+    machine = Machine(PLATFORM.name, {})
+    outcomes, missing = runner.run(wanted, MANIFEST, [], machine, project)
 
     assert outcomes == []
     assert [each.id for each in missing] == ["py3.99-openssl3.5", "py3.99-openssl3.5-no-ec"]
@@ -619,7 +619,7 @@ def test_a_file_size_limit_during_an_extension_build_is_reported_in_one_line(
     assert isinstance(problem, UserError)
     assert str(problem).startswith("the disk is full: no room left for ")
     assert "\n" not in str(problem)
-    assert not list((here().cache / "extensions-instrumented" / ".making").iterdir())
+    assert not list((here().cache / "extensions" / ".making").iterdir())
 
 
 # --- bytecode -------------------------------------------------------------------------------------

@@ -39,8 +39,7 @@ def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worker:
         script = tmp_path / "worker.py"
         script.write_text(CALLS + body)
         monkeypatch.setattr(fuzz, "WORKER", script)
-        monkeypatch.setattr(fuzz, "LIBRARIES", ())
-        run = Run("raw", "py3.13-openssl3.5", Path(sys.executable), tmp_path, OPTIONS, here())
+        run = Run("raw", "py3.13-openssl3.5", Path(sys.executable), tmp_path, (), OPTIONS, here())
         fuzz.fuzz(run)
         return capsys.readouterr().err.splitlines()
 
@@ -92,11 +91,11 @@ def test_the_cells_are_the_quick_builds_and_the_oldest_release_on_the_newest_pyt
     ]  # fmt: skip
 
 
-def test_a_sanitized_build_is_another_variant_with_the_same_options() -> None:
+def test_the_build_of_a_fuzzer_has_sanitizers_and_the_options_of_its_cell() -> None:
     known = manifest.load(here().manifest)
-    build = fuzz.sanitized(next(each for each in known.builds if each.name == "3.5-no-ec"))
-    assert build.name == "3.5-no-ec-asan"
-    assert build.variant.options == ("no-ec", "no-asm", "enable-asan")
+    build = replace(known.find_build("3.5-no-ec"), flags=known.flags_of(fuzz.SANITIZER))
+    assert build.name == "3.5-no-ec-sanitizer"
+    assert build.options == ("no-ec", "no-asm", "enable-asan")
 
 
 def test_a_crash_is_reported_with_its_call_and_the_calls_before_it(
@@ -172,7 +171,7 @@ def test_without_a_seed_workers_run_one_after_another_for_the_given_time(
 
     monkeypatch.setattr(fuzz, "run_seed", run_seed)
     options = replace(OPTIONS, seed=None, seconds=60.0)
-    fuzz.fuzz(Run("raw", "py3.13-openssl3.5", Path(sys.executable), tmp_path, options, here()))
+    fuzz.fuzz(Run("raw", "py3.13-openssl3.5", Path(sys.executable), tmp_path, (), options, here()))
     first = started[0][0]
     assert started == [(first, 60.0), (first + 1, 40.0), (first + 2, 20.0)]
 

@@ -12,8 +12,10 @@ from ci.errors import UserError
 
 GOOD = """
 pythons = ["3.9", "3.13"]
-swig = "4.5.1"
+swig = ["4.5.1"]
+links = ["static", "shared"]
 quick = ["3.5-no-ec"]
+every = ["default"]
 
 [openssl.releases."3.5"]
 version = "3.5.7"
@@ -21,9 +23,20 @@ url = "https://example.org/openssl-3.5.7.tar.gz"
 sha256 = "SHA"
 end_of_life = 2030-04-08
 
-[openssl.variants]
-default = []
-no-ec = ["no-ec"]
+[openssl.variants.default]
+why = "as it is"
+options = []
+
+[openssl.variants.no-ec]
+why = "without curves"
+options = ["no-ec"]
+
+[flags.instrumented]
+why = "counts lines"
+coverage = true
+
+[platforms.linux-x86_64]
+runner = "ubuntu-24.04"
 """.replace("SHA", "a1" * 32)
 
 
@@ -41,10 +54,12 @@ def test_each_release_and_variant_is_a_build(tmp_path: Path) -> None:
     assert read_.builds[1].variant.options == ("no-ec",)
 
 
-def test_the_manifest_of_the_project_has_five_series_with_and_without_ec() -> None:
+def test_the_manifest_of_the_project_has_five_series_and_their_variants() -> None:
     own = manifest.load(here().manifest)
     assert [release.series for release in own.releases] == ["1.1.1", "3.0", "3.5", "3.6", "4.0"]
-    assert len(own.builds) == 10
+    assert {"no-ec", "no-engine", "no-deprecated", "no-legacy", "fips"} <= {
+        variant.name for variant in own.variants
+    }
     assert [build.name for build in own.quick] == ["3.5", "3.5-no-ec"]
     assert own.pythons[0] == "3.9"
 
@@ -52,22 +67,31 @@ def test_the_manifest_of_the_project_has_five_series_with_and_without_ec() -> No
 @pytest.mark.parametrize(
     ("right", "wrong", "complaint"),
     [
-        ('swig = "4', 'swag = 1\nswig = "4', "swag is an unknown key; did you mean 'swig'?"),
-        ('swig = "4', 'swag = "4', "swag is an unknown key; did you mean 'swig'?"),
-        ('swig = "4', 'xyz = 1\nswig = "4', "xyz is an unknown key; there are pythons, "),
+        ('swig = ["4', 'swag = 1\nswig = ["4', "swag is an unknown key; did you mean 'swig'?"),
+        ('swig = ["4', 'swag = ["4', "swag is an unknown key; did you mean 'swig'?"),
+        ('swig = ["4', 'xyz = 1\nswig = ["4', "xyz is an unknown key; there are pythons, "),
         ("pythons", "python", "python is an unknown key; did you mean 'pythons'?"),
         ("end_of_life", "endoflife", "3.5.endoflife is an unknown key; did you mean 'end_of_life'"),
         ("version", "x = 1\nversion", "openssl.releases.3.5.x is an unknown key"),
         (
-            "[openssl.variants]",
-            "[openssl.varants]",
-            "openssl.varants is an unknown key; did you me",
+            "[openssl.variants.d",
+            "[openssl.varants.d",
+            "openssl.varants is an unknown key; did you mean 'variants'?",
         ),
-        ("[openssl.variants]", "[variants]", "openssl.variants is missing"),
-        ('swig = "4.5.1"', "", "swig is missing"),
-        ('swig = "4.5.1"', 'swig = "4.3.1"', "swig must be 4.4 or newer, not '4.3.1'"),
-        ('swig = "4.5.1"', 'swig = "4.5"', "swig must be a version such as '4.5.1', not '4.5'"),
-        ('swig = "4.5.1"', 'swig = "4.5.\u0661"', "swig must be a version such as '4.5.1'"),
+        ('swig = ["4.5.1"]', "", "swig is missing"),
+        ('["4.5.1"]', '["4.3.1"]', "swig must be 4.4 or newer, not '4.3.1'"),
+        ('["4.5.1"]', '["4.5.1", "4.5.2"]', "swig names '4.5' twice"),
+        ('["4.5.1"]', '["4.5"]', "swig[0] must be a version such as '4.5.1', not '4.5'"),
+        ('["4.5.1"]', '"4.5.1"', "swig must be a list of versions, not '4.5.1'"),
+        ('["4.5.1"]', '["4.5.\u0661"]', "swig[0] must be a version such as '4.5.1'"),
+        ('"static", ', '"dynamic", ', "links[0] must be 'static' or 'shared', not 'dynamic'"),
+        ('["default"]', '["dfault"]', "every names an unknown variant 'dfault'; did you mean"),
+        ("coverage = true", "coverage = 1", "flags.instrumented.coverage must be of type bool"),
+        ("coverage = true", 'cflags = ["O3"]', "cflags[0] must be a flag such as '-O3', not 'O3'"),
+        ("[flags.instrumented]", "[flags.no-ec]", "flags.no-ec is a name of openssl.variants, too"),
+        ("[flags.instrumented]", "[flags.system]", "flags.system is a name of openssl.system, too"),
+        ('runner = "ubuntu-24.04"', "", "platforms.linux-x86_64.runner is missing"),
+        ('why = "without curves"', "", "openssl.variants.no-ec.why is missing"),
         ('sha256 = "', '# "', "openssl.releases.3.5.sha256 is missing"),
         ('sha256 = "a1', 'sha256 = "A1', "3.5.sha256 must be 64 lower-case hexadecimal digits"),
         ('sha256 = "a1', 'sha256 = "', "3.5.sha256 must be 64 lower-case hexadecimal digits"),
@@ -107,21 +131,17 @@ def test_the_manifest_of_the_project_has_five_series_with_and_without_ec() -> No
             "pythons must be a list of series, not '3.13'",
         ),
         ('"3.9", "3.13"', '"py39"', "pythons[0] must be a series such as '3.13', not 'py39'"),
-        ('["no-ec"]', '["--libdir=/"]', "openssl.variants.no-ec[0] must be an option of Configure"),
-        ("no-ec =", '"No EC" =', "openssl.variants.No EC must be a name of"),
-        ('["no-ec"]', "[]", "openssl.variants.no-ec is empty"),
-        ('["no-ec"]', '["no-ec", "enable-ec"]', "openssl.variants.no-ec sets OPENSSL_NO_EC twice"),
-        ('["no-ec"]', '["-DA", "-DA=1"]', "openssl.variants.no-ec sets A twice"),
-        ('["no-ec"]', '["no-ec", "no-ec"]', "openssl.variants.no-ec sets OPENSSL_NO_EC twice"),
-        (
-            "no-ec =",
-            'tiny = ["no-ec"]\nno-ec =',
-            "openssl.variants.no-ec has the options of 'tiny'",
-        ),
-        ("default = []", 'default = ["no-ec"]', "variants.no-ec has the options of 'default'"),
-        ("default = []", "", "openssl.variants.default is missing"),
-        ("no-ec =", "default =", "not TOML"),
-        ('swig = "4.5.1"', "swig = ", "not TOML"),
+        ('["no-ec"]', '["--libdir=/"]', "no-ec.options[0] must be an option of Configure"),
+        ("variants.no-ec", 'variants."No EC"', "openssl.variants.No EC must be a name of"),
+        ('["no-ec"]', "[]", "openssl.variants.no-ec.options is empty"),
+        ('["no-ec"]', '["no-ec", "enable-ec"]', "no-ec.options sets OPENSSL_NO_EC twice"),
+        ('["no-ec"]', '["-DA", "-DA=1"]', "openssl.variants.no-ec.options sets A twice"),
+        ('["no-ec"]', '["no-ec"]\nreleases = ["3.6"]', "releases names an unknown series '3.6'"),
+        ('["no-ec"]', '["no-ec"]\nprovider = "x"', "provider must be 'fips', or absent, not 'x'"),
+        ("options = []", 'options = ["no-ec"]', "variants.default.options must be empty"),
+        ("variants.default]", "variants.plain]", "variants.default must be there and the first"),
+        ("variants.no-ec]", "variants.default]", "not TOML"),
+        ('["4.5.1"]', "", "not TOML"),
     ],
 )
 def test_an_error_is_reported_in_one_line_with_file_and_key(
@@ -136,13 +156,52 @@ def test_an_error_is_reported_in_one_line_with_file_and_key(
 
 
 def test_options_in_another_order_are_the_same_variant(tmp_path: Path) -> None:
-    variants = 'no-ec = ["no-ec", "no-dh"]\nother = ["no-dh", "no-ec"]'
+    text = GOOD.replace('["no-ec"]', '["no-ec", "no-dh"]')
+    other = '[openssl.variants.other]\nwhy = "the same"\noptions = ["no-dh", "no-ec"]\n'
     with pytest.raises(UserError, match=r"openssl\.variants\.other has the options of 'no-ec'"):
-        read(tmp_path, GOOD.replace('no-ec = ["no-ec"]', variants))
+        read(tmp_path, text + other)
+
+
+def test_variants_of_different_releases_may_have_the_same_options(tmp_path: Path) -> None:
+    again = GOOD.split("\n\n")[1].replace("3.5", "3.6").replace("a1", "b2")
+    text = GOOD.replace('["no-ec"]\n', '["no-ec"]\nreleases = ["3.5"]\n')
+    other = 'why = "the same"\noptions = ["no-ec"]\nreleases = ["3.6"]\n'
+    found = read(tmp_path, f"{text}\n{again}\n[openssl.variants.other]\n{other}")
+    names = [build.name for build in found.builds]
+    assert names == ["3.5", "3.5-no-ec", "3.6", "3.6-other"]
+
+
+RUNTIME = """
+[[runtimes]]
+headers = "3.5"
+libraries = "3.6"
+outcome = "works"
+"""
+
+
+@pytest.mark.parametrize(
+    ("addition", "complaint"),
+    [
+        (RUNTIME, "runtimes[0].libraries names an unknown series '3.6'; did you mean '3.5'?"),
+        (RUNTIME.replace("3.6", "3.5"), "runtimes[0].libraries is 3.5, the series of the headers"),
+        (RUNTIME.replace("works", "may"), "runtimes[0].outcome must be 'works' or 'refuses', not"),
+        ('[[exclude]]\nwhen = "link="\nwhy = "x"', "exclude[0].when is no filter: filter 'link='"),
+        ('[[exclude]]\nwhen = "lnk=static"\nwhy = "x"', "unknown axis 'lnk'; did you mean 'link'?"),
+        ('[[exclude]]\nwhen = "link=static"', "exclude[0].why is missing"),
+        ('[[may_fail]]\nwhen = "link=static"\nwhy = "x"', "may_fail[0].until is missing"),
+    ],
+)
+def test_an_invalid_rule_is_reported_in_one_line(
+    tmp_path: Path, addition: str, complaint: str
+) -> None:
+    with pytest.raises(UserError) as refused:
+        read(tmp_path, f"{GOOD}\n{addition}\n")
+    assert complaint in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
 def test_a_version_in_two_series_is_refused(tmp_path: Path) -> None:
-    release = GOOD.split("[openssl.variants]")[0].split("\n\n")[1].replace("3.5.7", "1.1.1")
+    release = GOOD.split("\n\n")[1].replace("3.5.7", "1.1.1")
     again = release.replace("a1", "b2").replace('"3.5"', '"1.1.1"')
     text = "\n".join([GOOD, release.replace('"3.5"', '"1.1"'), again])
     with pytest.raises(UserError, match=r"openssl\.releases\.\*\.version names '1\.1\.1' twice"):
@@ -150,7 +209,7 @@ def test_a_version_in_two_series_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_sha256_in_two_series_is_refused(tmp_path: Path) -> None:
-    release = GOOD.split("[openssl.variants]")[0].split("\n\n")[1]
+    release = GOOD.split("\n\n")[1]
     with pytest.raises(UserError, match=r"openssl\.releases\.\*\.sha256 names 'a1a1.*' twice"):
         read(tmp_path, GOOD + release.replace("3.5", "3.6"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 from test_results import EXPECTED, STAMP, leave
-from tiny_project import here
+from tiny_project import PLATFORM, here, tiny_cell, tiny_manifest
 
 import coverage
 from ci import checkout, interpreters, manifest, run
@@ -19,7 +20,7 @@ from ci.gcov import lines as c_lines
 from ci.gcov.lines import CLines, Function
 from ci.manifest import Build, Manifest, Release, Variant
 from ci.matrix import results
-from ci.matrix.plan import Cell
+from ci.matrix.machine import Machine
 from ci.matrix.prepare import copy_checkout
 from ci.matrix.results import NotRun, Result
 from ci.report import gates, page, report
@@ -51,9 +52,7 @@ def curve(name):
 REAL = Path(__file__).parents[2] / "coverage"
 RELEASE = Release("3.5", "3.5.7", "https://example.org/a.tar.gz", "0" * 64, date(2030, 4, 8))
 DEFAULT, NO_EC = Variant("default", ()), Variant("no-ec", ("no-ec",))
-MANIFEST = Manifest(
-    (RELEASE,), (DEFAULT, NO_EC), ("3.9", "3.13"), "4.5.1", (Build(RELEASE, DEFAULT),)
-)
+MANIFEST = tiny_manifest(RELEASE, (DEFAULT, NO_EC), ("3.9", "3.13"), (Build(RELEASE, DEFAULT),))
 
 WITH, WITHOUT = "py3.9-openssl3.5", "py3.9-openssl3.5-no-ec"
 FUNCTIONS = frozenset({Function("curve", 1, 8)})
@@ -97,13 +96,20 @@ def project(tmp_path: Path) -> Path:
 def make(project: Path, *installed: str) -> list[str]:
     """Write the report of the project and return its complaints."""
     copy_checkout(here(project))
-    return report.make(MANIFEST, installed or ["3.9"], here(project))
+    return report.make(MANIFEST, machine(*(installed or ["3.9"])), here(project))
+
+
+def machine(*pythons: str) -> Machine:
+    """Return a computer with these Pythons."""
+    found = interpreters.describe(Path(sys.executable))
+    assert found
+    return Machine(PLATFORM.name, dict.fromkeys(pythons, found))
 
 
 def gather(project: Path, known: Manifest = MANIFEST) -> Gathered:
     """Return the valid results of the project, and the reason for each excluded cell."""
     copy_checkout(here(project))
-    return gather_results(known, ["3.9", "3.13"], here(project))
+    return gather_results(known, machine("3.9", "3.13"), here(project))
 
 
 def write_result(
@@ -113,7 +119,7 @@ def write_result(
     ec = cell == WITH
     build = Build(RELEASE, DEFAULT if ec else NO_EC)
     expected = results.expectation(
-        Cell("3.9", build),
+        tiny_cell("3.9", build),
         MANIFEST,
         sources=checkout.digest(root),
         extension=STAMP.sha256,
@@ -259,7 +265,13 @@ def test_a_refused_result_is_excluded(project: Path) -> None:
 def test_a_result_of_another_manifest_is_excluded(
     project: Path, release: Release, no_ec: Variant, swig: str, words: str
 ) -> None:
-    known = replace(MANIFEST, releases=(release,), variants=(DEFAULT, no_ec), swig=swig)
+    known = replace(
+        MANIFEST,
+        releases=(release,),
+        variants=(DEFAULT, no_ec),
+        every=(DEFAULT, no_ec),
+        swigs={swig.rpartition(".")[0]: swig},
+    )
     gathered = gather(project, known)
     absent = {each.id: each.why for each in gathered.absent}
     assert words in absent[WITHOUT]
@@ -297,7 +309,7 @@ def test_failed_tests_fail_the_report_unless_already_reported(project: Path) -> 
     write_result(project, WITH, outcome=("failed", ""))
     line = f"tests failed in 1 cells: {WITH}"
     assert make(project)[0] == line
-    assert line not in report.make(MANIFEST, ["3.9"], here(project), logged=[WITH])
+    assert line not in report.make(MANIFEST, machine("3.9"), here(project), logged=[WITH])
 
 
 def test_failing_results_fail_the_session(
@@ -314,7 +326,7 @@ def test_failing_results_fail_the_session(
 def test_the_page_shows_the_tested_copy_of_a_file(project: Path) -> None:
     copy_checkout(here(project))
     (project / "SWIG" / "src" / "ec.c").write_text("/* edited */\n")
-    report.make(MANIFEST, ["3.9"], here(project))
+    report.make(MANIFEST, machine("3.9"), here(project))
     assert "edited" not in page_of(project, "ec_c")
     assert shown(page_of(project, "ec_c"), 8) == ("missed", [])
 

@@ -16,18 +16,18 @@ from typing import Any
 
 import pytest
 from msgspec.structs import asdict, replace
+from tiny_project import PLATFORM, tiny_cell, tiny_manifest
 
 from ci.errors import UserError
-from ci.manifest import Build, Manifest, Release, Variant
+from ci.manifest import Build, Release, Variant
 from ci.matrix import results
-from ci.matrix.plan import Cell
 from ci.matrix.results import Expected, Stamp, Timings
 
 ROOT = Path(__file__).parents[2]
 RELEASE = Release("3.5", "3.5.7", "https://example.org/a.tar.gz", "0" * 64, date(2030, 4, 8))
 VARIANTS = (Variant("default", ()), Variant("no-ec", ("no-ec",)))
-MANIFEST = Manifest((RELEASE,), VARIANTS, ("3.13",), "4.5.1", ())
-NO_EC = Cell("3.13", Build(RELEASE, VARIANTS[1]))
+MANIFEST = tiny_manifest(RELEASE, VARIANTS, ("3.13",), ())
+NO_EC = tiny_cell("3.13", Build(RELEASE, VARIANTS[1]))
 EXPECTED = results.expectation(NO_EC, MANIFEST, sources="s", extension="00")
 STAMP = Stamp(
     python="3.13.0",
@@ -44,6 +44,7 @@ STAMP = Stamp(
     flags="-O0",
     abi="abi3",
     link="static",
+    refusal="",
 )
 OUTCOMES = {
     "tests/test_rsa.py::test_runs": ("passed", ""),
@@ -90,7 +91,7 @@ def test_a_complete_result_round_trips(tmp_path: Path) -> None:
 
 
 def test_without_options_no_switch_of_another_variant_is_set() -> None:
-    plain = Cell("3.13", Build(RELEASE, VARIANTS[0]))
+    plain = tiny_cell("3.13", Build(RELEASE, VARIANTS[0]))
     expected = results.expectation(plain, MANIFEST, sources="s", extension="00")
     assert expected.switches == {"OPENSSL_NO_EC": False}
     stamp = replace(STAMP, switches=["OPENSSL_NO_EC", "OPENSSL_NO_MD2"])
@@ -104,14 +105,19 @@ def test_the_expected_stamp_follows_the_manifest() -> None:
         Expected(
             id="py3.13-openssl3.5-no-ec",
             python="3.13",
+            platform=PLATFORM.name,
             openssl="3.5.7",
+            runtime="3.5.7",
+            outcome="works",
             tarball="0" * 64,
             options=["no-ec"],
             switches={"OPENSSL_NO_EC": True},
             swig="4.5.1",
             link="static",
+            flags=["instrumented"],
             sources="s",
             extension="00",
+            library="",
             partial=False,
         )
         == EXPECTED
@@ -132,6 +138,8 @@ def test_the_expected_stamp_follows_the_manifest() -> None:
         ({"swig": "4.4.0"}, "SWIG is 4.4.0, the plan is 4.5.1"),
         ({"link": "shared"}, "the link is shared, the plan is static"),
         ({"sha256": "11"}, "the extension's sha256 is 11, the plan is 00"),
+        ({"library": "/usr/lib/libcrypto.so.3"}, "the OpenSSL in the process is /usr/lib/libcr"),
+        ({"refusal": "no"}, "the import's error is 'no', the plan is ''"),
     ],
 )
 def test_a_stamp_that_disagrees_with_the_cell_is_refused(
@@ -151,6 +159,8 @@ def test_a_stamp_that_disagrees_with_the_cell_is_refused(
         ({"options": []}, "options no-ec, the plan is none"),
         ({"swig": "4.6.0"}, "SWIG 4.5.1, the plan is 4.6.0"),
         ({"link": "shared"}, "the link static, the plan is shared"),
+        ({"flags": ["release", "-O3"]}, "the flags instrumented, the plan is release -O3"),
+        ({"runtime": "3.0.22"}, "the OpenSSL in the process 3.5.7, the plan is 3.0.22"),
         ({"sources": "t"}, "the sources have changed since it ran"),
     ],
 )
@@ -159,6 +169,40 @@ def test_a_stamp_of_an_older_manifest_is_told_apart_from_the_current_one(
 ) -> None:
     assert EXPECTED.difference(EXPECTED) == ""
     assert words in EXPECTED.difference(replace(EXPECTED, **change))
+
+
+SHARED = replace(EXPECTED, link="shared", library="/prefix/lib")
+LOADED = replace(STAMP, link="shared", library="/prefix/lib/libcrypto-m2.so.3")
+
+
+def test_a_shared_library_of_another_directory_is_refused() -> None:
+    results.check_stamp(SHARED, LOADED)
+    with pytest.raises(UserError, match=r"in the process is /usr/lib, the plan is /prefix/lib;"):
+        results.check_stamp(SHARED, replace(LOADED, library="/usr/lib/libcrypto.so.3"))
+
+
+def test_other_libraries_than_those_of_the_headers_may_be_in_the_process() -> None:
+    expected = replace(SHARED, openssl="3.5.7", runtime="3.6.3")
+    results.check_stamp(expected, replace(LOADED, runtime="3.6.3", runtime_number="0x30600030"))
+    with pytest.raises(UserError, match=r"in the process is 3\.5\.7, the plan is 3\.6\.3;"):
+        results.check_stamp(expected, LOADED)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    ["", "built with 3.5.7", "built with 3.5.7,\nnot 3.0.22"],
+    ids=["imported", "one-version", "two-lines"],
+)
+def test_a_refusal_must_be_a_line_with_both_versions(refusal: str) -> None:
+    expected = replace(SHARED, runtime="3.0.22", outcome="refuses")
+    results.check_stamp(expected, replace(LOADED, refusal="built with 3.5.7, cannot use 3.0.22"))
+    with pytest.raises(UserError, match=r"the import's error is .* that names OpenSSL 3\.5\.7 and"):
+        results.check_stamp(expected, replace(LOADED, refusal=refusal))
+
+
+def test_the_systems_openssl_may_have_any_version() -> None:
+    expected = replace(SHARED, openssl="", runtime="", library="", switches={})
+    results.check_stamp(expected, replace(LOADED, runtime="3.6.3", library="/usr/lib/x.so"))
 
 
 def test_a_result_in_the_directory_of_another_cell_is_refused(tmp_path: Path) -> None:

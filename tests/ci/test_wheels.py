@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_project import here, write_project
+from tiny_project import INSTRUMENTED, here, write_project
 
 from ci import cache as caching
 from ci import environments, interpreters, process, toolchain, wheels
@@ -23,6 +23,7 @@ from ci.cache import Store
 from ci.errors import UserError
 from ci.gcov import c_source, notes
 from ci.interpreters import Interpreter
+from ci.manifest import Flags
 from ci.wheels import Request, Wheel
 
 
@@ -42,9 +43,14 @@ def python() -> Interpreter:
     return found
 
 
+def request(name: str, prefix: Path, python: Interpreter) -> Request:
+    """Return the request of an instrumented wheel."""
+    return Request(name, prefix, python, INSTRUMENTED, "4.5.1")
+
+
 def make(project: Path, *requests: Request) -> list[Wheel | UserError]:
     """Build the instrumented wheels of the requests."""
-    return list(wheels.ensure(requests, "4.5.1", here(project), instrumented=True).values())
+    return list(wheels.ensure(requests, here(project)).values())
 
 
 def wheel(project: Path, request: Request) -> Wheel:
@@ -62,7 +68,7 @@ def extension(made: Wheel) -> Path:
 def test_a_wheel_contains_the_extension_and_the_python_files(
     project: Path, python: Interpreter
 ) -> None:
-    made = wheel(project, Request("3.5", Path("/p/3.5"), python))
+    made = wheel(project, request("3.5", Path("/p/3.5"), python))
 
     names = {path.name for path in (made.site / "M2Crypto").iterdir()}
     assert {"__init__.py", "EC.py", "_build_info.py", extension(made).name} <= names
@@ -78,7 +84,7 @@ def test_an_extension_is_built_once_and_parallel_builds_leave_the_project_alone(
     project: Path, python: Interpreter, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted(project.rglob("*"))
-    requests = [Request(name, Path("/p") / name, python) for name in ("3.5", "3.5-no-ec")]
+    requests = [request(name, Path("/p") / name, python) for name in ("3.5", "3.5-no-ec")]
     first = make(project, *requests)
     assert capsys.readouterr().err.count("building") == 2
 
@@ -90,15 +96,15 @@ def test_an_extension_is_built_once_and_parallel_builds_leave_the_project_alone(
 def test_an_edited_python_file_recompiles_nothing(
     project: Path, python: Interpreter, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    request = Request("3.5", Path("/p/3.5"), python)
-    old = wheel(project, request)
+    wanted = request("3.5", Path("/p/3.5"), python)
+    old = wheel(project, wanted)
     capsys.readouterr()
     (project / "M2Crypto" / "EC.py").write_text("new = 1\n")
     (project / "M2Crypto" / "child.py").unlink()
-    new = wheel(project, request)
+    new = wheel(project, wanted)
 
     assert capsys.readouterr().err == ""
-    assert new.extension_hash() == old.extension_hash()
+    assert new.extension == old.extension
     assert (new.site / "M2Crypto" / "EC.py").read_text() == "new = 1\n"
     assert not (new.site / "M2Crypto" / "child.py").exists()
     assert (old.site / "M2Crypto" / "EC.py").read_text() != "new = 1\n"
@@ -108,26 +114,30 @@ def test_an_edited_python_file_recompiles_nothing(
 def test_an_edited_input_of_the_extension_makes_another_extension(
     project: Path, python: Interpreter, name: str
 ) -> None:
-    before = wheels.sources_key(project, "4.5.1", instrumented=True)
+    before = wheels.sources_key(project)
     text = (project / name).read_text()
     (project / name).write_text(text.replace('version = "1"', 'version = "2"') + "\n")
-    assert wheels.sources_key(project, "4.5.1", instrumented=True) != before
+    assert wheels.sources_key(project) != before
 
 
-def test_plain_and_instrumented_and_another_swig_are_other_extensions(project: Path) -> None:
-    keys = {
-        wheels.sources_key(project, swig, instrumented=instrumented)
+def test_other_flags_and_another_swig_make_other_extensions(
+    project: Path, python: Interpreter
+) -> None:
+    plain, other = Flags("plain"), Flags("plain", cflags=("-O3",))
+    requests = [
+        Request("3.5", Path("/p/3.5"), python, flags, swig)
+        for flags in (INSTRUMENTED, plain, other)
         for swig in ("4.4.0", "4.5.1")
-        for instrumented in (True, False)
-    }
-    assert len(keys) == 4
+    ]
+    sites = {wheel(project, each).site for each in requests}
+    assert len(sites) == 6
 
 
 def test_settings_of_other_tools_make_no_other_extension(project: Path) -> None:
-    before = wheels.sources_key(project, "4.5.1", instrumented=True)
+    before = wheels.sources_key(project)
     with (project / "pyproject.toml").open("a") as file:
         file.write("[tool.ruff]\nline-length = 80\n")
-    assert wheels.sources_key(project, "4.5.1", instrumented=True) == before
+    assert wheels.sources_key(project) == before
 
 
 def test_a_failed_build_raises_with_the_log_and_the_others_are_built(
@@ -137,15 +147,15 @@ def test_a_failed_build_raises_with_the_log_and_the_others_are_built(
         file.write("#ifdef NO_EC\n#error no curve\n#endif\n")
     good, bad = make(
         project,
-        Request("3.5", Path("/p/3.5"), python),
-        Request("3.5-no-ec", Path("/p/3.5-no-ec"), python),
+        request("3.5", Path("/p/3.5"), python),
+        request("3.5-no-ec", Path("/p/3.5-no-ec"), python),
     )
     assert isinstance(good, Wheel)
     assert isinstance(bad, UserError)
-    log = here().cache / "logs" / f"extensions-instrumented-3.5-no-ec-{wheels.abi(python)}.txt"
+    log = here().cache / "logs" / f"extension-3.5-no-ec-instrumented-4.5.1-{wheels.abi(python)}.txt"
     assert str(log) in str(bad)
     assert "no curve" in log.read_text()
-    kinds = here().cache / "extensions-instrumented"
+    kinds = here().cache / "extensions"
     assert not list(kinds.glob("3.5-no-ec*"))
 
 
@@ -218,13 +228,13 @@ def test_an_edit_during_a_build_affects_neither_the_extension_nor_its_key(
         source.write_text(clean.replace("25519", "1"))
         run(*arguments, **settings)
 
-    request = Request("3.5", Path("/p/3.5"), python)
+    wanted = request("3.5", Path("/p/3.5"), python)
     monkeypatch.setattr(process, "run", edit_then_run)
-    built = wheel(project, request)
-    edited = wheel(project, request)
+    built = wheel(project, wanted)
+    edited = wheel(project, wanted)
     source.write_text(clean)
 
-    assert wheel(project, request) == built != edited
+    assert wheel(project, wanted) == built != edited
     assert [curve(each) for each in (built, edited)] == [25519, 1]
 
 
@@ -247,7 +257,7 @@ def test_build_leftovers_in_the_checkout_are_ignored(project: Path, python: Inte
     for name, text in stray.items():
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text(text)
-    made = wheel(project, Request("3.5", Path("/p/3.5"), python))
+    made = wheel(project, request("3.5", Path("/p/3.5"), python))
 
     assert "LINK = 'static'" in (made.site / "M2Crypto" / "_build_info.py").read_text()
     kept = [path for path in here().cache.rglob("*") if path.is_file()]
@@ -257,7 +267,7 @@ def test_build_leftovers_in_the_checkout_are_ignored(project: Path, python: Inte
 def test_writing_into_a_wheel_does_not_modify_the_cached_extension(
     project: Path, python: Interpreter
 ) -> None:
-    made = wheel(project, Request("3.5", Path("/p/3.5"), python))
+    made = wheel(project, request("3.5", Path("/p/3.5"), python))
     for path in made.site.rglob("*"):
         assert path.is_dir() or path.stat().st_nlink == 1
 
@@ -267,13 +277,13 @@ def test_an_environment_variable_of_the_compiler_makes_another_extension(
     project: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.delenv(name, raising=False)
-    before = wheels.sources_key(project, "4.5.1", instrumented=True)
+    before = wheels.sources_key(project)
     toolchain.compiler.cache_clear()
     monkeypatch.setenv(name, "gcc -fno-such" if name == "CC" else "-x")
     if name == "CC":
         monkeypatch.setattr(toolchain, "capture", lambda _: "gcc 12\n")
         monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
-    assert wheels.sources_key(project, "4.5.1", instrumented=True) != before
+    assert wheels.sources_key(project) != before
 
 
 def test_no_other_variable_of_the_user_reaches_a_build(
@@ -290,7 +300,7 @@ def test_no_other_variable_of_the_user_reaches_a_build(
         run(*arguments, env=env, **settings)
 
     monkeypatch.setattr(process, "run", note)
-    wheel(project, Request("3.5", Path("/p/3.5"), python))
+    wheel(project, request("3.5", Path("/p/3.5"), python))
     (environment,) = seen
     assert not {"UNHEARD_OF", "PYTHONPATH"} & environment.keys()
     assert environment["LDSHARED"] == "gcc -shared -Wl,--as-needed"
@@ -299,12 +309,12 @@ def test_no_other_variable_of_the_user_reaches_a_build(
 def test_an_edited_recipe_makes_another_extension(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = wheels.sources_key(project, "4.5.1", instrumented=True)
+    before = wheels.sources_key(project)
     for number in range(len(wheels.CODE)):
         recipe = [*wheels.CODE]
         recipe[number] = "edited"
         monkeypatch.setattr(wheels, "CODE", recipe)
-        assert wheels.sources_key(project, "4.5.1", instrumented=True) != before
+        assert wheels.sources_key(project) != before
 
 
 def test_the_recipe_is_the_code_that_builds_the_extension() -> None:
@@ -319,11 +329,11 @@ def test_another_python_of_the_same_version_makes_another_extension(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    request = Request("3.5", Path("/p/3.5"), python)
-    wheel(project, request)
+    wanted = request("3.5", Path("/p/3.5"), python)
+    wheel(project, wanted)
     capsys.readouterr()
     monkeypatch.setattr(wheels, "PRINT_CONFIGURATION", 'print(\'{"LDSHARED": "another"}\')')
-    wheel(project, request)
+    wheel(project, wanted)
     assert "building" in capsys.readouterr().err
 
 
@@ -334,16 +344,16 @@ def test_a_moved_cache_keeps_its_extensions(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def request() -> Request:
-        return Request("3.5", here().cache / "prefixes" / "3.5", python)
+    def own() -> Request:
+        return request("3.5", here().cache / "prefixes" / "3.5", python)
 
-    old = wheel(project, request()).extension_hash()
+    old = wheel(project, own()).extension
     capsys.readouterr()
     here().cache.rename(tmp_path / "moved")
     monkeypatch.setenv("M2CRYPTO_CACHE", str(tmp_path / "moved"))
-    new = wheel(project, request())
+    new = wheel(project, own())
 
-    assert new.extension_hash() == old
+    assert new.extension == old
     assert new.site.is_relative_to(tmp_path / "moved")
     assert capsys.readouterr().err == ""
 
@@ -351,8 +361,8 @@ def test_a_moved_cache_keeps_its_extensions(
 def test_a_warm_cache_may_be_read_only(
     project: Path, python: Interpreter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request = Request("3.5", Path("/p/3.5"), python)
-    old = wheel(project, request)
+    wanted = request("3.5", Path("/p/3.5"), python)
+    old = wheel(project, wanted)
 
     def refuse(path: Path, *_arguments: Any, **_settings: Any) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
@@ -366,4 +376,4 @@ def test_a_warm_cache_may_be_read_only(
                 refuse(path) if path.is_relative_to(here().cache) else _real(path, *a, **k)
             ),
         )
-    assert wheel(project, request) == old
+    assert wheel(project, wanted) == old

@@ -5,8 +5,12 @@ Its OpenSSL version is derived from the prefix's name, so that a wrong prefix sh
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from ci.manifest import Build, Flags, Manifest, Platform, Release, Variant
+from ci.matrix.machine import this_platform
+from ci.matrix.plan import Cell
 from ci.project import ROOT, Project
 
 SETUP = """
@@ -30,6 +34,7 @@ class Build(build_ext):
         target = Path(self.get_ext_fullpath(ext.name))
         (target.parent / "_build_info.py").write_text(
             "SWIG_VERSION = '4.5.1'\\nCOMPILER = FLAGS = ABI = ''\\nLINK = 'static'\\n"
+            f"HEADER = '{version.partition('-')[0]}'\\n"
         )
         if notes:
             macros = [f"-D{name}={value}" for name, value in ext.define_macros]
@@ -50,7 +55,17 @@ setup(
 """
 
 EC_C = """\
+#define _GNU_SOURCE
 #include <Python.h>
+#include <dlfcn.h>
+
+static PyObject *library(PyObject *self, PyObject *args)
+{
+    Dl_info found;
+
+    dladdr((void *)library, &found);
+    return PyUnicode_FromString(found.dli_fname);
+}
 
 static PyObject *text(PyObject *self, PyObject *args)
 {
@@ -72,6 +87,7 @@ static PyObject *curve(PyObject *self, PyObject *args)
 static PyMethodDef methods[] = {
     {"openssl_version", text, METH_VARARGS, NULL},
     {"openssl_version_num", number, METH_NOARGS, NULL},
+    {"openssl_library", library, METH_NOARGS, NULL},
 #ifndef NO_EC
     {"curve", curve, METH_NOARGS, NULL},
 #endif
@@ -140,6 +156,36 @@ FILES = {
     "M2Crypto/child.py": "ran = True\n",
     "tests/test_ec.py": TEST_EC,
 }
+
+
+INSTRUMENTED = Flags("instrumented", coverage=True)
+PLATFORM = Platform(this_platform(), "ubuntu")
+
+
+def tiny_manifest(
+    release: Release, variants: Sequence[Variant], pythons: Sequence[str], quick: Sequence[Build]
+) -> Manifest:
+    """Return a manifest of one release, and one value of every other axis but Python."""
+    return Manifest(
+        releases=(release,),
+        system=False,
+        variants=tuple(variants),
+        pythons=tuple(pythons),
+        swigs={"4.5": "4.5.1"},
+        links=("static",),
+        flags=(INSTRUMENTED,),
+        platforms=(PLATFORM,),
+        runtimes=(),
+        quick=tuple(quick),
+        every=tuple(variants),
+        exclusions=(),
+        may_fail=(),
+    )
+
+
+def tiny_cell(python: str, build: Build) -> Cell:
+    """Return a cell of a tiny manifest."""
+    return Cell(python, build, INSTRUMENTED, "4.5.1", PLATFORM.name)
 
 
 def here(root: Path = ROOT) -> Project:

@@ -1,0 +1,62 @@
+"""What this computer can run: its platform, its Pythons, the system's OpenSSL, the sanitizers."""
+
+from __future__ import annotations
+
+import platform
+import struct
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ci import interpreters, toolchain
+from ci.interpreters import Interpreter
+from ci.manifest import Manifest
+from ci.matrix.plan import Cell
+from ci.openssl import system
+
+SYSTEMS = {"linux": "linux", "darwin": "macos", "win32": "windows"}
+PROCESSORS = {"amd64": "x86_64", "arm64": "aarch64", "i386": "i686"}
+# What wheels of these systems call their processors.
+NAMES = {"macos": {"aarch64": "arm64"}, "windows": {"x86_64": "amd64", "aarch64": "arm64"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The computer that the tooling runs on.
+
+    Attributes:
+        platform: its operating system and processor, as the manifest names platforms.
+        pythons: the interpreters that are installed, by their series.
+    """
+
+    platform: str
+    pythons: Mapping[str, Interpreter]
+
+    @classmethod
+    def here(cls, known: Manifest) -> Machine:
+        """Return this computer with the manifest's Pythons that are installed."""
+        return cls(this_platform(), interpreters.installed(known.pythons))
+
+    def obstacle(self, cell: Cell) -> str:
+        """Return why a cell cannot run here, or an empty string."""
+        if cell.platform != self.platform:
+            return f"it needs {cell.platform}"
+        if cell.python not in self.pythons:
+            return f"Python {cell.python} is not installed"
+        if cell.build.release.is_system and (why := system.obstacle()):
+            return why
+        for library in cell.flags.preload:
+            # The compiler returns the bare name of a library that it does not have.
+            if not toolchain.library(library).is_absolute():
+                return f"the compiler has no {library}"
+        return ""
+
+
+def this_platform() -> str:
+    """Return such as `linux-x86_64`; a 32-bit Python on a 64-bit kernel makes it `linux-i686`."""
+    name = SYSTEMS.get(sys.platform, sys.platform)
+    machine = platform.machine().lower()
+    processor = PROCESSORS.get(machine, machine)
+    if struct.calcsize("P") == 4 and processor == "x86_64":
+        processor = "i686"
+    return f"{name}-{NAMES.get(name, {}).get(processor, processor)}"
