@@ -58,6 +58,12 @@ def matrix(session: nox.Session) -> None:
 
 
 @nox.session
+def replay(session: nox.Session) -> None:
+    """Run the cell of a result, such as CI's, again; name its directory or stamp after `--`."""
+    run(session, "cell")
+
+
+@nox.session
 def plan(session: nox.Session) -> None:
     """Print the cells of the default plan, of `-- --plan NAME`, or of a filter, and why."""
     run(session, "plan")

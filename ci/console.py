@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rich.console import Console, Group, RenderableType
@@ -74,6 +76,75 @@ class ProgressLine:
             if not _console.is_terminal and now - self.printed >= LOG_INTERVAL:
                 self.printed = now
                 log(_format(self))
+
+
+@dataclass(slots=True)
+class Count:
+    """The states of several tasks on one line: waiting, running, done, failed, and the time left.
+
+    Args:
+        name: of the tasks, such as `cells`.
+        seconds: about how long each task takes, by its id.
+        workers: how many run at a time.
+    """
+
+    name: str
+    seconds: Mapping[str, float]
+    workers: int
+    running: set[str] = field(default_factory=set)
+    done: dict[str, float] = field(default_factory=dict)
+    failed: int = 0
+    _line: ProgressLine = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._line = ProgressLine(self.name)
+
+    def __enter__(self) -> Count:
+        self._line.__enter__()
+        self._show()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._line.__exit__(*error)
+
+    @contextmanager
+    def task(self, id: str) -> Iterator[None]:  # noqa: A002
+        """Count a task as running until the block ends, then as done; as failed if it raises."""
+        with _lock:
+            self.running.add(id)
+            self._show()
+        started = time.monotonic()
+        try:
+            yield
+        except BaseException:
+            self.fail()
+            raise
+        finally:
+            with _lock:
+                self.running.remove(id)
+                self.done[id] = time.monotonic() - started
+                self._show()
+
+    def fail(self) -> None:
+        """Count one task as failed, too."""
+        with _lock:
+            self.failed += 1
+
+    @property
+    def left(self) -> float:
+        """The seconds until all tasks are done, as far as those done took what was expected."""
+        planned = sum(self.seconds[each] for each in self.done)
+        rate = sum(self.done.values()) / planned if planned else 1.0
+        remaining = sum(self.seconds[each] for each in self.seconds.keys() - self.done.keys())
+        return rate * remaining / self.workers
+
+    def _show(self) -> None:
+        waiting = len(self.seconds) - len(self.running) - len(self.done)
+        counts = {"waiting": waiting, "running": len(self.running), "done": len(self.done)}
+        if self.failed:
+            counts["failed"] = self.failed
+        text = ", ".join(f"{count} {state}" for state, count in counts.items())
+        self._line.update(f"{text}; about {minutes(self.left)} left")
 
 
 def minutes(seconds: float) -> str:

@@ -6,9 +6,11 @@ an environment is renamed after it was made, and its scripts hold the old path.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import dependency_groups
@@ -27,6 +29,35 @@ COVERAGE_PTH = (
     "import os; exec(\"if os.environ.get('COVERAGE_PROCESS_START'):"
     ' import coverage; coverage.process_startup()")\n'
 )
+
+# Run with -I, so that no module of the working directory or of PYTHONPATH is listed.
+DESCRIBE = """
+import importlib.metadata, json, platform
+packages = {each.metadata["Name"]: each.version for each in importlib.metadata.distributions()}
+print(json.dumps([platform.python_version(), packages]))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What is installed in an environment.
+
+    Attributes:
+        python: the path of its Python.
+        version: Python's version, such as `3.13.1`.
+        packages: `NAME==VERSION` of each package, sorted.
+    """
+
+    python: Path
+    version: str
+    packages: tuple[str, ...]
+
+
+def describe(python: Path) -> Environment:
+    """Return the environment of a Python."""
+    version, packages = json.loads(process.capture([python, "-I", "-c", DESCRIBE]))
+    listed = sorted(f"{name}=={release}" for name, release in packages.items())
+    return Environment(python, version, tuple(listed))
 
 
 def group(pyproject: Path, name: str) -> tuple[str, ...]:

@@ -93,12 +93,13 @@ class Bounds:
         limit: seconds.
         mark: an entry `NAME=VALUE` of the program's environment, by which processes that it leaves
             are found even in sessions of their own.
-        watch: called every quarter of a second while the program runs.
+        watch: called every quarter of a second while the program runs; returns why it must be
+            ended, or an empty string.
     """
 
     limit: float
     mark: str
-    watch: Callable[[], None]
+    watch: Callable[[], str]
 
 
 def run(
@@ -165,19 +166,21 @@ def run(
 
 
 def _wait(child: subprocess.Popen[bytes], bounds: Bounds) -> int:
-    """Wait for a child and return its status; raise TimeLimitError at its limit."""
+    """Wait for a child and return its status; raise TimeLimitError at a limit."""
     end = time.monotonic() + bounds.limit
     while True:
         with suppress(subprocess.TimeoutExpired):
             return child.wait(TICK)
-        bounds.watch()
+        why = bounds.watch()
         if time.monotonic() > end:
+            why = f"exceeded the limit of {bounds.limit:.0f} s"
+        if why:
             # Python's fault handler (-X dev) writes every thread's traceback into the log.
             with suppress(ProcessLookupError):
                 child.send_signal(signal.SIGABRT)
             with suppress(subprocess.TimeoutExpired):
                 child.wait(GRACE)
-            raise TimeLimitError(f"exceeded the limit of {bounds.limit:.0f} s")
+            raise TimeLimitError(why)
 
 
 def _end_left(session: int, mark: str) -> list[str]:
@@ -301,6 +304,12 @@ def in_threads(function: Callable[[T], R], items: Iterable[T], jobs: int) -> lis
     if len(errors) > 1:
         raise UserError("\n".join([f"{len(errors)} of {len(failures)} failed", *map(str, errors)]))
     return [future.result() for future in futures]
+
+
+def seconds_used() -> float:
+    """Return the CPU seconds of all programs that have ended, with those that they waited for."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def terminate_all() -> None:

@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Seconds a cell may run. A cell takes about ten; the margin is for sanitizers on a busy computer.
 TIMEOUT = 900.0
+# Seconds a test may run. The slowest takes three.
+TEST_TIMEOUT = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Project:
         mirrors: directories and URLs with OpenSSL's tarballs (M2CRYPTO_MIRRORS).
         offline: whether to send no request over the network (M2CRYPTO_OFFLINE).
         timeout: the seconds a cell may run (M2CRYPTO_TIMEOUT).
+        test_timeout: the seconds a test may run (M2CRYPTO_TEST_TIMEOUT).
     """
 
     root: Path
@@ -35,6 +38,7 @@ class Project:
     mirrors: tuple[str, ...] = ()
     offline: bool = False
     timeout: float = TIMEOUT
+    test_timeout: float = TEST_TIMEOUT
 
     @classmethod
     def from_environment(cls, root: Path = ROOT) -> Project:
@@ -48,7 +52,8 @@ class Project:
             cache=_cache(),
             mirrors=tuple(os.environ.get("M2CRYPTO_MIRRORS", "").split()),
             offline=os.environ.get("M2CRYPTO_OFFLINE", "") not in ("", "0"),
-            timeout=_timeout(),
+            timeout=_seconds("M2CRYPTO_TIMEOUT", TIMEOUT, "a cell"),
+            test_timeout=_seconds("M2CRYPTO_TEST_TIMEOUT", TEST_TIMEOUT, "a test"),
         )
 
     @property
@@ -100,17 +105,16 @@ def _cache() -> Path:
     return user_cache_path("m2crypto", appauthor=False)
 
 
-def _timeout() -> float:
-    named = os.environ.get("M2CRYPTO_TIMEOUT")
+def _seconds(variable: str, default: float, what: str) -> float:
+    named = os.environ.get(variable)
     if not named:
-        return TIMEOUT
+        return default
     try:
         seconds = float(named)
     except ValueError:
         seconds = math.nan
     if not seconds > 0:
         raise UserError(
-            f"M2CRYPTO_TIMEOUT={named}: not a positive number; "
-            "set it to the seconds that a cell may run"
+            f"{variable}={named}: not a positive number; set it to the seconds that {what} may run"
         )
     return seconds

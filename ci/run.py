@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from pathlib import Path
 
-from ci import manifest, plans
+from ci import console, manifest, plans
 from ci.errors import UserError
 from ci.manifest import Manifest
 from ci.matrix import cell as one
@@ -13,37 +14,56 @@ from ci.matrix.cell import Outcome
 from ci.matrix.machine import Machine
 from ci.matrix.plan import Planned
 from ci.matrix.prepare import copy_checkout, prepare
-from ci.matrix.results import NotRun
+from ci.matrix.results import Expected, NotRun
 from ci.project import Project
 from ci.report import report
+
+# Runs cells that have not changed, too.
+FRESH = "--fresh"
 
 
 def tests(arguments: Sequence[str], project: Project) -> None:
     """Run the quick builds on each installed Python, then report."""
-    _chosen(plans.choose(arguments, project.root, "quick"), project)
+    _chosen(arguments, project, "quick")
 
 
 def matrix(arguments: Sequence[str], project: Project) -> None:
     """Run the cells of the default plan that this computer can run, then report.
 
-    `--plan NAME` and a filter choose others.
+    `--plan NAME` and a filter choose others. A cell that passed is not run again, unless something
+    that can change its result has, or `--fresh` is given.
     """
-    _chosen(plans.choose(arguments, project.root), project)
+    _chosen(arguments, project, "default")
 
 
-def _chosen(choice: plans.Choice, project: Project) -> None:
+def _chosen(arguments: Sequence[str], project: Project, name: str) -> None:
+    """Run the plan of that name, or what the arguments choose; `--fresh` repeats all cells."""
+    choice = plans.choose([each for each in arguments if each != FRESH], project.root, name)
     known = manifest.load(project.manifest)
-    _run(choice.cells(known), known, choice.others, project)
+    _run(choice.cells(known), known, choice.others, project, fresh=FRESH in arguments)
 
 
 def cell(arguments: Sequence[str], project: Project) -> None:
-    """Run the cell of an id; the other arguments are pytest's."""
+    """Run the cell of an id, or of a result of another run; the other arguments are pytest's.
+
+    A result is named by its directory or its stamp. What the plan has changed since is logged.
+    """
     known = manifest.load(project.manifest)
     if not arguments:
         raise UserError("no cell given; name one by its id, such as " + plan.cells(known)[0].id)
-    chosen = plan.find_cell(known, arguments[0])
+    path = Path(arguments[0])
+    named, before = results.recorded(path) if path.exists() else (arguments[0], None)
+    chosen = plan.find_cell(known, named)
+    if before:
+        _log_difference(before, results.expectation(chosen, known, sources=before.sources))
     planned = [plan.Planned(chosen, "named", None)]
     _run(planned, known, arguments[1:], project, reported=False)
+
+
+def _log_difference(before: Expected, now: Expected) -> None:
+    difference = before.difference(now)
+    if difference:
+        console.log(f"{before.id}: {difference}")
 
 
 def coverage(arguments: Sequence[str], project: Project) -> None:
@@ -68,6 +88,7 @@ def _run(
     project: Project,
     *,
     reported: bool = True,
+    fresh: bool = True,
 ) -> None:
     machine = Machine.here(known)
     complaints: list[str] = []
@@ -76,7 +97,7 @@ def _run(
         if one.is_query(tuple(arguments)):
             _query(cells, known, arguments, machine, project)
             return
-        outcomes, missing = runner.run(cells, known, arguments, machine, project)
+        outcomes, missing = runner.run(cells, known, arguments, machine, project, fresh=fresh)
         if outcomes and reported:
             try:
                 logged = {outcome.id for outcome in outcomes}

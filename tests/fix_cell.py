@@ -166,6 +166,7 @@ def facts() -> dict[str, Any]:
         raise ImportError(f"no extension in {package}")
     info = runpy.run_path(str(package / "_build_info.py"))
     found = {
+        "id": os.environ.get("M2CRYPTO_CELL", ""),
         "python": platform.python_version(),
         "header": info["HEADER"],
         "extension": str(extension),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sqlite3
 import tempfile
 import time
@@ -47,12 +48,19 @@ QUERIES = frozenset(
     )
 )
 
+# A test that exceeds its limit by this factor was not interrupted.
+HANG = 1.25
+
 # The tests of a cell whose extension refuses its libraries.
 REFUSAL = "tests/test_import.py"
 
 # Like `-m pytest`, without the working directory in sys.path: it holds M2Crypto's sources, and the
 # wheel is what is tested.
 PYTEST = "import sys; del sys.path[0]; import pytest; sys.exit(pytest.main())"
+
+
+class NoTestError(UserError):
+    """pytest refused its arguments or selected no test; the earlier result stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +72,30 @@ class Outcome:
         summary: the number of tests, for progress.
         why: the end of the log, or the error; empty if all tests passed.
         failed: the ids of the tests that failed.
+        unchanged: whether the result is that of an earlier run, which nothing can have changed.
     """
 
     id: str
     summary: str
     why: str = ""
     failed: frozenset[str] = frozenset()
+    unchanged: bool = False
+
+
+def unchanged(cell: Cell, inputs: Inputs) -> Outcome | None:
+    """Return the outcome of an earlier run that would be repeated, or None.
+
+    It passed, and everything that can change it is as it was.
+    """
+    if inputs.fresh or inputs.arguments:
+        return None
+    try:
+        earlier = results.read(inputs.project.results / cell.id)
+        if earlier.tests.failed or earlier.expected != _expected(cell, inputs):
+            return None
+    except UserError:
+        return None
+    return Outcome(cell.id, _summary(earlier.tests), unchanged=True)
 
 
 def run(cell: Cell, inputs: Inputs) -> Outcome:
@@ -79,32 +105,23 @@ def run(cell: Cell, inputs: Inputs) -> Outcome:
         UserError: the run left no result, or one whose stamp disagrees with the plan. Then the log
             replaces the earlier result, unless no test ran.
     """
-    wheel = inputs.wheels[cell.id]
-    if isinstance(wheel, UserError):
-        raise wheel
+    wheel = _wheel(cell, inputs)
     root = inputs.project.results
-    expected = results.expectation(
-        cell,
-        inputs.manifest,
-        sources=inputs.sources,
-        extension=wheel.extension,
-        library=surroundings.library(cell, inputs.prefixes),
-        partial=bool(inputs.arguments),
-    )
+    expected = _expected(cell, inputs)
     refused: UserError | None = None
     with results.in_place(root, cell.id) as directory:
         relocated = _Relocated(directory, root / cell.id, inputs.project.copy)
         try:
             results.write(expected, directory)
-            failure = _test(cell, inputs, wheel, directory)
+            failure = _test(cell, inputs, wheel, expected, directory)
             results.seal(directory)
             tests = results.read(directory, id=cell.id).tests
+        except NoTestError:
+            raise
         except process.CommandError as error:
-            if error.status in (INVALID_ARGUMENT, NO_TEST):
-                raise _no_test(error) from None
             if disk.is_full(error, directory):
                 raise
-            refused = error
+            refused = _crash(error, directory) if error.status < 0 else error
         except UserError as error:
             refused = error
         if refused:
@@ -114,6 +131,35 @@ def run(cell: Cell, inputs: Inputs) -> Outcome:
     if refused:
         raise refused
     return Outcome(cell.id, _summary(tests), relocated.text(failure), tests.failed)
+
+
+def _wheel(cell: Cell, inputs: Inputs) -> Wheel:
+    """Return the wheel of a cell, or raise the error of its build."""
+    wheel = inputs.wheels[cell.id]
+    if isinstance(wheel, UserError):
+        raise wheel
+    return wheel
+
+
+def _expected(cell: Cell, inputs: Inputs) -> results.Expected:
+    return results.expectation(
+        cell,
+        inputs.manifest,
+        sources=inputs.sources,
+        extension=_wheel(cell, inputs).extension,
+        around=surroundings.describe(cell, inputs),
+        partial=bool(inputs.arguments),
+    )
+
+
+def _crash(error: process.CommandError, directory: Path) -> UserError:
+    """Return the error of a signal that ended pytest, with the test that was running."""
+    test = session.read(directory / "scratch" / "work" / JOURNAL).running or "no test"
+    lines = "".join(f"\n  | {line}" for line in error.tail.splitlines())
+    name = signal.Signals(-error.status).name
+    return UserError(
+        f"{name} ended the process, {test} was running; the whole log is {error.log}{lines}"
+    )
 
 
 def is_query(arguments: tuple[str, ...]) -> bool:
@@ -127,9 +173,7 @@ def query(cell: Cell, inputs: Inputs) -> None:
     Raises:
         UserError: the wheel could not be built, or pytest failed.
     """
-    wheel = inputs.wheels[cell.id]
-    if isinstance(wheel, UserError):
-        raise wheel
+    wheel = _wheel(cell, inputs)
     with tempfile.TemporaryDirectory() as scratch:
         status = process.attached(
             [*_pytest(cell, inputs), *inputs.arguments],
@@ -171,12 +215,12 @@ def _refused_argument(text: str) -> str:
     return found[-1].strip() if found else "an argument is invalid"
 
 
-def _no_test(error: process.CommandError) -> UserError:
+def _no_test(error: process.CommandError) -> NoTestError:
     if error.status == NO_TEST:
-        return UserError("pytest: the arguments select no test")
+        return NoTestError("pytest: the arguments select no test")
     # The log begins with the standard error, so the tail may not hold it.
     log = error.log.read_text(encoding="utf-8", errors="replace") if error.log else error.tail
-    return UserError(f"pytest: {_refused_argument(log)}")
+    return NoTestError(f"pytest: {_refused_argument(log)}")
 
 
 def _summary(tests: results.Tests) -> str:
@@ -186,7 +230,9 @@ def _summary(tests: results.Tests) -> str:
     return f"{len(tests.ran)} run" + (f", {len(tests.skipped)} skipped" if tests.skipped else "")
 
 
-def _test(cell: Cell, inputs: Inputs, wheel: Wheel, directory: Path) -> str:
+def _test(
+    cell: Cell, inputs: Inputs, wheel: Wheel, expected: results.Expected, directory: Path
+) -> str:
     """Run pytest and collect what it measured; return the end of the log if tests failed."""
     scratch = directory / "scratch"
     for name in ("python", "counts", "work"):
@@ -198,6 +244,8 @@ def _test(cell: Cell, inputs: Inputs, wheel: Wheel, directory: Path) -> str:
     try:
         _run_pytest(cell, inputs, wheel, directory)
     except process.CommandError as error:
+        if error.status in (INVALID_ARGUMENT, NO_TEST):
+            raise _no_test(error) from None
         if error.status != TESTS_FAILED:
             raise
         status, failure = error.status, str(error)
@@ -214,6 +262,8 @@ def _test(cell: Cell, inputs: Inputs, wheel: Wheel, directory: Path) -> str:
     except UserError as error:
         # If tests failed, as with -x, their own messages are more precise.
         raise UserError(failure or f"{error}; the whole log is {log}") from None
+    # First, because the coverage of another extension cannot be read.
+    results.check_stamp(expected, results.read_stamp(directory))
     if not list((scratch / "python").glob(f"data.*{journal.process}.*")):
         raise UserError(f"coverage.py saved no data; the whole log is {log}")
     _join_python(cell.id, wheel.site, copy, scratch / "python", directory / results.PYTHON)
@@ -244,11 +294,13 @@ def _run_pytest(cell: Cell, inputs: Inputs, wheel: Wheel, directory: Path) -> No
         *inputs.arguments,
     ]
     so_far = session.Session()
+    hang = _Hang(inputs.project.test_timeout)
     with ProgressLine(cell.id) as line:
 
-        def show() -> None:
+        def show() -> str:
             so_far.follow(journal)
             line.update(so_far.progress)
+            return hang.seen(so_far.running)
 
         mark = f"{MARK}={environment[MARK]}"
         bounds = process.Bounds(inputs.project.timeout, mark, show)
@@ -268,15 +320,38 @@ def _run_pytest(cell: Cell, inputs: Inputs, wheel: Wheel, directory: Path) -> No
             raise UserError(f"{error}; the whole log is {log}") from None
 
 
+@dataclass(slots=True)
+class _Hang:
+    """The running test, and since when.
+
+    pytest-timeout fails a test at its limit. C code that does not return keeps it from doing so,
+    which shows when the test runs longer still.
+    """
+
+    limit: float
+    test: str = ""
+    since: float = 0.0
+
+    def seen(self, test: str) -> str:
+        """Return why the cell must be ended, or an empty string."""
+        now = time.monotonic()
+        if test != self.test:
+            self.test, self.since = test, now
+        if not test or now - self.since <= self.limit * HANG:
+            return ""
+        return f"a test exceeded the limit of {self.limit:.0f} s in C code"
+
+
 def _pytest(cell: Cell, inputs: Inputs) -> list[str | Path]:
     """Return pytest's command without the options that make a result."""
     return [
-        inputs.pythons[cell.python],
+        inputs.environments[cell.python].python,
         *("-W", "error"),
         *("-X", "dev"),
         *("-c", PYTEST),
         *("-c", "pyproject.toml"),
         "--rootdir=.",
+        f"--timeout={inputs.project.test_timeout:g}",
         # Cells that run at once share the copy of the checkout, and so its cache directory.
         *("-p", "no:cacheprovider"),
         # No code here logs, and capturing logs takes a tenth of the tests' time.

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import platform
+import shutil
+import socket
 import struct
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
-from ci import interpreters, toolchain
+from ci import interpreters, process, toolchain
+from ci.errors import UserError
 from ci.interpreters import Interpreter
 from ci.manifest import Manifest
 from ci.matrix.plan import Cell
@@ -50,6 +54,31 @@ class Machine:
             if not toolchain.library(library).is_absolute():
                 return f"the compiler has no {library}"
         return ""
+
+
+@cache
+def used() -> tuple[str, ...]:
+    """Return what the tests use of this computer: its kernel, IPv6 and the openssl program."""
+    return (platform.platform(), _ipv6(), _openssl_program())
+
+
+def _ipv6() -> str:
+    try:
+        with socket.socket(socket.AF_INET6) as listener:
+            listener.bind(("::1", 0))
+    except OSError:
+        return "no IPv6"
+    return "IPv6"
+
+
+def _openssl_program() -> str:
+    program = shutil.which("openssl")
+    if not program:
+        return "no openssl program"
+    try:
+        return process.capture([program, "version"]).strip()
+    except UserError as error:
+        return str(error).splitlines()[0]
 
 
 def this_platform() -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ci import checkout, console, environments, process, toolchain, wheels
 from ci.directories import remove
+from ci.environments import Environment
 from ci.errors import UserError
 from ci.interpreters import Interpreter
 from ci.manifest import Build, Manifest
@@ -29,7 +30,8 @@ class Inputs:
         arguments: those after `--`, for pytest.
         wheels: the wheel of each cell by the cell's id, or the error of its build.
         prefixes: the prefix of each build by its name, or the error of its build.
-        pythons: the Python of each environment by its series.
+        environments: the environment of each Python by its series.
+        fresh: whether to run the cells whose result is that of an unchanged cell.
     """
 
     project: Project
@@ -38,7 +40,8 @@ class Inputs:
     arguments: tuple[str, ...]
     wheels: Mapping[str, Wheel | UserError]
     prefixes: Mapping[str, Path | UserError]
-    pythons: Mapping[str, Path]
+    environments: Mapping[str, Environment]
+    fresh: bool = True
 
 
 def copy_checkout(project: Project) -> None:
@@ -53,6 +56,8 @@ def prepare(
     arguments: Sequence[str],
     installed: Mapping[str, Interpreter],
     project: Project,
+    *,
+    fresh: bool = True,
 ) -> Inputs:
     """Return the inputs of cells, made where the cache does not have them.
 
@@ -64,11 +69,13 @@ def prepare(
     series = dict.fromkeys(cell.python for cell in cells)
     built = _prefixes(_builds(cells), project)
     made = _wheels(cells, built, installed, project)
-    pythons = process.in_threads(
-        lambda each: environments.ensure(project, "tests", installed[each], requirements),
-        series,
-        os.cpu_count() or 1,
-    )
+
+    def environment(each: str) -> Environment:
+        return environments.describe(
+            environments.ensure(project, "tests", installed[each], requirements)
+        )
+
+    described = process.in_threads(environment, series, os.cpu_count() or 1)
     evict_bytecode(project.cache / "pycache")
     return Inputs(
         project=project,
@@ -78,7 +85,8 @@ def prepare(
         arguments=tuple(each.replace(f"{project.root}{os.sep}", "") for each in arguments),
         wheels=made,
         prefixes=built,
-        pythons=dict(zip(series, pythons, strict=True)),
+        environments=dict(zip(series, described, strict=True)),
+        fresh=fresh,
     )
 
 

@@ -75,6 +75,11 @@ class Expected(Record, frozen=True):
         link: `static` or `shared`.
         flags: the name of the compiler's flags, and the flags themselves.
         sources: the digest of the sources, tests, tools and settings.
+        interpreter: the exact version of Python, such as `3.13.1`.
+        packages: `NAME==VERSION` of each package that is installed beside the wheel.
+        prefixes: the directories of the builds that the cell is built and runs with, whose names
+            hold their keys; of the system's OpenSSL, its version and flags.
+        computer: what else the tests use of the computer.
         extension: the sha256 of the wheel's extension.
         library: the directory of the OpenSSL in the process; empty for the extension's own and for
             the system's.
@@ -94,6 +99,10 @@ class Expected(Record, frozen=True):
     link: str
     flags: list[str]
     sources: str
+    interpreter: str
+    packages: list[str]
+    prefixes: list[str]
+    computer: list[str]
     extension: str
     library: str
     partial: bool
@@ -126,6 +135,7 @@ class Stamp(Record, frozen=True):
     """What the tests found in the process (tests/fix_cell.py).
 
     Attributes:
+        id: the cell's.
         python: the version, such as `3.13.1`.
         header: the version of the headers, and its number.
         runtime: the version of the OpenSSL in the process, and its number.
@@ -139,6 +149,7 @@ class Stamp(Record, frozen=True):
         refusal: the message of the import that failed; empty if it succeeded.
     """
 
+    id: str
     python: str
     header: str
     header_number: str
@@ -189,6 +200,17 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What can change a result besides the plan, the sources and the wheel; see `Expected`."""
+
+    interpreter: str = ""
+    packages: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    computer: tuple[str, ...] = ()
+    library: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class NotRun:
     """A cell without a usable result, and why."""
 
@@ -202,7 +224,7 @@ def expectation(
     *,
     sources: str,
     extension: str = "",
-    library: str = "",
+    around: Surroundings = Surroundings(),
     partial: bool = False,
 ) -> Expected:
     """Return what the plan expects of a cell.
@@ -212,7 +234,7 @@ def expectation(
         manifest: the manifest.
         sources: the digest of the sources, tests, tools and settings.
         extension: the sha256 of the wheel's extension.
-        library: the directory of the OpenSSL in the process.
+        around: what can change the result besides.
         partial: whether pytest's arguments selected some of the tests.
     """
     release, options = cell.build.release, cell.build.options
@@ -230,8 +252,12 @@ def expectation(
         link=cell.build.link,
         flags=[cell.flags.name, *cell.flags.cflags],
         sources=sources,
+        interpreter=around.interpreter,
+        packages=list(around.packages),
+        prefixes=list(around.prefixes),
+        computer=list(around.computer),
         extension=extension,
-        library=library,
+        library=around.library,
         partial=partial,
     )
 
@@ -275,10 +301,39 @@ def read(directory: Path, *, id: str | None = None) -> Result:  # noqa: A002
     expected = _record(Expected, directory / CELL)
     if expected.id != (id or directory.name):
         raise UserError(f"{directory.name}: result refused, it is that of {expected.id}")
-    stamp = _record(Stamp, directory / STAMP)
+    stamp = read_stamp(directory)
     check_stamp(expected, stamp)
     timings = _record(Timings, directory / TIMINGS)
     return Result(directory, expected, stamp, _tests(directory / TESTS), timings)
+
+
+def read_stamp(directory: Path) -> Stamp:
+    """Return the stamp in a result's directory."""
+    return _record(Stamp, directory / STAMP)
+
+
+def recorded(path: Path) -> tuple[str, Expected | None]:
+    """Return the cell that a result is of, and what was expected of it.
+
+    Args:
+        path: the result's directory, its cell.json, or its stamp, which has the cell's id alone.
+
+    Raises:
+        UserError: there is no such file, or it is not a result's.
+    """
+    if path.name == STAMP:
+        return read_stamp(path.parent).id, None
+    expected = _record(Expected, path / CELL if path.is_dir() else path)
+    return expected.id, expected
+
+
+def duration(directory: Path) -> float:
+    """Return the seconds that the cell of a result took, or 0.0 if there is none."""
+    try:
+        timings = _record(Timings, directory / TIMINGS)
+    except UserError:
+        return 0.0
+    return timings.tests + timings.coverage
 
 
 def _check_seal(directory: Path) -> None:
@@ -322,9 +377,9 @@ Fact = tuple[str, str, str]
 
 def _build_facts(expected: Expected, stamp: Stamp) -> list[Fact]:
     """Return what is known of the extension even if it refuses its libraries."""
-    series = ".".join(stamp.python.split(".")[:2])
     facts = [
-        ("Python", series, expected.python.rstrip("t")),
+        ("the cell", stamp.id, expected.id),
+        ("Python", stamp.python, expected.interpreter),
         ("SWIG", stamp.swig, expected.swig),
         ("the link", stamp.link, expected.link),
         ("the extension's sha256", stamp.sha256, expected.extension),

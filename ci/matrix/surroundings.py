@@ -1,4 +1,4 @@
-"""What a cell's process has around it: libraries, sanitizers and OpenSSL's configuration."""
+"""What a cell has around it: Python, libraries, sanitizers and OpenSSL's configuration."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from pathlib import Path
 
 from ci import toolchain
 from ci.errors import UserError
-from ci.matrix import sanitizers
+from ci.matrix import machine, sanitizers
 from ci.matrix.plan import Cell
+from ci.matrix.prepare import Inputs
+from ci.matrix.results import Surroundings
+from ci.openssl import system
 from ci.openssl.prefixes import FIPS_MODULE
 
 FIPS = """\
@@ -67,6 +70,28 @@ def variables(
         # Importing the extension enables the GIL, with a warning unless it is enabled already.
         result["PYTHON_GIL"] = "1"
     return result
+
+
+def describe(cell: Cell, inputs: Inputs) -> Surroundings:
+    """Return what can change a cell's result besides its plan, the sources and its wheel.
+
+    Raises:
+        UserError: the prefix of the libraries is not available.
+    """
+    environment = inputs.environments[cell.python]
+    builds = [cell.build, *([cell.runtime] if cell.runtime else [])]
+    return Surroundings(
+        interpreter=environment.version,
+        packages=environment.packages,
+        prefixes=tuple(
+            str(system.describe())
+            if build.release.is_system
+            else str(_prefix(inputs.prefixes, build.name))
+            for build in builds
+        ),
+        computer=machine.used(),
+        library=library(cell, inputs.prefixes),
+    )
 
 
 def library(cell: Cell, prefixes: Mapping[str, Path | UserError]) -> str:

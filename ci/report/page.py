@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import jinja2
 
 import coverage
+from ci.cache import key
 from ci.directories import replacement
+from ci.documents import Record, convert, read_json
 from ci.errors import UserError
 from ci.manifest import Manifest
-from ci.matrix.results import NotRun, Result
+from ci.matrix.results import SEAL, NotRun, Result
 from ci.project import Project
 from ci.report import measured
 from ci.report.gather import Gathered
 from ci.report.measured import Total
+
+# What the report was made of, and its totals.
+RECORD = "report.json"
+
+
+class _Made(Record, frozen=True):
+    key: str
+    totals: list[Total]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +55,43 @@ class _TableCell:
         return f"{self.id}: {self.result.timings.tests:.1f} s, {self.result.stamp.library}"
 
 
-def write(gathered: Gathered, manifest: Manifest, project: Project) -> list[Total]:
+def update(gathered: Gathered, manifest: Manifest, project: Project) -> list[Total]:
+    """Write the report unless the existing one is made of the same, and return the totals.
+
+    Raises:
+        UserError: coverage.py cannot read the data or write the report.
+    """
+    made_of = _key(gathered, manifest, project)
+    path = project.html / RECORD
+    try:
+        made = convert(read_json(path), _Made, path)
+    except UserError:
+        made = None
+    if made and made.key == made_of and (project.html / "index.html").is_file():
+        return made.totals
+    return write(gathered, manifest, project, made_of)
+
+
+def _key(gathered: Gathered, manifest: Manifest, project: Project) -> str:
+    """Return the key over everything that the report is made of."""
+    templates = (*project.templates.glob("*.jinja"), *project.templates.glob("*.css"))
+    files = [
+        *sorted(Path(__file__).parent.glob("*.py")),
+        *sorted(templates),
+        *(result.directory / SEAL for result in gathered.usable),
+    ]
+    return key(
+        files=[hashlib.sha256(path.read_bytes()).hexdigest() for path in files],
+        planned=[[each.cell.id, each.required] for each in gathered.planned],
+        absent=[[each.id, each.why] for each in gathered.absent],
+        pythons=manifest.pythons,
+        libraries=[coverage.__version__, jinja2.__version__],
+    )
+
+
+def write(
+    gathered: Gathered, manifest: Manifest, project: Project, made_of: str = ""
+) -> list[Total]:
     """Write the report of the files in the project's copy, and return the totals.
 
     Raises:
@@ -69,6 +117,8 @@ def write(gathered: Gathered, manifest: Manifest, project: Project) -> list[Tota
             not_taken = _not_taken(branches, copy)
             table = cells_table(gathered, manifest, project.templates, not_taken)
             _insert(table, new / "index.html")
+            record = {"key": made_of, "totals": [asdict(each) for each in totals]}
+            (new / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
     except coverage.CoverageException as error:
         raise UserError(f"coverage.py cannot make the report: {error}") from None
     return totals

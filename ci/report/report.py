@@ -39,7 +39,7 @@ def make(
             f"no results in {project.results} of the present sources{''.join(why[:1])}; "
             "run `nox -s tests`"
         )
-    totals = page.write(gathered, manifest, project)
+    totals = page.update(gathered, manifest, project)
     console.log("")
     for total in totals:
         console.log(str(total))

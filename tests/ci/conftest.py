@@ -19,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from tiny_cells import inputs, project, session, shared_cache  # noqa: F401 - fixtures
 from tiny_openssl import program, release_of, tiny_bytes, tiny_openssl
 
 from ci import toolchain

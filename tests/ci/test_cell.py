@@ -4,89 +4,35 @@ from __future__ import annotations
 
 import json
 import resource
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 
 import pytest
+from tiny_cells import (
+    CELL,
+    CELL_NO_EC,
+    MANIFEST,
+    NO_EC,
+    PLAIN,
+    SERIES,
+    MakeInputs,
+    refused,
+    write_test,
+)
 from tiny_openssl import runs
-from tiny_project import PLATFORM, here, tiny_cell, tiny_manifest, write_project
+from tiny_project import PLATFORM, here, tiny_cell
 
 import coverage
-from ci import environments, interpreters, manifest, run, toolchain, wheels
+from ci import run, wheels
 from ci.errors import UserError
 from ci.gcov import lines as c_lines
-from ci.manifest import Build, Release, Variant
 from ci.matrix import cell as one
 from ci.matrix import prepare, results, runner
 from ci.matrix.machine import Machine
 from ci.matrix.plan import Planned
-from ci.matrix.prepare import Inputs
 from ci.openssl import prefixes
 from ci.project import Project
-from ci.report import report
-
-SERIES = "{}.{}".format(*sys.version_info)
-RELEASE = Release("3.5", "3.5", "https://example.org/a.tar.gz", "0" * 64, date(2030, 4, 8))
-PLAIN = Build(RELEASE, Variant("default", ()))
-NO_EC = Build(RELEASE, Variant("no-ec", ("no-ec",)))
-MANIFEST = tiny_manifest(RELEASE, (PLAIN.variant, NO_EC.variant), (SERIES, "3.99"), (PLAIN, NO_EC))
-CELL = tiny_cell(SERIES, PLAIN)
-CELL_NO_EC = tiny_cell(SERIES, NO_EC)
-
-MakeInputs = Callable[..., Inputs]
-
-
-@pytest.fixture(scope="module")
-def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return one cache for all these tests, so that each extension is built once."""
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture
-def project(tmp_path: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """Return a tiny project whose cells run on this Python with a fake OpenSSL."""
-    monkeypatch.setenv("M2CRYPTO_CACHE", str(shared_cache))
-    monkeypatch.setattr(environments, "ensure", lambda *_: Path(sys.executable))
-    monkeypatch.setattr(toolchain, "swig", lambda _: {})
-    monkeypatch.setattr(
-        prefixes,
-        "ensure",
-        lambda builds, _: {build.name: Path("/p") / build.name for build in builds},
-    )
-    return here(write_project(tmp_path / "project"))
-
-
-@pytest.fixture
-def inputs(project: Project) -> MakeInputs:
-    """Return the inputs that the two cells share; the arguments are pytest's."""
-
-    def make(*arguments: str) -> Inputs:
-        found = interpreters.describe(Path(sys.executable))
-        assert found
-        now = here(project.root)
-        prepare.copy_checkout(now)
-        return prepare.prepare([CELL, CELL_NO_EC], MANIFEST, arguments, {SERIES: found}, now)
-
-    return make
-
-
-def write_test(project: Project, text: str) -> None:
-    """Add a test file to a cell."""
-    (project.root / "tests" / "test_more.py").write_text(text)
-
-
-def refused(inputs: Inputs) -> str:
-    """Return the one-line error of a cell that writes no result and keeps its log."""
-    project = inputs.project
-    with pytest.raises(UserError) as caught:
-        one.run(CELL, inputs)
-    assert "\n" not in str(caught.value)
-    assert [path.name for path in (project.results / CELL.id).iterdir()] == [results.LOG]
-    assert str(project.results / CELL.id / results.LOG) in str(caught.value)
-    return str(caught.value)
 
 
 def test_a_cell_writes_a_complete_result_for_python_and_c(
@@ -458,7 +404,7 @@ def test_no_line_wraps_at_60_columns(
     capsys.readouterr()
     runner.run_all([CELL, CELL_NO_EC], made)
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 2
+    assert len(lines) == 3
     assert all(len(line) < 60 for line in lines)
     longest = one._summary(
         results.Tests(
@@ -528,22 +474,6 @@ def test_arguments_that_leave_no_test_change_nothing(
     assert outcome.why.startswith(words)
     assert "\n" not in outcome.why
     assert results.read(project.results / CELL.id).tests.passed == 2
-
-
-@pytest.fixture
-def session(project: Project, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Prepare a session on the tiny project; the list receives what the report is given."""
-    reported: list[str] = []
-    found = {SERIES: interpreters.describe(Path(sys.executable))}
-    monkeypatch.setattr(manifest, "load", lambda _: MANIFEST)
-    monkeypatch.setattr(interpreters, "installed", lambda _: found)
-
-    def make(*_: object, logged: set[str]) -> list[str]:
-        reported.extend(sorted(logged))
-        return []
-
-    monkeypatch.setattr(report, "make", make)
-    return reported
 
 
 @pytest.mark.parametrize(

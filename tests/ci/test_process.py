@@ -156,17 +156,28 @@ SETSID = f"{sys.executable} -c 'import os, sys; os.setsid(); os.execvp(sys.argv[
 # --- bounds ---------------------------------------------------------------------------------------
 
 
-def bounded(tmp_path: Path, script: str, limit: float = 600.0) -> list[int]:
+def bounded(tmp_path: Path, script: str, limit: float = 600.0, why: str = "") -> list[int]:
     """Run a shell script with limits and return the calls of `watch`."""
     calls: list[int] = []
+
+    def watch() -> str:
+        calls.append(1)
+        return why
+
     process.run(
         ["sh", "-c", script],
         log=tmp_path / "log",
         env={**os.environ, "MARK": str(tmp_path)},
         quiet=True,
-        bounds=process.Bounds(limit, f"MARK={tmp_path}", lambda: calls.append(1)),
+        bounds=process.Bounds(limit, f"MARK={tmp_path}", watch),
     )
     return calls
+
+
+def test_a_program_is_ended_for_the_reason_that_watch_returns(tmp_path: Path) -> None:
+    with pytest.raises(process.TimeLimitError, match="^it hangs$"):
+        bounded(tmp_path, "sleep 974", why="it hangs")
+    assert not runs("sleep 974")
 
 
 def test_a_timeout_kills_the_program_and_its_children(tmp_path: Path) -> None:
@@ -213,10 +224,11 @@ def test_a_running_program_reports_progress(tmp_path: Path) -> None:
     script = f"while [ ! -e {gate} ]; do sleep 0.02; done"
     calls: list[int] = []
 
-    def open_the_gate() -> None:
+    def open_the_gate() -> str:
         calls.append(1)
         if len(calls) == 2:
             gate.touch()
+        return ""
 
     bounds = process.Bounds(600.0, f"MARK={tmp_path}", open_the_gate)
     process.run(["sh", "-c", script], log=tmp_path / "log", quiet=True, bounds=bounds)

@@ -22,7 +22,7 @@ from ci.manifest import Build, Manifest, Release, Variant
 from ci.matrix import results
 from ci.matrix.machine import Machine
 from ci.matrix.prepare import copy_checkout
-from ci.matrix.results import NotRun, Result
+from ci.matrix.results import NotRun, Result, Surroundings
 from ci.report import gates, page, report
 from ci.report.gates import Floor, Policy, Skip
 from ci.report.gather import Gathered
@@ -123,10 +123,11 @@ def write_result(
         MANIFEST,
         sources=checkout.digest(root),
         extension=STAMP.sha256,
+        around=Surroundings("3.9.18"),
         partial=partial,
     )
     switches = [] if ec else ["OPENSSL_NO_EC"]
-    stamp = structs.replace(STAMP, python="3.9.18", switches=switches)
+    stamp = structs.replace(STAMP, id=cell, python="3.9.18", switches=switches)
     folder = leave(here(root).results / cell, expected, stamp, {"tests/test_t.py::one": outcome})
     data = coverage.CoverageData(str(folder / "fresh"))
     data.set_context(cell)
@@ -331,8 +332,28 @@ def test_the_page_shows_the_tested_copy_of_a_file(project: Path) -> None:
     assert shown(page_of(project, "ec_c"), 8) == ("missed", [])
 
 
+def test_an_unchanged_report_is_not_written_again(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = here(project).html / "index.html"
+    make(project)
+    printed, written = capsys.readouterr().err, index.stat().st_mtime_ns
+    make(project)
+    assert (index.stat().st_mtime_ns, capsys.readouterr().err) == (written, printed)
+
+    write_result(project, WITH, outcome=("skipped", "needs EC"))
+    make(project)
+    rewritten = index.stat().st_mtime_ns
+    assert rewritten != written
+
+    (index.parent / page.RECORD).write_text("{")
+    make(project)
+    assert index.stat().st_mtime_ns != rewritten
+
+
 def test_a_failed_report_keeps_the_old_page(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(project)
+    write_result(project, WITH, outcome=("skipped", "needs EC"))
     monkeypatch.setattr(page, "_insert", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         make(project)

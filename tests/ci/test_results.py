@@ -21,15 +21,17 @@ from tiny_project import PLATFORM, tiny_cell, tiny_manifest
 from ci.errors import UserError
 from ci.manifest import Build, Release, Variant
 from ci.matrix import results
-from ci.matrix.results import Expected, Stamp, Timings
+from ci.matrix.results import Expected, Stamp, Surroundings, Timings
 
 ROOT = Path(__file__).parents[2]
 RELEASE = Release("3.5", "3.5.7", "https://example.org/a.tar.gz", "0" * 64, date(2030, 4, 8))
 VARIANTS = (Variant("default", ()), Variant("no-ec", ("no-ec",)))
 MANIFEST = tiny_manifest(RELEASE, VARIANTS, ("3.13",), ())
 NO_EC = tiny_cell("3.13", Build(RELEASE, VARIANTS[1]))
-EXPECTED = results.expectation(NO_EC, MANIFEST, sources="s", extension="00")
+AROUND = Surroundings("3.13.0", ("pytest==9.0",), ("/cache/prefixes/3.5-no-ec-00",), ("Linux",))
+EXPECTED = results.expectation(NO_EC, MANIFEST, sources="s", extension="00", around=AROUND)
 STAMP = Stamp(
+    id="py3.13-openssl3.5-no-ec",
     python="3.13.0",
     header="3.5.7",
     header_number="0x30500070",
@@ -92,9 +94,9 @@ def test_a_complete_result_round_trips(tmp_path: Path) -> None:
 
 def test_without_options_no_switch_of_another_variant_is_set() -> None:
     plain = tiny_cell("3.13", Build(RELEASE, VARIANTS[0]))
-    expected = results.expectation(plain, MANIFEST, sources="s", extension="00")
+    expected = results.expectation(plain, MANIFEST, sources="s", extension="00", around=AROUND)
     assert expected.switches == {"OPENSSL_NO_EC": False}
-    stamp = replace(STAMP, switches=["OPENSSL_NO_EC", "OPENSSL_NO_MD2"])
+    stamp = replace(STAMP, id=plain.id, switches=["OPENSSL_NO_EC", "OPENSSL_NO_MD2"])
     with pytest.raises(UserError, match="OPENSSL_NO_EC is defined, the plan is not defined"):
         results.check_stamp(expected, stamp)
     results.check_stamp(expected, replace(stamp, switches=["OPENSSL_NO_MD2"]))
@@ -116,6 +118,10 @@ def test_the_expected_stamp_follows_the_manifest() -> None:
             link="static",
             flags=["instrumented"],
             sources="s",
+            interpreter="3.13.0",
+            packages=["pytest==9.0"],
+            prefixes=["/cache/prefixes/3.5-no-ec-00"],
+            computer=["Linux"],
             extension="00",
             library="",
             partial=False,
@@ -134,7 +140,8 @@ def test_the_expected_stamp_follows_the_manifest() -> None:
             "its number is 0x30500071, the plan is 0x30500070",
         ),
         ({"switches": []}, "OPENSSL_NO_EC is not defined, the plan is defined"),
-        ({"python": "3.12.1"}, "Python is 3.12, the plan is 3.13"),
+        ({"id": "py3.13-openssl3.5"}, "the cell is py3.13-openssl3.5, the plan is py3.13-openssl3"),
+        ({"python": "3.12.1"}, "Python is 3.12.1, the plan is 3.13.0"),
         ({"swig": "4.4.0"}, "SWIG is 4.4.0, the plan is 4.5.1"),
         ({"link": "shared"}, "the link is shared, the plan is static"),
         ({"sha256": "11"}, "the extension's sha256 is 11, the plan is 00"),
