@@ -71,6 +71,9 @@ names = ("AR ARFLAGS BLDSHARED CC CCSHARED CFLAGS CPPFLAGS EXT_SUFFIX LDFLAGS LD
 print(json.dumps({name: sysconfig.get_config_var(name) for name in names}))
 """
 
+# About how long the build of an extension takes.
+SECONDS = 15.0
+
 # What `pip wheel` calls, without its several seconds.
 BUILD_WHEEL = "import sys, setuptools.build_meta as backend; backend.build_wheel(sys.argv[1])"
 
@@ -169,6 +172,10 @@ def _ensure(
         shared = sources_key(copy)
 
         def build(request: Request) -> Wheel | UserError:
+            with count.task(request.label):
+                return made_of(request)
+
+        def made_of(request: Request) -> Wheel | UserError:
             python, configuration = pythons[request.interpreter.version, request.swig]
             recipe = _Recipe(copy, project.cache, python, configuration, shared)
             try:
@@ -176,7 +183,9 @@ def _ensure(
             except UserError as error:
                 return error
 
-        wheels = process.in_threads(build, wanted.values(), os.cpu_count() or 1)
+        jobs = os.cpu_count() or 1
+        with console.Count("extensions", dict.fromkeys(wanted, SECONDS), jobs) as count:
+            wheels = process.in_threads(build, wanted.values(), jobs)
     return dict(zip(wanted, wheels, strict=True))
 
 

@@ -40,6 +40,8 @@ def run(
     obstacles = {each.cell: machine.obstacle(each.cell) for each in planned}
     missing = [NotRun(cell.id, why) for cell, why in obstacles.items() if why]
     able = [cell for cell, why in obstacles.items() if not why]
+    # The longest first, so that no core is idle at the end.
+    able.sort(key=lambda cell: -_estimate(cell, project))
     outcomes = []
     if able:
         inputs = prepare(able, manifest, arguments, machine.pythons, project, fresh=fresh)
@@ -66,8 +68,6 @@ def run_all(cells: Sequence[Cell], inputs: Inputs) -> list[Outcome]:
         return list(kept.values())
     one.check_arguments(changed[0], inputs)
     seconds = {cell.id: _estimate(cell, inputs.project) for cell in changed}
-    # The longest first, so that no core is idle at the end.
-    changed.sort(key=lambda cell: -seconds[cell.id])
     done: list[Outcome] = []
 
     with console.Count("cells", seconds, _jobs()) as count:

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from ci import disk, manifest, toolchain
 from ci.cache import Store, key
-from ci.console import ProgressLine, log, minutes
+from ci.console import Count, ProgressLine, log, minutes
 from ci.errors import UserError
 from ci.manifest import Build
 from ci.openssl import sources
@@ -45,6 +45,9 @@ OPENSSLDIR = Path("/etc/ssl")
 # With -O0 the generation of an RSA key takes four times as long as with -O1; with -O2 a build takes
 # a third longer.
 FLAGS = ("-O1",)
+
+# About how long a build takes beside another one.
+SECONDS = 100.0
 
 # A file of OpenSSL's own Configurations. Beside the shared libraries of a prefix a process has the
 # system's, which Python's own modules load. With a name of their own neither is taken for the
@@ -89,7 +92,14 @@ def ensure(builds: Iterable[Build], project: Project) -> dict[str, Path]:
     if absent:
         toolchain.require(toolchain.FOR_OPENSSL)
         at_once, jobs = _schedule(len(absent), os.cpu_count() or 1)
-        made = in_threads(lambda build: _get(build, project, jobs), absent, at_once)
+        seconds = {build.name: SECONDS for build in absent}
+        with Count("OpenSSL", seconds, at_once) as count:
+
+            def make(build: Build) -> Path:
+                with count.task(build.name):
+                    return _get(build, project, jobs)
+
+            made = in_threads(make, absent, at_once)
         prefixes.update(zip([build.name for build in absent], made, strict=True))
     return {name: prefix for name, prefix in prefixes.items() if prefix is not None}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+import time
 
 import pytest
 from rich.console import Console
@@ -82,3 +83,17 @@ def test_on_a_narrow_terminal_the_text_is_cut_and_the_time_is_not(
 
 def test_seconds_are_formatted_as_minutes() -> None:
     assert [console.minutes(seconds) for seconds in (0, 59.9, 75)] == ["0:00", "0:59", "1:15"]
+
+
+def test_the_states_of_tasks_are_counted_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with console.Count("cells", {"a": 10.0, "b": 20.0, "c": 30.0}, workers=2) as count:
+        with count.task("a"):
+            assert count._line.text == "2 waiting, 1 running, 0 done; about 0:30 left"
+            now += 20.0
+        # It took twice as long as expected, so the others may, too.
+        assert count._line.text == "2 waiting, 0 running, 1 done; about 0:50 left"
+        with pytest.raises(ZeroDivisionError), count.task("b"):
+            _ = 1 / 0
+        assert count._line.text.startswith("1 waiting, 0 running, 2 done, 1 failed")
