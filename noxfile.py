@@ -88,6 +88,12 @@ def doctor(session: nox.Session) -> None:
 
 
 @nox.session
+def clean(session: nox.Session) -> None:
+    """Print what the cache holds, and free what no cell needs, or everything with `-- --all`."""
+    run(session, "clean")
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check the style of Python and C, the direction of imports, the spelling, the workflows."""
     install(session, "lint", "ci")

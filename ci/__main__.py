@@ -34,6 +34,7 @@ VERBS = {
     "cell": "ci.run:cell",
     "coverage": "ci.run:coverage",
     "doctor": "ci.doctor:main",
+    "clean": "ci.clean:main",
     "stubs": "ci.stubs:main",
     "bench": "ci.bench:main",
     "fuzz": "ci.fuzz.run:main",

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str], project: Project) -> None:
             f"the benchmarks run on this Python, and the manifest does not name {series}"
         )
     build = known.quick[0]
-    builder = wheels.builders(installed.values())[wheels.abi(installed[series])]
+    builder = wheels.builders(installed.values())[wheels.abi(series)]
     prefix = prefixes.ensure([build], project)[build.name]
     request = wheels.Request(build.name, prefix, builder, known.flags_of(OPTIMISED), known.swig)
     wheel = wheels.ensure([request], project)[request.label]

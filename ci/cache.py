@@ -70,6 +70,25 @@ class Store:
         with disk.reported(self.directory):
             return self.find(name, key) or self._make(f"{name}-{key}", name, make)
 
+    def entries(self) -> list[Path]:
+        """Return the directories of all entries, whole or not."""
+        try:
+            found = list(self.directory.iterdir())
+        except FileNotFoundError:
+            return []
+        return sorted(path for path in found if not path.name.startswith("."))
+
+    def free(self, entry: Path) -> bool:
+        """Remove an entry unless another process makes it; return whether it was removed."""
+        from filelock import FileLock, Timeout
+
+        try:
+            with FileLock(self._lock(entry.name)).acquire(timeout=0):
+                self._remove(entry.name)
+        except Timeout:
+            return False
+        return True
+
     def discard(self, name: str, key: str) -> None:
         """Remove an entry, so that the next `get` makes it again."""
         label = f"{name}-{key}"
@@ -112,6 +131,7 @@ class Store:
 
     def _remove(self, label: str) -> None:
         # Renamed first, so that a killed process leaves no part of an entry.
+        (self.directory / ".making").mkdir(exist_ok=True)
         old = self.directory / ".making" / f"{label}.removed"
         with suppress(FileNotFoundError):
             (self.directory / label).rename(old)

@@ -99,14 +99,12 @@ class Request:
     @property
     def abi(self) -> str:
         """`abi3` if the extension is for every later Python, too, else such as `cp39`."""
-        return abi(self.interpreter)
+        return abi(self.interpreter.version)
 
     @property
     def label(self) -> str:
         """The wheel's name in the cache and in messages, such as `3.5-instrumented-4.5.1-abi3`."""
-        # The name of a build with flags of its own ends with theirs.
-        name = self.name.removesuffix(f"-{self.flags.name}")
-        return f"{name}-{self.flags.name}-{self.swig}-{self.abi}"
+        return label(self.name, self.flags, self.swig, self.abi)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,18 +122,25 @@ class Wheel:
     extension: str
 
 
-def abi(interpreter: Interpreter) -> str:
-    """Return the ABI of an extension that an interpreter builds."""
-    series = tuple(int(part) for part in interpreter.version.rstrip("t").split("."))
-    if series >= extension.LIMITED_API and not interpreter.free_threaded:
+def label(build: str, flags: Flags, swig: str, abi: str) -> str:
+    """Return a wheel's name in the cache."""
+    # The name of a build with flags of its own ends with theirs.
+    name = build.removesuffix(f"-{flags.name}")
+    return f"{name}-{flags.name}-{swig}-{abi}"
+
+
+def abi(python: str) -> str:
+    """Return the ABI of an extension that a Python, such as `3.13t`, builds."""
+    series = tuple(int(part) for part in python.rstrip("t").split("."))
+    if series >= extension.LIMITED_API and not python.endswith("t"):
         return "abi3"
-    return "cp" + interpreter.version.replace(".", "")
+    return "cp" + python.replace(".", "")
 
 
 def builders(installed: Iterable[Interpreter]) -> dict[str, Interpreter]:
     """Return the interpreter that builds for each ABI: the oldest, whose headers fit later ones."""
     newest_first = sorted(installed, key=lambda each: each.hexversion, reverse=True)
-    return {abi(each): each for each in newest_first}
+    return {abi(each.version): each for each in newest_first}
 
 
 def ensure(

@@ -159,7 +159,7 @@ def prepare(options: Options, project: Project) -> list[Run]:
         build = replace(cell.build, flags=flags)
         # One after the other, because each uses all cores.
         prefix = prefixes.ensure([build], project)[build.name]
-        builder = builders[wheels.abi(found[cell.python])]
+        builder = builders[wheels.abi(cell.python)]
         requests[cell.id] = wheels.Request(build.name, prefix, builder, flags, cell.swig)
     built = wheels.ensure(requests.values(), project)
     runs = []

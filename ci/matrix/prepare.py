@@ -67,7 +67,7 @@ def prepare(
     toolchain.require(toolchain.FOR_CELLS)
     requirements = environments.group(project.copy / "pyproject.toml", "tests")
     series = dict.fromkeys(cell.python for cell in cells)
-    built = _prefixes(_builds(cells), project)
+    built = _prefixes(builds_of(cells), project)
     made = _wheels(cells, built, installed, project)
 
     def environment(each: str) -> Environment:
@@ -106,7 +106,7 @@ def evict_bytecode(root: Path) -> None:
                 remove(kept)
 
 
-def _builds(cells: Sequence[Cell]) -> list[Build]:
+def builds_of(cells: Sequence[Cell]) -> list[Build]:
     """Return the OpenSSL builds that cells are built with, and those that they run with."""
     builds = {cell.build.name: cell.build for cell in cells}
     builds |= {cell.runtime.name: cell.runtime for cell in cells if cell.runtime}
@@ -127,7 +127,7 @@ def _wheels(
         if isinstance(prefix, UserError):
             made[cell.id] = prefix
         else:
-            builder = builders[wheels.abi(installed[cell.python])]
+            builder = builders[wheels.abi(cell.python)]
             requests[cell.id] = wheels.Request(
                 cell.build.name, prefix, builder, cell.flags, cell.swig
             )

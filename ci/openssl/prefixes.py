@@ -110,6 +110,11 @@ def find(build: Build, project: Project) -> Path | None:
         return _store(project).find(build.name, _key(build))
 
 
+def entry(build: Build) -> str:
+    """Return the name of a build's entry in the cache, which holds its key."""
+    return f"{build.name}-{_key(build)}"
+
+
 def main(arguments: list[str], project: Project) -> None:
     """Build the named builds, or all, and print a line `NAME PREFIX` for each."""
     plan = manifest.load(project.manifest)
