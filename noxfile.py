@@ -31,12 +31,13 @@ TEXTS = [
     "noxfile.py",
     "setup.py",
 ]
+CONSTRAINTS = ["-c", str(Path(__file__).parent / "ci" / "constraints.txt")]
 CELL = re.compile(r"\bpy\d[\w.]*-openssl[\w.-]+")
 
 
 def install(session: nox.Session, *groups: str) -> None:
     """Install dependency groups of `pyproject.toml`."""
-    session.install("-q", *nox.project.dependency_groups(PROJECT, *groups))
+    session.install("-q", *CONSTRAINTS, *nox.project.dependency_groups(PROJECT, *groups))
 
 
 def run(session: nox.Session, verb: str, *arguments: str) -> None:
@@ -94,6 +95,13 @@ def clean(session: nox.Session) -> None:
 
 
 @nox.session
+def bump(session: nox.Session) -> None:
+    """Write newer versions of packages and of OpenSSL releases, and print the differences."""
+    install(session, "bump")
+    run(session, "bump")
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check the style of Python and C, the direction of imports, the spelling, the workflows."""
     install(session, "lint", "ci")
@@ -102,9 +110,9 @@ def lint(session: nox.Session) -> None:
     session.run("lint-imports", env={"PYTHONPATH": str(Path.cwd())}, silent=True)
     session.run("clang-format", "--dry-run", "-Werror", *map(str, Path("SWIG/src").glob("*.[ch]")))
     session.run("codespell", *TEXTS)
-    if Path(".github/workflows").is_dir():
-        session.install("-q", "zizmor")
-        session.run("zizmor", ".github/workflows")
+    workflows = [str(path) for path in sorted(Path(".github/workflows").glob("*.yml"))]
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    session.run("zizmor", "--offline", "--persona=pedantic", *workflows)
 
 
 @nox.session
@@ -130,7 +138,7 @@ def fuzz(session: nox.Session) -> None:
 def stubs(session: nox.Session) -> None:
     """Write the extension's type stub from SWIG's parse tree."""
     install(session, "lint")
-    session.install("-q", *PROJECT["build-system"]["requires"])
+    session.install("-q", *CONSTRAINTS, *PROJECT["build-system"]["requires"])
     run(session, "stubs")
 
 

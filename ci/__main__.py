@@ -35,6 +35,7 @@ VERBS = {
     "coverage": "ci.run:coverage",
     "doctor": "ci.doctor:main",
     "clean": "ci.clean:main",
+    "bump": "ci.bump:main",
     "stubs": "ci.stubs:main",
     "bench": "ci.bench:main",
     "fuzz": "ci.fuzz.run:main",

@@ -38,6 +38,7 @@ from ci.packages import install_command, python_packages
 
 ROOT = Path(__file__).resolve().parent.parent
 NOXFILE = ROOT / "noxfile.py"
+CONSTRAINTS = ROOT / "ci" / "constraints.txt"
 SERIES = "{}.{}".format(*sys.version_info)
 # Variables that make pip install to, or Python import from, another directory.
 PERSONAL = ("PIP_PREFIX", "PIP_TARGET", "PIP_USER", "PYTHONHOME", "PYTHONPATH")
@@ -98,7 +99,8 @@ def environment(needs: str) -> Path:
     """Return the Python of the environment that has nox, made if the cache has none that works."""
     directory = cache_root() / "nox"
     base = Path(getattr(sys, "_base_executable", None) or sys.executable)
-    facts = "\0".join([needs, str(base), platform.python_version()])
+    constraints = CONSTRAINTS.read_text(encoding="utf-8")
+    facts = "\0".join([needs, str(base), platform.python_version(), constraints])
     name = f"py{SERIES}-{_key(facts)}"
     if not _has_nox(directory / name):
         _require_ensurepip()
@@ -145,7 +147,7 @@ def _make(directory: Path, name: str, base: Path, requirement: str) -> None:
     with replacement(directory / name, new=new, old=old):
         _run([base, "-m", "venv", new])
         pip = [_python(new), "-m", "pip", "--disable-pip-version-check"]
-        _run([*pip, "install", "--quiet", requirement])
+        _run([*pip, "install", "--quiet", "-c", CONSTRAINTS, requirement])
 
 
 def _run(command: Sequence[object]) -> None:

@@ -34,8 +34,16 @@ TESTED = (
 APART = (
     "tests/ci",
     "tests/fuzz",
-    *("ci/bench.py", "ci/benchmarks", "ci/bootstrap.py", "ci/clean.py"),
-    *("ci/doctor.py", "ci/fuzz", "ci/matrix.toml", "ci/report", "ci/stubs.py"),
+    *("ci/bench.py", "ci/benchmarks", "ci/bootstrap.py", "ci/bump.py", "ci/clean.py"),
+    # The packages of a result are compared one by one.
+    *(
+        "ci/constraints.txt",
+        "ci/doctor.py",
+        "ci/fuzz",
+        "ci/matrix.toml",
+        "ci/report",
+        "ci/stubs.py",
+    ),
 )
 
 # Generated files: caches, objects, extensions, build directories, setup.py's _build_info.py, and an

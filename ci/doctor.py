@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from datetime import date
 
 from ci import interpreters, manifest
 from ci.errors import UserError
@@ -31,6 +32,10 @@ def main(arguments: Sequence[str], project: Project) -> None:
     print(f"  ok  {'SWIG':<12} {swigs}  (from the package registry; the sessions install it)")
     print("Pythons, each required by its own cells")
     usable = _print_pythons(plan.pythons)
+    warnings = [each for release in plan.releases if (each := release.warning(date.today()))]
+    print("OpenSSL releases")
+    for line in warnings or ["none is within 90 days of its end of life"]:
+        print(f"      {line}")
     print(f"Cache\n      {project.cache}")
     missing = {tool: error for tool, error in unusable.items() if tool not in REQUIRED}
     if missing:

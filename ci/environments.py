@@ -78,8 +78,10 @@ def ensure(
 ) -> Path:
     """Return the Python of the environment `kind`, made if the cache does not have it."""
     name = f"{kind}-py{interpreter.version}"
+    constraints = project.constraints
     inputs = key(
         requirements=list(requirements),
+        constraints=constraints.read_text(encoding="utf-8") if constraints.exists() else "",
         executable=str(interpreter.executable),
         python=interpreter.full_version,
         pth=COVERAGE_PTH,
@@ -88,13 +90,14 @@ def ensure(
     def make(directory: Path) -> None:
         console.log(f"environment {name}: installing {', '.join(requirements)}")
         log = project.cache / "logs" / f"environment-{name}.txt"
-        _make(directory, interpreter, requirements, log)
+        limits: list[str | Path] = ["-c", constraints] if constraints.exists() else []
+        _make(directory, interpreter, [*limits, *requirements], log)
 
     return _python(Store(project.cache, "environments").get(name, inputs, make))
 
 
 def _make(
-    directory: Path, interpreter: Interpreter, requirements: Sequence[str], log: Path
+    directory: Path, interpreter: Interpreter, requirements: Sequence[str | Path], log: Path
 ) -> None:
     log.unlink(missing_ok=True)
     python = _python(directory)

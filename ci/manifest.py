@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +30,8 @@ OLDEST_SWIG = ".".join(map(str, extension.OLDEST_SWIG))
 SYSTEM = "system"
 # The value of the axis `runtime` for the libraries that the extension was linked with.
 SAME = "same"
+# How long before its end of life a release has a warning.
+WARNING = timedelta(days=90)
 # How a cell ends that runs with other libraries than it was linked with.
 WORKS, REFUSES = "works", "refuses"
 
@@ -56,6 +58,15 @@ class Release:
     def is_system(self) -> bool:
         """Whether it is the system's OpenSSL, which is not built."""
         return self.series == SYSTEM
+
+    def warning(self, today: date) -> str:
+        """Return a line if the end of life is past or within 90 days, else an empty string."""
+        left = self.end_of_life - today
+        if left > WARNING:
+            return ""
+        if left.days < 0:
+            return f"OpenSSL {self.series} is past its end of life, {self.end_of_life}"
+        return f"OpenSSL {self.series} reaches its end of life on {self.end_of_life}"
 
 
 SYSTEM_RELEASE = Release(SYSTEM, "", "", "", date.max)

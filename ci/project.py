@@ -62,6 +62,11 @@ class Project:
         return self.root / "ci" / "matrix.toml"
 
     @property
+    def constraints(self) -> Path:
+        """The versions of everything that the sessions install."""
+        return self.root / "ci" / "constraints.txt"
+
+    @property
     def pyproject(self) -> Path:
         """The package's metadata and the settings of every tool."""
         return self.root / "pyproject.toml"

@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import tarfile
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -64,6 +65,59 @@ def tarball(release: Release, project: Project) -> Path:
         store.discard(name, key)
         found = store.get(name, key, fetch) / f"{name}.tar.gz"
     return found
+
+
+def digest(release: Release, project: Project) -> str:
+    """Return the sha256 of a tarball that is not in the manifest yet, from the first source.
+
+    Raises:
+        UserError: no source has it.
+    """
+    reasons = []
+    with tempfile.TemporaryDirectory() as directory:
+        part = Path(directory, "part")
+        for address in _addresses(release, project):
+            try:
+                if urlsplit(address).scheme == "file":
+                    _copy(_path(address), part)
+                else:
+                    _download(address, part, release)
+            except _SourceError as reason:
+                part.unlink(missing_ok=True)
+                reasons.append(f"{address}: {reason}")
+            else:
+                return _sha256(part)
+    raise UserError("\n  ".join([f"OpenSSL {release.version} is in no source:", *reasons]))
+
+
+def available(release: Release, project: Project) -> bool:
+    """Return whether a source has a release's tarball, which is not downloaded.
+
+    Raises:
+        UserError: no source can be reached.
+    """
+    reached = False
+    for address in _addresses(release, project):
+        parts = urlsplit(address)
+        if parts.scheme == "file":
+            if _path(address).exists():
+                return True
+            reached = True
+        elif parts.netloc not in _unreachable:
+            request = urllib.request.Request(address, method="HEAD")  # noqa: S310 - http(s)
+            try:
+                with urllib.request.urlopen(request, timeout=TIMEOUT):  # noqa: S310
+                    return True
+            except urllib.error.HTTPError:
+                reached = True
+            except (OSError, HTTPException):
+                _unreachable.add(parts.netloc)
+    if not reached:
+        raise UserError(
+            "no source of OpenSSL's tarballs can be reached: check the network, or set "
+            "M2CRYPTO_MIRRORS"
+        )
+    return False
 
 
 def unpack(archive: Path, tree: Path, top: str | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 
 from ci import console
 from ci.errors import UserError
@@ -43,6 +44,9 @@ def make(
     console.log("")
     for total in totals:
         console.log(str(total))
+    for release in manifest.releases:
+        if warning := release.warning(date.today()):
+            console.log(warning)
     console.log(f"report: {project.html / 'index.html'}")
     may_fail = {each.cell.id for each in gathered.planned if not each.required}
     complaints = gates.failures(gathered.usable, may_fail | logged)

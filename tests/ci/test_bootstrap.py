@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -34,11 +35,14 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the only directory that pip searches, with a nox that is new enough."""
     folder = tmp_path / "index"
     folder.mkdir()
-    info = "nox-9999.1.dist-info"
-    with zipfile.ZipFile(folder / "nox-9999.1-py3-none-any.whl", "w") as archive:
+    version = re.findall(r"(?m)^nox==(\S+)", bootstrap.CONSTRAINTS.read_text())[0]
+    info = f"nox-{version}.dist-info"
+    with zipfile.ZipFile(folder / f"nox-{version}-py3-none-any.whl", "w") as archive:
         archive.writestr("nox/__init__.py", "")
         archive.writestr("nox/__main__.py", f"if __name__ == '__main__':\n    {NOX}\n")
-        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: nox\nVersion: 9999.1\n")
+        archive.writestr(
+            f"{info}/METADATA", f"Metadata-Version: 2.1\nName: nox\nVersion: {version}\n"
+        )
         archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         archive.writestr(f"{info}/RECORD", "")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
