@@ -83,6 +83,26 @@ def openssl(session: nox.Session) -> None:
 
 
 @nox.session
+def key(session: nox.Session) -> None:
+    """Print one key over the prefixes of the builds named after `--`, for CI's cache."""
+    run(session, "key")
+
+
+@nox.session
+def pythons(session: nox.Session) -> None:
+    """Install the Pythons named after `--` that are missing, or all of the manifest's, by uv."""
+    install(session, "bump")
+    run(session, "pythons")
+
+
+@nox.session
+def workflow(session: nox.Session) -> None:
+    """Run the steps of the workflow's job that is named after `--` in a fresh clone, as CI does."""
+    install(session, "workflow")
+    run(session, "workflow")
+
+
+@nox.session
 def doctor(session: nox.Session) -> None:
     """Print which tools and Pythons are installed, which are missing, and what installs them."""
     run(session, "doctor")

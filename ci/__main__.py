@@ -21,13 +21,16 @@ import signal
 from pathlib import Path
 from types import FrameType
 
-from ci import process
+from ci import container, process
 from ci.errors import UserError, suggest
 from ci.project import ROOT, Project
 
 # The function of each verb, imported when the verb is used: (arguments, project) -> None.
 VERBS = {
     "openssl": "ci.openssl.prefixes:main",
+    "key": "ci.openssl.prefixes:print_key",
+    "pythons": "ci.pythons:main",
+    "workflow": "ci.workflow:main",
     "tests": "ci.run:tests",
     "matrix": "ci.run:matrix",
     "plan": "ci.plans:main",
@@ -84,8 +87,12 @@ def _run(argv: list[str], root: Path) -> None:
     verb, arguments = (argv[0], argv[1:]) if argv else ("", [])
     if verb not in VERBS:
         raise UserError(f"unknown verb {verb!r}: {suggest(verb, VERBS)}")
+    project = Project.from_environment(root)
+    if project.container:
+        container.run(project.container, verb, arguments, project)
+        return
     module, _, function = VERBS[verb].partition(":")
-    getattr(importlib.import_module(module), function)(arguments, Project.from_environment(root))
+    getattr(importlib.import_module(module), function)(arguments, project)
 
 
 def _handle_signals() -> None:

@@ -33,7 +33,7 @@ from ci.project import Project
 
 UPSTREAM = "https://api.github.com/repos/openssl/openssl/releases?per_page=100"
 # What the sessions install on the Python of the tooling; a cell's environments are on every Python.
-TOOLING = ("ci", "lint", "tooling", "types", "docs", "bump")
+TOOLING = ("ci", "lint", "tooling", "types", "docs", "bump", "workflow")
 TAG = re.compile(r"(?:openssl-|OpenSSL_)(\d+[._]\d+[._]\d+[a-z]?)")
 # How many versions after the manifest's are looked for in the mirrors.
 AHEAD = 3

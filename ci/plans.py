@@ -13,12 +13,13 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from ci import manifest
+from ci import github, manifest
 from ci.errors import UserError
 from ci.manifest import Manifest
 from ci.matrix import plan
 from ci.matrix.machine import Machine
 from ci.matrix.plan import Cell, Planned
+from ci.matrix.prepare import builds_of
 from ci.project import Project
 
 # The options of `nox -s plan` that choose its output.
@@ -101,7 +102,7 @@ def main(arguments: Sequence[str], project: Project) -> None:
     known = manifest.load(project.manifest)
     planned = choice.cells(known)
     if outputs == [GITHUB]:
-        print(json.dumps({"include": jobs(known, planned)}))
+        github.output("matrix", json.dumps({"include": jobs(known, planned)}))
         return
     machine = Machine.here(known)
     if outputs == [JSON]:
@@ -125,10 +126,12 @@ def jobs(known: Manifest, planned: Sequence[Planned]) -> list[dict[str, str]]:
     """Return a job for each OpenSSL build on each platform, with the filter of its cells."""
     runners = {each.name: each for each in known.platforms}
     made: dict[tuple[str, str], dict[str, str]] = {}
+    builds: dict[tuple[str, str], dict[str, None]] = {}
     for each in planned:
         cell = each.cell
+        job = cell.build.name, cell.platform
         made.setdefault(
-            (cell.build.name, cell.platform),
+            job,
             {
                 "build": cell.build.name,
                 "platform": cell.platform,
@@ -137,7 +140,9 @@ def jobs(known: Manifest, planned: Sequence[Planned]) -> list[dict[str, str]]:
                 "cells": _filter_of(known, cell),
             },
         )
-    return list(made.values())
+        names = [build.name for build in builds_of([cell])]
+        builds.setdefault(job, {}).update(dict.fromkeys(names))
+    return [{**made[job], "builds": " ".join(builds[job])} for job in made]
 
 
 def _filter_of(known: Manifest, cell: Cell) -> str:

@@ -29,6 +29,8 @@ class Project:
         cache: the directory of everything that is downloaded or built (M2CRYPTO_CACHE).
         mirrors: directories and URLs with OpenSSL's tarballs (M2CRYPTO_MIRRORS).
         offline: whether to send no request over the network (M2CRYPTO_OFFLINE).
+        container: the image of a container to run the verb in (M2CRYPTO_CONTAINER).
+        ci: whether this is a run of CI, which has all that the tests need (CI).
         timeout: the seconds a cell may run (M2CRYPTO_TIMEOUT).
         test_timeout: the seconds a test may run (M2CRYPTO_TEST_TIMEOUT).
     """
@@ -37,6 +39,8 @@ class Project:
     cache: Path
     mirrors: tuple[str, ...] = ()
     offline: bool = False
+    container: str = ""
+    ci: bool = False
     timeout: float = TIMEOUT
     test_timeout: float = TEST_TIMEOUT
 
@@ -52,6 +56,8 @@ class Project:
             cache=_cache(),
             mirrors=tuple(os.environ.get("M2CRYPTO_MIRRORS", "").split()),
             offline=os.environ.get("M2CRYPTO_OFFLINE", "") not in ("", "0"),
+            container=os.environ.get("M2CRYPTO_CONTAINER", ""),
+            ci=os.environ.get("CI", "") not in ("", "0", "false"),
             timeout=_seconds("M2CRYPTO_TIMEOUT", TIMEOUT, "a cell"),
             test_timeout=_seconds("M2CRYPTO_TEST_TIMEOUT", TEST_TIMEOUT, "a test"),
         )

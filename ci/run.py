@@ -20,6 +20,8 @@ from ci.report import report
 
 # Runs cells that have not changed, too.
 FRESH = "--fresh"
+# The results to report are those of several computers.
+MERGED = "--merged"
 
 
 def tests(arguments: Sequence[str], project: Project) -> None:
@@ -67,16 +69,21 @@ def _log_difference(before: Expected, now: Expected) -> None:
 
 
 def coverage(arguments: Sequence[str], project: Project) -> None:
-    """Report the existing results."""
-    if arguments:
+    """Report the existing results, of the default plan or of `--plan NAME`.
+
+    With `--merged` they are those of several computers, and every cell of the plan must have one.
+    """
+    choice = plans.choose([each for each in arguments if each != MERGED], project.root)
+    if choice.others or choice.filter:
+        wrong = choice.filter or choice.others[0]
         raise UserError(
-            f"coverage takes no arguments, not {arguments[0]!r}; it reports every result"
+            f"coverage: unexpected argument {wrong!r}; it takes {MERGED} and --plan NAME"
         )
     known = manifest.load(project.manifest)
-    machine = Machine.here(known)
+    machine = None if MERGED in arguments else Machine.here(known)
     with results.writing(project.results):
         copy_checkout(project)
-        complaints = report.make(known, machine, project)
+        complaints = report.make(known, machine, project, plan=choice.plan)
     if complaints:
         raise UserError("\nerror: ".join(complaints))
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from ci import disk, manifest, toolchain
+from ci import disk, github, manifest, toolchain
 from ci.cache import Store, key
 from ci.console import Count, ProgressLine, log, minutes
 from ci.errors import UserError
@@ -121,6 +121,14 @@ def main(arguments: list[str], project: Project) -> None:
     named = [plan.find_build(name) for name in dict.fromkeys(arguments)]
     for name, prefix in ensure(named or plan.builds, project).items():
         print(name, prefix)
+
+
+def print_key(arguments: list[str], project: Project) -> None:
+    """Print one key over the prefixes of the named builds, or of all, for a cache of CI's."""
+    known = manifest.load(project.manifest)
+    named = [known.find_build(name) for name in dict.fromkeys(arguments)]
+    toolchain.require(toolchain.FOR_OPENSSL)
+    github.output("key", key(entries=sorted(entry(build) for build in named or known.builds)))
 
 
 def _schedule(builds: int, cores: int) -> tuple[int, int]:

@@ -37,11 +37,21 @@ class Gathered:
         return any(result.expected.partial for result in self.usable)
 
 
-def gather(manifest: Manifest, machine: Machine, project: Project) -> Gathered:
-    """Read the results of the cells in the default plan, and of others that have run."""
+def gather(
+    manifest: Manifest, machine: Machine | None, project: Project, name: str = "default"
+) -> Gathered:
+    """Read the results of the cells in a plan, and of others that have run.
+
+    Args:
+        manifest: the manifest.
+        machine: this computer, whose obstacles explain what is absent; None if the results are
+            those of several.
+        project: the project.
+        name: the plan's.
+    """
     sources = checkout.digest(project.copy)
     found = {each.name: each for each in results.directories(project.results)}
-    planned = _planned(manifest, found)
+    planned = _planned(manifest, found, name)
     usable, absent = [], []
     for cell in [each.cell for each in planned]:
         try:
@@ -49,17 +59,18 @@ def gather(manifest: Manifest, machine: Machine, project: Project) -> Gathered:
             usable.append(_read(expected, found))
         except UserError as error:
             why = str(error)
-            absent.append(NotRun(cell.id, machine.obstacle(cell) or why))
+            obstacle = machine.obstacle(cell) if machine else ""
+            absent.append(NotRun(cell.id, obstacle or why))
     return Gathered(tuple(planned), tuple(usable), tuple(absent))
 
 
-def _planned(manifest: Manifest, found: Mapping[str, Path]) -> list[Planned]:
-    default = plan.make(manifest, "default", today=date.today())
-    ids = {each.cell.id for each in default}
+def _planned(manifest: Manifest, found: Mapping[str, Path], name: str) -> list[Planned]:
+    planned = plan.make(manifest, name, today=date.today())
+    ids = {each.cell.id for each in planned}
     if found.keys() <= ids:
-        return default
+        return planned
     every = plan.make(manifest, "all", today=date.today())
-    return [*default, *(each for each in every if each.cell.id in found.keys() - ids)]
+    return [*planned, *(each for each in every if each.cell.id in found.keys() - ids)]
 
 
 def _read(expected: Expected, found: Mapping[str, Path]) -> Result:

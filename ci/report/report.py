@@ -5,34 +5,40 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 
-from ci import console
+from ci import console, github
 from ci.errors import UserError
 from ci.manifest import Manifest
 from ci.matrix.machine import Machine
 from ci.project import Project
-from ci.report import gates, page
+from ci.report import gates, page, summary
 from ci.report.gather import gather
 
 
 def make(
-    manifest: Manifest, machine: Machine, project: Project, *, logged: Iterable[str] = ()
+    manifest: Manifest,
+    machine: Machine | None,
+    project: Project,
+    *,
+    logged: Iterable[str] = (),
+    plan: str = "default",
 ) -> list[str]:
     """Write the report, log the totals, and return a line for each complaint.
 
-    Floors and skips are checked if every cell of the default plan that the computer can run has run
-    all of its tests.
+    Floors and skips are checked if every cell of the plan that the computer can run has run all of
+    its tests.
 
     Args:
         manifest: the manifest.
-        machine: this computer.
+        machine: this computer; None if the results are those of several, and all must be there.
         project: the project; the caller holds the lock of its results.
         logged: ids of cells whose failures are logged already.
+        plan: the name of the plan.
 
     Raises:
         UserError: there is no usable result, or the report cannot be written.
     """
     policy = gates.read_policy(project.policy)
-    gathered = gather(manifest, machine, project)
+    gathered = gather(manifest, machine, project, plan)
     logged = set(logged)
     if not gathered.usable:
         why = [f" ({each.id}: {each.why})" for each in gathered.absent if each.id in logged]
@@ -48,13 +54,20 @@ def make(
         if warning := release.warning(date.today()):
             console.log(warning)
     console.log(f"report: {project.html / 'index.html'}")
+    github.summary(summary.markdown(gathered, totals))
     may_fail = {each.cell.id for each in gathered.planned if not each.required}
     complaints = gates.failures(gathered.usable, may_fail | logged)
     if gathered.partial:
         console.log("floors and skips were not checked: some cells ran only some of the tests")
         return complaints
-    able = {each.cell.id for each in gathered.planned if not machine.obstacle(each.cell)}
+    able = {
+        each.cell.id
+        for each in gathered.planned
+        if not (machine and machine.obstacle(each.cell)) and not (each.allowed and not machine)
+    }
     absent = [each for each in gathered.absent if each.id in able]
+    if absent and not machine:
+        return [*complaints, *(f"{each.id}: {each.why}" for each in absent)]
     if absent:
         console.log(
             "floors and skips are checked over the whole matrix; this report lacks "
@@ -62,6 +75,9 @@ def make(
         )
         return complaints
     missing = gates.missing(gathered.usable, policy)
-    if missing:
+    if missing and project.ci:
+        # CI's computers have all that the tests need.
+        complaints.append(missing)
+    elif missing:
         console.log(missing)
     return [*complaints, *gates.complaints(gathered.usable, totals, policy, may_fail)]

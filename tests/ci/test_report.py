@@ -351,6 +351,42 @@ def test_an_unchanged_report_is_not_written_again(
     assert index.stat().st_mtime_ns != rewritten
 
 
+def test_github_shows_a_summary_of_the_report(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "summary"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(path))
+    write_result(project, WITH, outcome=("failed", ""))
+    make(project)
+    lines = path.read_text().splitlines()
+    assert "| C lines | 3 | 4 | 75.00 % |" in lines
+    assert "| 3.5 | 1 | 0 | 0 | 1 |" in lines
+    assert f"- `{WITH}: tests/test_t.py::one`" in lines
+    assert any(line.startswith("- `py3.13-") and "not installed" in line for line in lines)
+
+
+def test_results_of_several_computers_must_be_complete(project: Path) -> None:
+    copy_checkout(here(project))
+    complaints = report.make(MANIFEST, None, here(project))
+    assert [line.partition(":")[0] for line in complaints] == [
+        "py3.13-openssl3.5",
+        "py3.13-openssl3.5-no-ec",
+    ]
+    assert complaints[0].endswith(": not run yet")
+
+
+def test_what_the_computer_lacks_fails_a_run_of_ci(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for cell in (WITH, WITHOUT):
+        write_result(project, cell, outcome=("skipped", "needs the openssl program"))
+    monkeypatch.delenv("CI", raising=False)
+    line = "1 tests ran in no cell because of this computer: needs the openssl program"
+    assert line not in make(project)
+    monkeypatch.setenv("CI", "true")
+    assert line in make(project)
+
+
 def test_a_failed_report_keeps_the_old_page(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(project)
     write_result(project, WITH, outcome=("skipped", "needs EC"))
