@@ -77,6 +77,12 @@ def coverage(session: nox.Session) -> None:
 
 
 @nox.session
+def surface(session: nox.Session) -> None:
+    """Print the names that each build offers, or that two builds named after `--` differ in."""
+    run(session, "surface")
+
+
+@nox.session
 def openssl(session: nox.Session) -> None:
     """Build the OpenSSL builds named after `--`, or all, and print the path of each prefix."""
     run(session, "openssl")

@@ -36,6 +36,7 @@ VERBS = {
     "plan": "ci.plans:main",
     "cell": "ci.run:cell",
     "coverage": "ci.run:coverage",
+    "surface": "ci.report.surface:main",
     "doctor": "ci.doctor:main",
     "clean": "ci.clean:main",
     "bump": "ci.bump:main",

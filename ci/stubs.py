@@ -6,7 +6,6 @@ builds and are all integers, so `__getattr__` declares them.
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 import xml.etree.ElementTree as ET
@@ -14,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ci import extension, manifest, process, toolchain
+from ci import manifest, process, prototypes
 from ci.errors import UserError
 from ci.openssl import prefixes
+from ci.prototypes import attributes as attributes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -70,13 +70,6 @@ class Function:
     handles: tuple[str, ...]
 
 
-def _attributes(element: ET.Element) -> dict[str, str]:
-    return {
-        item.get("name", ""): item.get("value", "")
-        for item in element.findall("attributelist/attribute")
-    }
-
-
 def _handle(swig_type: str) -> str | None:
     """Return the handle that a SWIG type such as `p.q(const).X509` is, or None."""
     if swig_type in PYTHON_TYPES or not swig_type.startswith("p."):
@@ -108,7 +101,7 @@ def _takes_none(parameter: Mapping[str, str]) -> bool:
 
 def _function(element: ET.Element, aliases: Mapping[str, str]) -> Function | None:
     """Return the function that a declaration of SWIG's parse tree makes, or None."""
-    attributes = _attributes(element)
+    attributes = attributes_of(element)
     if attributes.get("view") != "globalfunctionHandler":
         return None
     result = _result_type(attributes)
@@ -118,7 +111,7 @@ def _function(element: ET.Element, aliases: Mapping[str, str]) -> Function | Non
     parameters = []
     handles = [_handle(result)]
     for number, parameter in enumerate(element.findall("attributelist/parmlist/parm"), start=1):
-        facts = _attributes(parameter)
+        facts = attributes_of(parameter)
         if facts["type"] == "void":
             continue
         kind = _python_type(facts["type"], aliases)
@@ -140,7 +133,7 @@ def _function(element: ET.Element, aliases: Mapping[str, str]) -> Function | Non
 def functions_of(tree: Path) -> list[Function]:
     """Return the functions in SWIG's parse tree, an XML file."""
     declarations = list(ET.parse(tree).getroot().iter("cdecl"))  # noqa: S314  (SWIG's own)
-    facts = [_attributes(element) for element in declarations]
+    facts = [attributes_of(element) for element in declarations]
     aliases = {each["name"]: each["type"] for each in facts if each.get("storage") == "typedef"}
     found = (_function(element, aliases) for element in declarations)
     return [function for function in found if function is not None]
@@ -148,17 +141,7 @@ def functions_of(tree: Path) -> list[Function]:
 
 def parse(prefix: Path, at: Path) -> list[Function]:
     """Run SWIG as a build with `prefix` does, in the directory `at`; return what it parsed."""
-    openssl = extension.from_prefix(prefix)
-    names = extension.read_names(toolchain.compiler().command, openssl, at)
-    (at / "openssl_names.i").write_text(extension.interface_of(names), encoding="ascii")
-    variables = toolchain.swig(Path(sys.executable))
-    tree = at / "tree.xml"
-    command = extension.swig_command(variables["SWIG"], names, at)
-    process.run(
-        [*command[:1], "-xmlout", str(tree), *command[1:]],
-        log=at / "swig.log",
-        env={**os.environ, **variables},
-    )
+    tree = prototypes.parse_tree(Path(sys.executable), Path(), prefix, at, at / "swig.log")
     return functions_of(tree)
 
 

@@ -20,7 +20,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ci import checkout, console, disk, environments, extension, process, toolchain
+from ci import (
+    checkout,
+    console,
+    disk,
+    environments,
+    extension,
+    process,
+    prototypes,
+    toolchain,
+)
 from ci.cache import Store, key
 from ci.checkout import PACKAGE
 from ci.directories import remove
@@ -49,7 +58,13 @@ HASH = "sha256"
 # The code of this process that builds an extension, and that keeps an instrumented one's notes.
 CODE = [
     hashlib.sha256(Path(str(path)).read_bytes()).hexdigest()
-    for path in (__file__, extension.__file__, notes.__file__, c_source.__file__)
+    for path in (
+        __file__,
+        extension.__file__,
+        notes.__file__,
+        c_source.__file__,
+        prototypes.__file__,
+    )
 ]
 
 # The environment of a build. The first list is what the compiler, the linker, setuptools and
@@ -295,6 +310,9 @@ class _Recipe:
             (directory / HASH).write_text(_extension_hash(directory / "site"), encoding="ascii")
             if request.flags.coverage:
                 notes.keep_notes(work / "sources", objects, directory / "notes")
+            if request.flags.coverage and request.abi == "abi3":
+                # Once for each OpenSSL build: another Python changes no declaration.
+                prototypes.check(self.python, work / "sources", request.prefix, log)
 
     def _environment(self, request: Request, objects: Path) -> dict[str, str]:
         environment = {

@@ -8,6 +8,7 @@ be missing: then the tests run on whatever M2Crypto is there. pytest's header sh
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.util
 import json
@@ -39,6 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("cell", "the cell of the matrix that this run is")
     group.addoption("--cell", type=Path, metavar="FILE", help="what is expected, as JSON")
     group.addoption("--stamp", type=Path, metavar="FILE", help="write what was found, as JSON")
+    group.addoption("--surface", type=Path, metavar="FILE", help="write the names, as JSON")
     group.addoption("--journal", type=Path, metavar="FILE", help="append each event, as JSON lines")
 
 
@@ -134,6 +136,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     path = session.config.getoption("--stamp")
     if path:
         path.write_text(json.dumps(facts(), indent=1), encoding="utf-8")
+    path = session.config.getoption("--surface")
+    if path:
+        path.write_text(json.dumps(surface(), indent=0), encoding="utf-8")
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -194,6 +199,26 @@ def runtime_facts() -> dict[str, Any]:
         "switches": switches(m2),
         "library": str(Path(m2.openssl_library()).resolve()),
         "refusal": "",
+    }
+
+
+def surface() -> dict[str, dict[str, Any]]:
+    """Return the extension's constants with their values, and its functions with signatures."""
+    try:
+        from M2Crypto import _m2crypto as extension
+    except ImportError:
+        return {"constants": {}, "functions": {}}
+    path = Path(extension.__file__ or "").parent / "_m2crypto.pyi"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    declared = {
+        node.name: f"({ast.unparse(node.args)}) -> {ast.unparse(node.returns or node)}"
+        for node in ast.parse(text).body
+        if isinstance(node, ast.FunctionDef)
+    }
+    found = {name: getattr(extension, name) for name in dir(extension) if name[:2] != "__"}
+    return {
+        "constants": {name: value for name, value in found.items() if not callable(value)},
+        "functions": {name: declared.get(name, "") for name in found if callable(found[name])},
     }
 
 

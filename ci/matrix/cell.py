@@ -17,7 +17,7 @@ from ci.console import ProgressLine
 from ci.directories import remove
 from ci.errors import UserError
 from ci.gcov import lines as c_lines
-from ci.matrix import results, sanitizers, session, surroundings
+from ci.matrix import results, sanitizers, session, surface, surroundings
 from ci.matrix.plan import Cell
 from ci.matrix.prepare import Inputs
 from ci.wheels import Wheel
@@ -264,6 +264,8 @@ def _test(
         raise UserError(failure or f"{error}; the whole log is {log}") from None
     # First, because the coverage of another extension cannot be read.
     results.check_stamp(expected, results.read_stamp(directory))
+    headers = surroundings.headers(cell, inputs.prefixes)
+    surface.check_constants(results.read_surface(directory), headers)
     if not list((scratch / "python").glob(f"data.*{journal.process}.*")):
         raise UserError(f"coverage.py saved no data; the whole log is {log}")
     _join_python(cell.id, wheel.site, copy, scratch / "python", directory / results.PYTHON)
@@ -289,6 +291,7 @@ def _run_pytest(cell: Cell, inputs: Inputs, wheel: Wheel, directory: Path) -> No
         f"--basetemp={scratch / 'tmp'}",
         f"--cell={directory / results.CELL}",
         f"--stamp={directory / results.STAMP}",
+        f"--surface={directory / results.SURFACE}",
         f"--journal={journal}",
         f"--junitxml={directory / results.JUNIT}",
         *inputs.arguments,

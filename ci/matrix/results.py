@@ -6,6 +6,7 @@ whole:
     coverage/results/CELL/cell.json        what the plan expects, and of which sources
                           stamp.json       what the tests found in the process
                           tests.json       each test's outcome
+                          surface.json     the names that the extension offers
                           junit.xml        the same in JUnit's format, for other programs
                           python.coverage  the Python lines that ran, in coverage.py's format
                           c_lines.json     the C lines that ran, were missed or were compiled out
@@ -34,17 +35,19 @@ from ci.errors import UserError
 from ci.locks import held
 from ci.manifest import REFUSES, Build, Manifest, implied
 from ci.matrix.plan import Cell
+from ci.matrix.surface import Surface
 
 CELL = "cell.json"
 STAMP = "stamp.json"
 TESTS = "tests.json"
+SURFACE = "surface.json"
 JUNIT = "junit.xml"
 PYTHON = "python.coverage"
 C_LINES = "c_lines.json"
 TIMINGS = "timings.json"
 LOG = "log.txt"
 SEAL = "seal.json"
-SEALED = (CELL, STAMP, TESTS, JUNIT, PYTHON, C_LINES, TIMINGS, LOG)
+SEALED = (CELL, STAMP, TESTS, SURFACE, JUNIT, PYTHON, C_LINES, TIMINGS, LOG)
 WHOLE = (*SEALED, SEAL)
 
 # Names with a leading dot are no results. The lock is held by the run that writes results and the
@@ -65,6 +68,8 @@ class Expected(Record, frozen=True):
         id: the cell's.
         python: a series such as `3.13`.
         platform: such as `linux-x86_64`.
+        series: that of the OpenSSL release, such as `3.5`, or `system`.
+        variant: the name of the variant.
         openssl: the headers' version, such as `3.5.7`; empty for the system's.
         runtime: the version of the OpenSSL in the process; empty for the system's.
         outcome: `works`, or `refuses` if the import must fail.
@@ -89,6 +94,8 @@ class Expected(Record, frozen=True):
     id: str
     python: str
     platform: str
+    series: str
+    variant: str
     openssl: str
     runtime: str
     outcome: str
@@ -197,6 +204,7 @@ class Result:
     stamp: Stamp
     tests: Tests
     timings: Timings
+    surface: Surface
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +250,8 @@ def expectation(
         id=cell.id,
         python=cell.python,
         platform=cell.platform,
+        series=release.series,
+        variant=cell.build.variant.name,
         openssl=release.version,
         runtime=(cell.runtime or cell.build).version,
         outcome=cell.outcome,
@@ -304,12 +314,18 @@ def read(directory: Path, *, id: str | None = None) -> Result:  # noqa: A002
     stamp = read_stamp(directory)
     check_stamp(expected, stamp)
     timings = _record(Timings, directory / TIMINGS)
-    return Result(directory, expected, stamp, _tests(directory / TESTS), timings)
+    tests = _tests(directory / TESTS)
+    return Result(directory, expected, stamp, tests, timings, read_surface(directory))
 
 
 def read_stamp(directory: Path) -> Stamp:
     """Return the stamp in a result's directory."""
     return _record(Stamp, directory / STAMP)
+
+
+def read_surface(directory: Path) -> Surface:
+    """Return the surface in a result's directory."""
+    return _record(Surface, directory / SURFACE)
 
 
 def recorded(path: Path) -> tuple[str, Expected | None]:

@@ -94,6 +94,13 @@ def describe(cell: Cell, inputs: Inputs) -> Surroundings:
     )
 
 
+def headers(cell: Cell, prefixes: Mapping[str, Path | UserError]) -> list[str]:
+    """Return the compiler's flags that find the OpenSSL headers of a cell's extension."""
+    if cell.build.release.is_system:
+        return system.describe()["compiler"].split()
+    return [f"-I{_prefix(prefixes, cell.build.name) / 'include'}"]
+
+
 def library(cell: Cell, prefixes: Mapping[str, Path | UserError]) -> str:
     """Return the directory of the OpenSSL that a cell's process must use.
 

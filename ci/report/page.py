@@ -19,7 +19,7 @@ from ci.errors import UserError
 from ci.manifest import Manifest
 from ci.matrix.results import SEAL, NotRun, Result
 from ci.project import Project
-from ci.report import measured
+from ci.report import measured, surface
 from ci.report.gather import Gathered
 from ci.report.measured import Total
 
@@ -117,6 +117,7 @@ def write(
             not_taken = _not_taken(branches, copy)
             table = cells_table(gathered, manifest, project.templates, not_taken)
             _insert(table, new / "index.html")
+            (new / surface.TABLE).write_text(surface.table(gathered.usable), encoding="utf-8")
             record = {"key": made_of, "totals": [asdict(each) for each in totals]}
             (new / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
     except coverage.CoverageException as error:

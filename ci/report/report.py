@@ -10,7 +10,7 @@ from ci.errors import UserError
 from ci.manifest import Manifest
 from ci.matrix.machine import Machine
 from ci.project import Project
-from ci.report import gates, page, summary
+from ci.report import gates, page, summary, surface
 from ci.report.gather import gather
 
 
@@ -57,6 +57,7 @@ def make(
     github.summary(summary.markdown(gathered, totals))
     may_fail = {each.cell.id for each in gathered.planned if not each.required}
     complaints = gates.failures(gathered.usable, may_fail | logged)
+    complaints += surface.complaints(gathered.usable, surface.read(project))
     if gathered.partial:
         console.log("floors and skips were not checked: some cells ran only some of the tests")
         return complaints

@@ -23,6 +23,7 @@ from ci.matrix import results
 from ci.matrix.machine import Machine
 from ci.matrix.prepare import copy_checkout
 from ci.matrix.results import NotRun, Result, Surroundings
+from ci.matrix.surface import Surface
 from ci.report import gates, page, report
 from ci.report.gates import Floor, Policy, Skip
 from ci.report.gather import Gathered
@@ -63,6 +64,12 @@ C_OF = {
 # Arcs of Python: the cell with EC takes one of the two branches of line 2.
 PYTHON_OF = {WITH: [(-1, 1), (-1, 2), (2, 3), (3, -1)], WITHOUT: [(-1, 1)]}
 
+GOLDEN = """
+builds = ["3.5", "3.5-no-ec"]
+everywhere = ["RSA_F4", "rsa_new"]
+absent = []
+"""
+
 POLICY = Policy(
     (
         Floor("Python lines", 90, "because"),
@@ -88,6 +95,7 @@ def project(tmp_path: Path) -> Path:
     (root / "coverage").mkdir()
     for name in ("coveragerc", "policy.toml", "cells.html.jinja", "report.css"):
         (root / "coverage" / name).write_text((REAL / name).read_text())
+    (root / "coverage" / "surface.toml").write_text(GOLDEN)
     for cell in (WITH, WITHOUT):
         write_result(root, cell)
     return root
@@ -410,7 +418,8 @@ def test_a_total_below_its_floor_is_reported_and_one_at_its_floor_is_not() -> No
 
 def result_of(ran: set[str], skipped: dict[str, str]) -> Result:
     tests = results.Tests(frozenset(ran), frozenset(), skipped)
-    return Result(Path(), EXPECTED, STAMP, tests, results.Timings(0, 0))
+    surface = Surface({}, {})
+    return Result(Path(), EXPECTED, STAMP, tests, results.Timings(0, 0), surface)
 
 
 def test_a_test_that_ran_in_no_cell_fails_the_run() -> None:

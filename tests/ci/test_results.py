@@ -48,6 +48,7 @@ STAMP = Stamp(
     link="static",
     refusal="",
 )
+SURFACE = {"constants": {"RSA_F4": 65537}, "functions": {"rsa_new": "() -> RSA"}}
 OUTCOMES = {
     "tests/test_rsa.py::test_runs": ("passed", ""),
     "tests/test_rsa.py::test_fails": ("failed", ""),
@@ -67,6 +68,7 @@ def leave(
     results.write(Timings(1.5, 0.1), folder)
     results.write_tests(outcomes, folder)
     (folder / results.STAMP).write_text(json.dumps(asdict(stamp)))
+    (folder / results.SURFACE).write_text(json.dumps(SURFACE))
     (folder / results.JUNIT).write_text("<testsuites/>")
     (folder / results.PYTHON).write_bytes(b"")
     (folder / results.C_LINES).write_text("{}")
@@ -108,6 +110,8 @@ def test_the_expected_stamp_follows_the_manifest() -> None:
             id="py3.13-openssl3.5-no-ec",
             python="3.13",
             platform=PLATFORM.name,
+            series="3.5",
+            variant="no-ec",
             openssl="3.5.7",
             runtime="3.5.7",
             outcome="works",

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from tiny_project import PLATFORM, here, tiny_manifest, write_project
 
-from ci import environments, interpreters, manifest, toolchain
+from ci import environments, interpreters, manifest, prototypes, toolchain
 from ci.errors import UserError
 from ci.manifest import Build, Flags, Release, Variant
 from ci.matrix import cell as one
-from ci.matrix import prepare, results, sanitizers
+from ci.matrix import prepare, results, sanitizers, surface
 from ci.matrix.plan import Cell
 from ci.openssl import prefixes
 
@@ -58,6 +58,8 @@ def run(root: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     """Run a sanitizer cell of the tiny project whose only test makes a call."""
     monkeypatch.setattr(environments, "ensure", lambda *_: Path(sys.executable))
     monkeypatch.setattr(toolchain, "swig", lambda _: {})
+    monkeypatch.setattr(prototypes, "check", lambda *_: None)
+    monkeypatch.setattr(surface, "HEADERS", ())
     monkeypatch.setattr(
         prefixes, "ensure", lambda builds, _: {each.name: Path("/p/3.5") for each in builds}
     )

@@ -17,7 +17,7 @@ import pytest
 from tiny_project import INSTRUMENTED, here, write_project
 
 from ci import cache as caching
-from ci import environments, interpreters, process, toolchain, wheels
+from ci import environments, interpreters, process, prototypes, toolchain, wheels
 from ci import extension as building
 from ci.cache import Store
 from ci.errors import UserError
@@ -32,6 +32,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a tiny project; the Python of the tests has the build requirements."""
     monkeypatch.setattr(environments, "ensure", lambda *_: Path(sys.executable))
     monkeypatch.setattr(toolchain, "swig", lambda _: {})
+    monkeypatch.setattr(prototypes, "check", lambda *_: None)
     return write_project(tmp_path / "project")
 
 
@@ -319,7 +320,7 @@ def test_an_edited_recipe_makes_another_extension(
 
 
 def test_the_recipe_is_the_code_that_builds_the_extension() -> None:
-    code = [wheels, building, notes, c_source]
+    code = [wheels, building, notes, c_source, prototypes]
     files = [Path(str(module.__file__)) for module in code]
     assert [hashlib.sha256(path.read_bytes()).hexdigest() for path in files] == wheels.CODE
 

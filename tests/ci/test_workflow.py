@@ -86,7 +86,7 @@ def test_the_jobs_run_each_cell_of_the_plan_once(name: str) -> None:
 )
 def test_the_checkers_of_workflows_find_nothing(command: list[str]) -> None:
     program = Path(sys.executable).with_name(command[0])
-    argv = [program, *command[1:], *map(str, FILES)]
+    argv = [str(program), *command[1:], *map(str, FILES)]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

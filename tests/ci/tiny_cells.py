@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from tiny_project import here, tiny_cell, tiny_manifest, write_project
 
-from ci import environments, interpreters, manifest, toolchain
+from ci import environments, extension, interpreters, manifest, prototypes, toolchain
 from ci.errors import UserError
 from ci.manifest import Build, Release, Variant
 from ci.matrix import cell as one
-from ci.matrix import prepare, results
+from ci.matrix import prepare, results, surface
 from ci.matrix.prepare import Inputs
 from ci.openssl import prefixes
 from ci.project import Project
@@ -43,6 +43,10 @@ def project(tmp_path: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("M2CRYPTO_CACHE", str(shared_cache))
     monkeypatch.setattr(environments, "ensure", lambda *_: Path(sys.executable))
     monkeypatch.setattr(toolchain, "swig", lambda _: {})
+    # The tiny project has no SWIG, and no headers of OpenSSL.
+    monkeypatch.setattr(prototypes, "check", lambda *_: None)
+    monkeypatch.setattr(extension, "HEADERS", ())
+    monkeypatch.setattr(surface, "HEADERS", ())
     monkeypatch.setattr(
         prefixes,
         "ensure",

@@ -1,0 +1,86 @@
+"""The surface of a cell: the names that its extension offers, with their values."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from ci import process, toolchain
+from ci.documents import Record, convert, read_json
+from ci.errors import UserError
+from ci.extension import HEADERS
+
+# These are defined without a value; the stamp's switches are compared with the plan instead.
+SWITCH = "OPENSSL_NO_"
+
+
+class Surface(Record, frozen=True):
+    """What an extension offers; nothing if it refuses its libraries.
+
+    Attributes:
+        constants: the value of each constant by its name.
+        functions: the signature of each function, as M2Crypto/_m2crypto.pyi declares it.
+    """
+
+    constants: dict[str, int | str]
+    functions: dict[str, str]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of both kinds."""
+        return frozenset((*self.constants, *self.functions))
+
+
+def read(path: Path) -> Surface:
+    """Return the surface in a file.
+
+    Raises:
+        UserError: it cannot be read, or is not a surface.
+    """
+    return convert(read_json(path), Surface, path)
+
+
+def check_constants(surface: Surface, include: Sequence[str]) -> None:
+    """Compare the values of constants with those of OpenSSL's headers, by the compiler.
+
+    Args:
+        surface: the surface.
+        include: the compiler's flags that find the headers.
+
+    Raises:
+        UserError: a value differs, or the headers cannot be compiled.
+    """
+    values = {
+        name: value
+        for name, value in surface.constants.items()
+        if isinstance(value, int) and not name.startswith(SWITCH)
+    }
+    _compile(program(values), tuple(include))
+
+
+def program(values: dict[str, int]) -> str:
+    """Return a C program that compiles if each name that is a macro has its value."""
+    lines = [f"#include <openssl/{name}.h>" for name in HEADERS]
+    for name, value in values.items():
+        # A constant of M2Crypto's own is no macro.
+        lines += [f"#ifdef {name}", f'_Static_assert(({name}) == {value}LL, "{name}");', "#endif"]
+    return "\n".join([*lines, ""])
+
+
+# Cells of one build share their program.
+@cache
+def _compile(text: str, include: tuple[str, ...]) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory, "constants.c")
+        file.write_text(text, encoding="ascii")
+        flags = ("-std=gnu11", "-fsyntax-only", "-Wno-deprecated-declarations")
+        try:
+            process.capture([*toolchain.compiler().command, *flags, *include, file])
+        except process.CommandError as error:
+            found = [line for line in error.tail.splitlines() if "error: " in line]
+            why = found[0].partition("error: ")[2] if found else "the compiler failed"
+            raise UserError(
+                f"result refused, a constant differs from OpenSSL's headers: {why}"
+            ) from None

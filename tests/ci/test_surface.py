@@ -1,0 +1,276 @@
+"""What an extension offers is recorded, checked against the headers, and expected by build."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+from test_results import EXPECTED, STAMP, leave
+from tiny_cells import CELL, CELL_NO_EC, MANIFEST, MakeInputs
+from tiny_project import here
+
+from ci import checkout, manifest, prototypes
+from ci.errors import UserError
+from ci.matrix import cell as one
+from ci.matrix import results
+from ci.matrix import surface as of_cell
+from ci.matrix.results import Result
+from ci.matrix.surface import Surface
+from ci.project import Project
+from ci.report import surface
+from ci.report.surface import Golden
+
+
+def test_a_cell_records_names_kinds_values_and_signatures(
+    project: Project, inputs: MakeInputs
+) -> None:
+    (project.root / "M2Crypto" / "_m2crypto.pyi").write_text(
+        "def curve() -> int: ...\ndef openssl_version(which: int, /) -> str: ...\n"
+    )
+    for cell in (CELL, CELL_NO_EC):
+        assert one.run(cell, inputs()).why == ""
+    found = {
+        cell.id: results.read(project.results / cell.id).surface for cell in (CELL, CELL_NO_EC)
+    }
+    with_ec, without = found[CELL.id], found[CELL_NO_EC.id]
+    assert with_ec.constants["OPENSSL_NO_EC"] == 0
+    assert without.constants["OPENSSL_NO_EC"] == 1
+    assert with_ec.functions["openssl_version"] == "(which: int, /) -> str"
+    assert with_ec.names - without.names == {"curve"}
+
+
+# --- the headers ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def include(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the flags that find a header with two macros, one of them not an integer's name."""
+    header = tmp_path / "openssl" / "rsa.h"
+    header.parent.mkdir()
+    header.write_text("#define RSA_F4 0x10001L\n#define BIG 0x8000000000000000ULL\n")
+    monkeypatch.setattr(of_cell, "HEADERS", ("rsa",))
+    return [f"-I{tmp_path}"]
+
+
+def test_constants_have_the_values_of_the_headers(include: list[str]) -> None:
+    constants: dict[str, int | str] = {
+        "RSA_F4": 65537,
+        "own": 3,
+        "OPENSSL_NO_EC": 1,
+        "OPENSSL_VERSION_TEXT": "OpenSSL",
+    }
+    of_cell.check_constants(Surface(constants, {}), include)
+    with pytest.raises(UserError) as caught:
+        of_cell.check_constants(Surface({**constants, "RSA_F4": 3}, {}), include)
+    message = str(caught.value)
+    assert message.startswith("result refused, a constant differs from OpenSSL's headers: ")
+    assert "RSA_F4" in message
+    assert "\n" not in message
+
+
+TREE = """<top>
+<cdecl><attributelist>
+  <attribute name="name" value="RSA_size"/><attribute name="view" value="globalfunctionHandler"/>
+  <attribute name="type" value="int"/><attribute name="decl" value="f(p.q(const).RSA)."/>
+  <parmlist><parm><attributelist><attribute name="type" value="{type}"/></attributelist></parm>
+  </parmlist>
+</attributelist></cdecl>
+<cdecl><attributelist>
+  <attribute name="name" value="m2_own"/><attribute name="view" value="globalfunctionHandler"/>
+  <attribute name="type" value="int"/><attribute name="decl" value="f(void)."/>
+</attributelist></cdecl>
+</top>"""
+
+
+@pytest.mark.parametrize(
+    ("declared", "prototype", "why"),
+    [
+        ("p.q(const).RSA", "int RSA_size(const RSA *rsa);", ""),
+        # Adding const loses nothing.
+        ("p.RSA", "int RSA_size(const RSA *rsa);", ""),
+        ("p.q(const).RSA", "int RSA_size(RSA *rsa);", "discards .const. qualifier"),
+        ("p.q(const).EC", "int RSA_size(const RSA *rsa);", "incompatible pointer type"),
+        ("p.q(const).RSA", "long RSA_size(const RSA *rsa);", "may change value"),
+        ("p.q(const).RSA", "int RSA_size(const RSA *rsa, int bits);", "too few arguments"),
+        ("p.q(const).RSA", "int RSA_bits(const RSA *rsa);", "implicit declaration"),
+    ],
+)
+def test_declarations_agree_with_the_prototypes(
+    tmp_path: Path, declared: str, prototype: str, why: str
+) -> None:
+    tree = tmp_path / "tree.xml"
+    tree.write_text(TREE.format(type=declared))
+    for name in ("openssl/rand.h", "openssl/ssl.h", "openssl/x509v3.h", "m2.h"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / "m2.h").write_text(f"typedef struct rsa RSA; typedef struct ec EC;\n{prototype}\n")
+    command = ["cc", "-Werror=implicit-function-declaration", f"-I{tmp_path}"]
+    if not why:
+        prototypes._compile(tree, command, tmp_path / "calls.c")
+        return
+    with pytest.raises(UserError, match=why) as caught:
+        prototypes._compile(tree, command, tmp_path / "calls.c")
+    assert str(caught.value).startswith("a declaration in SWIG/ does not agree with OpenSSL's head")
+    assert "check_RSA_size" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_types_are_spelled_as_in_c() -> None:
+    spelled = {
+        "int": "int",
+        "p.q(const).char": "const char *",
+        "p.p.X509": "X509 * *",
+        "q(const).p.char": "char * const",
+    }
+    assert {each: prototypes.c_type(each) for each in spelled} == spelled
+
+
+# --- the golden file ------------------------------------------------------------------------------
+
+GOLDEN = Golden(
+    frozenset({"3.5", "3.5-no-ec"}),
+    frozenset({"rsa_new", "RSA_F4"}),
+    {("3.5-no-ec",): (frozenset({"ec_new", "curve"}), "It has no curves.")},
+)
+
+
+def result(build: str, *names: str, cell: str = "") -> Result:
+    """Return a result of a build whose extension has these functions."""
+    series, _, variant = build.partition("-")
+    expected = structs.replace(
+        EXPECTED, id=cell or f"py3.13-openssl{build}", series=series, variant=variant or "default"
+    )
+    tests = results.Tests(frozenset(), frozenset(), {})
+    found = Surface({}, dict.fromkeys(names, "() -> int"))
+    return Result(Path(), expected, STAMP, tests, results.Timings(1, 1), found)
+
+
+WHOLE = result("3.5", "rsa_new", "RSA_F4", "ec_new", "curve")
+WITHOUT = result("3.5-no-ec", "rsa_new", "RSA_F4")
+
+
+def test_expected_absences_are_no_complaint() -> None:
+    assert surface.complaints([WHOLE, WITHOUT], GOLDEN) == []
+    # A cell that refuses its libraries, and the system's OpenSSL.
+    assert surface.complaints([result("3.5"), result("system", "x")], GOLDEN) == []
+
+
+def test_new_and_lost_names_are_reported_once_for_each_build() -> None:
+    changed = result("3.5-no-ec", "rsa_new", "ec_new", "a", "b")
+    (line,) = surface.complaints([WHOLE, changed, changed], GOLDEN)
+    assert line == (
+        "py3.13-openssl3.5-no-ec: names of the extension: lost RSA_F4, new a, b, ec_new; if that "
+        "is right, `nox -s surface -- --accept` writes coverage/surface.toml"
+    )
+
+
+def test_a_group_without_a_reason_is_reported() -> None:
+    golden = replace(GOLDEN, absent={("3.5-no-ec",): (frozenset({"ec_new"}), "")})
+    (line,) = surface.complaints([], golden)
+    assert line == (
+        "coverage/surface.toml: absent has no reason for 3.5-no-ec: write why they lack ec_new"
+    )
+
+
+def test_accepting_keeps_reasons_and_builds_without_a_result(tmp_path: Path) -> None:
+    project = here(tmp_path)
+    (tmp_path / "coverage").mkdir()
+    new = surface.accepted([result("3.5", "rsa_new", "RSA_F4", "ec_new", "added")], GOLDEN)
+    surface.write(new, project)
+    assert surface.read(project) == new
+    assert new.everywhere == {"rsa_new", "RSA_F4"}
+    assert new.absent == {("3.5-no-ec",): (frozenset({"ec_new", "added"}), "It has no curves.")}
+    # It is written in the same way from the same.
+    text = (tmp_path / surface.NAME).read_text()
+    surface.write(surface.accepted([], surface.read(project)), project)
+    assert (tmp_path / surface.NAME).read_text() == text
+    assert tomllib.loads(text)["absent"][0]["builds"] == ["3.5-no-ec"]
+
+
+def test_the_table_shares_equal_surfaces() -> None:
+    other = result("3.5", *WHOLE.surface.functions, cell="py3.9-openssl3.5")
+    made = json.loads(surface.table([WHOLE, other, WITHOUT]))
+    assert made["cells"] == {
+        "py3.13-openssl3.5": 0,
+        "py3.9-openssl3.5": 0,
+        "py3.13-openssl3.5-no-ec": 1,
+    }
+    assert made["surfaces"][1]["functions"] == {"RSA_F4": "() -> int", "rsa_new": "() -> int"}
+
+
+# --- nox -s surface -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """Return a project with the results of two builds."""
+    project = here(tmp_path)
+    surface_of = {
+        CELL: {"constants": {"N": 1}, "functions": {"rsa_new": "() -> RSA", "ec_new": "() -> EC"}},
+        CELL_NO_EC: {"constants": {"N": 2}, "functions": {"rsa_new": "() -> RSA"}},
+    }
+    (tmp_path / "coverage").mkdir()
+    (tmp_path / surface.NAME).write_text("builds = []\neverywhere = []\nabsent = []\n")
+    monkeypatch.setattr(manifest, "load", lambda _: MANIFEST)
+    monkeypatch.setattr(checkout, "digest", lambda _: "s")
+    for cell, found in surface_of.items():
+        around = results.Surroundings("3.13.0")
+        expected = results.expectation(cell, MANIFEST, sources="s", extension="00", around=around)
+        switches = ["OPENSSL_NO_EC"] if cell is CELL_NO_EC else []
+        stamp = structs.replace(STAMP, id=cell.id, header="3.5", runtime="3.5", switches=switches)
+        folder = leave(project.results / cell.id, expected, stamp)
+        (folder / results.SURFACE).write_text(json.dumps(found))
+        results.seal(folder)
+    return project
+
+
+def test_the_sizes_of_builds_and_what_a_variant_takes_away_are_printed(
+    reported: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    surface.main([], reported)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split() == ["3.5", "2", "1", "0", "0"]
+    assert lines[2].split() == ["3.5-no-ec", "1", "1", "0", "0"]
+    assert lines[3] == "    without 1 functions: ec_new"
+
+
+@pytest.mark.parametrize("first", ["3.5", CELL.id])
+def test_the_difference_of_two_builds_or_cells_is_printed(
+    reported: Project, first: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    surface.main([first, "3.5-no-ec"], reported)
+    assert capsys.readouterr().out == "- ec_new () -> EC\n- N 1\n+ N 2\n"
+
+
+def test_accepting_writes_the_file_and_asks_for_reasons(
+    reported: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    surface.main(["--accept"], reported)
+    golden = surface.read(reported)
+    assert golden.everywhere == {"rsa_new", "N"}
+    assert "absent has no reason for 3.5-no-ec" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["3.5", "3.6"], "no result of '3.6': did you mean"),
+        (["3.5"], "surface takes two builds or cells, or --accept, not '3.5'"),
+    ],
+)
+def test_bad_arguments_are_reported_in_one_line(
+    reported: Project, arguments: list[str], words: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        surface.main(arguments, reported)
+    assert str(caught.value).startswith(words)
+
+
+def test_the_golden_file_of_the_project_is_valid() -> None:
+    golden = surface.read(here(Path(__file__).parents[2]))
+    assert "rsa_size" in golden.everywhere
+    assert all(why for _, why in golden.absent.values())
