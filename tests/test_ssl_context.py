@@ -353,7 +353,9 @@ def test_contexts_are_found_by_handle_while_alive():
         context.get_verify_mode()
 
 
-@pytest.mark.parametrize("label", ["CERTIFICATE", "DH PARAMETERS"])
+@pytest.mark.parametrize(
+    "label", ["CERTIFICATE", pytest.param("DH PARAMETERS", marks=pytest.mark.needs("DH"))]
+)
 def test_encrypted_pem_is_refused_without_a_prompt(label, tmp_path):
     file = tmp_path / "encrypted.pem"
     file.write_text(
