@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from subprocess import CompletedProcess
 
+import pytest
 from fix_cell import Expected
 
 
@@ -19,3 +21,72 @@ def test_the_import_works_or_refuses_as_the_cell_requires(
     last = done.stderr.splitlines()[-1]
     assert last.startswith(f"ImportError: M2Crypto was built with OpenSSL {cell.openssl} ")
     assert f"OpenSSL {cell.runtime}, " in last
+
+
+@pytest.mark.parametrize(
+    ("header", "runtime", "refusal"),
+    [
+        (0x30500070, 0x30500070, ""),
+        (0x30500070, 0x30500080, ""),
+        (0x30000160, 0x30500070, ""),
+        (0x30000160, 0x40000020, "OpenSSL 4.0.2, another major version"),
+        (0x30500070, 0x30000160, "OpenSSL 3.0.22, an older version"),
+        (0x1010117F, 0x1010118F, ""),
+        (0x1010117F, 0x1010000F, "OpenSSL 1.1.0, an older version"),
+        (0x1010100F, 0x1010206F, "OpenSSL 1.1.2f, another version"),
+    ],
+)
+def test_a_library_is_used_if_it_has_what_the_headers_have(
+    cell: Expected | None, header: int, runtime: int, refusal: str
+) -> None:
+    if cell is not None and cell.outcome != "works":
+        pytest.skip("needs an extension that is imported")
+    from M2Crypto import _library
+
+    found = _library.mismatch(header, runtime)
+    if not refusal:
+        assert found == ""
+        return
+    assert found.startswith("M2Crypto was built with OpenSSL ")
+    assert f" and cannot use {refusal}: install a wheel of M2Crypto" in found
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (
+            "libcrypto-m2.so.3: cannot open shared object file: No such file or directory",
+            "whose libcrypto-m2.so.3 is not installed: install a wheel",
+        ),
+        (
+            "/nowhere/libssl.so.3: version `OPENSSL_3.2.0' not found (required by _m2crypto.so)",
+            "cannot use OpenSSL of unknown version, whose /nowhere/libssl.so.3 lacks what it needs",
+        ),
+        ("dynamic module does not define module export function", ""),
+    ],
+)
+def test_an_error_of_the_loader_becomes_a_line_that_says_what_to_do(
+    cell: Expected | None, message: str, words: str
+) -> None:
+    if cell is not None and cell.outcome != "works":
+        pytest.skip("needs an extension that is imported")
+    from M2Crypto import _library
+
+    found = _library.explain(ImportError(message))
+    assert words in found
+    assert len(found.splitlines()) == bool(words)
+
+
+def test_a_configuration_that_openssl_cannot_load_is_named(
+    cell: Expected | None, python: Callable[..., CompletedProcess[str]], tmp_path: Path
+) -> None:
+    if cell is not None and cell.outcome != "works":
+        pytest.skip("needs an extension that is imported")
+    done = python(
+        "-c",
+        "import os, sys; os.environ['M2CRYPTO_OPENSSL_CONF'] = sys.argv[1]; import M2Crypto.m2",
+        str(tmp_path / "missing.cnf"),
+    )
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"ImportError: M2CRYPTO_OPENSSL_CONF={tmp_path}/missing.cnf: OpenSSL c")

@@ -226,3 +226,10 @@ def test_every_bytes_like_object_is_accepted_as_a_buffer():
 def test_a_callback_must_be_callable_or_none():
     with pytest.raises(TypeError, match="is a callable or None"):
         m2.pkey_read_pem(m2.bio_new_mem(), "secret")
+
+
+def test_a_version_has_numbers_and_the_package_lists_its_modules():
+    assert M2Crypto._version_info("1.2.3.dev4") == (1, 2, 3, "dev4")
+    with pytest.raises(ValueError, match="^one is not a version$"):
+        M2Crypto._version_info("one")
+    assert {"SSL", "X509", "version", "m2"} <= set(dir(M2Crypto))

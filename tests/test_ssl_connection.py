@@ -1340,3 +1340,41 @@ def test_a_connection_without_a_socket_raises(contexts):
     m2.ssl_set_connect_state(ssl)
     with pytest.raises(SSL.SSLError, match="neither a socket nor BIOs"):
         m2.ssl_do_handshake(ssl)
+
+
+def test_a_closed_file_has_no_operations(connected):
+    client, server = connected
+    raw = client.makefile("rb", 0)
+    assert raw.fileno() == client.fileno()
+    raw.close()
+    with pytest.raises(ValueError, match="the file is closed"):
+        raw.readinto(bytearray(1))
+    server.close()
+
+
+def test_an_accepted_connection_has_the_check_of_the_listening_one(contexts):
+    _, server_context = contexts
+
+    def check(certificate, host):
+        return False
+
+    with SSL.Connection(server_context) as listener:
+        listener.set_post_connection_check_callback(check)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1)
+        with socket.create_connection(listener.getsockname()):
+            accepted, _ = listener._accept_socket()
+            with accepted:
+                assert accepted._postConnectionCheck is check
+
+
+class UnreachableSocket(socket.socket):
+    def connect(self, address):
+        raise socket.timeout
+
+
+def test_an_unreachable_server_times_out(contexts):
+    client, _ = contexts
+    connection = SSL.Connection(client, UnreachableSocket())
+    with connection, pytest.raises(SSL.SSLTimeoutError, match="^timed out$"):
+        connection.connect(("127.0.0.1", 1))

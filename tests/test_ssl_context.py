@@ -373,3 +373,10 @@ def test_a_client_ca_file_without_certificates_is_refused(tmp_path):
     file.write_text("nothing\n")
     with pytest.raises(SSL.SSLError):
         SSL.Context().set_client_CA_list_from_file(str(file))
+
+
+def test_a_cipher_is_true_and_shows_its_name_and_bits(connected):
+    client, _ = connected
+    cipher = client.get_cipher()
+    assert cipher
+    assert repr(cipher) == f"{cipher.name()}-{len(cipher)}"

@@ -1022,3 +1022,11 @@ def test_a_pkey_without_a_key_neither_signs_nor_verifies(leaf):
     for use in (m2.x509_verify, m2.x509_set_pubkey):
         with pytest.raises(X509.X509Error, match="the PKey has no key"):
             use(leaf.x509, empty)
+
+
+def test_names_and_requests_show_what_they_are():
+    name = X509.X509_Name()
+    name.CN = "example.org"
+    assert repr(name) == "<X509_Name /CN=example.org>"
+    request = X509.Request()
+    assert request._ptr() is request.req
