@@ -14,11 +14,13 @@ from ci.project import Project
 
 # The flags of the wheels that users install.
 OPTIMISED = "release"
+# These take minutes, and run only if they are named.
+SLOW = ("kills", "shell_loop")
 SCRIPTS = {path.stem: path for path in sorted((Path(__file__).parent / "benchmarks").glob("*.py"))}
 
 
 def main(arguments: Sequence[str], project: Project) -> None:
-    """Run the named benchmarks, or all, with the optimised wheel of the first quick build.
+    """Run the named benchmarks, or the quick ones, with the optimised wheel of a quick build.
 
     Raises:
         UserError: a benchmark reports that its figure is not reached, or is unknown.
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str], project: Project) -> None:
         raise wheel
     # The wheel comes before the checkout, which holds the same Python files.
     path = os.pathsep.join([str(wheel.site), str(project.root)])
-    for name in arguments or SCRIPTS:
+    for name in arguments or [each for each in SCRIPTS if each not in SLOW]:
         print(f"--- {name}", flush=True)
         command: list[str | Path] = [sys.executable, "-P", SCRIPTS[name]]
         if process.attached(command, env={**os.environ, "PYTHONPATH": path}):
