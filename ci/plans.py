@@ -123,7 +123,10 @@ def _record(planned: Planned, machine: Machine) -> dict[str, object]:
 
 
 def jobs(known: Manifest, planned: Sequence[Planned]) -> list[dict[str, str]]:
-    """Return a job for each OpenSSL build on each platform, with the filter of its cells."""
+    """Return a job for each OpenSSL build on each platform, with the filter of its cells.
+
+    A job is optional if each of its cells may fail.
+    """
     runners = {each.name: each for each in known.platforms}
     made: dict[tuple[str, str], dict[str, str]] = {}
     builds: dict[tuple[str, str], dict[str, None]] = {}
@@ -142,7 +145,9 @@ def jobs(known: Manifest, planned: Sequence[Planned]) -> list[dict[str, str]]:
         )
         names = [build.name for build in builds_of([cell])]
         builds.setdefault(job, {}).update(dict.fromkeys(names))
-    return [{**made[job], "builds": " ".join(builds[job])} for job in made]
+        if each.required:
+            made[job]["optional"] = "false"
+    return [{"optional": "true", **made[job], "builds": " ".join(builds[job])} for job in made]
 
 
 def _filter_of(known: Manifest, cell: Cell) -> str:
