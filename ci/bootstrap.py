@@ -108,6 +108,9 @@ def environment(needs: str) -> Path:
             # Another process may have made it while this one waited for the lock.
             if not _has_nox(directory / name):
                 _make(directory, name, base, f"nox{needs}")
+    with contextlib.suppress(OSError):
+        # `nox -s clean` keeps the one that was used last.
+        os.utime(directory / name)
     return _python(directory / name)
 
 

@@ -7,6 +7,9 @@ leaves no part of an entry, and two processes that need the same entry make it o
     KIND/NAME-KEY/            an entry, with `.seal.json`: the size of each of its files
     KIND/.locks/NAME-KEY      held while the entry is made or removed
     KIND/.making/NAME-KEY.PID an entry being made; if its lock is free, a dead process left it
+    KIND/.parts/NAME-KEY      a file that is downloaded for an entry
+    .locks/PID.RANDOM         held by a process that uses entries, until it ends
+    .locks/all                held while such a process begins, and while entries are freed
 """
 
 from __future__ import annotations
@@ -14,12 +17,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ci import disk
 from ci.console import log
@@ -32,13 +38,61 @@ SEAL = ".seal.json"
 KEPT = 4
 IN_USE = 3600.0
 
+# The label of an entry, NAME-KEY. No other directory is listed or freed.
+LABEL = re.compile(r"[^.].*-[0-9a-f]{16}")
+
 _threads: dict[Path, threading.Lock] = {}
+# The lock by which other processes see that this one uses a cache, by the cache's directory.
+_uses: dict[Path, Any] = {}
+_using = threading.Lock()
 
 
 def key(**inputs: object) -> str:
     """Return 16 hexadecimal digits of the sha256 over the inputs as canonical JSON."""
     text = json.dumps(inputs, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def use(root: Path, *entries: Path) -> None:
+    """Mark entries as used now, and the cache `root` as used until this process ends.
+
+    A read-only cache can be used, too; nobody frees its entries.
+    """
+    from filelock import FileLock
+
+    with suppress(OSError):
+        for entry in entries:
+            os.utime(entry)
+    with _using, suppress(OSError):
+        if root not in _uses:
+            with users(root):
+                number, path = tempfile.mkstemp(prefix=f"{os.getpid()}.", dir=root / ".locks")
+                os.close(number)
+                lock = FileLock(path)
+                lock.acquire(timeout=0)
+                _uses[root] = lock
+
+
+@contextmanager
+def users(root: Path) -> Iterator[list[str]]:
+    """Yield the pids of the other processes that use the cache; none begins meanwhile."""
+    from filelock import FileLock, Timeout
+
+    (root / ".locks").mkdir(parents=True, exist_ok=True)
+    with _gate(root):
+        found = []
+        for path in (root / ".locks").glob("*.*"):
+            try:
+                with FileLock(path).acquire(timeout=0):
+                    path.unlink()
+            except Timeout:
+                found.append(path.name.partition(".")[0])
+        yield found
+
+
+def _gate(root: Path) -> AbstractContextManager[None]:
+    waiting = f"the cache {root}: waiting for another process, which frees entries"
+    return held(root / ".locks" / "all", lambda: waiting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,26 +122,36 @@ class Store:
             UserError: the cache cannot be read or written, or the disk is full.
         """
         with disk.reported(self.directory):
-            return self.find(name, key) or self._make(f"{name}-{key}", name, make)
+            use(self.root)
+            entry = self.find(name, key) or self._make(f"{name}-{key}", name, make)
+            use(self.root, entry)
+            return entry
 
-    def entries(self) -> list[Path]:
-        """Return the directories of all entries, whole or not."""
-        try:
-            found = list(self.directory.iterdir())
-        except FileNotFoundError:
-            return []
-        return sorted(path for path in found if not path.name.startswith("."))
+    def entries(self) -> dict[Path, str]:
+        """Return the directories of all entries, whole or not, and the label of each."""
+        found = {path: path.name for path in self.directory.glob("*-*") if path.is_dir()}
+        return {path: label for path, label in sorted(found.items()) if LABEL.fullmatch(label)}
 
-    def free(self, entry: Path) -> bool:
-        """Remove an entry unless another process makes it; return whether it was removed."""
+    def unfinished(self) -> dict[Path, str]:
+        """Return the directories and files that are no entry yet, and the label of each."""
+        making = {each: each.name.rpartition(".")[0] for each in self._made_in(".making")}
+        return making | {each: each.name for each in self._made_in(".parts")}
+
+    def free(self, path: Path, label: str) -> bool:
+        """Remove one of the above unless another process makes it; return whether it is gone."""
         from filelock import FileLock, Timeout
 
         try:
-            with FileLock(self._lock(entry.name)).acquire(timeout=0):
-                self._remove(entry.name)
+            with disk.reported(self.directory), FileLock(self._lock(label)).acquire(timeout=0):
+                if path.parent == self.directory:
+                    self._remove(label)
+                elif path.is_dir():
+                    remove(path)
+                else:
+                    path.unlink(missing_ok=True)
         except Timeout:
             return False
-        return True
+        return not path.exists()
 
     def discard(self, name: str, key: str) -> None:
         """Remove an entry, so that the next `get` makes it again."""
@@ -155,11 +219,10 @@ class Store:
         return f"{name}: waiting for {maker}, which is making it"
 
     def _leftovers(self, label: str) -> list[Path]:
-        return [
-            path
-            for path in (self.directory / ".making").glob("*.*")
-            if path.name.rpartition(".")[0] == label
-        ]
+        return [path for path in self._made_in(".making") if path.name.rpartition(".")[0] == label]
+
+    def _made_in(self, name: str) -> list[Path]:
+        return sorted((self.directory / name).glob("*-*"))
 
     def _clear_leftovers(self, locked: str) -> None:
         """Remove unfinished entries whose lock is free or held by this process."""

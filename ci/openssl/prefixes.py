@@ -25,7 +25,7 @@ from functools import cache
 from pathlib import Path
 
 from ci import disk, github, manifest, toolchain
-from ci.cache import Store, key
+from ci.cache import Store, key, use
 from ci.console import Count, ProgressLine, log, minutes
 from ci.errors import UserError
 from ci.manifest import Build
@@ -87,7 +87,9 @@ def ensure(builds: Iterable[Build], project: Project) -> dict[str, Path]:
         CommandError: a build failed.
     """
     chosen = list(builds)
+    use(project.cache)
     prefixes = {build.name: find(build, project) for build in chosen}
+    use(project.cache, *filter(None, prefixes.values()))
     absent = [build for build in chosen if prefixes[build.name] is None]
     if absent:
         toolchain.require(toolchain.FOR_OPENSSL)
