@@ -32,7 +32,7 @@ def main(arguments: Sequence[str], project: Project) -> None:
     print(f"  ok  {'SWIG':<12} {swigs}  (from the package registry; the sessions install it)")
     print("Pythons, each required by its own cells")
     usable = _print_pythons(plan.pythons)
-    warnings = [each for release in plan.releases if (each := release.warning(date.today()))]
+    warnings = plan.warnings(date.today())
     print("OpenSSL releases")
     for line in warnings or ["none is within 90 days of its end of life"]:
         print(f"      {line}")

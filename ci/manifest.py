@@ -238,6 +238,10 @@ class Manifest:
         """The values of each axis, the default first."""
         return _axes(self)
 
+    def warnings(self, today: date) -> list[str]:
+        """Return a line for each release whose end of life is past or within 90 days."""
+        return [line for release in self.releases if (line := release.warning(today))]
+
     def find_build(self, name: str) -> Build:
         """Return the build of that name, static and without flags of its own.
 

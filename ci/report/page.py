@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 
 import jinja2
@@ -85,6 +86,7 @@ def _key(gathered: Gathered, manifest: Manifest, project: Project) -> str:
         planned=[[each.cell.id, each.required] for each in gathered.planned],
         absent=[[each.id, each.why] for each in gathered.absent],
         pythons=manifest.pythons,
+        warnings=manifest.warnings(date.today()),
         libraries=[coverage.__version__, jinja2.__version__],
     )
 
@@ -153,6 +155,7 @@ def cells_table(
         count=len(gathered.planned),
         absent=_by_reason(gathered.absent),
         not_taken=not_taken,
+        warnings=manifest.warnings(date.today()),
     )
 
 

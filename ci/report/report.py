@@ -50,11 +50,11 @@ def make(
     console.log("")
     for total in totals:
         console.log(str(total))
-    for release in manifest.releases:
-        if warning := release.warning(date.today()):
-            console.log(warning)
+    warnings = manifest.warnings(date.today())
+    for warning in warnings:
+        console.log(warning)
     console.log(f"report: {project.html / 'index.html'}")
-    github.summary(summary.markdown(gathered, totals))
+    github.summary(summary.markdown(gathered, totals, warnings))
     may_fail = {each.cell.id for each in gathered.planned if not each.required}
     complaints = gates.failures(gathered.usable, may_fail | logged)
     complaints += surface.complaints(gathered.usable, surface.read(project))

@@ -13,8 +13,8 @@ from ci.report.measured import Total
 NAMED = 20
 
 
-def markdown(gathered: Gathered, totals: Sequence[Total]) -> str:
-    """Return the totals, a row for each OpenSSL build, and the cells that failed or are absent."""
+def markdown(gathered: Gathered, totals: Sequence[Total], warnings: Sequence[str]) -> str:
+    """Return the totals, a row for each OpenSSL build, `warnings`, and failed or absent cells."""
     lines = ["| | ran | of | |", "|---|--:|--:|--:|"]
     lines += [
         f"| {each.counted} | {each.run} | {each.count} | {each.percent:.2f} % |" for each in totals
@@ -32,6 +32,7 @@ def markdown(gathered: Gathered, totals: Sequence[Total]) -> str:
             counts["failed"] += len(result.tests.failed)
         row = (name, len(results), counts["passed"], counts["skipped"], counts["failed"])
         lines.append(f"| {' | '.join(map(str, row))} |")
+    lines += ["", *(f"- {each}" for each in warnings)] if warnings else []
     failed = [each for each in gathered.usable if each.tests.failed]
     lines += _named(
         "Failed",

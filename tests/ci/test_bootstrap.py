@@ -30,21 +30,28 @@ BASE = getattr(sys, "_base_executable", sys.executable)
 NOX = "import json, sys; print(json.dumps([sys.prefix, sys.argv[1:]]))"
 
 
+def write_nox(folder: Path, version: str, text: str) -> None:
+    """Write a wheel of a nox that runs one line."""
+    info = f"nox-{version}.dist-info"
+    with zipfile.ZipFile(folder / f"nox-{version}-py3-none-any.whl", "w") as archive:
+        archive.writestr("nox/__init__.py", "")
+        archive.writestr("nox/__main__.py", f"if __name__ == '__main__':\n    {text}\n")
+        archive.writestr(
+            f"{info}/METADATA", f"Metadata-Version: 2.1\nName: nox\nVersion: {version}\n"
+        )
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+
+
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the only directory that pip searches, with a nox that is new enough."""
     folder = tmp_path / "index"
     folder.mkdir()
     version = re.findall(r"(?m)^nox==(\S+)", bootstrap.CONSTRAINTS.read_text())[0]
-    info = f"nox-{version}.dist-info"
-    with zipfile.ZipFile(folder / f"nox-{version}-py3-none-any.whl", "w") as archive:
-        archive.writestr("nox/__init__.py", "")
-        archive.writestr("nox/__main__.py", f"if __name__ == '__main__':\n    {NOX}\n")
-        archive.writestr(
-            f"{info}/METADATA", f"Metadata-Version: 2.1\nName: nox\nVersion: {version}\n"
-        )
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-        archive.writestr(f"{info}/RECORD", "")
+    write_nox(folder, version, NOX)
+    # The constraints exclude it.
+    write_nox(folder, "9999.1", "raise SystemExit('too new')")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)

@@ -7,6 +7,7 @@ import platform
 import shutil
 import sys
 from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -209,6 +210,29 @@ def test_doctor_lists_each_tool_with_its_purpose(
         "Not required: there is no openssl, there is no ccache; "
         "install with: sudo apt-get install ccache openssl\n"
     ) in output
+
+
+def test_doctor_warns_before_an_end_of_life(
+    tools: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there(monkeypatch)
+    known = manifest.load(here().manifest)
+    today = date.today()
+    ends = {"1.1.1": -1, "3.0": 0, "3.5": 90, "3.6": 91}
+    releases = [
+        replace(each, end_of_life=today + timedelta(days=ends.get(each.series, 1000)))
+        for each in known.releases
+    ]
+    monkeypatch.setattr(manifest, "load", lambda _: replace(known, releases=tuple(releases)))
+    doctor.main([], here())
+    assert [line.strip() for line in capsys.readouterr().out.splitlines() if "end of" in line] == [
+        f"OpenSSL 1.1.1 is past its end of life, {today - timedelta(days=1)}",
+        f"OpenSSL 3.0 reaches its end of life on {today}",
+        f"OpenSSL 3.5 reaches its end of life on {today + timedelta(days=90)}",
+    ]
+    monkeypatch.setattr(manifest, "load", lambda _: replace(known, releases=()))
+    doctor.main([], here())
+    assert "OpenSSL releases\n      none is within 90 days of its" in capsys.readouterr().out
 
 
 def there(monkeypatch: pytest.MonkeyPatch, *, has_ensurepip: bool = True) -> None:

@@ -60,6 +60,24 @@ def test_an_environment_is_created_once_and_measures_child_processes(tmp_path: P
 
 
 @pytest.mark.usefixtures("without_uv")
+def test_an_environment_has_the_versions_of_the_constraints(tmp_path: Path) -> None:
+    interpreter = interpreters.describe(Path(sys.executable))
+    assert interpreter
+    project = here(tmp_path)
+    project.constraints.parent.mkdir()
+    wanted = [str(write_wheel(tmp_path))]
+    project.constraints.write_text("tiny==2\n")
+    with pytest.raises(CommandError, match="tiny"):
+        environments.ensure(project, "tests", interpreter, wanted)
+    project.constraints.write_text("tiny==1\n")
+    python = environments.ensure(project, "tests", interpreter, wanted)
+    assert "tiny==1" in environments.describe(python).packages
+    # Other constraints are another environment.
+    project.constraints.write_text("tiny<2\n")
+    assert environments.ensure(project, "tests", interpreter, wanted) != python
+
+
+@pytest.mark.usefixtures("without_uv")
 def test_a_failed_environment_keeps_its_log(tmp_path: Path) -> None:
     interpreter = interpreters.describe(Path(sys.executable))
     assert interpreter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -41,6 +42,17 @@ def test_every_session_is_listed_with_its_description() -> None:
 
 def test_plain_nox_runs_the_tests() -> None:
     assert list(sessions()) == ["tests"]
+
+
+def test_every_session_installs_the_versions_of_the_constraints() -> None:
+    tree = ast.parse(ROOT.joinpath("noxfile.py").read_text())
+    installs = [
+        ast.unparse(each)
+        for each in ast.walk(tree)
+        if isinstance(each, ast.Call) and ast.unparse(each.func) == "session.install"
+    ]
+    assert installs
+    assert [each for each in installs if ", *CONSTRAINTS, " not in each] == []
 
 
 def test_a_cell_can_be_run_as_a_session() -> None:

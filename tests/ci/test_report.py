@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -371,6 +371,39 @@ def test_github_shows_a_summary_of_the_report(
     assert "| 3.5 | 1 | 0 | 0 | 1 |" in lines
     assert f"- `{WITH}: tests/test_t.py::one`" in lines
     assert any(line.startswith("- `py3.13-") and "not installed" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [
+        (91, ""),
+        (90, "OpenSSL 3.5 reaches its end of life on {}"),
+        (0, "OpenSSL 3.5 reaches its end of life on {}"),
+        (-1, "OpenSSL 3.5 is past its end of life, {}"),
+    ],
+)
+def test_the_report_warns_before_an_end_of_life(
+    project: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    days: int,
+    expected: str,
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
+    # The page is made again although the results are the same.
+    make(project)
+    capsys.readouterr()
+    end = date.today() + timedelta(days=days)
+    known = replace(MANIFEST, releases=(replace(RELEASE, end_of_life=end),))
+    report.make(known, machine("3.9"), here(project))
+    line = expected.format(end)
+    index = (project / "coverage" / "html" / "index.html").read_text()
+    assert f"<li>{line}</li>" in index if line else "End of life" not in index
+    logged = capsys.readouterr().err
+    assert f"{line}\n" in logged if line else "end of life" not in logged
+    written = (tmp_path / "summary").read_text()
+    assert f"\n- {line}\n" in written if line else "end of life" not in written
 
 
 def test_results_of_several_computers_must_be_complete(project: Path) -> None:
