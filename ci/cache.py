@@ -64,7 +64,8 @@ def use(root: Path, *entries: Path) -> None:
         for entry in entries:
             os.utime(entry)
     with _using, suppress(OSError):
-        if root not in _uses:
+        # An empty cache is not created for it: the caller may yet find that a tool is missing.
+        if root not in _uses and root.is_dir():
             with users(root):
                 number, path = tempfile.mkstemp(prefix=f"{os.getpid()}.", dir=root / ".locks")
                 os.close(number)
