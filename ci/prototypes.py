@@ -28,10 +28,11 @@ HEAD = """\
 
 """
 
-# A narrower integer, another pointer, and a lost `const` are errors. An added one is none: headers
-# differ in it between releases.
+# A narrower integer, another pointer, a lost `const` and a missing prototype are errors: compilers
+# before GCC 14 only warn of most. An added `const` is none: headers differ in it between releases.
 FLAGS = (
-    *("-fsyntax-only", "-Wno-deprecated-declarations", "-Werror=conversion"),
+    *("-fsyntax-only", "-Wfatal-errors", "-Wno-deprecated-declarations", "-Werror=conversion"),
+    *("-Werror=implicit-function-declaration", "-Werror=int-conversion"),
     *("-Werror=incompatible-pointer-types", "-Werror=discarded-qualifiers"),
 )
 
@@ -84,11 +85,14 @@ def _compile(tree: Path, compiler: Sequence[str], program: Path) -> None:
     try:
         process.capture([*compiler, *FLAGS, program])
     except process.CommandError as error:
-        lines = re.findall(r"^.*?:(\d+):\d+: error: (.*)$", error.tail, re.M)
-        number, why = lines[0] if lines else ("0", error.tail.splitlines()[-1])
-        found = program.read_text(encoding="ascii").splitlines()[int(number) - 1].strip()
+        # An error in a header is not that of a declaration.
+        at = rf"^{re.escape(str(program))}:(\d+):\d+: (?:fatal )?error: (.*)$"
+        refused = re.search(at, error.tail, re.M)
+        if not refused or int(refused[1]) <= HEAD.count("\n"):
+            raise
+        found = program.read_text(encoding="ascii").splitlines()[int(refused[1]) - 1]
         raise UserError(
-            f"a declaration in SWIG/ does not agree with OpenSSL's headers: {why}: {found}"
+            f"a declaration in SWIG/ does not agree with OpenSSL's headers: {refused[2]}: {found}"
         ) from None
 
 
