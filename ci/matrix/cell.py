@@ -265,7 +265,9 @@ def _test(
     # First, because the coverage of another extension cannot be read.
     results.check_stamp(expected, results.read_stamp(directory))
     headers = surroundings.headers(cell, inputs.prefixes)
-    surface.check_constants(results.read_surface(directory), headers)
+    found = results.read_surface(directory)
+    results.check_surface(expected, found)
+    surface.check_constants(found, headers, copy / "SWIG")
     if not list((scratch / "python").glob(f"data.*{journal.process}.*")):
         raise UserError(f"coverage.py saved no data; the whole log is {log}")
     _join_python(cell.id, wheel.site, copy, scratch / "python", directory / results.PYTHON)

@@ -305,7 +305,7 @@ def read(directory: Path, *, id: str | None = None) -> Result:  # noqa: A002
 
     Raises:
         UserError: a part is missing, invalid or changed since it was sealed, the result is another
-            cell's, or its stamp disagrees with the plan.
+            cell's, or its stamp or its surface disagrees with the plan.
     """
     _check_seal(directory)
     expected = _record(Expected, directory / CELL)
@@ -315,7 +315,9 @@ def read(directory: Path, *, id: str | None = None) -> Result:  # noqa: A002
     check_stamp(expected, stamp)
     timings = _record(Timings, directory / TIMINGS)
     tests = _tests(directory / TESTS)
-    return Result(directory, expected, stamp, tests, timings, read_surface(directory))
+    surface = read_surface(directory)
+    check_surface(expected, surface)
+    return Result(directory, expected, stamp, tests, timings, surface)
 
 
 def read_stamp(directory: Path) -> Stamp:
@@ -386,6 +388,20 @@ def check_stamp(expected: Expected, stamp: Stamp) -> None:
                 f"{expected.id}: result refused, {what} is {found}, the plan is {planned}; "
                 f"the extension was {stamp.extension}"
             )
+
+
+def check_surface(expected: Expected, surface: Surface) -> None:
+    """Check that an extension offers names, or none if it refuses its libraries.
+
+    Raises:
+        UserError: it does not.
+    """
+    if bool(surface.names) == (expected.outcome == REFUSES):
+        found = f"{len(surface.names)} names"
+        raise UserError(
+            f"{expected.id}: result refused, the extension offers {found}, the plan is that it "
+            f"{expected.outcome}"
+        )
 
 
 Fact = tuple[str, str, str]

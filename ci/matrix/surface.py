@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from ci.extension import HEADERS
 
 # These are defined without a value; the stamp's switches are compared with the plan instead.
 SWITCH = "OPENSSL_NO_"
+# A constant that SWIG/*.i declares under a name of its own.
+OWN = re.compile(r"^%constant\s.*?(\w+)\s*=\s*(.+);", re.MULTILINE)
 
 
 class Surface(Record, frozen=True):
@@ -42,30 +45,39 @@ def read(path: Path) -> Surface:
     return convert(read_json(path), Surface, path)
 
 
-def check_constants(surface: Surface, include: Sequence[str]) -> None:
+def check_constants(surface: Surface, include: Sequence[str], swig: Path) -> None:
     """Compare the values of constants with those of OpenSSL's headers, by the compiler.
 
     Args:
         surface: the surface.
         include: the compiler's flags that find the headers.
+        swig: the directory of the interface files, which declare names that no header has.
 
     Raises:
-        UserError: a value differs, or the headers cannot be compiled.
+        UserError: a value differs, a name is declared nowhere, or the headers cannot be compiled.
     """
     values = {
         name: value
         for name, value in surface.constants.items()
         if isinstance(value, int) and not name.startswith(SWITCH)
     }
-    _compile(program(values), tuple(include))
+    texts = [file.read_text(encoding="utf-8") for file in sorted(swig.glob("*.i"))]
+    own = dict(pair for text in texts for pair in OWN.findall(text))
+    _compile(program(values, own), tuple(include))
 
 
-def program(values: dict[str, int]) -> str:
-    """Return a C program that compiles if each name that is a macro has its value."""
+def program(values: Mapping[str, int], own: Mapping[str, str]) -> str:
+    """Return a C program that compiles if each name has its value.
+
+    Args:
+        values: the value of each name.
+        own: the C expressions of those names that no header declares.
+    """
     lines = [f"#include <openssl/{name}.h>" for name in HEADERS]
-    for name, value in values.items():
-        # A constant of M2Crypto's own is no macro.
-        lines += [f"#ifdef {name}", f'_Static_assert(({name}) == {value}LL, "{name}");', "#endif"]
+    lines += [
+        f'_Static_assert(({own.get(name, name)}) == {value}LL, "{name}");'
+        for name, value in values.items()
+    ]
     return "\n".join([*lines, ""])
 
 

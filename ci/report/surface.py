@@ -222,8 +222,8 @@ def main(arguments: Sequence[str], project: Project) -> None:
 
 
 def _find(name: str, usable: Sequence[Result]) -> Surface:
-    by_name = {build_of(each): each.surface for each in reversed(usable)}
-    by_name |= {each.expected.id: each.surface for each in usable}
+    by_name = {each.expected.id: each.surface for each in usable}
+    by_name |= {build: result.surface for build, result in _first(usable).items()}
     if name not in by_name:
         raise UserError(f"no result of {name!r}: {suggest(name, by_name)}")
     return by_name[name]
@@ -238,18 +238,37 @@ def _print_difference(first: Surface, second: Surface) -> None:
                     print(f"{sign} {name} {mine[name]}")
 
 
+def _first(usable: Iterable[Result]) -> dict[str, Result]:
+    """Return a result of each build, one that counted lines of C if there is any."""
+    by_build: dict[str, list[Result]] = {}
+    for result in usable:
+        if result.surface.names:
+            by_build.setdefault(build_of(result) or manifest.SYSTEM, []).append(result)
+    return {
+        build: next((each for each in found if _lines(each)), found[0])
+        for build, found in by_build.items()
+    }
+
+
+def _lines(result: Result) -> tuple[int, int] | None:
+    """Return how many lines of C were compiled, and how many compiled out; None if unknown."""
+    files = c_lines.load(result.directory / results.C_LINES).values()
+    if not files:
+        return None
+    there = sum(len(each.run | each.missed) for each in files)
+    return there, sum(len(each.compiled_out) for each in files)
+
+
 def _print_sizes(usable: Sequence[Result]) -> None:
     """Print what each build has, and what its variant takes away from the release's default."""
-    first = {build_of(each): each for each in reversed(usable) if each.surface.names}
+    first = _first(usable)
     print(
         f"{'OpenSSL':<20}{'functions':>10}{'constants':>10}{'lines of C':>12}{'compiled out':>14}"
     )
     for name, result in sorted(first.items()):
-        lines = c_lines.load(result.directory / results.C_LINES).values()
-        there = sum(len(each.run | each.missed) for each in lines)
-        out = sum(len(each.compiled_out) for each in lines)
+        there, out = _lines(result) or ("-", "-")
         sizes = len(result.surface.functions), len(result.surface.constants)
-        print(f"{name or 'system':<20}{sizes[0]:>10}{sizes[1]:>10}{there:>12}{out:>14}")
+        print(f"{name:<20}{sizes[0]:>10}{sizes[1]:>10}{there:>12}{out:>14}")
         default = first.get(result.expected.series)
         if default and default is not result:
             for kind in ("functions", "constants"):

@@ -13,8 +13,10 @@ from test_results import EXPECTED, STAMP, leave
 from tiny_cells import CELL, CELL_NO_EC, MANIFEST, MakeInputs
 from tiny_project import here
 
-from ci import checkout, manifest, prototypes
+from ci import checkout, manifest, process, prototypes
 from ci.errors import UserError
+from ci.gcov import lines as c_lines
+from ci.gcov.lines import CLines
 from ci.matrix import cell as one
 from ci.matrix import results
 from ci.matrix import surface as of_cell
@@ -48,28 +50,38 @@ def test_a_cell_records_names_kinds_values_and_signatures(
 
 @pytest.fixture
 def include(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return the flags that find a header with two macros, one of them not an integer's name."""
+    """Return the flags that find a header with two macros and an enumeration."""
     header = tmp_path / "openssl" / "rsa.h"
     header.parent.mkdir()
-    header.write_text("#define RSA_F4 0x10001L\n#define BIG 0x8000000000000000ULL\n")
+    header.write_text("#define RSA_F4 0x10001L\n#define BIG 0x80000000UL\nenum { LOW = -1 };\n")
     monkeypatch.setattr(of_cell, "HEADERS", ("rsa",))
     return [f"-I{tmp_path}"]
 
 
-def test_constants_have_the_values_of_the_headers(include: list[str]) -> None:
+def test_constants_have_the_values_of_the_headers(include: list[str], tmp_path: Path) -> None:
+    (tmp_path / "rsa.i").write_text(
+        "%constant int own = 3;\n%constant long long f4_or_one = RSA_F4 | 1;\n"
+    )
     constants: dict[str, int | str] = {
-        "RSA_F4": 65537,
-        "own": 3,
-        "OPENSSL_NO_EC": 1,
-        "OPENSSL_VERSION_TEXT": "OpenSSL",
+        **{"RSA_F4": 65537, "BIG": 0x80000000, "LOW": -1, "own": 3, "f4_or_one": 65537},
+        **{"OPENSSL_NO_EC": 1, "OPENSSL_VERSION_TEXT": "OpenSSL"},
     }
-    of_cell.check_constants(Surface(constants, {}), include)
-    with pytest.raises(UserError) as caught:
-        of_cell.check_constants(Surface({**constants, "RSA_F4": 3}, {}), include)
-    message = str(caught.value)
-    assert message.startswith("result refused, a constant differs from OpenSSL's headers: ")
-    assert "RSA_F4" in message
-    assert "\n" not in message
+    of_cell.check_constants(Surface(constants, {}), include, tmp_path)
+    for wrong in ({"RSA_F4": 3}, {"LOW": 1}, {"own": 4}, {"f4_or_one": 1}, {"nowhere": 1}):
+        with pytest.raises(UserError) as caught:
+            of_cell.check_constants(Surface({**constants, **wrong}, {}), include, tmp_path)
+        message = str(caught.value)
+        assert message.startswith("result refused, a constant differs from OpenSSL's headers: ")
+        assert next(iter(wrong)) in message
+        assert "\n" not in message
+
+
+def test_every_constant_of_the_interface_is_found() -> None:
+    interface = Path(__file__).parents[2] / "SWIG"
+    texts = [file.read_text(encoding="utf-8") for file in interface.glob("*.i")]
+    found = [name for text in texts for name, _ in of_cell.OWN.findall(text)]
+    assert len(found) == sum(text.count("%constant") for text in texts)
+    assert {"bio_close", "encrypt", "VERIFY_CRL_CHECK_CHAIN"} <= set(found)
 
 
 TREE = """<top>
@@ -97,6 +109,8 @@ TREE = """<top>
         ("p.q(const).RSA", "long RSA_size(const RSA *rsa);", "may change value"),
         ("p.q(const).RSA", "int RSA_size(const RSA *rsa, int bits);", "too few arguments"),
         ("p.q(const).RSA", "int RSA_bits(const RSA *rsa);", "implicit declaration"),
+        ("int", "int RSA_size(const RSA *rsa);", "makes pointer from integer"),
+        ("p.RSA", "int RSA_size(int rsa);", "makes integer from pointer"),
     ],
 )
 def test_declarations_agree_with_the_prototypes(
@@ -108,7 +122,7 @@ def test_declarations_agree_with_the_prototypes(
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
     (tmp_path / "m2.h").write_text(f"typedef struct rsa RSA; typedef struct ec EC;\n{prototype}\n")
-    command = ["cc", "-Werror=implicit-function-declaration", f"-I{tmp_path}"]
+    command = ["cc", f"-I{tmp_path}"]
     if not why:
         prototypes._compile(tree, command, tmp_path / "calls.c")
         return
@@ -117,6 +131,12 @@ def test_declarations_agree_with_the_prototypes(
     assert str(caught.value).startswith("a declaration in SWIG/ does not agree with OpenSSL's head")
     assert "check_RSA_size" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_error_in_a_header_is_not_that_of_a_declaration(tmp_path: Path) -> None:
+    (tmp_path / "tree.xml").write_text(TREE.format(type="int"))
+    with pytest.raises(process.CommandError, match="No such file"):
+        prototypes._compile(tmp_path / "tree.xml", ["cc"], tmp_path / "calls.c")
 
 
 def test_types_are_spelled_as_in_c() -> None:
@@ -202,6 +222,42 @@ def test_the_table_shares_equal_surfaces() -> None:
     assert made["surfaces"][1]["functions"] == {"RSA_F4": "() -> int", "rsa_new": "() -> int"}
 
 
+def test_a_surface_that_the_outcome_contradicts_is_refused(tmp_path: Path) -> None:
+    some, nothing = Surface({}, {"rsa_new": "() -> RSA"}), Surface({}, {})
+    refuses = structs.replace(EXPECTED, outcome="refuses")
+    results.check_surface(EXPECTED, some)
+    results.check_surface(refuses, nothing)
+    folder = leave(tmp_path / EXPECTED.id)
+    (folder / results.SURFACE).write_text('{"constants": {}, "functions": {}}')
+    results.seal(folder)
+    with pytest.raises(UserError) as caught:
+        results.read(folder)
+    assert str(caught.value) == (
+        f"{EXPECTED.id}: result refused, the extension offers 0 names, the plan is that it works"
+    )
+    with pytest.raises(UserError, match="offers 1 names, the plan is that it refuses"):
+        results.check_surface(refuses, some)
+
+
+def test_the_system_and_a_result_that_counted_lines_stand_for_a_build(tmp_path: Path) -> None:
+    refusing = replace(result("3.0"), directory=tmp_path / "refusing")
+    plain = replace(result("3.0", "a", cell="plain"), directory=tmp_path / "plain")
+    counted = replace(result("3.0", "a", cell="counted"), directory=tmp_path / "counted")
+    system = replace(result("system", "s"), directory=tmp_path / "plain")
+    lines = {
+        "SWIG/src/ec.c": CLines(frozenset({1, 2}), frozenset({3}), frozenset({4}), frozenset())
+    }
+    for each in (plain, counted):
+        each.directory.mkdir()
+        c_lines.dump(lines if each is counted else {}, each.directory / results.C_LINES)
+    found = surface._first([refusing, plain, counted, system])
+    assert found == {"3.0": counted, "system": system}
+    assert surface._lines(counted) == (3, 1)
+    assert surface._lines(plain) is None
+    assert surface._find("system", [refusing, plain, system]) == system.surface
+    assert surface._find("3.0", [refusing, plain]) == plain.surface
+
+
 # --- nox -s surface -------------------------------------------------------------------------------
 
 
@@ -233,8 +289,8 @@ def test_the_sizes_of_builds_and_what_a_variant_takes_away_are_printed(
 ) -> None:
     surface.main([], reported)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1].split() == ["3.5", "2", "1", "0", "0"]
-    assert lines[2].split() == ["3.5-no-ec", "1", "1", "0", "0"]
+    assert lines[1].split() == ["3.5", "2", "1", "-", "-"]
+    assert lines[2].split() == ["3.5-no-ec", "1", "1", "-", "-"]
     assert lines[3] == "    without 1 functions: ec_new"
 
 
