@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -243,12 +244,17 @@ class Manifest:
         return [line for release in self.releases if (line := release.warning(today))]
 
     def find_build(self, name: str) -> Build:
-        """Return the build of that name, static and without flags of its own.
+        """Return the build of that name, such as `3.5`, `3.5-no-ec-shared` or `3.5-sanitizer`.
 
         Raises:
             UserError: there is none; the message suggests the nearest name.
         """
-        builds = {build.name: build for build in self.builds}
+        own = (None, *(flags for flags in self.flags if flags.options))
+        ways = itertools.product(self.builds, self.links, own)
+        builds = {
+            build.name: build
+            for build in (replace(each, link=link, flags=flags) for each, link, flags in ways)
+        }
         if name not in builds:
             raise UserError(f"unknown OpenSSL build {name!r}: {suggest(name, builds)}")
         return builds[name]

@@ -16,6 +16,7 @@ from tiny_project import here
 from ci import container, github, interpreters, manifest, plans, process, pythons, workflow
 from ci.errors import UserError
 from ci.matrix import plan
+from ci.matrix.prepare import builds_of
 from ci.project import Project
 
 ROOT = Path(__file__).parents[2]
@@ -70,6 +71,10 @@ def test_the_jobs_run_each_cell_of_the_plan_once(name: str) -> None:
         assert {each.cell.build.name for each in cells} == {job["build"]}
         assert {each.cell.platform for each in cells} == {job["platform"]}
         needed = {b.name for e in cells for b in (e.cell.build, e.cell.runtime) if b}
+        # `nox -s key` and `nox -s openssl` find what the plan builds.
+        assert set(builds_of([each.cell for each in cells])) == {
+            known.find_build(name) for name in job["builds"].split()
+        }
         assert set(job["builds"].split()) == needed - {"system"}
     assert sorted(ran) == sorted(each.cell.id for each in planned)
     # GitHub's limit of a matrix, and artifacts need names of their own.
