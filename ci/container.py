@@ -20,13 +20,15 @@ from ci.project import Project
 PASSED = ("CI", "GITHUB_ACTIONS", "M2CRYPTO_TIMEOUT", "M2CRYPTO_OFFLINE", "M2CRYPTO_MIRRORS")
 FILES = ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")
 # uname(1) prints the kernel's processor, from which OpenSSL's config would derive its target;
-# linux32 makes it print the image's.
+# linux32 makes it print the image's. The sessions' environments are apart from those of the user,
+# one of which runs this.
 SCRIPT = """
 set -e
 dnf install -y -q perl-core >/dev/null
 for directory in /opt/python/cp*/bin; do PATH=$PATH:$directory; done
 git config --global --add safe.directory "$PWD"
-exec linux32 python3.13 noxfile.py -s {session} -- {arguments}
+sessions=$M2CRYPTO_CACHE/nox/container
+exec linux32 python3.13 noxfile.py --envdir "$sessions" -s {session} -- {arguments}
 """
 
 

@@ -2,7 +2,8 @@
 
 The `run:` steps are run in order by bash, with CI=true and the outputs of the steps before them.
 Of a job with a matrix, the first entry that this computer can run is taken, or the one that further
-arguments `NAME=VALUE` select. Steps that use an action are listed and left out.
+arguments `NAME=VALUE` select. Steps that use an action are listed and left out, and so are those
+whose `if:` is false.
 """
 
 from __future__ import annotations
@@ -122,6 +123,9 @@ def _run_steps(
             console.log(f"left out: {step['uses']}")
             continue
         name, command = step.get("name", step["run"]), evaluate(step["run"], context)
+        if not _value(step.get("if", "'true'"), context):
+            console.log(f"left out: {name}, because {step['if']} is false")
+            continue
         console.log(f"step: {name}")
         outputs.write_text("", encoding="utf-8")
         own = {key: evaluate(value, context) for key, value in step.get("env", {}).items()}

@@ -54,9 +54,13 @@ def test_every_job_has_a_time_limit_and_the_required_check_needs_all_that_can_fa
     assert {"plan", "tooling", "build", "report"} == set(JOBS["required"][1]["needs"])
 
 
-def test_a_cache_is_saved_although_tests_fail() -> None:
-    (save,) = [step for _, step in STEPS if "cache/save@" in step.get("uses", "")]
-    assert save["if"].startswith("always()")
+def test_whole_prefixes_are_saved_before_a_test_can_fail() -> None:
+    steps = [step.get("run", step.get("uses", "")) for step in JOBS["build"][1]["steps"]]
+    order = ("-s key", "cache/restore@", "-s openssl", "cache/save@", "-s matrix")
+    places = [[place for place, step in enumerate(steps) if each in step] for each in order]
+    assert all(len(each) == 1 for each in places)
+    assert places == sorted(places)
+    assert not any("always()" in str(step.get("if")) for step in JOBS["build"][1]["steps"][:-1])
 
 
 @pytest.mark.parametrize("name", plan.NAMES)
@@ -123,6 +127,9 @@ jobs:
       matrix: ${{ fromJSON(needs.plan.outputs.matrix) }}
     steps:
       - run: echo "${{ matrix.build }} on ${{ matrix.platform }}" > "$RECORD"
+      - if: matrix.container
+        name: Never
+        run: exit 3
 """
 
 
@@ -152,9 +159,10 @@ def test_the_steps_of_a_job_run_in_a_fresh_clone(
 
 
 def test_an_entry_of_the_matrix_is_taken_for_this_platform_or_as_selected(
-    checkout: Project, tmp_path: Path
+    checkout: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     workflow.main(["spread"], checkout)
+    assert "left out: Never, because matrix.container is false" in capsys.readouterr().err
     assert (tmp_path / "record").read_text() == f"3.5 on {CELL.platform}\n"
     workflow.main(["spread", "build=3.5-no-ec"], checkout)
     assert (tmp_path / "record").read_text() == f"3.5-no-ec on {CELL.platform}\n"
@@ -197,7 +205,8 @@ def test_a_container_runs_the_session_with_checkout_and_cache(
     assert command[:3] == ["docker", "run", "--rm"]
     assert {f"--volume={tmp_path}:{tmp_path}", "--volume=/runner:/runner"} <= set(command)
     assert {"--env=GITHUB_OUTPUT", f"--workdir={tmp_path}"} <= set(command)
-    assert command[-1].endswith("noxfile.py -s matrix -- --plan 'a b'")
+    assert command[-1].endswith(" -s matrix -- --plan 'a b'")
+    assert "--envdir" in command[-1]
 
 
 def test_without_a_container_engine_there_is_one_line(
