@@ -11,7 +11,7 @@ from ci.manifest import Manifest
 from ci.matrix.machine import Machine
 from ci.project import Project
 from ci.report import gates, page, summary, surface
-from ci.report.gather import gather
+from ci.report.gather import Gathered, gather
 
 
 def make(
@@ -54,31 +54,43 @@ def make(
     for warning in warnings:
         console.log(warning)
     console.log(f"report: {project.html / 'index.html'}")
-    github.summary(summary.markdown(gathered, totals, warnings))
     may_fail = {each.cell.id for each in gathered.planned if not each.required}
     complaints = gates.failures(gathered.usable, may_fail | logged)
     complaints += surface.complaints(gathered.usable, surface.read(project))
+    missing = ""
+    if _whole(gathered, machine, complaints):
+        missing = gates.missing(gathered.usable, policy)
+        complaints += gates.complaints(gathered.usable, totals, policy, may_fail)
+        if missing and project.ci:
+            # CI's computers have all that the tests need.
+            complaints.append(missing)
+        elif missing:
+            console.log(missing)
+    github.summary(summary.markdown(gathered, totals, [*complaints, *warnings], missing))
+    return complaints
+
+
+def _whole(gathered: Gathered, machine: Machine | None, complaints: list[str]) -> bool:
+    """Return whether all cells ran all tests; log what lacks, of several computers complain."""
+    if not machine:
+        # A cell that may fail may be absent, too.
+        needed = {each.cell.id for each in gathered.planned if each.required}
+        lacking = [f"{each.id}: {each.why}" for each in gathered.absent if each.id in needed]
+        lacking += [
+            f"{each.expected.id}: only some of the tests ran"
+            for each in gathered.usable
+            if each.expected.partial
+        ]
+        complaints += lacking
+        return not lacking
     if gathered.partial:
         console.log("floors and skips were not checked: some cells ran only some of the tests")
-        return complaints
-    able = {
-        each.cell.id
-        for each in gathered.planned
-        if not (machine and machine.obstacle(each.cell)) and not (each.allowed and not machine)
-    }
+        return False
+    able = {each.cell.id for each in gathered.planned if not machine.obstacle(each.cell)}
     absent = [each for each in gathered.absent if each.id in able]
-    if absent and not machine:
-        return [*complaints, *(f"{each.id}: {each.why}" for each in absent)]
     if absent:
         console.log(
             "floors and skips are checked over the whole matrix; this report lacks "
             f"{len(absent)} of its cells: {absent[0].id}: {absent[0].why}"
         )
-        return complaints
-    missing = gates.missing(gathered.usable, policy)
-    if missing and project.ci:
-        # CI's computers have all that the tests need.
-        complaints.append(missing)
-    elif missing:
-        console.log(missing)
-    return [*complaints, *gates.complaints(gathered.usable, totals, policy, may_fail)]
+    return not absent

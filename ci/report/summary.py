@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from ci.matrix.results import Result
+from ci.matrix.results import NotRun, Result
 from ci.report.gather import Gathered
 from ci.report.measured import Total
 
-# How many failed or absent cells are named.
-NAMED = 20
+# How many lines a list has before it counts the others.
+LISTED = 20
 
 
-def markdown(gathered: Gathered, totals: Sequence[Total], warnings: Sequence[str]) -> str:
-    """Return the totals, a row for each OpenSSL build, `warnings`, and failed or absent cells."""
-    lines = ["| | ran | of | |", "|---|--:|--:|--:|"]
+def markdown(
+    gathered: Gathered, totals: Sequence[Total], complaints: Sequence[str], missing: str
+) -> str:
+    """Return what the page of a run shows.
+
+    Args:
+        gathered: the results, which become a row for each OpenSSL build, and the cells without one.
+        totals: those of the report.
+        complaints: why the report fails, and warnings.
+        missing: what the computer lacks for tests that ran in no cell; empty for nothing.
+    """
+    lines = [*_listed("Complaints", complaints), *_listed("Skipped everywhere", [missing])]
+    lines += ["", "| | ran | of | |", "|---|--:|--:|--:|"]
     lines += [
         f"| {each.counted} | {each.run} | {each.count} | {each.percent:.2f} % |" for each in totals
     ]
@@ -32,18 +42,29 @@ def markdown(gathered: Gathered, totals: Sequence[Total], warnings: Sequence[str
             counts["failed"] += len(result.tests.failed)
         row = (name, len(results), counts["passed"], counts["skipped"], counts["failed"])
         lines.append(f"| {' | '.join(map(str, row))} |")
-    lines += ["", *(f"- {each}" for each in warnings)] if warnings else []
     failed = [each for each in gathered.usable if each.tests.failed]
-    lines += _named(
+    lines += _listed(
         "Failed",
         [f"{each.expected.id}: {', '.join(sorted(each.tests.failed)[:3])}" for each in failed],
     )
-    lines += _named("Not run", [f"{each.id}: {each.why}" for each in gathered.absent])
+    lines += _listed("Not run", _by_reason(gathered.absent))
     return "\n".join([*lines, ""])
 
 
-def _named(title: str, cells: Sequence[str]) -> list[str]:
-    if not cells:
+def _by_reason(absent: Iterable[NotRun]) -> list[str]:
+    """Return a line for each reason: the cell, or the number of cells, which can be hundreds."""
+    cells: dict[str, list[str]] = {}
+    for each in absent:
+        cells.setdefault(each.why, []).append(each.id)
+    return [
+        f"{ids[0] if len(ids) == 1 else f'{len(ids)} cells'}: {why}" for why, ids in cells.items()
+    ]
+
+
+def _listed(title: str, lines: Sequence[str]) -> list[str]:
+    """Return a list in Markdown, where a code span has no line break and no backtick."""
+    texts = [" ".join(each.split()).replace("`", "'") for each in lines if each]
+    if not texts:
         return []
-    more = [f"- and {len(cells) - NAMED} more"] if len(cells) > NAMED else []
-    return ["", f"### {title}", "", *(f"- `{each}`" for each in cells[:NAMED]), *more]
+    more = [f"- and {len(texts) - LISTED} more"] if len(texts) > LISTED else []
+    return ["", f"### {title}", "", *(f"- `{each}`" for each in texts[:LISTED]), *more]

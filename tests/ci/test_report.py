@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from dataclasses import replace
@@ -370,7 +371,23 @@ def test_github_shows_a_summary_of_the_report(
     assert "| C lines | 3 | 4 | 75.00 % |" in lines
     assert "| 3.5 | 1 | 0 | 0 | 1 |" in lines
     assert f"- `{WITH}: tests/test_t.py::one`" in lines
-    assert any(line.startswith("- `py3.13-") and "not installed" in line for line in lines)
+    assert "- `2 cells: Python 3.13 is not installed`" in lines
+
+
+def test_the_summary_begins_with_what_fails_the_run(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "summary"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(path))
+    for cell in (WITH, WITHOUT):
+        write_result(project, cell, outcome=("skipped", "needs the openssl program"))
+    monkeypatch.delenv("CI", raising=False)
+    complaints = make(project)
+    lines = path.read_text().splitlines()
+    assert complaints
+    assert lines[1:4] == ["### Complaints", "", f"- `{complaints[0]}`"]
+    skipped = lines.index("### Skipped everywhere")
+    assert lines[skipped + 2].endswith("because of this computer: needs the openssl program`")
 
 
 @pytest.mark.parametrize(
@@ -414,6 +431,18 @@ def test_results_of_several_computers_must_be_complete(project: Path) -> None:
         "py3.13-openssl3.5-no-ec",
     ]
     assert complaints[0].endswith(": not run yet")
+    write_result(project, WITH, partial=True)
+    assert f"{WITH}: only some of the tests ran" in report.make(MANIFEST, None, here(project))
+
+
+def test_a_result_of_a_newer_schema_is_refused_in_one_line(project: Path) -> None:
+    folder = here(project).results / WITH
+    path = folder / results.CELL
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"moon": "full"}))
+    results.seal(folder)
+    (why,) = (each.why for each in gather(project).absent if each.id == WITH)
+    assert why.startswith(f"{path}: moon is an unknown key; ")
+    assert "\n" not in why
 
 
 def test_what_the_computer_lacks_fails_a_run_of_ci(
