@@ -125,11 +125,12 @@ def _record(planned: Planned, machine: Machine) -> dict[str, object]:
 def jobs(known: Manifest, planned: Sequence[Planned]) -> list[dict[str, str]]:
     """Return a job for each OpenSSL build on each platform, with the filter of its cells.
 
-    A job is optional if each of its cells may fail.
+    A job is optional if each of its cells may fail; else an empty string says that it is not.
     """
     runners = {each.name: each for each in known.platforms}
     made: dict[tuple[str, str], dict[str, str]] = {}
     builds: dict[tuple[str, str], dict[str, None]] = {}
+    required = {(e.cell.build.name, e.cell.platform) for e in planned if e.required}
     for each in planned:
         cell = each.cell
         job = cell.build.name, cell.platform
@@ -141,13 +142,12 @@ def jobs(known: Manifest, planned: Sequence[Planned]) -> list[dict[str, str]]:
                 "runner": runners[cell.platform].runner,
                 "container": runners[cell.platform].container,
                 "cells": _filter_of(known, cell),
+                "optional": "" if job in required else "optional",
             },
         )
         names = [build.name for build in builds_of([cell])]
         builds.setdefault(job, {}).update(dict.fromkeys(names))
-        if each.required:
-            made[job]["optional"] = "false"
-    return [{"optional": "true", **made[job], "builds": " ".join(builds[job])} for job in made]
+    return [{**made[job], "builds": " ".join(builds[job])} for job in made]
 
 
 def _filter_of(known: Manifest, cell: Cell) -> str:

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -13,8 +14,9 @@ import pytest
 from tiny_cells import CELL, MANIFEST
 from tiny_project import here
 
-from ci import container, github, interpreters, manifest, plans, process, pythons, workflow
+from ci import container, filters, github, interpreters, manifest, plans, process, pythons, workflow
 from ci.errors import UserError
+from ci.manifest import Rule
 from ci.matrix import plan
 from ci.matrix.prepare import builds_of
 from ci.project import Project
@@ -83,6 +85,15 @@ def test_the_jobs_run_each_cell_of_the_plan_once(name: str) -> None:
     assert sorted(ran) == sorted(each.cell.id for each in planned)
     # GitHub's limit of a matrix, and artifacts need names of their own.
     assert len({(job["build"], job["platform"]) for job in jobs}) == len(jobs) <= 256
+
+
+def test_a_job_is_optional_only_if_each_of_its_cells_may_fail() -> None:
+    when = filters.parse(f"variant=no-ec or python={MANIFEST.pythons[0]}", MANIFEST.axes)
+    known = replace(MANIFEST, may_fail=(Rule(when, "too new", date.max),))
+    jobs = plans.jobs(known, plan.make(known, "all", today=date.today()))
+    optional = {job["build"]: job["optional"] for job in jobs}
+    assert optional == {"3.5": "", "3.5-no-ec": "optional"}
+    assert "matrix.optional" in str(JOBS["build"][1]["continue-on-error"])
 
 
 @pytest.mark.parametrize(
