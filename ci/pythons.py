@@ -11,7 +11,7 @@ from ci.project import Project
 
 
 def main(arguments: Sequence[str], project: Project) -> None:
-    """Install the missing Pythons among `arguments`, or among the manifest's.
+    """Install the missing Pythons among `arguments`, or among the manifest's, unless offline.
 
     Raises:
         UserError: a Python is not in the manifest, or uv cannot install it.
@@ -25,9 +25,10 @@ def main(arguments: Sequence[str], project: Project) -> None:
     wanted = list(arguments) or list(known.pythons)
     found = interpreters.installed(wanted)
     missing = [each for each in wanted if each not in found]
+    how = "not installed, because M2CRYPTO_OFFLINE is set" if project.offline else "installing"
     for each in missing:
-        console.log(f"Python {each}: installing")
-    if missing:
+        console.log(f"Python {each}: {how}")
+    if missing and not project.offline:
         log = project.cache / "logs" / "pythons.txt"
         log.unlink(missing_ok=True)
         command = [sys.executable, "-m", "uv", "python", "install", *missing]

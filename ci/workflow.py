@@ -30,7 +30,9 @@ WORKFLOWS = Path(".github", "workflows")
 EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
 BASH = ("bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c")
 # The variables of a runner; a person's others would change what the steps do.
-CARRIED = re.compile(r"PATH|HOME|USER|LANG|TMPDIR|PYENV_ROOT|UV_.*|PIP_.*|M2CRYPTO_(CACHE|MIRRORS)")
+CARRIED = re.compile(
+    r"PATH|HOME|USER|LANG|TMPDIR|PYENV_ROOT|UV_.*|PIP_.*|M2CRYPTO_(CACHE|MIRRORS|OFFLINE)"
+)
 
 Context = dict[str, Any]
 

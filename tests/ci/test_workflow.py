@@ -241,6 +241,11 @@ def test_missing_pythons_are_installed_by_uv(
     pythons.main([], here(tmp_path))
     assert [command[1:] for command in commands] == [["-m", "uv", "python", "install", "3.99"]]
     assert capsys.readouterr().out == f"{MANIFEST.pythons[0]} {found.executable}\n"
+    monkeypatch.setenv("M2CRYPTO_OFFLINE", "1")
+    pythons.main([], here(tmp_path))
+    captured = capsys.readouterr()
+    assert "Python 3.99: not installed, because M2CRYPTO_OFFLINE is set" in captured.err
+    assert len(commands) == 1
     with pytest.raises(UserError, match=r"pythons: '2\.7' is not in ci/matrix\.toml; it has "):
         pythons.main(["2.7"], here(tmp_path))
 
