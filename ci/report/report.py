@@ -66,7 +66,7 @@ def make(
             complaints.append(missing)
         elif missing:
             console.log(missing)
-    github.summary(summary.markdown(gathered, totals, [*complaints, *warnings], missing))
+    github.summary(summary.markdown(gathered, totals, complaints, missing, warnings))
     return complaints
 
 

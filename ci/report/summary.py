@@ -14,15 +14,20 @@ LISTED = 20
 
 
 def markdown(
-    gathered: Gathered, totals: Sequence[Total], complaints: Sequence[str], missing: str
+    gathered: Gathered,
+    totals: Sequence[Total],
+    complaints: Sequence[str],
+    missing: str,
+    warnings: Sequence[str],
 ) -> str:
     """Return what the page of a run shows.
 
     Args:
         gathered: the results, which become a row for each OpenSSL build, and the cells without one.
         totals: those of the report.
-        complaints: why the report fails, and warnings.
+        complaints: why the report fails.
         missing: what the computer lacks for tests that ran in no cell; empty for nothing.
+        warnings: those of releases near the end of their life.
     """
     lines = [*_listed("Complaints", complaints), *_listed("Skipped everywhere", [missing])]
     lines += ["", "| | ran | of | |", "|---|--:|--:|--:|"]
@@ -48,6 +53,7 @@ def markdown(
         [f"{each.expected.id}: {', '.join(sorted(each.tests.failed)[:3])}" for each in failed],
     )
     lines += _listed("Not run", _by_reason(gathered.absent))
+    lines += _listed("Warnings", warnings)
     return "\n".join([*lines, ""])
 
 

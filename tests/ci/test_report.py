@@ -420,7 +420,7 @@ def test_the_report_warns_before_an_end_of_life(
     logged = capsys.readouterr().err
     assert f"{line}\n" in logged if line else "end of life" not in logged
     written = (tmp_path / "summary").read_text()
-    assert f"\n- {line}\n" in written if line else "end of life" not in written
+    assert f"\n- `{line}`\n" in written if line else "end of life" not in written
 
 
 def test_results_of_several_computers_must_be_complete(project: Path) -> None:
