@@ -66,9 +66,17 @@ class Golden:
     absent: Mapping[tuple[str, ...], tuple[frozenset[str], str]]
 
     def expected(self, build: str) -> frozenset[str]:
-        """Return the names that a build must have."""
-        there = [names for builds, (names, _) in self.absent.items() if build not in builds]
-        return self.everywhere.union(*there)
+        """Return the names that a build must have.
+
+        A build that the file does not have lacks what its variant takes away from other releases.
+        """
+        series, _, variant = build.partition("-")
+        if build in self.builds or series not in self.builds:
+            there = [names for builds, (names, _) in self.absent.items() if build not in builds]
+            return self.everywhere.union(*there)
+        like = [each for each in self.builds if each.partition("-")[2] == variant]
+        taken = [self.expected(each.partition("-")[0]) - self.expected(each) for each in like]
+        return self.expected(series).difference(*taken)
 
 
 def read(project: Project) -> Golden:

@@ -179,6 +179,20 @@ def test_expected_absences_are_no_complaint() -> None:
     assert surface.complaints([result("3.5"), result("system", "x")], GOLDEN) == []
 
 
+def test_an_unknown_build_lacks_what_its_variant_lacks_elsewhere() -> None:
+    golden = Golden(
+        frozenset({"3.0", "3.5", "3.5-no-ec"}),
+        frozenset({"rsa_new"}),
+        {
+            ("3.5-no-ec",): (frozenset({"ec_new"}), "It has no curves."),
+            ("3.0",): (frozenset({"added"}), "3.5 added it."),
+        },
+    )
+    assert golden.expected("3.0-no-ec") == {"rsa_new"}
+    assert golden.expected("3.5-no-engine") == {"rsa_new", "ec_new", "added"}
+    assert surface.complaints([result("3.0-no-ec", "rsa_new")], golden) == []
+
+
 def test_new_and_lost_names_are_reported_once_for_each_build() -> None:
     changed = result("3.5-no-ec", "rsa_new", "ec_new", "a", "b")
     (line,) = surface.complaints([WHOLE, changed, changed], GOLDEN)
