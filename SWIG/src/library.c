@@ -9,15 +9,21 @@
 #include <dlfcn.h>
 #endif
 
+#include <openssl/conf.h>
+
 #include "m2.h"
 #include "library.h"
 
 m2_status m2_openssl_configure(const char *path)
 {
     OPENSSL_INIT_SETTINGS *settings = OPENSSL_INIT_new();
-    int ok = settings != NULL && OPENSSL_INIT_set_config_filename(settings, path) == 1 &&
-             OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, settings) == 1;
+    int ok = settings != NULL && OPENSSL_INIT_set_config_filename(settings, path) == 1;
 
+    if (ok) {
+        /* OpenSSL's default flags ignore a file that is not there. */
+        OPENSSL_INIT_set_config_file_flags(settings, CONF_MFLAGS_DEFAULT_SECTION);
+        ok = OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, settings) == 1;
+    }
     OPENSSL_INIT_free(settings);
     return ok;
 }
