@@ -24,7 +24,7 @@ from ci.project import Project
 
 KILLS = 20
 # Seconds from the start of a run to its kill.
-MOMENTS = (0.5, 15.0)
+MOMENTS = (0.5, 60.0)
 # Seconds in which what the killed process started must end.
 PATIENCE = 15.0
 CELLS = (
@@ -73,7 +73,7 @@ def _run(
 ) -> int | None:
     """Run the cells; return the exit code, or None if the run was killed after `moment` seconds."""
     child = subprocess.Popen(
-        [sys.executable, "-m", "ci", "matrix", CELLS],
+        [sys.executable, "-m", "ci", "matrix", "--fresh", CELLS],
         cwd=clone,
         env=environment,
         stdout=subprocess.DEVNULL,
