@@ -80,8 +80,9 @@ class BuildM2Crypto(build_ext):
         extension.check_extension(target, os.environ, generated / "check")
         info = BUILD_INFO.format(
             swig=swig_version,
-            compiler=self.compiler_version(),
-            flags=" ".join([*os.environ.get("CFLAGS", "").split(), *flags]),
+            compiler=extension.compiler_version(self.compiler_command(), generated),
+            # setuptools passes CFLAGS to Unix compilers alone.
+            flags=" ".join([*os.environ.get("CFLAGS", "").split() * (os.name != "nt"), *flags]),
             abi="abi3" if extension.uses_limited_api() else sys.implementation.cache_tag,
             link="static" if openssl.static else "shared",
             header=extension.version_text(names.version),
@@ -93,19 +94,16 @@ class BuildM2Crypto(build_ext):
         path.write_text(info, encoding="utf-8")
 
     def compiler_command(self) -> list[str]:
-        """Return the C compiler's command with Python's flags; `cl` for Microsoft's."""
-        command: list[str] = getattr(self.compiler, "compiler", None) or ["cl", "/nologo"]
-        return list(command)
+        """Return the C compiler's command with Python's flags.
 
-    def compiler_version(self) -> str:
-        """Return the first line of the compiler's version."""
-        if sys.platform == "win32":
-            return "cl"
-        command = self.compiler_command()
-        # With ccache the compiler is the second word.
-        program = command[:2] if Path(command[0]).name == "ccache" else command[:1]
-        done = subprocess.run([*program, "--version"], capture_output=True, text=True, check=False)
-        return done.stdout.partition("\n")[0]
+        Microsoft's, which need not be on PATH, is found when setuptools initializes it.
+        """
+        compiler = self.compiler
+        if compiler.compiler_type != "msvc":
+            return list(compiler.compiler)
+        if not compiler.initialized:
+            compiler.initialize()
+        return [compiler.cc, "/nologo", *(f"-I{each}" for each in type(compiler).include_dirs)]
 
     def compile_all(
         self,

@@ -56,7 +56,7 @@ SYSTEM = {
 
 
 class Killed(BaseException):
-    """The process received SIGTERM or SIGHUP."""
+    """The process received SIGTERM, SIGHUP, or Windows' SIGBREAK."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signal.Signals(signum).name)
@@ -100,7 +100,7 @@ def _handle_signals() -> None:
     def end(signum: int, _frame: FrameType | None) -> None:
         raise Killed(signum)
 
-    for name in ("SIGTERM", "SIGHUP"):
+    for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), end)
 

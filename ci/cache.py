@@ -85,9 +85,12 @@ def users(root: Path) -> Iterator[list[str]]:
         for path in (root / ".locks").glob("*.*"):
             try:
                 with FileLock(path).acquire(timeout=0):
-                    path.unlink()
+                    pass
             except Timeout:
                 found.append(path.name.partition(".")[0])
+            else:
+                # Its process has ended. Windows does not remove a file that is open.
+                path.unlink(missing_ok=True)
         yield found
 
 

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from ci import host
+
+# Seconds within which the programs of Windows that look into every new file have closed it.
+PATIENCE = 10.0
 
 
 @contextmanager
@@ -25,11 +31,24 @@ def replacement(target: Path, *, new: Path, old: Path) -> Iterator[Path]:
         remove(old, read_only=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
-            target.rename(old)
-        new.rename(target)
+            rename(target, old)
+        rename(new, target)
         remove(old, read_only=True)
     finally:
         remove(new, read_only=True)
+
+
+def rename(path: Path, target: Path) -> None:
+    """Rename a directory. Windows refuses that while a file in it is open, so it is tried again."""
+    end = time.monotonic() + PATIENCE
+    while host.WINDOWS and time.monotonic() < end:
+        try:
+            path.rename(target)
+        except PermissionError:
+            time.sleep(0.1)
+        else:
+            return
+    path.rename(target)
 
 
 def remove(path: Path, *, read_only: bool = False) -> None:

@@ -17,11 +17,13 @@ from ci.process import CommandError
 # EFBIG is the error of a limit on file sizes (ulimit -f).
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # A program that meets a full disk fails with an exit code of its own; only its output names it.
-# The last but one is a shell's and GCC's name for SIGXFSZ, the last one SQLite's message.
+# The others are a shell's and GCC's name for SIGXFSZ, SQLite's message, and Windows'.
 FULL_MESSAGES = (
-    *map(os.strerror, FULL),
+    # Windows has no text for EDQUOT.
+    *(text for text in map(os.strerror, FULL) if text != "Unknown error"),
     "File size limit exceeded",
     "database or disk is full",
+    "There is not enough space on the disk",
 )
 REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 # No file of ours fits on a disk with fewer free bytes.

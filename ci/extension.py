@@ -83,6 +83,8 @@ INTEGER = re.compile(
     r"(?:0[xX][0-9a-fA-F]+[lLuU]*|\d+[lLuU]*|u?int\d+_t|unsigned|long|int|[-+~|&<()\s])+"
 )
 PROBE = "m2_probe"
+# cl prints its version to the standard error, in the user's language.
+MSC = "m2_version _MSC_FULL_VER\n"
 
 
 class BuildError(Exception):
@@ -197,7 +199,9 @@ def _run(command: Sequence[str], variable: str) -> subprocess.CompletedProcess[s
         BuildError: it cannot be started.
     """
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=False
+        )
     except OSError as error:
         raise BuildError(
             f"{command[0]} cannot be run: {error.strerror}; "
@@ -205,11 +209,31 @@ def _run(command: Sequence[str], variable: str) -> subprocess.CompletedProcess[s
         ) from None
 
 
+def is_microsofts(compiler: Sequence[str]) -> bool:
+    """Return whether a compiler's command is that of Microsoft's."""
+    return Path(compiler[0]).stem.lower() == "cl"
+
+
+def compiler_version(compiler: Sequence[str], at: Path) -> str:
+    """Return the first line of the compiler's version; of Microsoft's, its number.
+
+    Args:
+        compiler: the command, with ccache or without.
+        at: a directory for a file.
+    """
+    if is_microsofts(compiler):
+        found = re.search(r"m2_version (\d\d)(\d\d)(\d+)", preprocess(compiler, MSC, (), at))
+        return "Microsoft C {}.{}.{}".format(*found.groups()) if found else "Microsoft C"
+    # With ccache the compiler is the second word.
+    program = compiler[:2] if Path(compiler[0]).name == "ccache" else compiler[:1]
+    return _run([*program, "--version"], "CC").stdout.partition("\n")[0]
+
+
 def preprocess(compiler: Sequence[str], source: str, include_dirs: Iterable[str], at: Path) -> str:
     """Return `source` preprocessed; it is written into the directory `at`."""
     path = at / "probe.c"
     path.write_text(source, encoding="ascii")
-    flag = "/E" if Path(compiler[0]).stem.lower() == "cl" else "-E"
+    flag = "/E" if is_microsofts(compiler) else "-E"
     command = [*compiler, flag, *(f"-I{directory}" for directory in include_dirs), str(path)]
     done = _run(command, "CC")
     if done.returncode != 0:

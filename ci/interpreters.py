@@ -1,7 +1,8 @@
 """The installed Pythons: an `Interpreter` for each series such as `3.13`.
 
-They are searched for on PATH, among pyenv's versions, selected or not, and among uv's. Each one is
-run, so a pyenv shim whose version is not selected is not found.
+They are searched for on PATH, among pyenv's versions, selected or not, and among uv's, on Windows
+also among those that the py launcher lists. Each one is run, so a pyenv shim whose version is not
+selected is not found.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import glob
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from ci import host
 from ci.errors import UserError
 from ci.process import capture
 
@@ -109,7 +112,7 @@ def _candidates(versions: list[str]) -> list[Path]:
     seen: dict[Path, Path] = {}
     for directory in _folders():
         for name in names:
-            path = directory / name
+            path = directory / f"{name}{host.EXE}"
             if os.path.isfile(path) and os.access(path, os.X_OK):  # noqa: PTH113
                 seen.setdefault(path if _is_shim(path) else Path(os.path.realpath(path)), path)
     return list(seen.values())
@@ -119,8 +122,12 @@ def _folders() -> Iterator[Path]:
     for entry in os.environ.get("PATH", "").split(os.pathsep):
         if entry:
             yield Path(entry)
-    for versions in (_pyenv_versions(), _uv_pythons()):
-        yield from map(Path, sorted(glob.glob(f"{glob.escape(versions)}/*/bin")))  # noqa: PTH207
+    # The installations of Windows have no bin.
+    below = "*" if host.WINDOWS else "*/bin"
+    for versions in (_pyenv_versions(), *_uv_pythons()):
+        yield from map(Path, sorted(glob.glob(f"{glob.escape(versions)}/{below}")))  # noqa: PTH207
+    if host.WINDOWS:
+        yield from (Path(program).parent for program in _listed_by_launcher())
 
 
 def _is_shim(path: Path) -> bool:
@@ -130,12 +137,22 @@ def _is_shim(path: Path) -> bool:
 
 def _pyenv_versions() -> str:
     root = os.environ.get("PYENV_ROOT") or _output("pyenv", "root")
-    return (root or _home(".pyenv")) + "/versions"
+    return (root or _home(".pyenv/pyenv-win" if host.WINDOWS else ".pyenv")) + "/versions"
 
 
-def _uv_pythons() -> str:
+def _uv_pythons() -> list[str]:
     named = os.environ.get("UV_PYTHON_INSTALL_DIR") or _output("uv", "python", "dir")
-    return named or (os.environ.get("XDG_DATA_HOME") or _home(".local/share")) + "/uv/python"
+    if named:
+        return [named]
+    if host.WINDOWS:
+        data = os.environ.get("APPDATA", "")
+        return [f"{data}/uv/python", f"{data}/uv/data/python"]
+    return [(os.environ.get("XDG_DATA_HOME") or _home(".local/share")) + "/uv/python"]
+
+
+def _listed_by_launcher() -> list[str]:
+    # Lines such as ` -V:3.13 *        C:\Python313\python.exe`.
+    return re.findall(r"(?m)\s([A-Za-z]:\\.+\.exe)\s*$", _output("py", "-0p"))
 
 
 def _home(below: str) -> str:

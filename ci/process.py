@@ -1,11 +1,13 @@
 """Running programs. Every program that the tooling runs is started here.
 
-Each one leads a session of its own, so that Ctrl-C or a kill ends it with all its children.
+Each one leads a session of its own, so that Ctrl-C or a kill ends it with all its children. On
+Windows it has a job object of its own (ci/jobs.py).
 (ci/extension.py and ci/bootstrap.py use the standard library alone and start theirs themselves.)
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import shlex
 import signal
@@ -18,9 +20,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
-from ci import console
+from ci import console, host
 from ci.errors import UserError
 
 # Lines of the log that an error shows: enough for a compiler's message.
@@ -33,6 +36,16 @@ LEAVING = 2.0
 # Seconds between two calls of `watch`.
 TICK = 0.25
 PROC = Path("/proc")
+# Of Windows, where the exit code of a process that an exception ended is the exception's. The flag
+# keeps Ctrl-C from a program, as a session of its own does elsewhere.
+CREATE_NEW_PROCESS_GROUP = 0x200
+FIRST_EXCEPTION = 0xC0000000
+EXCEPTIONS = {
+    0xC0000005: "STATUS_ACCESS_VIOLATION",
+    0xC00000FD: "STATUS_STACK_OVERFLOW",
+    0xC0000374: "STATUS_HEAP_CORRUPTION",
+    0xC0000409: "STATUS_STACK_BUFFER_OVERRUN",
+}
 
 # Reads lines `+ GROUP` and `- GROUP`. At the end of its input, when this process has ended even by
 # SIGKILL, it terminates the remaining groups.
@@ -61,6 +74,7 @@ class CommandError(UserError):
 
     Attributes:
         status: the exit code, or minus the number of the signal that ended it.
+        crash: the name of the signal, or of Windows' exception, that ended it; empty if it exited.
         tail: the last lines of its output.
         log: the file with all of its output; None for `capture`.
     """
@@ -68,13 +82,20 @@ class CommandError(UserError):
     def __init__(
         self, argv: Sequence[Argument], status: int, tail: str, log: Path | None = None
     ) -> None:
-        how = f"exit code {status}" if status >= 0 else f"signal {signal.Signals(-status).name}"
+        self.crash = _crash(status)
+        how = f"{'signal ' * (status < 0)}{self.crash}" if self.crash else f"exit code {status}"
         where = f"; the whole log is {log}" if log else ""
         lines = "".join(f"\n  | {line}" for line in tail.splitlines())
         super().__init__(f"{_short(argv)} failed with {how}{where}{lines}")
         self.status = status
         self.tail = tail
         self.log = log
+
+
+def _crash(status: int) -> str:
+    if status < 0:
+        return signal.Signals(-status).name
+    return EXCEPTIONS.get(status, f"{status:#x}") if status >= FIRST_EXCEPTION else ""
 
 
 class TimeLimitError(UserError):
@@ -175,12 +196,19 @@ def _wait(child: subprocess.Popen[bytes], bounds: Bounds) -> int:
         if time.monotonic() > end:
             why = f"exceeded the limit of {bounds.limit:.0f} s"
         if why:
-            # Python's fault handler (-X dev) writes every thread's traceback into the log.
-            with suppress(ProcessLookupError):
-                child.send_signal(signal.SIGABRT)
-            with suppress(subprocess.TimeoutExpired):
-                child.wait(GRACE)
+            _abort(child)
             raise TimeLimitError(why)
+
+
+def _abort(child: subprocess.Popen[bytes]) -> None:
+    """Have Python's fault handler (-X dev) write every thread's traceback into the log."""
+    if host.WINDOWS:
+        # No signal can be sent. pytest-timeout has written the tracebacks at the test's limit.
+        return
+    with suppress(ProcessLookupError):
+        child.send_signal(signal.SIGABRT)
+    with suppress(subprocess.TimeoutExpired):
+        child.wait(GRACE)
 
 
 def _end_left(session: int, mark: str) -> list[str]:
@@ -193,7 +221,7 @@ def _end_left(session: int, mark: str) -> list[str]:
         time.sleep(0.05)
     for signum in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
         for pid in _left(session, mark):
-            with suppress(ProcessLookupError, PermissionError):
+            with suppress(OSError):
                 os.kill(pid, signum)
         end = time.monotonic() + GRACE
         while _left(session, mark) and time.monotonic() < end:
@@ -204,8 +232,11 @@ def _end_left(session: int, mark: str) -> list[str]:
 def _left(session: int, mark: str) -> dict[int, str]:
     """Return the command lines of a session's processes, and of those with `mark`, by their pids.
 
-    Without /proc only the session's first process group is checked, and minus its id returned.
+    Without /proc only the session's first process group is checked, and minus its id returned. On
+    Windows the processes of its job are returned.
     """
+    if host.WINDOWS:
+        return {pid: f"process {pid}" for pid in _jobs().members(session)}
     if not (PROC / "self" / "environ").exists():
         try:
             os.killpg(session, 0)
@@ -267,7 +298,8 @@ def capture(
     finally:
         _forget(child)
     if child.returncode:
-        tail = err.decode(errors="replace").splitlines()[-TAIL_LINES:]
+        # Microsoft's compiler writes its errors to the standard output.
+        tail = (err.strip() or out).decode(errors="replace").splitlines()[-TAIL_LINES:]
         raise CommandError(argv, child.returncode, "\n".join(tail))
     return out.decode(errors="replace")
 
@@ -325,6 +357,11 @@ def check_interrupt() -> None:
         raise KeyboardInterrupt
 
 
+def _jobs() -> ModuleType:
+    # Imported late, as it needs pywin32.
+    return importlib.import_module("ci.jobs")
+
+
 @cache
 def _guard() -> int:
     """Start the guard and return the file descriptor of its input, which no child inherits."""
@@ -343,17 +380,24 @@ def _start(argv: Sequence[Argument], **settings: object) -> subprocess.Popen[byt
     """Start a program in a session of its own, which the guard ends with this process."""
     with _starting:
         check_interrupt()
-        guard = _guard()
+        if host.WINDOWS:
+            _jobs().guard()
+            settings["creationflags"] = CREATE_NEW_PROCESS_GROUP
+        else:
+            _guard()
+            settings["start_new_session"] = True
         try:
             child: subprocess.Popen[bytes] = subprocess.Popen(
                 [str(argument) for argument in argv],
-                start_new_session=True,
                 **settings,  # type: ignore[call-overload]
             )
         except OSError as error:
             why = f"{error.strerror}: {error.filename}"
             raise UserError(f"{argv[0]} cannot be run: {why}") from error
-        os.write(guard, f"+ {child.pid}\n".encode())
+        if host.WINDOWS:
+            _jobs().add(child.pid)
+        else:
+            os.write(_guard(), f"+ {child.pid}\n".encode())
         _running.add(child)
         return child
 
@@ -363,7 +407,10 @@ def _forget(child: subprocess.Popen[bytes]) -> None:
     for pipe in (child.stdout, child.stderr):
         if pipe:
             pipe.close()
-    os.write(_guard(), f"- {child.pid}\n".encode())
+    if host.WINDOWS:
+        _jobs().forget(child.pid)
+    else:
+        os.write(_guard(), f"- {child.pid}\n".encode())
 
 
 def _end(children: Sequence[subprocess.Popen[bytes]]) -> None:
@@ -378,6 +425,9 @@ def _end(children: Sequence[subprocess.Popen[bytes]]) -> None:
 
 
 def _signal(child: subprocess.Popen[bytes], signum: int) -> None:
+    if host.WINDOWS:
+        _jobs().terminate(child.pid)
+        return
     with suppress(ProcessLookupError, PermissionError):
         # The child leads its session and so its group.
         os.killpg(child.pid, signum)

@@ -1,7 +1,7 @@
 """The programs that build: C compiler, ccache, assembler, gcov, SWIG, make and perl.
 
-Nothing else in ci/ chooses a program of these. `require` checks that they can be used before
-anything is downloaded or built.
+Nothing else in ci/ chooses a program of these. On Windows they are Microsoft's compiler and nmake.
+`require` checks that they can be used before anything is downloaded or built.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from ci import host, msvc
 from ci.errors import UserError
-from ci.packages import XCODE, Packages, install_command, packages
+from ci.packages import VISUAL_STUDIO, XCODE, Packages, install_command, packages
 from ci.process import CommandError, capture
 
 # The Perl modules that OpenSSL's Configure and generators load and that systems package apart.
@@ -67,8 +68,9 @@ class Compiler:
 
     Attributes:
         command: the command without ccache, CC's if that is set.
-        version: the first line of `--version`.
-        assembler: the assembler's version, empty if the compiler assembles itself.
+        version: the first line of `--version`, or Microsoft's version.
+        assembler: the assembler's version, empty if the compiler assembles itself; on Windows
+            NASM's, empty if it is not installed.
         target: the operating system and the target triplet.
     """
 
@@ -80,7 +82,7 @@ class Compiler:
     @property
     def cached(self) -> tuple[str, ...]:
         """The command with ccache if that is installed."""
-        if shutil.which("ccache") and Path(self.command[0]).name != "ccache":
+        if not host.WINDOWS and shutil.which("ccache") and Path(self.command[0]).name != "ccache":
             return ("ccache", *self.command)
         return self.command
 
@@ -89,18 +91,32 @@ class Compiler:
 def compiler() -> Compiler:
     """Return the C compiler: CC's, else the first installed of cc, gcc and clang.
 
+    On Windows it is cl, whatever CC is, because setuptools uses that.
+
     Raises:
         UserError: it is not installed; the message names all that is missing to build OpenSSL.
     """
     command = _compiler_command()
     if not command or not shutil.which(command[0]):
         require(FOR_OPENSSL)
+    if host.WINDOWS:
+        return Compiler(command, msvc.version(), _nasm(), platform.system())
     return Compiler(
         command,
         capture([*command, "--version"]).partition("\n")[0],
         _assembler(command),
         f"{platform.system()} {capture([*command, '-dumpmachine']).strip()}",
     )
+
+
+def checker() -> list[str]:
+    """Return the command that only checks a file of C11."""
+    if host.WINDOWS:
+        return [*compiler().command, "/nologo", "/Zs", "/std:c11"]
+    return [
+        *compiler().command,
+        *("-std=gnu11", "-fsyntax-only", "-Wno-deprecated-declarations"),
+    ]
 
 
 def words(variable: str) -> list[str]:
@@ -139,7 +155,7 @@ def swig(python: Path) -> dict[str, str]:
     code = "import swig; print(swig.BIN_DIR, swig.SWIG_SHARE_DIR, sep='\\n')"
     programs, share = (Path(line) for line in capture([python, "-c", code]).splitlines())
     library = next(path for path in share.iterdir() if path.is_dir())
-    return {"SWIG": str(programs / "swig"), "SWIG_LIB": str(library)}
+    return {"SWIG": str(programs / f"swig{host.EXE}"), "SWIG_LIB": str(library)}
 
 
 def require(tools: Iterable[Tool]) -> None:
@@ -155,6 +171,7 @@ def require(tools: Iterable[Tool]) -> None:
 
 def reasons(tools: Iterable[Tool]) -> dict[Tool, UserError]:
     """Return the error of each of `tools` that cannot be used."""
+    msvc.enter()
     errors = {}
     for tool in tools:
         try:
@@ -174,6 +191,9 @@ def advice(unusable: Mapping[Tool, UserError]) -> str:
 
 
 def _compiler_command() -> tuple[str, ...]:
+    if host.WINDOWS:
+        msvc.enter()
+        return ("cl",) if shutil.which("cl") else ()
     named = words("CC")
     return tuple(named or [name for name in ("cc", "gcc", "clang") if shutil.which(name)][:1])
 
@@ -188,6 +208,11 @@ def _assembler(command: tuple[str, ...]) -> str:
         return ""
 
 
+def _nasm() -> str:
+    """Return NASM's version, or an empty string: OpenSSL is then built without assembler."""
+    return capture(["nasm", "-v"]).strip() if shutil.which("nasm") else ""
+
+
 def _compiler_version() -> str:
     command = _compiler_command()
     if not command:
@@ -197,6 +222,8 @@ def _compiler_version() -> str:
             f"CC={os.environ['CC']}: there is no {command[0]}; "
             "set CC to a C compiler that is installed, or unset it"
         )
+    if host.WINDOWS:
+        return msvc.version()
     try:
         # Debian's gcc package does not depend on the C library's headers.
         capture([*command, "-fsyntax-only", "-include", "stdlib.h", "-x", "c", os.devnull])
@@ -209,6 +236,8 @@ def _compiler_version() -> str:
 
 def _perl_version() -> str:
     version = _first_line("perl", "-e", "print $^V")
+    if host.WINDOWS and not msvc.native_perl():
+        raise NotInstalledError("perl is not one that is built for Windows")
     code = " ".join(
         f"eval {{require {module}; 1}} or print '{module} ';" for module in PERL_MODULES
     )
@@ -224,26 +253,44 @@ def _first_line(program: str, *arguments: str) -> str:
     return capture([program, *arguments]).partition("\n")[0].strip()
 
 
+MAKE_PROGRAM = "nmake" if host.WINDOWS else "make"
+
+
+def _make_version() -> str:
+    if not host.WINDOWS:
+        return _first_line(MAKE_PROGRAM, "--version")
+    if not shutil.which(MAKE_PROGRAM):
+        raise NotInstalledError(f"there is no {MAKE_PROGRAM}")
+    return MAKE_PROGRAM
+
+
 COMPILER = Tool(
     "C compiler",
     "required",
     "compiles OpenSSL and the extension",
     _compiler_version,
-    packages("gcc libc6-dev", "gcc glibc-devel", "gcc musl-dev linux-headers", "gcc", XCODE),
+    packages(
+        "gcc libc6-dev",
+        "gcc glibc-devel",
+        "gcc musl-dev linux-headers",
+        "gcc",
+        XCODE,
+        VISUAL_STUDIO,
+    ),
 )
 PERL = Tool(
     "perl",
     "required",
     "configures OpenSSL and writes its assembler",
     _perl_version,
-    packages("perl", "perl", "perl", "perl", "perl"),
+    packages("perl", "perl", "perl", "perl", "perl", "StrawberryPerl.StrawberryPerl"),
 )
 MAKE = Tool(
     "make",
     "required",
     "builds OpenSSL",
-    lambda: _first_line("make", "--version"),
-    packages("make", "make", "make", "make", XCODE),
+    _make_version,
+    packages("make", "make", "make", "make", XCODE, VISUAL_STUDIO),
 )
 GCOV = Tool(
     "gcov",
@@ -257,7 +304,7 @@ OPENSSL = Tool(
     "recommended",
     "a peer of the tests; the tests that connect to it are skipped without it",
     lambda: _first_line("openssl", "version"),
-    packages("openssl", "openssl", "openssl", "openssl", "openssl"),
+    packages("openssl", "openssl", "openssl", "openssl", "openssl", "ShiningLight.OpenSSL.Light"),
 )
 CCACHE = Tool(
     "ccache",
@@ -266,7 +313,15 @@ CCACHE = Tool(
     lambda: _first_line("ccache", "--version"),
     packages("ccache", "ccache", "ccache", "ccache", "ccache"),
 )
+NASM = Tool(
+    "nasm",
+    "optional",
+    "assembles OpenSSL's faster code",
+    lambda: _first_line("nasm", "-v"),
+    packages("", "", "", "", "", "NASM.NASM"),
+)
 FOR_OPENSSL = (COMPILER, PERL, MAKE)
-FOR_CELLS = (COMPILER, GCOV)
-REQUIRED = (*FOR_OPENSSL, GCOV)
-TOOLS = (*REQUIRED, OPENSSL, CCACHE)
+# No cell of Windows counts lines of C.
+FOR_CELLS = (COMPILER,) if host.WINDOWS else (COMPILER, GCOV)
+REQUIRED = FOR_OPENSSL if host.WINDOWS else (*FOR_OPENSSL, GCOV)
+TOOLS = (*REQUIRED, OPENSSL, NASM if host.WINDOWS else CCACHE)

@@ -26,6 +26,8 @@ from ci import (
     disk,
     environments,
     extension,
+    host,
+    msvc,
     process,
     prototypes,
     toolchain,
@@ -74,9 +76,11 @@ DECIDING = (
     *("RANLIB", "COMPILER_PATH", "GCC_EXEC_PREFIX", "CPATH", "C_INCLUDE_PATH", "LIBRARY_PATH"),
     *("LD_RUN_PATH", "MACOSX_DEPLOYMENT_TARGET", "SDKROOT", "SOURCE_DATE_EPOCH"),
     *("PKG_CONFIG", "PKG_CONFIG_PATH", "PKG_CONFIG_LIBDIR", "PKG_CONFIG_SYSROOT_DIR"),
+    *(msvc.DECIDING if host.WINDOWS else ()),
 )
 HARMLESS = re.compile(
     r"PATH|HOME|USER|LOGNAME|TMPDIR|TEMP|TMP|CCACHE_.*|SYSTEMROOT|LD_LIBRARY_PATH"
+    + (f"|{msvc.HARMLESS.pattern}" if host.WINDOWS else "")
 )
 # The configuration of an interpreter that setuptools passes to the compiler and the linker.
 PRINT_CONFIGURATION = """
@@ -323,11 +327,15 @@ class _Recipe:
             "PYTHONDONTWRITEBYTECODE": "1",
             "LC_ALL": "C",
         }
+        if host.WINDOWS:
+            # setuptools uses the compiler of this environment, which made the prefix.
+            environment["DISTUTILS_USE_SDK"] = "1"
         if request.prefix:
             environment["OPENSSL_DIR"] = str(request.prefix)
         if request.flags.coverage:
             environment["M2CRYPTO_COVERAGE"] = str(objects)
-        if request.flags.cflags:
+        # setuptools passes CFLAGS to Unix compilers alone, and optimises with Microsoft's.
+        if request.flags.cflags and not host.WINDOWS:
             own = environment.get("CFLAGS", "").split()
             environment["CFLAGS"] = " ".join([*own, *request.flags.cflags])
         if request.flags.preload:

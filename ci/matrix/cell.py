@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import sqlite3
 import tempfile
 import time
@@ -121,7 +120,7 @@ def run(cell: Cell, inputs: Inputs) -> Outcome:
         except process.CommandError as error:
             if disk.is_full(error, directory):
                 raise
-            refused = _crash(error, directory) if error.status < 0 else error
+            refused = _crash(error, directory) if error.crash else error
         except UserError as error:
             refused = error
         if refused:
@@ -153,12 +152,11 @@ def _expected(cell: Cell, inputs: Inputs) -> results.Expected:
 
 
 def _crash(error: process.CommandError, directory: Path) -> UserError:
-    """Return the error of a signal that ended pytest, with the test that was running."""
+    """Return the error of a crash that ended pytest, with the test that was running."""
     test = session.read(directory / "scratch" / "work" / JOURNAL).running or "no test"
     lines = "".join(f"\n  | {line}" for line in error.tail.splitlines())
-    name = signal.Signals(-error.status).name
     return UserError(
-        f"{name} ended the process, {test} was running; the whole log is {error.log}{lines}"
+        f"{error.crash} ended the process, {test} was running; the whole log is {error.log}{lines}"
     )
 
 

@@ -87,12 +87,12 @@ def _compile(text: str, include: tuple[str, ...]) -> None:
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory, "constants.c")
         file.write_text(text, encoding="ascii")
-        flags = ("-std=gnu11", "-fsyntax-only", "-Wno-deprecated-declarations")
         try:
-            process.capture([*toolchain.compiler().command, *flags, *include, file])
+            process.capture([*toolchain.checker(), *include, file])
         except process.CommandError as error:
-            found = [line for line in error.tail.splitlines() if "error: " in line]
-            why = found[0].partition("error: ")[2] if found else "the compiler failed"
+            # Microsoft's errors have numbers, such as C2338.
+            found = re.search(r"error(?: C\d+)?: (.*)", error.tail)
+            why = found[1] if found else "the compiler failed"
             raise UserError(
                 f"result refused, a constant differs from OpenSSL's headers: {why}"
             ) from None

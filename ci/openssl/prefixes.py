@@ -1,9 +1,9 @@
 """Build OpenSSL into a prefix: the directory that `make install_dev` installs into, in the cache.
 
 A prefix holds the headers in `include/openssl`, and in `lib` either `libcrypto.a`, `libssl.a` and
-pkg-config's files, or the shared libraries. The FIPS variant has its module in `lib/ossl-modules`
-and its configuration in `fipsmodule.cnf`. A prefix's key covers the tarball, commands, environment,
-compiler and code that make it.
+pkg-config's files, or the shared libraries; on Windows `libcrypto.lib` and `libssl.lib`. The FIPS
+variant has its module in `lib/ossl-modules` and its configuration in `fipsmodule.cnf`. A prefix's
+key covers the tarball, commands, environment, compiler and code that make it.
 
     M2CRYPTO_CACHE/prefixes/3.5-no-ec-KEY/    the prefix
     M2CRYPTO_CACHE/logs/3.5-no-ec-KEY.log     all that building it wrote
@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from ci import disk, github, manifest, toolchain
+from ci import disk, github, host, manifest, msvc, toolchain
 from ci.cache import Store, key, use
 from ci.console import Count, ProgressLine, log, minutes
 from ci.errors import UserError
@@ -34,17 +34,23 @@ from ci.process import capture, in_threads, run
 from ci.project import Project
 
 # Configure's --prefix. It is compiled in and the same for every build, so that ccache finds one
-# build's objects in the next. Nothing is installed there: a prefix can be moved.
-COMPILED_IN = Path("/opt/m2crypto-openssl")
+# build's objects in the next. Nothing is installed there: a prefix can be moved. On Windows it is a
+# directory that only an administrator can create, as OpenSSL would load an engine from there.
+PROGRAM_FILES = Path("C:/Program Files")
+COMPILED_IN = PROGRAM_FILES / "m2crypto-openssl" if host.WINDOWS else Path("/opt/m2crypto-openssl")
 
 # OPENSSLDIR, which SSL_CTX_set_default_verify_paths(3) uses. On Debian, Fedora, Alpine and macOS
 # /etc/ssl holds the system's trust store and the administrator's openssl.cnf. With another
-# directory the extension of a wheel would find no trust store.
-OPENSSLDIR = Path("/etc/ssl")
+# directory the extension of a wheel would find no trust store. Windows has no such directory; this
+# is upstream's.
+OPENSSLDIR = PROGRAM_FILES / "Common Files" / "SSL" if host.WINDOWS else Path("/etc/ssl")
 
 # With -O0 the generation of an RSA key takes four times as long as with -O1; with -O2 a build takes
-# a third longer.
-FLAGS = ("-O1",)
+# a third longer. Microsoft's compiler keeps upstream's flags.
+FLAGS = () if host.WINDOWS else ("-O1",)
+
+# OpenSSL's name of Windows on x86-64 with Microsoft's compiler.
+WINDOWS_TARGET = "VC-WIN64A"
 
 # About how long a build takes beside another one.
 SECONDS = 100.0
@@ -64,18 +70,25 @@ FIPS_CONFIGURATION = Path("fipsmodule.cnf")
 BUILT_MODULE = "providers/fips.so"
 WRITTEN_CONFIGURATION = "m2crypto-fipsmodule.cnf"
 
+# The suffix of a static library.
+STATIC = ".lib" if host.WINDOWS else ".a"
+
 # DESTDIR of `make install_dev`, beside the source tree.
 STAGED = "staged"
 
 # The environment of a build: paths of programs, temporary files and ccache, which change no result.
 CARRIED = re.compile(
     r"PATH|HOME|TMPDIR|TMP|TEMP|LD_LIBRARY_PATH|CCACHE_\w+|XDG_(CACHE|CONFIG)_HOME"
+    + (f"|{msvc.HARMLESS.pattern}" if host.WINDOWS else "")
 )
 # Apple's compiler derives its target from these, so they are part of the key.
-DECIDING = ("DEVELOPER_DIR", "MACOSX_DEPLOYMENT_TARGET", "SDKROOT")
+DECIDING = (
+    *("DEVELOPER_DIR", "MACOSX_DEPLOYMENT_TARGET", "SDKROOT"),
+    *(msvc.DECIDING if host.WINDOWS else ()),
+)
 
 # An object in the command that `make` prints before it compiles it.
-OBJECT = re.compile(r"\s-c\s.*?-o\s+(\S+\.o)\b|-o\s+(\S+\.o)\s.*?-c\b")
+OBJECT = re.compile(r"\s-c\s.*?-o\s+(\S+\.o)\b|-o\s+(\S+\.o)\s.*?-c\b|\s/Fo\s*\"?([^\s\"]+\.obj)")
 
 
 def ensure(builds: Iterable[Build], project: Project) -> dict[str, Path]:
@@ -164,8 +177,9 @@ def _key(build: Build) -> str:
 @cache
 def _code(*, shared: bool, module: bool) -> list[object]:
     """Return the code that shapes a prefix besides its commands."""
+    static = _Making.arrange_windows if host.WINDOWS else _Making.arrange
     arranging: list[Callable[..., object]] = [
-        _Making.arrange_shared if shared else _Making.arrange,
+        _Making.arrange_shared if shared else static,
         *((_Making.arrange_module,) if module else ()),
     ]
     return [code_of(each) for each in (*arranging, *sources.UNPACKING)]
@@ -206,15 +220,16 @@ def _commands(build: Build) -> dict[str, list[str]]:
             f"--openssldir={OPENSSLDIR}",
             "--libdir=lib",
         ],
-        "writing headers and assembler": ["make", "build_generated"],
+        "writing headers and assembler": [toolchain.MAKE_PROGRAM, "build_generated"],
     }
     if build.link == "shared":
         # build_libs would compile each object a second time, for the static libraries.
         commands["compiling"] = ["make", "libcrypto.so", "libssl.so"]
     else:
-        commands["compiling"] = ["make", "build_libs"]
+        commands["compiling"] = [toolchain.MAKE_PROGRAM, "build_libs"]
         # Relative, because some recipes fail with a space in DESTDIR, which the cache may have.
-        commands["installing"] = ["make", "install_dev", f"DESTDIR=../{STAGED}"]
+        destination = f"DESTDIR={Path('..', STAGED)}"
+        commands["installing"] = [toolchain.MAKE_PROGRAM, "install_dev", destination]
     if build.variant.provider:
         commands["building the module"] = ["make", BUILT_MODULE, "apps/openssl"]
         # That of `make install_fips` is stricter than what `openssl fipsinstall` writes for users.
@@ -228,6 +243,8 @@ def _commands(build: Build) -> dict[str, list[str]]:
 
 def _configure(build: Build) -> list[str]:
     """Return the program that configures: config, which guesses the target, or Configure."""
+    if host.WINDOWS:
+        return ["perl", "Configure", WINDOWS_TARGET]
     if build.link == "static":
         return ["sh", "./config"]
     return ["perl", "./Configure", f"m2-linux-{platform.machine()}"]
@@ -246,6 +263,8 @@ def _options(build: Build) -> list[str]:
             options += ["no-apps"]
     if build.release.series not in ("1.1.1", "3.0"):
         options += ["no-docs"]
+    if host.WINDOWS and not toolchain.compiler().assembler:
+        options += ["no-asm"]
     return [*options, *build.options]
 
 
@@ -287,6 +306,8 @@ class _Making:
                 self.run(command, self.counter(line, command) if step == "compiling" else None)
             if self.build.link == "shared":
                 self.arrange_shared()
+            elif host.WINDOWS:
+                self.arrange_windows()
             else:
                 self.arrange()
             if self.build.variant.provider:
@@ -297,13 +318,17 @@ class _Making:
 
     def counter(self, line: ProgressLine, command: list[str]) -> Callable[[str], None]:
         """Return a function that displays on `line` the objects in the output of `make`."""
-        planned = capture(["make", "-n", *command[1:]], cwd=self.tree, env=_environment())
-        objects = _objects(planned)
+        if host.WINDOWS:
+            # nmake's /N does not print the commands of the nmake that a target calls.
+            total = ""
+        else:
+            planned = capture(["make", "-n", *command[1:]], cwd=self.tree, env=_environment())
+            total = f"of {len(_objects(planned))} "
         compiled: set[str] = set()
 
         def on_line(text: str) -> None:
             compiled.update(_objects(text))
-            line.update(f"{len(compiled)} of {len(objects)} objects")
+            line.update(f"{len(compiled)} {total}objects")
 
         on_line("")
         return on_line
@@ -332,6 +357,18 @@ class _Making:
         for library in (*self.tree.glob("libcrypto*.so*"), *self.tree.glob("libssl*.so*")):
             shutil.copy2(library, self.prefix / "lib", follow_symlinks=False)
 
+    def arrange_windows(self) -> None:
+        """Move the headers, the static libraries and the license to the prefix."""
+        staged = self.prefix / STAGED
+        installed = staged / COMPILED_IN.relative_to(COMPILED_IN.anchor)
+        (installed / "include").rename(self.prefix / "include")
+        (self.prefix / "lib").mkdir()
+        for library in installed.glob("lib/*.lib"):
+            library.rename(self.prefix / "lib" / library.name)
+        shutil.rmtree(staged)
+        (license_text,) = (*self.tree.glob("LICENSE"), *self.tree.glob("LICENSE.txt"))
+        shutil.copy(license_text, self.prefix)
+
     def arrange_module(self) -> None:
         """Copy the provider module and its configuration to the prefix."""
         (self.prefix / FIPS_MODULE).parent.mkdir(parents=True, exist_ok=True)
@@ -353,7 +390,7 @@ class _Making:
             if defined and not re.search(rf"define\s+{macro}\b", headers):
                 raise self.wrong(f"the headers do not define {macro}, which {option} implies")
         shared = self.build.link == "shared"
-        suffix, magic = (".so", b"\x7fELF") if shared else (".a", b"!<arch>\n")
+        suffix, magic = (".so", b"\x7fELF") if shared else (STATIC, b"!<arch>\n")
         for library in (f"libcrypto{suffix}", f"libssl{suffix}"):
             path = self.prefix / "lib" / library
             if not path.is_file() or not path.read_bytes().startswith(magic):
@@ -370,7 +407,7 @@ class _Making:
 
 
 def _objects(text: str) -> set[str]:
-    return {first or second for first, second in OBJECT.findall(text)}
+    return {next(filter(None, names)) for names in OBJECT.findall(text)}
 
 
 def _settings() -> dict[str, str]:

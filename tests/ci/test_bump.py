@@ -260,5 +260,7 @@ def test_every_requirement_of_the_sessions_has_one_version(python: str) -> None:
     wanted += [each for each in tables["build-system"]["requires"] if not each.startswith("swig")]
     versions = locked(python)
     for each in map(Requirement, wanted):
+        if each.marker and not each.marker.evaluate():
+            continue  # of another system
         assert each.specifier.contains(versions[each.name.lower()]), each
     assert "swig" not in versions
