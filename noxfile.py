@@ -115,6 +115,13 @@ def doctor(session: nox.Session) -> None:
 
 
 @nox.session
+def audit(session: nox.Session) -> None:
+    """Check the wheels named after `--`, or print which have `--older-than VERSION` of OpenSSL."""
+    install(session, "audit")
+    run(session, "audit")
+
+
+@nox.session
 def clean(session: nox.Session) -> None:
     """Print what the cache holds, and free what no cell needs, or everything with `-- --all`."""
     run(session, "clean")
