@@ -180,6 +180,7 @@ def tooling(session: nox.Session) -> None:
     """Test the tooling (tests/ci) and measure its coverage; arguments after `--` are pytest's."""
     # The group of mypy's session has what the tests import, nox included.
     install(session, "types")
+    session.install("-q", *CONSTRAINTS, *PROJECT["build-system"]["requires"])
     settings = "--rcfile=coverage/tooling.coveragerc"
     session.run("python", "-m", "coverage", "erase", settings)
     command = ["-m", "pytest", "tests/ci", *session.posargs]

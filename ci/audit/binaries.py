@@ -10,6 +10,10 @@ import lief
 
 from ci.errors import UserError
 
+# Its messages, such as one at exit about its own objects, are for its developers.
+lief.logging.disable()
+lief.disable_leak_warning()
+
 MAGICS = (
     b"\x7fELF",
     b"MZ",
@@ -62,8 +66,6 @@ def read(name: str, data: bytes) -> Binary | None:
     """
     if not data.startswith(MAGICS):
         return None
-    lief.logging.disable()
-    lief.disable_leak_warning()
     parsed: Any = lief.parse(data)
     if parsed is None or (isinstance(parsed, lief.ELF.Binary) and not len(parsed.segments)):
         raise UserError(f"{name} is damaged and cannot be read as ELF, PE or Mach-O")
