@@ -115,6 +115,13 @@ def doctor(session: nox.Session) -> None:
 
 
 @nox.session
+def audit(session: nox.Session) -> None:
+    """Check the wheels named after `--`, or print which have `--older-than VERSION` of OpenSSL."""
+    install(session, "audit")
+    run(session, "audit")
+
+
+@nox.session
 def clean(session: nox.Session) -> None:
     """Print what the cache holds, and free what no cell needs, or everything with `-- --all`."""
     run(session, "clean")
@@ -173,6 +180,7 @@ def tooling(session: nox.Session) -> None:
     """Test the tooling (tests/ci) and measure its coverage; arguments after `--` are pytest's."""
     # The group of mypy's session has what the tests import, nox included.
     install(session, "types")
+    session.install("-q", *CONSTRAINTS, *PROJECT["build-system"]["requires"])
     settings = "--rcfile=coverage/tooling.coveragerc"
     session.run("python", "-m", "coverage", "erase", settings)
     command = ["-m", "pytest", "tests/ci", *session.posargs]

@@ -15,13 +15,16 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
+from setuptools.command.egg_info import egg_info
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from ci import extension
+from ci import extension, sbom
 
 BUILD_INFO = '''"""How this extension was built; the tests record it."""
 
@@ -60,7 +63,8 @@ class BuildM2Crypto(build_ext):
         if subprocess.run(command, check=False).returncode != 0:
             raise extension.BuildError("SWIG failed; its messages are above")
 
-        flags = extension.compile_args(coverage=bool(coverage))
+        debugging = extension.wants_debugging(os.environ)
+        flags = extension.compile_args(coverage=bool(coverage), debugging=debugging)
         objects = self.compile_all(
             [*map(str, ext.sources), os.path.relpath(generated / "_m2crypto_wrap.c")],
             macros=extension.defines(names),
@@ -72,7 +76,9 @@ class BuildM2Crypto(build_ext):
         self.compiler.link_shared_object(
             objects,
             str(target),
-            extra_postargs=extension.link_args(openssl, coverage=bool(coverage)),
+            extra_postargs=extension.link_args(
+                openssl, coverage=bool(coverage), debugging=debugging
+            ),
             library_dirs=self.library_dirs,
             build_temp=str(generated),
             export_symbols=["PyInit__m2crypto"] if sys.platform == "win32" else None,
@@ -145,6 +151,34 @@ class BuildM2Crypto(build_ext):
         return objects
 
 
+class WheelM2Crypto(bdist_wheel):
+    """Add what a statically linked OpenSSL brings into a wheel: its licence, and an SBOM."""
+
+    def egg2dist(self, egginfo_path: str, distinfo_path: str) -> None:
+        """Write the .dist-info directory (setuptools calls this, for the metadata alone, too)."""
+        super().egg2dist(egginfo_path, distinfo_path)
+        name, version = self.distribution.get_name(), self.distribution.get_version()
+        try:
+            openssl = extension.find_openssl(os.environ)
+        except extension.BuildError:
+            # The metadata alone can be had without OpenSSL; build_ext reports that it is missing.
+            return
+        try:
+            sbom.write(Path(distinfo_path), name, version, openssl)
+        except extension.BuildError as error:
+            raise SystemExit(f"error: {error}") from None
+
+
+class MetadataM2Crypto(egg_info):
+    """Declare the licence as dynamic: that of a wheel covers the OpenSSL in it (PEP 639)."""
+
+    def finalize_options(self) -> None:
+        """Replace setuptools' marked string, which stands for pyproject.toml's own value."""
+        super().finalize_options()
+        metadata: Any = self.distribution.metadata
+        metadata.license_expression = str(metadata.license_expression)
+
+
 setup(
     ext_modules=[
         Extension(
@@ -153,7 +187,11 @@ setup(
             py_limited_api=extension.uses_limited_api(),
         )
     ],
-    cmdclass={"build_ext": BuildM2Crypto},
+    cmdclass={
+        "bdist_wheel": WheelM2Crypto,
+        "build_ext": BuildM2Crypto,
+        "egg_info": MetadataM2Crypto,
+    },
     options=(
         {"bdist_wheel": {"py_limited_api": "cp{}{}".format(*extension.LIMITED_API)}}
         if extension.uses_limited_api()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 try:
     from M2Crypto import m2
 except ModuleNotFoundError as error:
-    if error.name != "M2Crypto._m2crypto":
+    if error.name not in ("M2Crypto._m2crypto", "M2Crypto._build_info"):
         raise
     raise ImportError(
         f"M2Crypto was imported from {__path__[0]}, which has no _m2crypto extension for this"

@@ -38,6 +38,7 @@ VERBS = {
     "coverage": "ci.run:coverage",
     "surface": "ci.report.surface:main",
     "doctor": "ci.doctor:main",
+    "audit": "ci.audit.run:main",
     "clean": "ci.clean:main",
     "bump": "ci.bump:main",
     "stubs": "ci.stubs:main",

@@ -91,14 +91,15 @@ def ensure(
         console.log(f"environment {name}: installing {', '.join(requirements)}")
         log = project.cache / "logs" / f"environment-{name}.txt"
         limits: list[str | Path] = ["-c", constraints] if constraints.exists() else []
-        _make(directory, interpreter, [*limits, *requirements], log)
+        create(directory, interpreter, [*limits, *requirements], log)
 
     return _python(Store(project.cache, "environments").get(name, inputs, make))
 
 
-def _make(
+def create(
     directory: Path, interpreter: Interpreter, requirements: Sequence[str | Path], log: Path
-) -> None:
+) -> Path:
+    """Make an environment with the requirements in a directory, and return its Python."""
     log.unlink(missing_ok=True)
     python = _python(directory)
     uv = shutil.which("uv")
@@ -132,6 +133,7 @@ def _make(
         )
     for packages in _site_packages(directory):
         (packages / "m2crypto_cell.pth").write_text(COVERAGE_PTH, encoding="utf-8")
+    return python
 
 
 def _python(directory: Path) -> Path:

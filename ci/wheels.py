@@ -46,7 +46,7 @@ from ci.project import Project
 
 # The files that determine the compiled extension, besides these tables of pyproject.toml.
 EXTENSION_SOURCES = (
-    *("SWIG", "setup.py", "ci/__init__.py", "ci/extension.py"),
+    *("SWIG", "setup.py", "ci/__init__.py", "ci/extension.py", "ci/sbom.py"),
     # It holds the version.
     f"{PACKAGE}/__init__.py",
 )

@@ -14,6 +14,12 @@
 
 /* ---- OpenSSL 1.1.1 ------------------------------------------------------------------------ */
 
+int m2_compat_fips_enabled(void)
+{
+    /* The FIPS module of OpenSSL 1.0.2 has no successor in 1.1.1. */
+    return 0;
+}
+
 const EVP_MD *m2_context_digest(const EVP_MD_CTX *context)
 {
     return EVP_MD_CTX_md(context);
@@ -264,6 +270,11 @@ int m2_store_load_file(X509_STORE *store, const char *file)
 #include <openssl/core_names.h>
 #include <openssl/param_build.h>
 #include <openssl/params.h>
+
+int m2_compat_fips_enabled(void)
+{
+    return EVP_default_properties_is_fips_enabled(NULL) == 1;
+}
 
 const EVP_MD *m2_context_digest(const EVP_MD_CTX *context)
 {

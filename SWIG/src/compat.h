@@ -23,6 +23,11 @@ unsigned long m2_compat_next_error(const char **data, int *flags);
 /* Return the name of the C function of an error code; NULL from OpenSSL 3.0 on. */
 const char *m2_compat_error_function(unsigned long code);
 
+/* ---- FIPS --------------------------------------------------------------------------------- */
+
+/* Return whether the default properties require FIPS: 1 or 0. */
+int m2_compat_fips_enabled(void);
+
 /* ---- checks of initialized contexts ------------------------------------------------------- */
 
 const EVP_MD *m2_context_digest(const EVP_MD_CTX *context);

@@ -12,7 +12,13 @@
 #include <openssl/conf.h>
 
 #include "m2.h"
+#include "compat.h"
 #include "library.h"
+
+int m2_openssl_fips_enabled(void)
+{
+    return m2_compat_fips_enabled();
+}
 
 m2_status m2_openssl_configure(const char *path)
 {

@@ -2,8 +2,9 @@
 
 A prefix holds the headers in `include/openssl`, and in `lib` either `libcrypto.a`, `libssl.a` and
 pkg-config's files, or the shared libraries; on Windows `libcrypto.lib` and `libssl.lib`. The FIPS
-variant has its module in `lib/ossl-modules` and its configuration in `fipsmodule.cnf`. A prefix's
-key covers the tarball, commands, environment, compiler and code that make it.
+variant has its module in `lib/ossl-modules` and its configuration in `fipsmodule.cnf`.
+`openssl.json` names the source and the options. A prefix's key covers the tarball, commands,
+environment, compiler and code that make it.
 
     M2CRYPTO_CACHE/prefixes/3.5-no-ec-KEY/    the prefix
     M2CRYPTO_CACHE/logs/3.5-no-ec-KEY.log     all that building it wrote
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import os
 import platform
 import re
@@ -24,7 +26,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from ci import disk, github, host, manifest, msvc, toolchain
+from ci import disk, github, host, manifest, msvc, sbom, toolchain
 from ci.cache import Store, key, use
 from ci.console import Count, ProgressLine, log, minutes
 from ci.errors import UserError
@@ -86,6 +88,9 @@ DECIDING = (
     *("DEVELOPER_DIR", "MACOSX_DEPLOYMENT_TARGET", "SDKROOT"),
     *(msvc.DECIDING if host.WINDOWS else ()),
 )
+
+# An option of Configure, other than the program and its target.
+OPTION = re.compile(r"-|(no|enable)-|shared$")
 
 # An object in the command that `make` prints before it compiles it.
 OBJECT = re.compile(r"\s-c\s.*?-o\s+(\S+\.o)\b|-o\s+(\S+\.o)\s.*?-c\b|\s/Fo\s*\"?([^\s\"]+\.obj)")
@@ -312,6 +317,7 @@ class _Making:
                 self.arrange()
             if self.build.variant.provider:
                 self.arrange_module()
+            self.describe()
             self.validate()
             shutil.rmtree(self.tree)
             log(f"{self.build.name}: built in {minutes(line.elapsed)}")
@@ -374,6 +380,21 @@ class _Making:
         (self.prefix / FIPS_MODULE).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(self.tree / BUILT_MODULE, self.prefix / FIPS_MODULE)
         shutil.copy2(self.tree / WRITTEN_CONFIGURATION, self.prefix / FIPS_CONFIGURATION)
+
+    def describe(self) -> None:
+        """Write the source and the options for the SBOM of wheels (ci/sbom.py).
+
+        This is no part of the key, which covers the same facts.
+        """
+        configure = next(iter(_commands(self.build).values()))
+        described = {
+            "version": self.build.version,
+            "url": self.build.release.url,
+            "sha256": self.build.release.sha256,
+            "options": [each for each in configure if OPTION.match(each)],
+        }
+        text = json.dumps(described, indent=1) + "\n"
+        (self.prefix / sbom.DESCRIPTION).write_text(text, encoding="utf-8")
 
     def validate(self) -> None:
         """Check that the headers and libraries are those of the build."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -223,3 +224,22 @@ def test_headers_and_a_library_of_different_versions_are_refused(
     monkeypatch.setattr(extension, "CHECK", "print('0x30500070 0x30000160')")
     with pytest.raises(BuildError, match="headers are 3.5.7 but its library is 3.0.22"):
         extension.check_extension(tmp_path / "any", {}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("cflags", "debugging"),
+    [("", False), ("-O2", False), ("-O2 -g", True), ("-g3 -O0", True), ("-g -O3 -g0", False)],
+)
+def test_debugging_information_is_for_those_who_request_it(cflags: str, debugging: bool) -> None:
+    assert extension.wants_debugging({"CFLAGS": cflags}) is debugging
+    flags = extension.compile_args(coverage=False, debugging=debugging)
+    assert ("-g0" in flags) is not debugging
+    linked = OpenSSL((), ("-lssl",), False, "here")
+    arguments = extension.link_args(linked, coverage=False, debugging=debugging)
+    assert ("-Wl,--strip-all" in arguments) is (sys.platform == "linux" and not debugging)
+
+
+def test_an_instrumented_extension_keeps_its_symbols() -> None:
+    linked = OpenSSL((), ("-lssl",), False, "here")
+    arguments = extension.link_args(linked, coverage=True, debugging=False)
+    assert "-Wl,--strip-all" not in arguments

@@ -60,7 +60,12 @@ def test_a_prefix_has_the_layout_of_an_openssl_installation(build: Build) -> Non
         "lib/libcrypto.a",
         "lib/libssl.a",
         "lib/pkgconfig/libcrypto.pc",
+        "openssl.json",
     }
+    source = json.loads((prefix / "openssl.json").read_text())
+    assert (source["version"], source["sha256"]) == ("9.9.1", build.release.sha256)
+    assert source["options"][0] == "no-shared"
+    assert "./config" not in source["options"]
     described = (prefix / "lib" / "pkgconfig" / "libcrypto.pc").read_text()
     assert described.startswith("prefix=${pcfiledir}/../..\n")
 

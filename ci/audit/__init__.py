@@ -1,0 +1,1 @@
+"""Audit wheels: what they contain, and whether they keep what a release promises."""
