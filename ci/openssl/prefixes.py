@@ -200,7 +200,7 @@ def _commands(build: Build) -> dict[str, list[str]]:
         "configuring": [
             *_configure(build),
             *_options(build),
-            *FLAGS,
+            *_flags(build),
             *toolchain.words("CFLAGS"),
             f"--prefix={COMPILED_IN}",
             f"--openssldir={OPENSSLDIR}",
@@ -231,6 +231,13 @@ def _configure(build: Build) -> list[str]:
     if build.link == "static":
         return ["sh", "./config"]
     return ["perl", "./Configure", f"m2-linux-{platform.machine()}"]
+
+
+def _flags(build: Build) -> tuple[str, ...]:
+    """Return the compiler's flags, which follow and so override upstream's own -O3."""
+    if build.flags and build.flags.upstream:
+        return (*build.flags.cflags, *toolchain.accepted(build.flags.optional))
+    return FLAGS
 
 
 def _options(build: Build) -> list[str]:
@@ -366,7 +373,10 @@ class _Making:
         # `make install_dev` links nothing, and some of its recipes need their order.
         jobs = [f"-j{self.jobs}"] if command[0] == "make" and "install_dev" not in command else []
         argv = [command[0], *jobs, *command[1:]]
-        run(argv, log=self.log, cwd=self.tree, env=_environment(), on_line=on_line, quiet=True)
+        # The date that OpenSSL_version(3) gives, which must not differ between two builds.
+        released = int((self.tree / "config").stat().st_mtime)
+        environment = {**_environment(), "SOURCE_DATE_EPOCH": str(released)}
+        run(argv, log=self.log, cwd=self.tree, env=environment, on_line=on_line, quiet=True)
 
 
 def _objects(text: str) -> set[str]:
