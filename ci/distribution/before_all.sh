@@ -9,9 +9,7 @@ python=/tmp/m2crypto-tooling/bin/python
 cd "$M2CRYPTO_CHECKOUT"
 "$python" -m pip install -q --upgrade pip
 "$python" -m pip install -q --group ci
-# The extension's flags are part of the prefix's recipe already.
-env -u CFLAGS PYTHONDONTWRITEBYTECODE=1 \
-    "$python" -m ci openssl "$M2CRYPTO_BUILD" > "$M2CRYPTO_WORK/prefix"
+PYTHONDONTWRITEBYTECODE=1 "$python" -m ci openssl "$M2CRYPTO_BUILD" > "$M2CRYPTO_WORK/prefix"
 prefix=$(sed -n 's/^[^ ]* //p' "$M2CRYPTO_WORK/prefix")
 ln -sfn "$prefix" /opt/m2crypto-openssl
 # The container's user is root; the cache is the user's.

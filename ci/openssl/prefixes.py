@@ -201,7 +201,6 @@ def _commands(build: Build) -> dict[str, list[str]]:
             *_configure(build),
             *_options(build),
             *_flags(build),
-            *toolchain.words("CFLAGS"),
             f"--prefix={COMPILED_IN}",
             f"--openssldir={OPENSSLDIR}",
             "--libdir=lib",
@@ -234,10 +233,13 @@ def _configure(build: Build) -> list[str]:
 
 
 def _flags(build: Build) -> tuple[str, ...]:
-    """Return the compiler's flags, which follow and so override upstream's own -O3."""
+    """Return the compiler's flags, which follow and so override upstream's own -O3.
+
+    Those of the user are no part of a wheel.
+    """
     if build.flags and build.flags.upstream:
         return (*build.flags.cflags, *toolchain.accepted(build.flags.optional))
-    return FLAGS
+    return (*FLAGS, *toolchain.words("CFLAGS"))
 
 
 def _options(build: Build) -> list[str]:
@@ -304,7 +306,7 @@ class _Making:
 
     def counter(self, line: ProgressLine, command: list[str]) -> Callable[[str], None]:
         """Return a function that displays on `line` the objects in the output of `make`."""
-        planned = capture(["make", "-n", *command[1:]], cwd=self.tree, env=_environment())
+        planned = capture(["make", "-n", *command[1:]], cwd=self.tree, env=_environment(self.build))
         objects = _objects(planned)
         compiled: set[str] = set()
 
@@ -375,7 +377,7 @@ class _Making:
         argv = [command[0], *jobs, *command[1:]]
         # The date that OpenSSL_version(3) gives, which must not differ between two builds.
         released = int((self.tree / "config").stat().st_mtime)
-        environment = {**_environment(), "SOURCE_DATE_EPOCH": str(released)}
+        environment = {**_environment(self.build), "SOURCE_DATE_EPOCH": str(released)}
         run(argv, log=self.log, cwd=self.tree, env=environment, on_line=on_line, quiet=True)
 
 
@@ -388,10 +390,15 @@ def _settings() -> dict[str, str]:
     return {"LC_ALL": "C", **{name: os.environ[name] for name in DECIDING if name in os.environ}}
 
 
-def _environment() -> dict[str, str]:
-    """Return the environment of a build, with ccache if it is installed."""
+def _environment(build: Build) -> dict[str, str]:
+    """Return the environment of a build, with ccache if it is installed.
+
+    OpenSSL_version(3) gives the compiler's command, so in a wheel it must not depend on ccache.
+    """
     carried = {name: value for name, value in os.environ.items() if CARRIED.fullmatch(name)}
+    compiler = toolchain.compiler()
+    upstream = build.flags is not None and build.flags.upstream
+    command = shlex.join(compiler.command if upstream else compiler.cached)
     # OpenSSL's Makefile has the compiler write dependencies. With those ccache needs no
     # preprocessor run for each object, which is a quarter of a first build.
-    command = shlex.join(toolchain.compiler().cached)
     return {"CCACHE_DEPEND": "1", **carried, **_settings(), "CC": command}
