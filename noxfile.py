@@ -135,6 +135,20 @@ def bump(session: nox.Session) -> None:
 
 
 @nox.session
+def wheels(session: nox.Session) -> None:
+    """Build the sdist and this platform's release wheels, test them, and put them into dist/."""
+    install(session, "wheels")
+    run(session, "wheels")
+
+
+@nox.session
+def reproduce(session: nox.Session) -> None:
+    """Build the sdist and the wheels of the commit twice, and compare the bytes."""
+    install(session, "wheels")
+    run(session, "reproduce")
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check the style of Python and C, the direction of imports, the spelling, the workflows."""
     install(session, "lint", "ci")

@@ -73,6 +73,8 @@ class BuildM2Crypto(build_ext):
         )
         target = Path(self.get_ext_fullpath(ext.name)).resolve()
         target.parent.mkdir(parents=True, exist_ok=True)
+        if openssl.static and hasattr(self.compiler, "linker_so"):
+            self.compiler.linker_so = extension.without_run_path(self.compiler.linker_so)
         self.compiler.link_shared_object(
             objects,
             str(target),

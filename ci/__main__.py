@@ -44,6 +44,8 @@ VERBS = {
     "stubs": "ci.stubs:main",
     "bench": "ci.bench:main",
     "fuzz": "ci.fuzz.run:main",
+    "wheels": "ci.distribution.main:main",
+    "reproduce": "ci.distribution.reproduce:main",
 }
 
 

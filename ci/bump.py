@@ -34,8 +34,10 @@ from ci.openssl import sources
 from ci.project import Project
 
 UPSTREAM = "https://api.github.com/repos/openssl/openssl/releases?per_page=100"
-# The dependency group that a cell installs, on every Python; the others are the tooling's.
+# The dependency group that a cell installs, and the one that builds wheels, on every Python; the
+# others are the tooling's.
 CELLS = "tests"
+BUILD = "build"
 TAG = re.compile(r"(?:openssl-|OpenSSL_)(\d+[._]\d+[._]\d+[a-z]?)")
 SHA256 = re.compile(r"sha256:([0-9a-f]{64})")
 # How many versions after the manifest's are looked for in the mirrors.
@@ -81,13 +83,16 @@ def constraints(project: Project, known: Manifest) -> str:
         UserError: uv cannot resolve the requirements, such as without a network.
     """
     tables = read_toml(project.pyproject)
+    groups = tables["dependency-groups"]
     wanted = [
         # The manifest fixes SWIG's version.
         *(each for each in tables["build-system"]["requires"] if not re.match(r"swig\b", each)),
         *environments.group(project.pyproject, CELLS),
+        *(environments.group(project.pyproject, BUILD) if BUILD in groups else ()),
         *(
-            each + TOOLING_PYTHON
-            for name in tables["dependency-groups"]
+            # A requirement may have a marker.
+            each + (TOOLING_PYTHON if ";" not in each else TOOLING_PYTHON.replace(";", " and"))
+            for name in groups
             for each in environments.group(project.pyproject, name)
         ),
     ]

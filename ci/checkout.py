@@ -35,7 +35,8 @@ APART = (
     "tests/ci",
     "tests/fuzz",
     *("ci/audit", "ci/bench.py", "ci/benchmarks", "ci/bootstrap.py", "ci/bump.py", "ci/clean.py"),
-    *("ci/container.py", "ci/doctor.py", "ci/fuzz", "ci/github.py", "ci/pythons.py"),
+    *("ci/container.py", "ci/distribution", "ci/doctor.py", "ci/fuzz", "ci/github.py"),
+    "ci/pythons.py",
     *("ci/report", "ci/stubs.py", "ci/workflow.py"),
     # What these decide is compared entry by entry.
     *("ci/constraints.txt", "ci/matrix.toml"),

@@ -85,6 +85,8 @@ INTEGER = re.compile(
 PROBE = "m2_probe"
 # cl prints its version to the standard error, in the user's language.
 MSC = "m2_version _MSC_FULL_VER\n"
+# Full RELRO, and a stack that is not executable.
+HARDENED = "-Wl,-z,relro,-z,now,-z,noexecstack"
 
 
 class BuildError(Exception):
@@ -410,10 +412,19 @@ def link_args(openssl: OpenSSL, *, coverage: bool, debugging: bool) -> list[str]
     if sys.platform == "darwin":
         flags.append("-Wl,-exported_symbol,_PyInit__m2crypto")
     elif sys.platform != "win32":
-        flags += ["-Wl,-Bsymbolic", f"-Wl,--version-script={EXPORTS}"]
+        flags += ["-Wl,-Bsymbolic", f"-Wl,--version-script={EXPORTS}", HARDENED]
         if not (coverage or debugging):
             flags.append("-Wl,--strip-all")
     return flags
+
+
+def without_run_path(command: Iterable[str]) -> list[str]:
+    """Return the linker's command without the run path that some Pythons add, their own library's.
+
+    An extension that contains OpenSSL needs none, and one that names a directory of the computer
+    that built it would search it for libraries.
+    """
+    return [word for word in command if not word.startswith(("-Wl,-rpath", "-Wl,-R"))]
 
 
 # Run with LD_BIND_NOW, because `gcc -shared` does not report undefined symbols.

@@ -35,6 +35,8 @@ SAME = "same"
 WARNING = timedelta(days=90)
 # How a cell ends that runs with other libraries than it was linked with.
 WORKS, REFUSES = "works", "refuses"
+# The name of the release wheels' flags.
+WHEEL = "wheel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,8 @@ class Flags:
         options: Configure's, for an OpenSSL build of its own.
         preload: libraries of the compiler that are loaded before Python.
         seconds: about how long a cell with these flags runs, to start the longest first.
+        upstream: whether OpenSSL has a build of its own with upstream's optimisation and `cflags`.
+        optional: flags that are added to `cflags` if the compiler has them.
     """
 
     name: str
@@ -117,6 +121,13 @@ class Flags:
     options: tuple[str, ...] = ()
     preload: tuple[str, ...] = ()
     seconds: float = 10.0
+    upstream: bool = False
+    optional: tuple[str, ...] = ()
+
+    @property
+    def builds_openssl(self) -> bool:
+        """Whether OpenSSL has a build of its own for these flags."""
+        return bool(self.options) or self.upstream
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +202,29 @@ class Build:
 
 
 @dataclass(frozen=True, slots=True)
+class Wheels:
+    """The release wheels.
+
+    Attributes:
+        build: the OpenSSL build that they contain.
+        flags: how the extension and OpenSSL are compiled, named `wheel`.
+        pythons: the series that wheels are built or, if a wheel for an older one fits, tested on.
+        tags: the platform of each wheel in cibuildwheel's spelling, such as `manylinux_x86_64`.
+    """
+
+    build: Build
+    flags: Flags
+    pythons: tuple[str, ...]
+    tags: tuple[str, ...]
+
+    @property
+    def identifiers(self) -> tuple[str, ...]:
+        """The build identifiers of cibuildwheel, such as `cp39-manylinux_x86_64`."""
+        names = [f"cp{python.replace('.', '')}" for python in self.pythons]
+        return tuple(f"{name}-{tag}" for tag in self.tags for name in names)
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """The content of `ci/matrix.toml`. The first value of an axis is its default.
 
@@ -208,6 +242,7 @@ class Manifest:
         every: the variants that the default plan has of every release on every Python.
         exclusions: combinations that do not exist.
         may_fail: combinations that may fail for a time.
+        wheels: the release wheels; None if there are none.
     """
 
     releases: tuple[Release, ...]
@@ -223,6 +258,7 @@ class Manifest:
     every: tuple[Variant, ...]
     exclusions: tuple[Rule, ...]
     may_fail: tuple[Rule, ...]
+    wheels: Wheels | None = None
 
     @property
     def builds(self) -> tuple[Build, ...]:
@@ -249,12 +285,14 @@ class Manifest:
         Raises:
             UserError: there is none; the message suggests the nearest name.
         """
-        own = (None, *(flags for flags in self.flags if flags.options))
+        own = (None, *(flags for flags in self.flags if flags.builds_openssl))
         ways = itertools.product(self.builds, self.links, own)
         builds = {
             build.name: build
             for build in (replace(each, link=link, flags=flags) for each, link, flags in ways)
         }
+        if self.wheels:
+            builds[self.wheels.build.name] = self.wheels.build
         if name not in builds:
             raise UserError(f"unknown OpenSSL build {name!r}: {suggest(name, builds)}")
         return builds[name]
@@ -329,6 +367,13 @@ Link = Annotated[str, Meta(pattern=r"^(static|shared)\Z", description="'static' 
 Outcome = Annotated[
     str, Meta(pattern=rf"^({WORKS}|{REFUSES})\Z", description=f"{WORKS!r} or {REFUSES!r}")
 ]
+Tag = Annotated[
+    str,
+    Meta(
+        pattern=r"^(manylinux|musllinux|macosx|win)_[a-z0-9_]+\Z",
+        description="a platform in cibuildwheel's spelling such as 'manylinux_x86_64'",
+    ),
+]
 Table = Annotated[dict[str, Any], Meta(description="a table")]
 
 
@@ -383,6 +428,14 @@ class _MayFail(Record, frozen=True):
     until: Day
 
 
+class _Wheels(Record, frozen=True):
+    series: SeriesName
+    flags: Annotated[str, Meta(description="the name of flags such as 'release'")]
+    hardening: Annotated[list[Flag], Meta(description="a list of flags")]
+    pythons: Annotated[list[PythonSeries], Meta(min_length=1, description="a list of series")]
+    tags: Annotated[list[Tag], Meta(min_length=1, description="a list of platforms")]
+
+
 class _OpenSSL(Record, frozen=True):
     releases: Table
     variants: Table
@@ -398,6 +451,7 @@ class _Manifest(Record, frozen=True):
     flags: Table
     platforms: Table
     openssl: _OpenSSL
+    wheels: _Wheels | None = None
     runtimes: list[_Runtime] = field(default_factory=list)
     exclude: list[_Exclusion] = field(default_factory=list)
     may_fail: list[_MayFail] = field(default_factory=list)
@@ -434,6 +488,7 @@ def load(path: Path) -> Manifest:
         every=_every(top.every, variants, check),
         exclusions=(),
         may_fail=(),
+        wheels=_wheels(top.wheels, releases, variants, flags, top.pythons, check),
     )
     axes = without_rules.axes
     return replace(
@@ -626,6 +681,32 @@ def _runtimes(
             raise check.error(key, f"names {entry.headers} with {entry.libraries} twice")
         runtimes.append(Runtime(entry.headers, entry.libraries, entry.outcome))
     return tuple(runtimes)
+
+
+def _wheels(
+    read: _Wheels | None,
+    releases: Sequence[Release],
+    variants: Sequence[Variant],
+    flags: Sequence[Flags],
+    pythons: Sequence[str],
+    check: _Check,
+) -> Wheels | None:
+    if read is None:
+        return None
+    by_series = {each.series: each for each in releases}
+    by_name = {each.name: each for each in flags}
+    check.known("wheels.series", [read.series], list(by_series), "series")
+    check.known("wheels.flags", [read.flags], list(by_name), "flags")
+    check.known("wheels.pythons", read.pythons, pythons, "Python")
+    check.unique("wheels.tags", read.tags)
+    if WHEEL in by_name:
+        raise check.error(f"flags.{WHEEL}", "is the name of the release wheels' flags")
+    own = by_name[read.flags]
+    if own.coverage or own.builds_openssl:
+        raise check.error("wheels.flags", f"names {own.name!r}, which is not for releases")
+    wheel = replace(own, name=WHEEL, upstream=True, optional=tuple(read.hardening))
+    build = Build(by_series[read.series], variants[0], "static", wheel)
+    return Wheels(build, wheel, tuple(read.pythons), tuple(read.tags))
 
 
 def _distinct(

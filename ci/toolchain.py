@@ -135,6 +135,21 @@ def library(name: str) -> Path:
     return Path(capture([*command, f"-print-file-name={name}"]).strip())
 
 
+def accepted(flags: Iterable[str]) -> tuple[str, ...]:
+    """Return those of `flags` that the compiler has for its target."""
+    return tuple(flag for flag in flags if _accepts(compiler().command, flag))
+
+
+@cache
+def _accepts(command: tuple[str, ...], flag: str) -> bool:
+    try:
+        # clang only warns of a flag that it ignores.
+        capture([*command, "-Werror", flag, "-c", "-x", "c", os.devnull, "-o", os.devnull])
+    except CommandError:
+        return False
+    return True
+
+
 def gcov(command: Sequence[str]) -> list[str]:
     """Return the command of the gcov that reads what the compiler `command` writes."""
     program = next((word for word in command if Path(word).name != "ccache"), "")

@@ -266,7 +266,7 @@ class _Recipe:
             settings=self.configuration,
             abi=request.abi,
             swig=request.swig,
-            flags=[request.flags.coverage, *request.flags.cflags],
+            flags=[request.flags.coverage, *cflags(request.flags)],
         )
         extensions = Store(self.cache, "extensions")
         built = extensions.get(
@@ -311,7 +311,7 @@ class _Recipe:
             with zipfile.ZipFile(next((work / "dist").glob("*.whl"))) as archive:
                 archive.extractall(directory / "site")
             _remove_copies(directory / "site", work / "sources")
-            (directory / HASH).write_text(_extension_hash(directory / "site"), encoding="ascii")
+            (directory / HASH).write_text(extension_hash(directory / "site"), encoding="ascii")
             if request.flags.coverage:
                 notes.keep_notes(work / "sources", objects, directory / "notes")
             if request.flags.coverage and request.abi == "abi3":
@@ -335,9 +335,9 @@ class _Recipe:
         if request.flags.coverage:
             environment["M2CRYPTO_COVERAGE"] = str(objects)
         # setuptools passes CFLAGS to Unix compilers alone, and optimises with Microsoft's.
-        if request.flags.cflags and not host.WINDOWS:
+        if (chosen := cflags(request.flags)) and not host.WINDOWS:
             own = environment.get("CFLAGS", "").split()
-            environment["CFLAGS"] = " ".join([*own, *request.flags.cflags])
+            environment["CFLAGS"] = " ".join([*own, *chosen])
         if request.flags.preload:
             # The build imports the extension once.
             libraries = [str(toolchain.library(each)) for each in request.flags.preload]
@@ -345,7 +345,12 @@ class _Recipe:
         return environment
 
 
-def _extension_hash(site: Path) -> str:
+def cflags(flags: Flags) -> tuple[str, ...]:
+    """Return the flags of the compiler, with the optional ones that it has."""
+    return (*flags.cflags, *toolchain.accepted(flags.optional))
+
+
+def extension_hash(site: Path) -> str:
     """Return the sha256 of the compiled extension, in hexadecimal."""
     (path,) = (site / PACKAGE).glob("_m2crypto*.*[od]")
     return hashlib.sha256(path.read_bytes()).hexdigest()

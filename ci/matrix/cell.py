@@ -175,7 +175,7 @@ def query(cell: Cell, inputs: Inputs) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         status = process.attached(
             [*_pytest(cell, inputs), *inputs.arguments],
-            cwd=inputs.project.copy,
+            cwd=inputs.directory,
             env=_environment(cell, wheel, inputs, Path(scratch), measured=False),
         )
     if status:
@@ -197,7 +197,7 @@ def check_arguments(cell: Cell, inputs: Inputs) -> None:
         try:
             process.capture(
                 [*_pytest(cell, inputs), "--collect-only", "-qq", *inputs.arguments],
-                cwd=inputs.project.copy,
+                cwd=inputs.directory,
                 env=_environment(cell, wheel, inputs, Path(scratch), measured=False),
                 timeout=inputs.project.timeout,
             )
@@ -311,7 +311,7 @@ def _run_pytest(cell: Cell, inputs: Inputs, wheel: Wheel, directory: Path) -> No
             process.run(
                 command,
                 log=log,
-                cwd=inputs.project.copy,
+                cwd=inputs.directory,
                 env=environment,
                 quiet=True,
                 bounds=bounds,
@@ -381,6 +381,8 @@ def _environment(
         # More than any path has: counts are written side by side.
         "GCOV_PREFIX_STRIP": "999",
     }
+    if inputs.bare:
+        environment["PATH"] = str(inputs.bare / "bin")
     if measured:
         environment["COVERAGE_PROCESS_START"] = str(inputs.project.copy / SETTINGS)
         environment["COVERAGE_FILE"] = str(scratch / "python" / "data")

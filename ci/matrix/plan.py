@@ -143,13 +143,26 @@ def cells(known: Manifest) -> list[Cell]:
     return [_cell(known, axes) for axes in combinations]
 
 
+def wheel_cells(known: Manifest, platform: str) -> list[Cell]:
+    """Return the cells of the release wheels on a platform, which are in no plan."""
+    if not known.wheels:
+        return []
+    build, flags = known.wheels.build, known.wheels.flags
+    spelled = () if platform == known.platforms[0].name else (platform,)
+    return [
+        Cell(python, build, flags, known.swig, platform, spelled=spelled)
+        for python in known.wheels.pythons
+    ]
+
+
 def find_cell(known: Manifest, id: str) -> Cell:  # noqa: A002 - a cell's name is its id
     """Return the cell of that id.
 
     Raises:
         UserError: there is none; the message suggests the nearest id.
     """
-    by_id = {cell.id: cell for cell in cells(known)}
+    wheels = (wheel_cells(known, platform.name) for platform in known.platforms)
+    by_id = {cell.id: cell for cell in itertools.chain(cells(known), *wheels)}
     if id not in by_id:
         raise UserError(f"unknown cell {id!r}: {suggest(id, by_id)}")
     return by_id[id]
@@ -171,7 +184,7 @@ def _exists(known: Manifest, axes: Axes) -> bool:
 def _cell(known: Manifest, axes: Axes) -> Cell:
     flags = known.flags_of(axes["flags"])
     variant = known.variant(axes["variant"])
-    own = flags if flags.options else None
+    own = flags if flags.builds_openssl else None
     build = Build(known.release(axes["openssl"]), variant, axes["link"], own)
     other = known.runtime_of(axes["openssl"], axes["runtime"])
     runtime = Build(known.release(other.libraries), variant, axes["link"], own) if other else None

@@ -32,6 +32,8 @@ class Inputs:
         prefixes: the prefix of each build by its name, or the error of its build.
         environments: the environment of each Python by its series.
         fresh: whether to run the cells whose result is that of an unchanged cell.
+        bare: a directory with the tests alone, where cells find no source of the project and, but
+            for those in its `bin`, no program; None to run in the copy.
     """
 
     project: Project
@@ -42,6 +44,12 @@ class Inputs:
     prefixes: Mapping[str, Path | UserError]
     environments: Mapping[str, Environment]
     fresh: bool = True
+    bare: Path | None = None
+
+    @property
+    def directory(self) -> Path:
+        """The directory that the tests run in."""
+        return self.bare or self.project.copy
 
 
 def copy_checkout(project: Project) -> None:

@@ -219,8 +219,7 @@ def _commands(build: Build) -> dict[str, list[str]]:
         "configuring": [
             *_configure(build),
             *_options(build),
-            *FLAGS,
-            *toolchain.words("CFLAGS"),
+            *_flags(build),
             f"--prefix={COMPILED_IN}",
             f"--openssldir={OPENSSLDIR}",
             "--libdir=lib",
@@ -253,6 +252,16 @@ def _configure(build: Build) -> list[str]:
     if build.link == "static":
         return ["sh", "./config"]
     return ["perl", "./Configure", f"m2-linux-{platform.machine()}"]
+
+
+def _flags(build: Build) -> tuple[str, ...]:
+    """Return the compiler's flags, which follow and so override upstream's own -O3.
+
+    Those of the user are no part of a wheel.
+    """
+    if build.flags and build.flags.upstream:
+        return (*build.flags.cflags, *toolchain.accepted(build.flags.optional))
+    return (*FLAGS, *toolchain.words("CFLAGS"))
 
 
 def _options(build: Build) -> list[str]:
@@ -328,7 +337,9 @@ class _Making:
             # nmake's /N does not print the commands of the nmake that a target calls.
             total = ""
         else:
-            planned = capture(["make", "-n", *command[1:]], cwd=self.tree, env=_environment())
+            planned = capture(
+                ["make", "-n", *command[1:]], cwd=self.tree, env=_environment(self.build)
+            )
             total = f"of {len(_objects(planned))} "
         compiled: set[str] = set()
 
@@ -424,7 +435,10 @@ class _Making:
         # `make install_dev` links nothing, and some of its recipes need their order.
         jobs = [f"-j{self.jobs}"] if command[0] == "make" and "install_dev" not in command else []
         argv = [command[0], *jobs, *command[1:]]
-        run(argv, log=self.log, cwd=self.tree, env=_environment(), on_line=on_line, quiet=True)
+        # The date that OpenSSL_version(3) gives, which must not differ between two builds.
+        released = int((self.tree / "config").stat().st_mtime)
+        environment = {**_environment(self.build), "SOURCE_DATE_EPOCH": str(released)}
+        run(argv, log=self.log, cwd=self.tree, env=environment, on_line=on_line, quiet=True)
 
 
 def _objects(text: str) -> set[str]:
@@ -436,10 +450,15 @@ def _settings() -> dict[str, str]:
     return {"LC_ALL": "C", **{name: os.environ[name] for name in DECIDING if name in os.environ}}
 
 
-def _environment() -> dict[str, str]:
-    """Return the environment of a build, with ccache if it is installed."""
+def _environment(build: Build) -> dict[str, str]:
+    """Return the environment of a build, with ccache if it is installed.
+
+    OpenSSL_version(3) gives the compiler's command, so in a wheel it must not depend on ccache.
+    """
     carried = {name: value for name, value in os.environ.items() if CARRIED.fullmatch(name)}
+    compiler = toolchain.compiler()
+    upstream = build.flags is not None and build.flags.upstream
+    command = shlex.join(compiler.command if upstream else compiler.cached)
     # OpenSSL's Makefile has the compiler write dependencies. With those ccache needs no
     # preprocessor run for each object, which is a quarter of a first build.
-    command = shlex.join(toolchain.compiler().cached)
     return {"CCACHE_DEPEND": "1", **carried, **_settings(), "CC": command}

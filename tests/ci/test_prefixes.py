@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import platform
 import signal
+import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +20,7 @@ from tiny_project import here
 
 from ci import manifest, toolchain
 from ci.errors import UserError
-from ci.manifest import Build, Variant
+from ci.manifest import Build, Flags, Release, Variant
 from ci.openssl import prefixes, sources
 from ci.process import CommandError
 
@@ -38,6 +40,26 @@ def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the file that builds wait for; `.reached` exists once they wait."""
     monkeypatch.setenv("GATE", str(tmp_path / "gate"))
     return tmp_path / "gate"
+
+
+def tarfile_with_config(path: Path, script: str) -> Release:
+    """Put a script before the tiny OpenSSL's config, which is a day old in 1970."""
+    with tarfile.open(path) as archive:
+        texts = {
+            each.name: file.read().decode()
+            for each in archive
+            if (file := archive.extractfile(each))
+        }
+    config = "openssl-9.9.1/config"
+    texts[config] = script + texts[config]
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:gz") as archive:
+        for name, text in texts.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mtime = len(text.encode()), 86400
+            archive.addfile(member, io.BytesIO(text.encode()))
+    path.write_bytes(data.getvalue())
+    return release_of(data.getvalue())
 
 
 def reached(gate: Path) -> bool:
@@ -421,11 +443,36 @@ def test_only_the_users_compiler_flags_reach_configure(
     monkeypatch.setenv("SDKROOT", "/sdk")
     configure = prefixes._commands(build)["configuring"]
     assert configure[configure.index("-O1") :][:3] == ["-O1", "-g", "-Wall"]
-    environment = prefixes._environment()
+    environment = prefixes._environment(build)
     assert not {"CFLAGS", *STRANGE} & set(environment)
     assert environment["PATH"] == os.environ["PATH"]
     assert environment["SDKROOT"] == "/sdk"
     assert environment["LC_ALL"] == "C"
+
+
+def test_a_release_build_has_upstreams_optimisation_and_the_flags_of_the_wheel_alone(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CFLAGS", "-g -Wall")
+    ccache = toolchain.Compiler(("cc",), "cc 1", "", "Linux x86_64-linux-gnu")
+    monkeypatch.setattr(toolchain, "compiler", lambda: ccache)
+    monkeypatch.setattr(toolchain.Compiler, "cached", ("ccache", "cc"))
+    flags = Flags("wheel", cflags=("-g0", "-O3"), upstream=True, optional=("-fno-such", "-fPIC"))
+    wheel = replace(build, flags=flags)
+    assert wheel.name == "9.9-wheel"
+    configure = prefixes._commands(wheel)["configuring"]
+    assert not {"-O1", "-g", "-Wall", "-fno-such"} & set(configure)
+    assert configure[configure.index("-g0") :][:3] == ["-g0", "-O3", "-fPIC"]
+    assert prefixes._environment(build)["CC"] == "ccache cc"
+    # OpenSSL_version(3) gives it.
+    assert prefixes._environment(wheel)["CC"] == "cc"
+
+
+def test_openssl_is_built_at_the_time_of_its_release(build: Build, mirror: Path) -> None:
+    script = '#!/bin/sh\necho "/* $SOURCE_DATE_EPOCH */" > include/openssl/moment.h\n'
+    release = tarfile_with_config(mirror / "openssl-9.9.1.tar.gz", script)
+    prefix = prefixes.ensure([replace(build, release=release)], here())["9.9"]
+    assert (prefix / "include" / "openssl" / "moment.h").read_text() == "/* 86400 */\n"
 
 
 def test_an_unusable_cache_is_reported_in_one_line(start: Start, tmp_path: Path) -> None:

@@ -1,0 +1,119 @@
+"""Release wheels by cibuildwheel: in its container images on Linux, on the host elsewhere.
+
+Its settings are in pyproject.toml. What depends on the run is passed in the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from ci import console, process
+from ci.distribution import host
+from ci.distribution.request import Request
+from ci.errors import UserError
+from ci.openssl import prefixes, sources
+
+ENGINES = ("docker", "podman")
+# What cibuildwheel prints when it begins a build or tests a wheel that it has built before.
+STEP = re.compile(r"(Building \S+ wheel|Found previously built wheel .*?that's compatible)\b.*")
+# The settings of cibuildwheel's container engine that this adds to.
+ARGUMENTS = "create_args:"
+
+
+def available() -> str:
+    """Return the name of a container engine that runs, `none needed`, or an empty string."""
+    if sys.platform != "linux":
+        return "none needed"
+    named = os.environ.get("CIBW_CONTAINER_ENGINE", "").partition(";")[0].strip()
+    for name in (named,) if named else ENGINES:
+        if shutil.which(name) and _runs(name):
+            return name
+    return ""
+
+
+def _runs(name: str) -> bool:
+    try:
+        # A client may be installed whose daemon is not.
+        process.capture([name, "info"], timeout=60)
+    except UserError:
+        return False
+    return True
+
+
+def build(request: Request, engine: str) -> Path:
+    """Build, repair and test the wheels of this platform into the request's `raw` directory.
+
+    Returns:
+        The OpenSSL prefix.
+
+    Raises:
+        CommandError: cibuildwheel failed.
+    """
+    log = request.project.cache / "logs" / "cibuildwheel.txt"
+    log.unlink(missing_ok=True)
+    variables = environment(request)
+    if sys.platform == "linux":
+        variables["CIBW_CONTAINER_ENGINE"] = _engine(
+            os.environ.get("CIBW_CONTAINER_ENGINE") or engine,
+            [request.project.root, request.project.cache, request.work],
+        )
+    else:
+        name = request.wheels.build.name
+        variables["OPENSSL_DIR"] = str(
+            prefixes.ensure([request.wheels.build], request.project)[name]
+        )
+
+    def on_line(line: str) -> None:
+        if step := STEP.search(line):
+            console.log(f"cibuildwheel: {step[0]}")
+
+    process.run(
+        [sys.executable, "-m", "cibuildwheel", "--output-dir", request.raw, request.sdist],
+        log=log,
+        env={**os.environ, **variables},
+        on_line=on_line,
+    )
+    if sys.platform == "linux":
+        return Path((request.work / "prefix").read_text(encoding="utf-8").split(" ", 1)[1].strip())
+    return Path(variables["OPENSSL_DIR"])
+
+
+def environment(request: Request) -> dict[str, str]:
+    """Return the variables of the builds, which pyproject.toml passes into the containers."""
+    project = request.project
+    limits = request.work / "constraints.txt"
+    known = project.constraints.read_text(encoding="utf-8") if project.constraints.exists() else ""
+    limits.write_text(f"{known}swig=={request.swig}\n", encoding="utf-8")
+    tarball = sources.tarball(request.wheels.build.release, project)
+    mine = host.environment(request)
+    return {
+        "CFLAGS": mine["CFLAGS"],
+        "SOURCE_DATE_EPOCH": mine["SOURCE_DATE_EPOCH"],
+        "PIP_CONSTRAINT": str(limits),
+        "M2CRYPTO_BUILD": request.wheels.build.name,
+        "M2CRYPTO_CACHE": str(project.cache),
+        "M2CRYPTO_CHECKOUT": str(project.root),
+        "M2CRYPTO_MIRRORS": str(tarball.parent),
+        "M2CRYPTO_OFFLINE": "1",
+        "M2CRYPTO_WORK": str(request.work),
+        # Of those in pyproject.toml; GitHub Actions has a runner for each.
+        "CIBW_ARCHS": os.environ.get("CIBW_ARCHS", "native"),
+    }
+
+
+def _engine(setting: str, directories: Iterable[Path]) -> str:
+    """Return cibuildwheel's setting of the engine, with a volume for each of `directories`."""
+    volumes = " ".join(f"--volume={path}:{path}" for path in dict.fromkeys(directories))
+    parts = [part.strip() for part in setting.split(";")]
+    for place, part in enumerate(parts):
+        if part.startswith(ARGUMENTS):
+            parts[place] = f"{part} {volumes}"
+            break
+    else:
+        parts.append(f"{ARGUMENTS} {volumes}")
+    return "; ".join(parts)
