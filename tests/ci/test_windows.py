@@ -361,13 +361,13 @@ def test_the_extension_exports_by_the_linker_and_links_static_libraries(
         (tmp_path / "lib" / name).touch()
     openssl = building.from_prefix(tmp_path)
     assert openssl.static
-    arguments = building.link_args(openssl, coverage=False)
+    arguments = building.link_args(openssl, coverage=False, debugging=False)
     assert arguments[:2] == [str(tmp_path / "lib" / n) for n in ("libssl.lib", "libcrypto.lib")]
     # OpenSSL's own list (Configurations/10-main.conf, VC-noCE-common).
     assert set(arguments[2:]) == {
         *("ws2_32.lib", "gdi32.lib", "advapi32.lib", "crypt32.lib", "user32.lib"),
     }
-    assert building.compile_args(coverage=False) == ["/we4013"]
+    assert building.compile_args(coverage=False, debugging=False) == ["/we4013"]
 
 
 # --- prefixes -------------------------------------------------------------------------------------
