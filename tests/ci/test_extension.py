@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -223,3 +224,14 @@ def test_headers_and_a_library_of_different_versions_are_refused(
     monkeypatch.setattr(extension, "CHECK", "print('0x30500070 0x30000160')")
     with pytest.raises(BuildError, match="headers are 3.5.7 but its library is 3.0.22"):
         extension.check_extension(tmp_path / "any", {}, tmp_path)
+
+
+def test_an_extension_that_contains_openssl_has_no_run_path() -> None:
+    command = ["gcc", "-shared", "-L/py/lib", "-Wl,-rpath,/py/lib", "-Wl,-R/py", "-Wl,-z,now"]
+    assert extension.without_run_path(command) == ["gcc", "-shared", "-L/py/lib", "-Wl,-z,now"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="flags of the linker of ELF")
+def test_an_extension_has_full_relro_and_no_executable_stack() -> None:
+    args = extension.link_args(OpenSSL((), ("a.a",), True, ""), coverage=False)
+    assert "-Wl,-z,relro,-z,now,-z,noexecstack" in args
