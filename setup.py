@@ -57,7 +57,8 @@ class BuildM2Crypto(build_ext):
         generated.mkdir(parents=True, exist_ok=True)
         openssl = extension.find_openssl(os.environ)
         swig, swig_version = extension.find_swig(os.environ)
-        names = extension.read_names(self.compiler_command(), openssl, generated)
+        compiler = extension.compiler_command(self.compiler)
+        names = extension.read_names(compiler, openssl, generated)
         (generated / "openssl_names.i").write_text(extension.interface_of(names), encoding="ascii")
         command = extension.swig_command(swig, names, generated)
         if subprocess.run(command, check=False).returncode != 0:
@@ -88,7 +89,7 @@ class BuildM2Crypto(build_ext):
         extension.check_extension(target, os.environ, generated / "check")
         info = BUILD_INFO.format(
             swig=swig_version,
-            compiler=extension.compiler_version(self.compiler_command(), generated),
+            compiler=extension.compiler_version(compiler, generated),
             # setuptools passes CFLAGS to Unix compilers alone.
             flags=" ".join([*os.environ.get("CFLAGS", "").split() * (os.name != "nt"), *flags]),
             abi="abi3" if extension.uses_limited_api() else sys.implementation.cache_tag,
@@ -100,18 +101,6 @@ class BuildM2Crypto(build_ext):
         if path.exists():
             path.unlink()
         path.write_text(info, encoding="utf-8")
-
-    def compiler_command(self) -> list[str]:
-        """Return the C compiler's command with Python's flags.
-
-        Microsoft's, which need not be on PATH, is found when setuptools initializes it.
-        """
-        compiler = self.compiler
-        if compiler.compiler_type != "msvc":
-            return list(compiler.compiler)
-        if not compiler.initialized:
-            compiler.initialize()
-        return [compiler.cc, "/nologo", *(f"-I{each}" for each in type(compiler).include_dirs)]
 
     def compile_all(
         self,
@@ -138,7 +127,7 @@ class BuildM2Crypto(build_ext):
             objects = [name for names in pool.map(compile_one, reversed(sources)) for name in names]
         preprocessor = [f"-D{name}" + (f"={value}" if value else "") for name, value in macros]
         preprocessor += [f"-I{folder}" for folder in folders]
-        command = self.compiler_command()
+        command = extension.compiler_command(self.compiler)
         commands = [
             {
                 "directory": str(Path.cwd()),

@@ -42,9 +42,10 @@ ALL = "--all"
 KEYED = ("sources", "prefixes", "extensions", "wheels", "environments", "nox")
 LOGS, UNFINISHED, BYTECODE = "logs", "unfinished", "pycache"
 # The log of a prefix has the key in its name; those of the other kinds have the label alone.
-LOG = re.compile(r"(extension|environment|fuzz)-.+\.txt|pythons\.txt|.+-[0-9a-f]{16}\.log")
+OWN = r"(fuzz|wheel|install|reproduce)-.+|pythons|sdist|cibuildwheel"
+LOG = re.compile(rf"((extension|environment)-.+|{OWN})\.txt|.+-[0-9a-f]{{16}}\.log")
 # Logs of no entry.
-OWN_LOG = re.compile(r"fuzz-.*|pythons")
+OWN_LOG = re.compile(OWN)
 # nox's environments for checkouts that cannot be written to; other checkouts may use them.
 SESSIONS = "sessions"
 DAY = 86400.0
@@ -117,7 +118,7 @@ def entries(project: Project) -> list[Entry]:
 
 def needed(known: Manifest, held: Sequence[Entry]) -> set[Path]:
     """Return the paths of what a run of the manifest's cells would use, or one used just now."""
-    cells = plan.cells(known)
+    cells = [*plan.cells(known), *plan.wheel_cells(known)]
     exact = {prefixes.entry(build) for build in builds_of(cells)}
     exact |= {f"openssl-{each.version}-{each.sha256[:16]}" for each in known.releases}
     labels = {
@@ -128,7 +129,7 @@ def needed(known: Manifest, held: Sequence[Entry]) -> set[Path]:
     kept = Counter({(kind, label): 1 for kind in ("extensions", "wheels") for label in labels})
     for python in known.pythons:
         kept["environments", f"tests-py{python}"] = 1
-        kept["environments", f"build-py{python}"] = len(known.swigs)
+        kept["environments", f"build-py{python}"] = len(known.swigs) + bool(known.wheels)
         kept["nox", f"py{python}"] = 1
     recent = time.time() - IN_USE
     keep = {each.path for each in held if each.used > recent or each.kind == BYTECODE}

@@ -13,7 +13,7 @@ import sys
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -209,6 +209,18 @@ def _run(command: Sequence[str], variable: str) -> subprocess.CompletedProcess[s
             f"{command[0]} cannot be run: {error.strerror}; "
             f"install it, or set {variable} to another"
         ) from None
+
+
+def compiler_command(compiler: Any) -> list[str]:
+    """Return the command of setuptools' compiler, with Python's flags.
+
+    Microsoft's, which need not be on PATH, is found when setuptools initializes it.
+    """
+    if compiler.compiler_type != "msvc":
+        return list(compiler.compiler)
+    if not compiler.initialized:
+        compiler.initialize()
+    return [compiler.cc, "/nologo", *(f"-I{each}" for each in type(compiler).include_dirs)]
 
 
 def is_microsofts(compiler: Sequence[str]) -> bool:

@@ -451,7 +451,7 @@ class _Manifest(Record, frozen=True):
     flags: Table
     platforms: Table
     openssl: _OpenSSL
-    wheels: _Wheels | None = None
+    wheels: Table = field(default_factory=dict)
     runtimes: list[_Runtime] = field(default_factory=list)
     exclude: list[_Exclusion] = field(default_factory=list)
     may_fail: list[_MayFail] = field(default_factory=list)
@@ -684,15 +684,16 @@ def _runtimes(
 
 
 def _wheels(
-    read: _Wheels | None,
+    table: dict[str, Any],
     releases: Sequence[Release],
     variants: Sequence[Variant],
     flags: Sequence[Flags],
     pythons: Sequence[str],
     check: _Check,
 ) -> Wheels | None:
-    if read is None:
+    if not table:
         return None
+    read = convert(table, _Wheels, check.path, "wheels")
     by_series = {each.series: each for each in releases}
     by_name = {each.name: each for each in flags}
     check.known("wheels.series", [read.series], list(by_series), "series")

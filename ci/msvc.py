@@ -27,7 +27,9 @@ LANGUAGE = {"VSLANG": "1033"}
 # What the compiler and the linker read; part of the keys of what they build.
 DECIDING = ("CL", "_CL_", "LINK", "_LINK_", "INCLUDE", "EXTERNAL_INCLUDE", "LIB", "LIBPATH")
 # What programs of Windows need, and what changes no result.
-HARMLESS = re.compile(r"SYSTEMROOT|SYSTEMDRIVE|COMSPEC|PATHEXT|USERPROFILE|VSLANG")
+HARMLESS = re.compile(
+    r"SYSTEMROOT|SYSTEMDRIVE|COMSPEC|PATHEXT|USERPROFILE|(COMMON)?PROGRAM(FILES|W6432).*|VSLANG"
+)
 
 # The preprocessor prints the version; cl itself prints it to the standard error, translated.
 PROBE = """\

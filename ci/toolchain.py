@@ -237,9 +237,9 @@ def _compiler_version() -> str:
             f"CC={os.environ['CC']}: there is no {command[0]}; "
             "set CC to a C compiler that is installed, or unset it"
         )
-    if host.WINDOWS:
-        return msvc.version()
     try:
+        if host.WINDOWS:
+            return msvc.version()
         # Debian's gcc package does not depend on the C library's headers.
         capture([*command, "-fsyntax-only", "-include", "stdlib.h", "-x", "c", os.devnull])
     except CommandError as error:

@@ -82,11 +82,12 @@ def test_a_configuration_that_openssl_cannot_load_is_named(
 ) -> None:
     if cell is not None and cell.outcome != "works":
         pytest.skip("needs an extension that is imported")
+    path = tmp_path / "missing.cnf"
     done = python(
         "-c",
         "import os, sys; os.environ['M2CRYPTO_OPENSSL_CONF'] = sys.argv[1]; import M2Crypto.m2",
-        str(tmp_path / "missing.cnf"),
+        str(path),
     )
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
-    assert last.startswith(f"ImportError: M2CRYPTO_OPENSSL_CONF={tmp_path}/missing.cnf: OpenSSL c")
+    assert last.startswith(f"ImportError: M2CRYPTO_OPENSSL_CONF={path}: OpenSSL c")

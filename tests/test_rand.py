@@ -50,7 +50,10 @@ def test_loading_a_missing_seed_file_returns_minus_1(tmp_path):
 
 
 def test_an_unusable_seed_file_raises(tmp_path):
-    (tmp_path / "link").symlink_to("missing")
+    try:
+        (tmp_path / "link").symlink_to("missing")
+    except OSError:
+        pytest.skip("this system cannot make symbolic links for this user")
     with pytest.raises(Rand.RandError):
         Rand.load_file(str(tmp_path / "link"), -1)
     with pytest.raises(Rand.RandError):

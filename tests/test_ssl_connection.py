@@ -608,7 +608,7 @@ def test_every_method_that_uses_the_ssl_object_holds_the_lock(
     client.clear()
     client.set_accept_state()
     client.close()
-    text = Path(module.__file__).read_text()
+    text = Path(module.__file__).read_text(encoding="utf-8")
     takes_connection = set(re.findall(r"m2\.(ssl_\w+)(?=\(self\.ssl|, deadline)", text))
     # These need BIOs, an error, or a server that sends CA names.
     rest = {"ssl_set_bio", "ssl_get_ssl_ctx", "ssl_client_ca_value"}

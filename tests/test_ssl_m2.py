@@ -17,7 +17,7 @@ TYPES = {"SSL", "SSL_CTX", "SSL_SESSION", "SSL_CIPHER", "m2_ssl_ciphers"}
 
 def signatures():
     """Return the low-level TLS functions with the types of their parameters."""
-    for node in ast.parse(STUB.read_text()).body:
+    for node in ast.parse(STUB.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef) and hasattr(m2, node.name):
             types = [ast.unparse(argument.annotation) for argument in node.args.posonlyargs]
             if TYPES & set(types):

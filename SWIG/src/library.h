@@ -5,7 +5,8 @@
 /* Return the path of the file that holds OpenSSL: the extension's own if it was linked statically.
  * It is empty if the system cannot tell. */
 const char *m2_openssl_library(void);
-/* Return whether the default properties require FIPS (EVP_default_properties_is_fips_enabled(3)). */
+/* Return whether the default properties require FIPS
+ * (EVP_default_properties_is_fips_enabled(3)). */
 int m2_openssl_fips_enabled(void);
 /* Load a configuration file (config(5)) instead of that of OPENSSL_CONF. It must be the first use
  * of OpenSSL. */

@@ -144,10 +144,10 @@ def size(wheel: Wheel, _project: Project) -> str:
 
 
 def openssl(wheel: Wheel, project: Project) -> str:
-    """Check that the wheel contains one OpenSSL, which is supported."""
+    """Check that the wheel contains one OpenSSL."""
     version = _openssl_of(wheel)
-    today = manifest.load(project.manifest)
-    ends = [each.end_of_life for each in today.releases if each.version == version]
+    known = manifest.load(project.manifest)
+    ends = [each.end_of_life for each in known.releases if each.version == version]
     return f"OpenSSL {version}" + (f", supported until {ends[0]}" if ends else "")
 
 
@@ -232,7 +232,8 @@ def interpreter_for(wheel: Wheel, project: Project) -> Interpreter:
     here = set(platform_tags())
     tags = {(tag.interpreter, tag.abi) for tag in wheel.tags if tag.platform in here}
     if not tags:
-        raise Skipped(f"this computer is none of {sorted({tag.platform for tag in wheel.tags})}")
+        platforms = ", ".join(sorted({tag.platform for tag in wheel.tags}))
+        raise Skipped(f"this computer is not {platforms}")
     found = interpreters.installed(manifest.load(project.manifest).pythons)
     for each in sorted(found.values(), key=lambda one: one.hexversion):
         if any(_accepts(each, *tag) for tag in tags):

@@ -48,7 +48,9 @@ def run(
         UserError: no Python that is installed can use a wheel.
     """
     chosen: dict[Cell, Path] = {}
-    for cell in plan.wheel_cells(known, machine.platform):
+    for cell in plan.wheel_cells(known):
+        if cell.platform != machine.platform:
+            continue
         why = machine.obstacle(cell)
         path = claimed(made, cell.python, cell.platform)
         if path and not why:

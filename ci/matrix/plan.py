@@ -143,14 +143,22 @@ def cells(known: Manifest) -> list[Cell]:
     return [_cell(known, axes) for axes in combinations]
 
 
-def wheel_cells(known: Manifest, platform: str) -> list[Cell]:
-    """Return the cells of the release wheels on a platform, which are in no plan."""
+def wheel_cells(known: Manifest) -> list[Cell]:
+    """Return the cells of the release wheels, which are in no plan."""
     if not known.wheels:
         return []
     build, flags = known.wheels.build, known.wheels.flags
-    spelled = () if platform == known.platforms[0].name else (platform,)
+    default = known.platforms[0].name
     return [
-        Cell(python, build, flags, known.swig, platform, spelled=spelled)
+        Cell(
+            python,
+            build,
+            flags,
+            known.swig,
+            platform.name,
+            spelled=() if platform.name == default else (platform.name,),
+        )
+        for platform in known.platforms
         for python in known.wheels.pythons
     ]
 
@@ -161,8 +169,7 @@ def find_cell(known: Manifest, id: str) -> Cell:  # noqa: A002 - a cell's name i
     Raises:
         UserError: there is none; the message suggests the nearest id.
     """
-    wheels = (wheel_cells(known, platform.name) for platform in known.platforms)
-    by_id = {cell.id: cell for cell in itertools.chain(cells(known), *wheels)}
+    by_id = {cell.id: cell for cell in (*cells(known), *wheel_cells(known))}
     if id not in by_id:
         raise UserError(f"unknown cell {id!r}: {suggest(id, by_id)}")
     return by_id[id]

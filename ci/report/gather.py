@@ -70,9 +70,7 @@ def _planned(manifest: Manifest, found: Mapping[str, Path], name: str) -> list[P
     if found.keys() <= ids:
         return planned
     every = plan.make(manifest, "all", today=date.today())
-    for platform in manifest.platforms:
-        cells = plan.wheel_cells(manifest, platform.name)
-        every += [Planned(cell, "a release wheel", None) for cell in cells]
+    every += [Planned(cell, "a release wheel", None) for cell in plan.wheel_cells(manifest)]
     return [*planned, *(each for each in every if each.cell.id in found.keys() - ids)]
 
 

@@ -138,16 +138,15 @@ def test_a_wheel_of_another_project_is_refused_in_one_line(
     assert "\n" not in str(e.value)
 
 
-@pytest.mark.parametrize(
-    ("size", "message"),
-    [(1000, "truncated or damaged .*; build or download it again"), (0, "trun")],
-)
+@pytest.mark.parametrize("size", [1000, 0])
 def test_a_truncated_wheel_is_refused_in_one_line(
-    tmp_path: Path, extension: bytes, size: int, message: str
+    tmp_path: Path, extension: bytes, size: int
 ) -> None:
     path = tiny_wheels.wheel(tmp_path, extension)
     path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(UserError, match=message) as caught:
+    with pytest.raises(
+        UserError, match=r"truncated or damaged \(.*; build or download it"
+    ) as caught:
         run.main([str(path)], here())
     assert "\n" not in str(caught.value)
 
@@ -378,7 +377,7 @@ def test_the_loaded_module_must_agree_with_the_wheel(
 
 def test_a_wheel_for_another_computer_is_not_loaded(make: Callable[..., Wheel]) -> None:
     wheel = make()
-    with pytest.raises(Skipped, match="this computer is none of"):
+    with pytest.raises(Skipped, match="this computer is not win_arm64"):
         checks.loaded(replace(wheel, tags=tags("cp311-abi3-win_arm64")), here())
     machine = platform.machine()
     with pytest.raises(Skipped, match="there is no Python here for cp27"):

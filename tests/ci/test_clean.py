@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tiny_project import here
 from ci import clean, manifest, wheels
 from ci.cache import Store
 from ci.errors import UserError
+from ci.manifest import Flags, Wheels
 from ci.openssl import prefixes
 from ci.project import ROOT, Project
 
@@ -64,6 +66,8 @@ def test_what_no_cell_needs_is_freed(project: Project, capsys: pytest.CaptureFix
         put(project, "logs", f"extension-{label}.txt"),
         put(project, "logs", f"environment-tests-py{SERIES}.txt"),
         put(project, "logs", "fuzz-raw-py3.13-openssl3.5.txt"),
+        put(project, "logs", "wheel-cp39.txt"),
+        put(project, "logs", "cibuildwheel.txt"),
     ]
     recent = [
         put(project, "prefixes", f"2.0-{OLD}", hours=0.5),
@@ -92,7 +96,21 @@ def test_what_no_cell_needs_is_freed(project: Project, capsys: pytest.CaptureFix
     printed = capsys.readouterr().out.splitlines()
     assert "wheels               2      0.0 MB  today to 1 day ago" in printed
     assert "unfinished           2      0.0 MB  today" in printed
-    assert printed[-1] == "freed 11 of 28, 0.0 MB"
+    assert printed[-1] == "freed 11 of 30, 0.0 MB"
+
+
+def test_the_release_wheels_keep_their_prefix(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags = Flags("wheel", upstream=True)
+    wanted = Wheels(replace(CELL.build, flags=flags), flags, (SERIES,), ("manylinux_x86_64",))
+    monkeypatch.setattr(manifest, "load", lambda _: replace(MANIFEST, wheels=wanted))
+    prefix = put(project, "prefixes", prefixes.entry(wanted.build))
+    environments = [
+        put(project, "environments", f"build-py{SERIES}-{place * 16}") for place in "12"
+    ]
+    clean.main([], project)
+    assert all(path.exists() for path in (prefix, *environments))
 
 
 def test_all_frees_everything_but_what_is_being_made(

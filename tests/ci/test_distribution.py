@@ -28,6 +28,7 @@ from ci.matrix.machine import Machine, this_platform
 from ci.openssl import sources
 from ci.project import ROOT, Project
 from ci.report import report
+from ci.report.gather import gather
 
 FLAGS = Flags("wheel", cflags=("-O1", "-g0"), upstream=True)
 WHEELS = Wheels(replace(PLAIN, flags=FLAGS), FLAGS, (SERIES,), ("manylinux_x86_64",))
@@ -100,6 +101,10 @@ def test_the_wheel_of_the_sdist_passes_its_cell_and_stands_in_dist(
     assert made[1:] == ["m2crypto-1.tar.gz", "other-1.whl"]
     assert re.fullmatch(r"m2crypto-1-cp\d+-cp\d+-manylinux\S+_\w+\.whl", made[0])
     assert reported == [f"py{SERIES}-openssl3.5-wheel"]
+    known = replace(MANIFEST, wheels=WHEELS)
+    gathered = gather(known, None, committed, "quick")
+    assert [each.expected.id for each in gathered.usable] == reported
+    assert gathered.planned[-1].why == "a release wheel"
     result = results.read(committed.results / reported[0])
     assert result.expected.flags == ["wheel", "-O1", "-g0"]
     assert result.tests.passed == 2

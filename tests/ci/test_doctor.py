@@ -278,3 +278,7 @@ def test_doctor_fails_when_something_required_is_missing(
 def test_doctor_takes_no_arguments() -> None:
     with pytest.raises(UserError, match="doctor takes no arguments, not '--all'"):
         doctor.main(["--all"], here())
+
+
+def test_only_the_flags_that_the_compiler_has_are_accepted() -> None:
+    assert toolchain.accepted(["-fno-such-flag", "-fPIC", "-O9x"]) == ("-fPIC",)

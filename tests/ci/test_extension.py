@@ -243,3 +243,14 @@ def test_an_instrumented_extension_keeps_its_symbols() -> None:
     linked = OpenSSL((), ("-lssl",), False, "here")
     arguments = extension.link_args(linked, coverage=True, debugging=False)
     assert "-Wl,--strip-all" not in arguments
+
+
+def test_an_extension_that_contains_openssl_has_no_run_path() -> None:
+    command = ["gcc", "-shared", "-L/py/lib", "-Wl,-rpath,/py/lib", "-Wl,-R/py", "-Wl,-z,now"]
+    assert extension.without_run_path(command) == ["gcc", "-shared", "-L/py/lib", "-Wl,-z,now"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="flags of the linker of ELF")
+def test_an_extension_has_full_relro_and_no_executable_stack() -> None:
+    args = extension.link_args(OpenSSL((), ("a.a",), True, ""), coverage=False, debugging=False)
+    assert "-Wl,-z,relro,-z,now,-z,noexecstack" in args

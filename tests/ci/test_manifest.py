@@ -223,3 +223,64 @@ def test_a_url_may_contain_the_version_in_the_form_of_its_tag(tmp_path: Path) ->
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.toml: cannot be read: No such file"):
         manifest.load(tmp_path / "none.toml")
+
+
+WHEELS = """
+[wheels]
+series = "3.5"
+flags = "release"
+hardening = ["-fcf-protection"]
+pythons = ["3.9", "3.13"]
+tags = ["manylinux_x86_64", "win_amd64"]
+
+[flags.release]
+why = "optimised"
+cflags = ["-O3"]
+"""
+
+
+def test_the_wheels_have_a_build_of_their_own_and_the_identifiers_of_cibuildwheel(
+    tmp_path: Path,
+) -> None:
+    known = read(tmp_path, GOOD + WHEELS)
+    assert known.wheels
+    assert known.wheels.build.name == "3.5-wheel"
+    assert known.find_build("3.5-wheel") == known.wheels.build
+    assert known.wheels.flags.cflags == ("-O3",)
+    assert known.wheels.flags.optional == ("-fcf-protection",)
+    assert known.wheels.identifiers == (
+        "cp39-manylinux_x86_64",
+        "cp313-manylinux_x86_64",
+        "cp39-win_amd64",
+        "cp313-win_amd64",
+    )
+    # No axis has it as a value.
+    assert known.axes["flags"] == ("instrumented", "release")
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "complaint"),
+    [
+        ('series = "3.5"', 'series = "3.6"', "wheels.series names an unknown series '3.6'"),
+        ('flags = "release"', 'flags = "fast"', "wheels.flags names an unknown flags 'fast'"),
+        (
+            'flags = "release"',
+            'flags = "instrumented"',
+            "wheels.flags names 'instrumented', which is not for releases",
+        ),
+        ('pythons = ["3.9", "3.13"]\ntags', 'pythons = ["3.8"]\ntags', "wheels.pythons names an "),
+        ('"win_amd64"]', '"manylinux_x86_64"]', "wheels.tags names 'manylinux_x86_64' twice"),
+        ('"win_amd64"]', '"dos"]', "wheels.tags[1] must be a platform in cibuildwheel's spelling"),
+        ("[flags.release]", "[flags.wheel]\nwhy = 'x'\n[flags.release]", "flags.wheel is the name"),
+        ("hardening", "harden", "wheels.harden is an unknown key; did you mean 'hardening'?"),
+    ],
+)
+def test_an_invalid_table_of_wheels_is_named(
+    tmp_path: Path, right: str, wrong: str, complaint: str
+) -> None:
+    text = GOOD + WHEELS
+    assert right in text
+    with pytest.raises(UserError) as refused:
+        read(tmp_path, text.replace(right, wrong))
+    assert complaint in str(refused.value)
+    assert "\n" not in str(refused.value)

@@ -148,6 +148,18 @@ def test_a_cell_may_fail_until_the_end_date_of_its_rule() -> None:
     assert all(each.required for each in later)
 
 
+def test_the_cells_of_wheels_are_in_no_plan_and_found_by_their_ids() -> None:
+    assert MANIFEST.wheels
+    wheels = plan.wheel_cells(MANIFEST)
+    assert len(wheels) == len(MANIFEST.platforms) * len(MANIFEST.wheels.pythons)
+    names = [cell.id for cell in wheels]
+    assert names[0] == "py3.9-openssl3.5-wheel"
+    assert "py3.14t-openssl3.5-wheel-macos-arm64" in names
+    assert plan.find_cell(MANIFEST, names[0]) == wheels[0]
+    assert not set(names) & set(ids("all"))
+    assert plan.wheel_cells(replace(MANIFEST, wheels=None)) == []
+
+
 def test_an_unknown_cell_is_reported_with_the_nearest_id() -> None:
     with pytest.raises(UserError, match=r"'py3\.13-openssl3\.5-noec': did you mean 'py3\.13-op"):
         plan.find_cell(MANIFEST, "py3.13-openssl3.5-noec")

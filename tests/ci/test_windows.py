@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 from types import ModuleType, SimpleNamespace
+from typing import ClassVar
 
 import pytest
 from tiny_openssl import program, release_of, runs, tarred
@@ -257,6 +258,12 @@ def test_a_compiler_for_another_processor_is_refused(programs: Path) -> None:
         toolchain.compiler()
 
 
+def test_a_compiler_without_its_environment_is_reported(programs: Path) -> None:
+    program(programs / "cl", "echo 'probe.c(1): fatal error C1083: stdlib.h'; exit 2")
+    with pytest.raises(UserError, match=r"^cl does not compile with <stdlib\.h>; install with: "):
+        toolchain.require([toolchain.COMPILER])
+
+
 def test_missing_tools_are_reported_with_winget(
     created: list[FakeJob], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -339,6 +346,25 @@ cc "$@" | sed -E 's|^# ([0-9]+) "([^"]+)".*|#line \\1 "\\2"|'""",
     found = building.read_names([str(cl), "/nologo"], openssl, tmp_path)
     assert found.version == 0x30500070
     assert found.constants == ("NID_sha1", "OPENSSL_VERSION_NUMBER")
+
+
+def test_the_compiler_is_the_one_that_setuptools_finds() -> None:
+    class Msvc:
+        compiler_type = "msvc"
+        initialized = False
+        cc = ""
+        include_dirs: ClassVar[list[str]] = []
+
+        def initialize(self) -> None:
+            assert not self.initialized
+            self.initialized, self.cc = True, "C:\\VC\\bin\\cl.exe"
+            type(self).include_dirs = ["C:\\VC\\include"]
+
+    found = Msvc()
+    for _ in range(2):
+        assert building.compiler_command(found) == [found.cc, "/nologo", "-IC:\\VC\\include"]
+    other = SimpleNamespace(compiler_type="unix", compiler=["cc", "-O2"])
+    assert building.compiler_command(other) == ["cc", "-O2"]
 
 
 def test_the_recorded_version_of_the_compiler_is_a_number(tmp_path: Path) -> None:
