@@ -706,5 +706,5 @@ def test_a_key_with_a_prime_longer_than_the_modulus_is_refused_at_once(primes):
 
 
 def test_a_key_passes_its_handle():
-    key = RSA.gen_key(1024, 65537, lambda *_: None)
+    key = RSA.gen_key(2048, 65537, lambda *_: None)
     assert key._ptr() is key.rsa

@@ -436,7 +436,7 @@ class _Making:
         jobs = [f"-j{self.jobs}"] if command[0] == "make" and "install_dev" not in command else []
         argv = [command[0], *jobs, *command[1:]]
         # The date that OpenSSL_version(3) gives, which must not differ between two builds.
-        released = int((self.tree / "config").stat().st_mtime)
+        released = int(next(self.tree.glob("LICENSE*")).stat().st_mtime)
         environment = {**_environment(self.build), "SOURCE_DATE_EPOCH": str(released)}
         run(argv, log=self.log, cwd=self.tree, env=environment, on_line=on_line, quiet=True)
 

@@ -465,6 +465,7 @@ def test_a_prefix_is_made_by_perl_and_nmake(
         "include/openssl/opensslv.h",
         "lib/libcrypto.lib",
         "lib/libssl.lib",
+        "openssl.json",
     }
     assert arguments() == [
         *("Configure", "VC-WIN64A", "no-shared", "no-tests", "no-module", "no-apps", "no-docs"),
