@@ -68,14 +68,12 @@ def main(arguments: Sequence[str], project: Project) -> None:
         work = Path(directory).resolve()
         if into:
             made = _make(known, known.wheels, project, work, on_host=HOST in arguments)
-            into[-1].mkdir(parents=True, exist_ok=True)
             _publish(made.archives, into[-1])
             return
         with results.writing(project.results):
             copy_checkout(project)
             made = _make(known, known.wheels, project, work, on_host=HOST in arguments)
             _test(made, known, project)
-        (project.root / "dist").mkdir(exist_ok=True)
         _publish(made.archives, project.root / "dist")
 
 
@@ -132,12 +130,18 @@ def _test(made: Made, known: Manifest, project: Project) -> None:
 
 
 def _publish(made: Sequence[Path], directory: Path) -> None:
-    """Move the archives into a directory, in place of earlier ones, and list them."""
-    for name in NAMES:
-        for old in directory.glob(name):
-            old.unlink()
-    for path in made:
-        size = path.stat().st_size
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        shutil.move(path, directory / path.name)
-        console.log(f"{directory / path.name}: {size / 1e6:.2f} MB, sha256 {digest}")
+    """Copy the archives into a directory, in place of earlier ones, and list them."""
+    directory.mkdir(parents=True, exist_ok=True)
+    earlier = {path for name in NAMES for path in directory.glob(name)}
+    # Renamed at the end, so that a full disk leaves the earlier ones.
+    parts = {directory / path.name: directory / f".{path.name}.part" for path in made}
+    for path, part in zip(made, parts.values(), strict=True):
+        shutil.copyfile(path, part)
+    for target, part in parts.items():
+        part.replace(target)
+        data = target.read_bytes()
+        console.log(
+            f"{target}: {len(data) / 1e6:.2f} MB, sha256 {hashlib.sha256(data).hexdigest()}"
+        )
+    for path in earlier - parts.keys():
+        path.unlink()
