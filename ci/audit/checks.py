@@ -43,7 +43,7 @@ LICENCES = {
 
 
 class Fault(Exception):  # noqa: N818 - it is a finding, not an error of the audit
-    """What a check found wrong."""
+    """A defect that a check found."""
 
 
 class Skipped(Exception):  # noqa: N818 - likewise

@@ -1,7 +1,7 @@
 """Kill a cold run with SIGKILL at twenty random moments: `nox -s bench -- kills`.
 
 Two cells run in a clone of the checkout with an empty cache. Alternately the top process alone and
-its whole process group are killed, a few seconds after each start; the next run goes on. A last
+its whole process group are killed, a few seconds after each start; the next run continues. A last
 one must be green. It fails if a finished prefix was built again, a process was left, or an entry of
 the cache is not whole.
 """
