@@ -55,10 +55,9 @@ def _tar(archive: Path, target: Path, moment: int) -> None:
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as sink,
     ):
         for each in sorted(source.getmembers(), key=lambda each: each.name):
-            if not (each.isfile() or each.isdir()):
-                continue
             member = tarfile.TarInfo(each.name)
-            member.type, member.size, member.mtime = each.type, each.size, moment
+            member.type, member.linkname, member.size = each.type, each.linkname, each.size
+            member.mtime = moment
             member.mode = 0o755 if each.isdir() else _mode(each.mode)
             sink.addfile(member, source.extractfile(each) if each.isfile() else None)
 

@@ -87,14 +87,22 @@ def test_a_time_before_1980_is_that_of_the_oldest_zip(tmp_path: Path) -> None:
         assert archive.infolist()[0].date_time == (1980, 1, 1, 0, 0, 0)
 
 
-def test_an_sdist_belongs_to_nobody_and_keeps_no_link(tmp_path: Path) -> None:
+def test_an_sdist_belongs_to_nobody_and_keeps_its_links(tmp_path: Path) -> None:
     source = sdist(tmp_path / "m.tar.gz", list(FILES), 0o077, 1234)
-    with tarfile.open(source, "r:gz") as archive:
+    with tarfile.open(tmp_path / "linked.tar", "w") as archive, tarfile.open(source) as other:
+        link = tarfile.TarInfo("m2crypto-1/link")
+        link.type, link.linkname = tarfile.SYMTYPE, "M2Crypto"
+        archive.addfile(link)
+        for each in other:
+            archive.addfile(each, other.extractfile(each) if each.isfile() else None)
+    source = tmp_path / "linked.tar"
+    with tarfile.open(source) as archive:
         names = archive.getnames()
     archives.rewrite(source, tmp_path / "new.tar.gz", MOMENT)
     with tarfile.open(tmp_path / "new.tar.gz") as archive:
         members = archive.getmembers()
     assert [each.name for each in members] == sorted(names)
+    assert [each.linkname for each in members if each.issym()] == ["M2Crypto"]
     assert {(each.uid, each.uname, each.mtime) for each in members} == {(0, "", MOMENT)}
     assert {each.mode for each in members if each.isfile()} == {0o644}
     # Neither a name nor the time of compression.

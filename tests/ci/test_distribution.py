@@ -25,7 +25,7 @@ from ci.errors import UserError
 from ci.manifest import Flags, Wheels
 from ci.matrix import results
 from ci.matrix.machine import Machine, this_platform
-from ci.openssl import sources
+from ci.openssl import prefixes, sources
 from ci.project import ROOT, Project
 from ci.report import report
 from ci.report.gather import gather
@@ -268,19 +268,28 @@ def test_the_engine_mounts_what_the_build_reads(setting: str, whole: str) -> Non
 
 
 def test_cibuildwheel_has_the_variables_that_pyproject_passes(
-    request_: Request, engines: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    request_: Request,
+    engines: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     engines("exit 0", "", "")
     monkeypatch.delenv("CIBW_ARCHS", raising=False)
     ran: list[tuple[Sequence[object], Mapping[str, str]]] = []
 
-    def run(argv: Sequence[object], *, env: Mapping[str, str], **_: Any) -> None:
+    def run(
+        argv: Sequence[object], *, env: Mapping[str, str], on_line: Callable[[str], None], **_: Any
+    ) -> None:
         ran.append((argv, env))
+        on_line("\x1b[1mBuilding cp39-manylinux_x86_64 wheel\x1b[0m")
+        on_line("gcc -c a.c")
         (request_.work / "prefix").write_text("9.9-wheel /cache/prefixes/9.9-wheel-key\n")
 
     monkeypatch.setattr(process, "run", run)
     monkeypatch.setattr(toolchain, "compiler", lambda: Compiler())
     assert engine.build(request_, "docker") == Path("/cache/prefixes/9.9-wheel-key")
+    logged = capsys.readouterr().err.splitlines()
+    assert logged == ["cibuildwheel: Building cp39-manylinux_x86_64 wheel"]
     ((argv, env),) = ran
     assert argv[2:] == ["cibuildwheel", "--output-dir", request_.raw, request_.sdist]
     assert env["CFLAGS"] == "-O1 -g0"
@@ -292,6 +301,18 @@ def test_cibuildwheel_has_the_variables_that_pyproject_passes(
     settings = (ROOT / "pyproject.toml").read_text()
     passed = re.findall(r'"(\w+)"', re.findall(r"environment-pass = \[(.*?)\]", settings, re.S)[0])
     assert set(passed) <= env.keys()
+
+
+def test_on_other_systems_cibuildwheel_links_the_prefix_of_the_host(
+    request_: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(process, "run", lambda *_, env, **__: ran.append(env))
+    monkeypatch.setattr(prefixes, "ensure", lambda *_: {"9.9-wheel": Path("/p/9.9-wheel")})
+    ran: list[Mapping[str, str]] = []
+    assert engine.build(request_, engine.available()) == Path("/p/9.9-wheel")
+    assert ran[0]["OPENSSL_DIR"] == "/p/9.9-wheel"
+    assert "CIBW_CONTAINER_ENGINE" not in ran[0]
 
 
 class Compiler:
