@@ -1,13 +1,14 @@
 """The cells of the release wheels: the whole test suite against what a user would install.
 
-pip or uv installs each wheel into a directory of its own. The tests are the sdist's. They run where
-no source of M2Crypto is, and find no compiler.
+uv installs each wheel into a directory of its own, as pip does. The tests are the sdist's. They run
+where no source of M2Crypto is, and find no compiler.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -123,10 +124,15 @@ def _inputs(
 
 def _install(wheel: Path, python: Path, site: Path, log: Path) -> Wheel:
     log.unlink(missing_ok=True)
-    uv = shutil.which("uv")
-    pip: list[str | Path] = [uv, "pip", "install", "--python"] if uv else []
-    pip += [python] if uv else [python, "-m", "pip", "install"]
-    process.run([*pip, "--no-index", "--no-deps", "--target", site, wheel], log=log, quiet=True)
+    # It refuses a wheel whose tag does not claim the Python.
+    process.run(
+        [
+            *(sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", python),
+            *("--no-index", "--no-deps", "--target", site, wheel),
+        ],
+        log=log,
+        quiet=True,
+    )
     return Wheel(site, None, wheels.extension_hash(site))
 
 
