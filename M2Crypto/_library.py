@@ -9,7 +9,7 @@ from M2Crypto._build_info import HEADER
 _WAY_OUT = (
     "install a wheel of M2Crypto, or build it with the headers of the OpenSSL that is installed"
 )
-# What ld.so reports of a library without the symbols that the extension needs.
+# The message of ld.so for a library without the symbols that the extension needs.
 _LACKING = re.compile(r"(/\S*lib(?:ssl|crypto)\S*): (?:version|undefined)")
 _MISSING = re.compile(r"(lib(?:ssl|crypto)\S*): cannot open shared object file")
 

@@ -40,7 +40,7 @@ CELLS = "tests"
 BUILD = "build"
 TAG = re.compile(r"(?:openssl-|OpenSSL_)(\d+[._]\d+[._]\d+[a-z]?)")
 SHA256 = re.compile(r"sha256:([0-9a-f]{64})")
-# How many versions after the manifest's are looked for in the mirrors.
+# The number of versions after the manifest's that are looked for in the mirrors.
 AHEAD = 3
 TOOLING_PYTHON = '; python_version >= "3.11"'
 

@@ -38,7 +38,7 @@ APART = (
     *("ci/container.py", "ci/distribution", "ci/doctor.py", "ci/fuzz", "ci/github.py"),
     "ci/pythons.py",
     *("ci/report", "ci/stubs.py", "ci/workflow.py"),
-    # What these decide is compared entry by entry.
+    # Each entry of these is compared by itself.
     *("ci/constraints.txt", "ci/matrix.toml"),
 )
 

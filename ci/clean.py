@@ -125,7 +125,7 @@ def needed(known: Manifest, held: Sequence[Entry]) -> set[Path]:
         wheels.label(cell.build.name, cell.flags, cell.swig, wheels.abi(cell.python))
         for cell in cells
     }
-    # How many of the newest entries of a name are kept.
+    # The number of the newest entries of each name that are kept.
     kept = Counter({(kind, label): 1 for kind in ("extensions", "wheels") for label in labels})
     for python in known.pythons:
         kept["environments", f"tests-py{python}"] = 1

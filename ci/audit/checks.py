@@ -34,7 +34,7 @@ INIT = "PyInit__m2crypto"
 POLICY = re.compile(r"(manylinux|musllinux)_(\d+)_(\d+)_(\w+)")
 LEGACY = {"manylinux1": "manylinux_2_5", "manylinux2010": "manylinux_2_12"}
 LEGACY |= {"manylinux2014": "manylinux_2_17"}
-# What a licence's text begins with or contains.
+# Words that the text of each licence contains.
 LICENCES = {
     "MIT": "Permission is hereby granted, free of charge",
     "Apache-2.0": "Apache License",

@@ -4,8 +4,9 @@ set -eu
 if command -v dnf; then dnf install -y -q perl-core
 elif command -v apk; then apk add -q perl linux-headers
 fi >/dev/null
-python=/tmp/m2crypto-tooling/bin/python
-/opt/python/cp313-cp313/bin/python -m venv /tmp/m2crypto-tooling
+tooling=$(mktemp -d)
+python=$tooling/bin/python
+/opt/python/cp313-cp313/bin/python -m venv "$tooling"
 cd "$M2CRYPTO_CHECKOUT"
 "$python" -m pip install -q --upgrade pip
 "$python" -m pip install -q --group ci

@@ -19,7 +19,7 @@ from ci.errors import UserError
 from ci.openssl import prefixes, sources
 
 ENGINES = ("docker", "podman")
-# What cibuildwheel prints when it begins a build or tests a wheel that it has built before.
+# Lines that cibuildwheel prints when it begins a build or tests a wheel that it has built before.
 STEP = re.compile(r"Building \S+ wheel|Found previously built wheel .*?compatible with [\w-]+")
 # The settings of cibuildwheel's container engine that this adds to.
 ARGUMENTS = "create_args:"
