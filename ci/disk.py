@@ -25,7 +25,11 @@ FULL_MESSAGES = (
     "database or disk is full",
     "There is not enough space on the disk",
 )
-REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+# The last one is that of a directory that another user's files keep from being removed.
+REFUSED = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST),
+    errno.ENOTEMPTY,
+)
 # No file of ours fits on a disk with fewer free bytes.
 NO_ROOM = 64 * 1024
 # Bytes at the end of a log that are searched for FULL_MESSAGES.
