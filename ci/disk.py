@@ -91,13 +91,18 @@ def require_room(directory: Path) -> None:
         OSError: the disk is full, or a file in `directory` has reached the limit on file sizes.
     """
     if free(directory) < NO_ROOM:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
+        raise full(directory)
     limit = file_size_limit()
     if limit is None:
         return
     for path in directory.rglob("*"):
         if path.is_file() and path.stat().st_size >= limit:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+
+
+def full(path: Path) -> OSError:
+    """Return the error of a disk that has no room for a path."""
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def file_size_limit() -> int | None:

@@ -127,7 +127,8 @@ def run(cell: Cell, inputs: Inputs) -> Outcome:
             raise
         except process.CommandError as error:
             if disk.is_full(error, directory):
-                raise
+                # The log and what filled the disk are removed before the error is reported.
+                raise disk.full(root / cell.id) from error
             refused = _crash(error, directory) if error.crash else error
         except UserError as error:
             refused = error
@@ -312,9 +313,12 @@ def _run_pytest(cell: Cell, inputs: Inputs, wheel: Wheel, directory: Path) -> No
     ]
     so_far = session.Session()
     hang = _Hang(inputs.project.test_timeout)
+    filled = False
     with ProgressLine(cell.id) as line:
 
         def show() -> str:
+            nonlocal filled
+            filled = filled or disk.free(directory) < disk.NO_ROOM
             so_far.follow(journal)
             line.update(so_far.progress)
             if log.stat().st_size > MOST_OUTPUT:
@@ -332,6 +336,11 @@ def _run_pytest(cell: Cell, inputs: Inputs, wheel: Wheel, directory: Path) -> No
                 quiet=True,
                 bounds=bounds,
             )
+        except process.CommandError as error:
+            if filled:
+                # The output may have been cut, and another cell that ends makes room.
+                raise disk.full(inputs.project.results / cell.id) from error
+            raise
         except process.TimeLimitError as error:
             test = session.read(journal).running or "no test"
             raise UserError(f"{error}, {test} was running; the whole log is {log}") from None

@@ -25,7 +25,7 @@ from tiny_openssl import runs
 from tiny_project import PLATFORM, here, tiny_cell
 
 import coverage
-from ci import run, wheels
+from ci import disk, run, wheels
 from ci.errors import UserError
 from ci.gcov import lines as c_lines
 from ci.matrix import cell as one
@@ -547,6 +547,35 @@ def test_a_full_disk_is_reported_in_one_line_and_keeps_the_old_result(
     assert [path.name for path in project.results.iterdir() if not path.name.startswith(".ch")] == [
         CELL.id
     ]
+
+
+def test_a_cell_that_fills_the_disk_is_reported_and_the_others_run(
+    project: Project, inputs: MakeInputs
+) -> None:
+    """The disk has room again when the error is reported, because the cell's files are removed."""
+    write_test(
+        project,
+        "import os\nfrom M2Crypto import m2\ndef test_a():\n"
+        "    if m2.OPENSSL_NO_EC:\n        print('No space left on device', flush=True)\n"
+        "        os._exit(3)\n",
+    )
+    full, other = runner.run_all([CELL_NO_EC, CELL], inputs("-s"))
+    assert full.why.startswith(
+        f"the disk is full: no room left for {project.results / CELL_NO_EC.id}; "
+    )
+    assert "\n" not in full.why
+    assert other.why == ""
+
+
+def test_tests_that_fail_while_the_disk_is_full_fail_because_of_that(
+    project: Project, inputs: MakeInputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_test(project, "import time\ndef test_a():\n    time.sleep(1)\n    assert 0\n")
+    answers = iter([0])
+    monkeypatch.setattr(disk, "free", lambda _: next(answers, 10**9))
+    (outcome,) = runner.run_all([CELL], inputs())
+    assert outcome.why.startswith("the disk is full: no room left for ")
+    assert not outcome.failed
 
 
 @pytest.mark.usefixtures("capsys")
