@@ -61,7 +61,8 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         # Line by line, so that the end of the process, whatever ends it, loses none.
-        self.file = path.open("a", buffering=1, encoding="utf-8")
+        # A reason can have bytes of a file's name that are no text.
+        self.file = path.open("a", buffering=1, encoding="utf-8", errors="replace")
         self.process = os.getpid()
         self.test = ""
         self.outcome = ""
@@ -69,7 +70,7 @@ class Journal:
         self.add(process=self.process)
 
     def add(self, **event: Any) -> None:
-        self.file.write(json.dumps(event) + "\n")
+        self.file.write(json.dumps(event, ensure_ascii=False) + "\n")
 
     def same_process(self) -> None:
         """End a forked child, so that it neither repeats the session nor overwrites its files."""

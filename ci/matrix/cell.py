@@ -130,6 +130,9 @@ def run(cell: Cell, inputs: Inputs) -> Outcome:
                 # The log and what filled the disk are removed before the error is reported.
                 raise disk.full(root / cell.id) from error
             refused = _crash(error, directory) if error.crash else error
+        except FileNotFoundError as error:
+            refused = UserError(f"result refused, a test removed {error.filename}")
+            directory.mkdir(parents=True, exist_ok=True)
         except UserError as error:
             refused = error
         if refused:

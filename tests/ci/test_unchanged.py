@@ -218,6 +218,26 @@ def test_a_damaged_journal_is_refused(project: Project, inputs: MakeInputs) -> N
     assert "result refused, 4 lines of the session's journal are damaged" in refused(inputs())
 
 
+def test_a_reason_that_is_no_text_is_kept(project: Project, inputs: MakeInputs) -> None:
+    write_test(project, "import pytest\ndef test_a():\n    pytest.skip('\\udc80 é bad')\n")
+    one.run(CELL, inputs())
+    skipped = results.read(project.results / CELL.id).tests.skipped
+    assert skipped == {"tests/test_more.py::test_a": "? é bad"}
+
+
+@pytest.mark.parametrize("levels", [0, 1, 2])
+def test_a_test_that_removes_files_of_its_cell_is_refused(
+    project: Project, inputs: MakeInputs, levels: int
+) -> None:
+    write_test(
+        project,
+        "import shutil\nfrom pathlib import Path\ndef test_a():\n"
+        f"    shutil.rmtree([Path.cwd(), *Path.cwd().parents][{levels}])\n",
+    )
+    assert "result refused, " in one_line_of(inputs)
+    assert {path.name for path in project.results.iterdir()} == {".checkout", CELL.id}
+
+
 def test_endless_output_ends_the_cell(
     project: Project, inputs: MakeInputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
