@@ -17,7 +17,9 @@ if sys.hexversion < 0x030B0000:
 
 import errno
 import importlib
+import math
 import signal
+import time
 from pathlib import Path
 from types import FrameType
 
@@ -56,6 +58,12 @@ SYSTEM = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some room on that disk"),
     errno.EFBIG: "raise the limit of file sizes (ulimit -f)",
 }
+
+
+# The signals that end a run.
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+# Seconds in which the exception of a signal begins the shutdown.
+HANDLED = 1.0
 
 
 class Killed(BaseException):
@@ -100,15 +108,31 @@ def _run(argv: list[str], root: Path) -> None:
 
 
 def _handle_signals() -> None:
-    def end(signum: int, _frame: FrameType | None) -> None:
-        raise Killed(signum)
+    """Raise an exception for the first signal that ends the run; the following change nothing.
 
-    for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), end)
+    Another exception, raised where the first one is handled, would leave programs running for which
+    the interpreter then waits. An ignored signal stays ignored, such as SIGHUP under nohup(1).
+    """
+    raised = -math.inf
+
+    def end(signum: int, _frame: FrameType | None) -> None:
+        nonlocal raised
+        # An exception can be lost, as in a destructor; then a later signal raises another one.
+        if not process.is_shutting_down() and time.monotonic() - raised > HANDLED:
+            raised = time.monotonic()
+            raise KeyboardInterrupt if signum == signal.SIGINT else Killed(signum)
+
+    for name in SIGNALS:
+        signum = getattr(signal, name, None)
+        if signum and signal.getsignal(signum) != signal.SIG_IGN:
+            signal.signal(signum, end)
 
 
 def _stopped(how: str, signum: int) -> int:
+    # At its end the interpreter restores the default of every signal that is not ignored.
+    for name in SIGNALS:
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     process.terminate_all()
     print(f"error: {how}; what was finished is kept for the next run", file=sys.stderr)
     return 128 + signum

@@ -7,6 +7,7 @@ none of them. The digest is taken of the copy. Generated files are not copied.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,12 @@ from pathlib import Path
 from ci.errors import UserError
 
 PACKAGE = "M2Crypto"
+# What setup.py writes into it.
+BUILD_INFO = "_build_info.py"
+
+# The range of modification times of copied files in seconds: from 2000, because an archive has none
+# before 1980, for 17 years, because a time in the future confuses people.
+EPOCH, SPAN = 946_684_800, 2**29
 
 # The files that can change a result: the sources, what builds them, the tests, what runs and
 # measures them, and the settings of each. The manifest is compared entry by entry instead.
@@ -71,17 +78,34 @@ def copy(root: Path, target: Path, names: Iterable[str] = TESTED) -> Path:
     """Copy the named files and directories of `root` to `target`, and return `target`.
 
     No file is a link, because a test that writes into the copy must not write into the checkout.
-    The modification times are kept, which Python compares with those in its bytecode.
+    The modification times are made of the contents, because Python compares them with those in its
+    bytecode: a file that is replaced by one of the same size and time would not be compiled again.
     """
     for path in files(root, names):
         (target / path).parent.mkdir(parents=True, exist_ok=True)
         try:
-            shutil.copy2(root / path, target / path)
+            shutil.copy(root / path, target / path)
+            contents = hashlib.sha256((target / path).read_bytes()).digest()
+            seconds = EPOCH + int.from_bytes(contents[:4], "big") % SPAN
+            os.utime(target / path, (seconds, seconds))
         except FileNotFoundError:
             raise UserError(
                 f"{root / path}: removed while the checkout was copied; run again"
             ) from None
     return target
+
+
+def package(root: Path) -> str:
+    """Return the sha256 over the paths and contents of the Python files of the package in `root`.
+
+    tests/fix_cell.py computes that of the package in the process.
+    """
+    total = hashlib.sha256()
+    for path in sorted((root / PACKAGE).rglob("*.py")):
+        if path.name != BUILD_INFO:
+            contents = hashlib.sha256(path.read_bytes()).hexdigest()
+            total.update(f"{path.relative_to(root / PACKAGE).as_posix()}\0{contents}\n".encode())
+    return total.hexdigest()
 
 
 def digest(root: Path, names: Iterable[str] = TESTED) -> str:

@@ -44,7 +44,7 @@ class ProgressLine:
         global _live
         with _lock:
             _lines.append(self)
-            if _live is None and _console.is_terminal:
+            if _live is None and _updates_in_place():
                 _live = Live(
                     console=_console,
                     get_renderable=_display,
@@ -73,7 +73,7 @@ class ProgressLine:
         with _lock:
             self.text = text
             now = time.monotonic()
-            if not _console.is_terminal and now - self.printed >= LOG_INTERVAL:
+            if not _updates_in_place() and now - self.printed >= LOG_INTERVAL:
                 self.printed = now
                 log(_format(self))
 
@@ -147,6 +147,14 @@ class Count:
         self._line.update(f"{text}; about {minutes(self.left)} left")
 
 
+def _updates_in_place() -> bool:
+    """Return whether standard error can move the cursor.
+
+    FORCE_COLOR makes rich take a log for a terminal.
+    """
+    return _console.is_terminal and not _console.is_dumb_terminal and _console.file.isatty()
+
+
 def minutes(seconds: float) -> str:
     """Return 75 seconds as `1:15`."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
@@ -156,9 +164,10 @@ def _format(line: ProgressLine, width: int | None = None) -> str:
     """Return the line; in `width` columns its text is cut, its elapsed time is not."""
     elapsed = f"  {minutes(line.elapsed)}"
     text = f"{line.name:<12} {line.text}"
-    return text[: width - len(elapsed) if width else None] + elapsed
+    return text[: max(width - len(elapsed), 0) if width else None] + elapsed
 
 
 def _display() -> RenderableType:
     with _lock:
-        return Group(*(Text(_format(line, _console.width)) for line in _lines))
+        texts = (_format(line, _console.width) for line in _lines)
+        return Group(*(Text(text, no_wrap=True, overflow="crop") for text in texts))

@@ -54,10 +54,16 @@ def rename(path: Path, target: Path) -> None:
 def remove(path: Path, *, read_only: bool = False) -> None:
     """Remove a directory and all it holds, as far as the file system permits.
 
+    Of a link, only the link is removed, and a file like a directory.
+
     Args:
         path: the directory, which need not exist.
         read_only: also remove the content of read-only directories, which tests can leave behind.
     """
+    if path.is_symlink() or path.is_file():
+        with suppress(OSError):
+            path.unlink()
+        return
     shutil.rmtree(path, ignore_errors=True)
     if read_only and path.is_dir():
         _make_writable(path)

@@ -25,7 +25,11 @@ FULL_MESSAGES = (
     "database or disk is full",
     "There is not enough space on the disk",
 )
-REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+# The last one is that of a directory that another user's files keep from being removed.
+REFUSED = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST),
+    errno.ENOTEMPTY,
+)
 # No file of ours fits on a disk with fewer free bytes.
 NO_ROOM = 64 * 1024
 # Bytes at the end of a log that are searched for FULL_MESSAGES.
@@ -87,13 +91,18 @@ def require_room(directory: Path) -> None:
         OSError: the disk is full, or a file in `directory` has reached the limit on file sizes.
     """
     if free(directory) < NO_ROOM:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
+        raise full(directory)
     limit = file_size_limit()
     if limit is None:
         return
     for path in directory.rglob("*"):
         if path.is_file() and path.stat().st_size >= limit:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+
+
+def full(path: Path) -> OSError:
+    """Return the error of a disk that has no room for a path."""
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def file_size_limit() -> int | None:

@@ -6,7 +6,6 @@ completes the sentence "KEY must be ..." in messages.
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from difflib import get_close_matches
@@ -15,9 +14,12 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from ci.errors import UserError, suggest
+from ci.errors import UserError, one_line, suggest
 
 T = TypeVar("T")
+
+# Characters of a message.
+LONGEST = 800
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,10 +47,11 @@ def read_json(path: Path) -> Any:
         UserError: it cannot be read, or is not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        # Unlike json.loads it accepts no NaN, no infinite number and no lone surrogate.
+        return msgspec.json.decode(path.read_bytes())
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{path}: not JSON: {error}") from None
 
 
@@ -67,17 +70,25 @@ def convert(document: object, kind: type[T], path: Path, where: str = "") -> T:
     try:
         return msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
-        raise UserError(f"{path}: {_explain(str(error), document, kind, where)}") from None
+        explained = _explain(str(error), document, kind, where)
+        raise UserError(f"{path}: {one_line(explained, LONGEST)}") from None
 
 
 def _explain(message: str, document: Any, kind: Any, where: str) -> str:
     """Return msgspec's message with the key in front, and the value or the nearest key."""
     problem, _, location = message.removesuffix("`").partition(" - at `$")
     value, hint = document, kind
-    for key, index in re.findall(r"\.(\w+)|\[(\d+)\]", location):
-        value = value[key or int(index)]
-        hint = get_type_hints(hint, include_extras=True)[key] if key else _element(hint)
-    field = re.fullmatch(r"Object (contains unknown|missing required) field `(.*?)`?", problem)
+    for key, index, _ in re.findall(r"\.(\w+)|\[(\d+)\]|(\[\.\.\.\])", location):
+        if key:
+            value, hint = value[key], get_type_hints(hint, include_extras=True)[key]
+        elif index:
+            value, hint = value[int(index)], _element(hint, int(index))
+        else:
+            # msgspec does not say which key of a mapping it is.
+            hint = get_args(hint)[1]
+            name, value = next(item for item in value.items() if not _fits(item[1], hint))
+            location = location.replace("[...]", f".{name}", 1)
+    field = re.fullmatch(r"(?s)Object (contains unknown|missing required) field `(.*?)`?", problem)
     if field:
         key = f"{where}{location}.{field[2]}".lstrip(".")
         if field[1] == "missing required":
@@ -90,12 +101,22 @@ def _explain(message: str, document: Any, kind: Any, where: str) -> str:
     key = f"{where}{location}".lstrip(".")
     if problem.startswith("Expected `array` of length >="):
         return f"{key} is empty"
-    return f"{key} must be {_description(hint) or _expected(problem)}, not {value!r}"
+    what = _description(hint) or _expected(problem)
+    return f"{one_line(key)} must be {what}, not {one_line(repr(value))}"
 
 
-def _element(hint: Any) -> Any:
-    """Return the type of a list's elements."""
-    return get_args(get_args(hint)[0] if get_origin(hint) is Annotated else hint)[0]
+def _fits(value: object, kind: Any) -> bool:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _element(hint: Any, index: int) -> Any:
+    """Return the type of an element of a list or a tuple."""
+    sequence = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    return get_args(sequence)[index if get_origin(sequence) is tuple else 0]
 
 
 def _description(hint: Any) -> str | None:

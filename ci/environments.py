@@ -32,9 +32,9 @@ COVERAGE_PTH = (
 
 # Run with -I, so that no module of the working directory or of PYTHONPATH is listed.
 DESCRIBE = """
-import importlib.metadata, json, platform
+import importlib.metadata, json, sys
 packages = {each.metadata["Name"]: each.version for each in importlib.metadata.distributions()}
-print(json.dumps([platform.python_version(), packages]))
+print(json.dumps([" ".join(sys.version.split()), packages]))
 """
 
 
@@ -44,7 +44,7 @@ class Environment:
 
     Attributes:
         python: the path of its Python.
-        version: Python's version, such as `3.13.1`.
+        version: Python's version and build (sys.version).
         packages: `NAME==VERSION` of each package, sorted.
     """
 

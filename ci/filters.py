@@ -23,9 +23,11 @@ from ci.errors import UserError, suggest
 Axes = Mapping[str, Sequence[str]]
 Match = Callable[[Mapping[str, str]], bool]
 
+# int() refuses thousands of digits.
+VERSION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})*)[a-z]*")
 TOKEN = re.compile(r"\s*([(),]|[<>!]=|[<>=]|[^\s(),<>!=]+)")
-# A longer expression could exceed the parser's recursion.
-LONGEST = 200
+# Characters and words. A longer expression could exceed the parser's recursion.
+MOST, LONGEST = 4000, 200
 WORDS = ("and", "or", "not")
 ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -70,7 +72,7 @@ def parse(text: str, axes: Axes) -> Filter:
 
 def version(value: str) -> tuple[int, ...] | None:
     """Return the numbers of a version, such as (3, 13) of `3.13t`; None if it is not one."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)*)[a-z]*", value)
+    found = VERSION.fullmatch(value)
     return tuple(int(part) for part in found[1].split(".")) if found else None
 
 
@@ -78,6 +80,8 @@ class _Parser:
     """A recursive descent over the tokens of one expression."""
 
     def __init__(self, text: str, axes: Axes) -> None:
+        if len(text) > MOST:
+            raise UserError(f"filter of {len(text)} characters: at most {MOST} are read")
         self.text = text
         self.axes = axes
         self.used: set[str] = set()

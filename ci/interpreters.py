@@ -13,13 +13,12 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from ci import host
 from ci.errors import UserError
-from ci.process import capture
+from ci.process import capture, in_threads
 
 # Run with -I, so that no module of the working directory or of PYTHONPATH is imported.
 DESCRIBE = """
@@ -79,8 +78,7 @@ def installed(versions: Iterable[str]) -> dict[str, Interpreter]:
     A version that ends with `t` is free-threaded.
     """
     wanted = list(versions)
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        all_found = [found for found in pool.map(describe, _candidates(wanted)) if found]
+    all_found = [found for found in in_threads(describe, _candidates(wanted), 4) if found]
     best: dict[str, Interpreter] = {}
     for version in wanted:
         those = [found for found in all_found if found.version == version]

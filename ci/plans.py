@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -61,28 +62,36 @@ def choose(arguments: Sequence[str], root: Path, name: str = "default") -> Choic
         name: the plan without `--plan` and filter.
 
     Raises:
-        UserError: `--plan` has no value.
+        UserError: `--plan` has no value or is given twice, or the filter is empty.
     """
-    rest = list(arguments)
-    named = ""
-    for place, argument in enumerate(rest):
+    names: list[str] = []
+    rest: list[str] = []
+    remaining = iter(arguments)
+    for argument in remaining:
         option, equals, value = argument.partition("=")
         if option == "--plan":
-            if not equals and place + 1 == len(rest):
-                raise UserError(f"--plan needs the name of a plan: {', '.join(plan.NAMES)}")
-            named = value if equals else rest[place + 1]
-            del rest[place : place + (1 if equals else 2)]
-            break
+            names.append(value if equals else next(remaining, ""))
+        else:
+            rest.append(argument)
+    if not all(names):
+        raise UserError(f"--plan needs the name of a plan: {', '.join(plan.NAMES)}")
+    if len(names) > 1:
+        raise UserError(f"--plan is given {len(names)} times: {', '.join(names)}; name one plan")
+    named = "".join(names)
     chosen = ""
     if rest and not rest[0].startswith("-") and not _is_test(rest[0], root):
         chosen = rest.pop(0)
+        if not chosen.strip():
+            raise UserError("the filter is empty; write such as 'openssl=3.5', or no argument")
     return Choice(named or ("all" if chosen else name), chosen, tuple(rest))
 
 
 def _is_test(argument: str, root: Path) -> bool:
     """Return whether an argument is pytest's name of a file, directory or test."""
     path = argument.partition("::")[0]
-    return "::" in argument or path.endswith(".py") or (bool(path) and (root / path).exists())
+    # A filter can be longer than a file's name, for which pathlib raises.
+    exists = bool(path) and os.path.exists(root / path)  # noqa: PTH110
+    return "::" in argument or path.endswith(".py") or exists
 
 
 def main(arguments: Sequence[str], project: Project) -> None:

@@ -48,7 +48,7 @@ EXCEPTIONS = {
 }
 
 # Reads lines `+ GROUP` and `- GROUP`. At the end of its input, when this process has ended even by
-# SIGKILL, it terminates the remaining groups.
+# SIGKILL, it terminates the remaining groups, and kills those that remain after three seconds.
 GUARD = """
 left=' '
 while read -r sign group; do
@@ -58,6 +58,13 @@ while read -r sign group; do
   esac
 done
 for group in $left; do kill -s TERM -- "-$group"; done
+for second in 1 2 3; do
+  remaining=
+  for group in $left; do kill -s 0 -- "-$group" && remaining=1; done
+  [ "$remaining" ] || exit
+  sleep 1
+done
+for group in $left; do kill -s KILL -- "-$group"; done
 """
 
 Argument = str | Path
@@ -94,8 +101,16 @@ class CommandError(UserError):
 
 def _crash(status: int) -> str:
     if status < 0:
-        return signal.Signals(-status).name
+        return signal_name(-status)
     return EXCEPTIONS.get(status, f"{status:#x}") if status >= FIRST_EXCEPTION else ""
+
+
+def signal_name(number: int) -> str:
+    """Return such as `SIGSEGV`; `SIGRTMIN+6` of a real-time signal, most of which have no name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIGRTMIN+{number - signal.SIGRTMIN}"
 
 
 class TimeLimitError(UserError):
@@ -116,11 +131,13 @@ class Bounds:
             are found even in sessions of their own.
         watch: called every quarter of a second while the program runs; returns why it must be
             ended, or an empty string.
+        umask: the program's; by default this process's.
     """
 
     limit: float
     mark: str
     watch: Callable[[], str]
+    umask: int = -1
 
 
 def run(
@@ -165,6 +182,7 @@ def run(
             # A pipe only for `on_line`: a remaining grandchild would keep it open.
             stdout=subprocess.PIPE if on_line else sink,
             stderr=subprocess.STDOUT,
+            umask=bounds.umask if bounds and os.name == "posix" else -1,
         )
         try:
             if on_line and child.stdout:
@@ -329,8 +347,8 @@ def in_threads(function: Callable[[T], R], items: Iterable[T], jobs: int) -> lis
         try:
             failures = [future.exception() for future in futures]
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
             terminate_all()
+            pool.shutdown(wait=False, cancel_futures=True)
             raise
     errors = [failure for failure in failures if isinstance(failure, UserError)]
     if len(errors) > 1:
@@ -349,6 +367,11 @@ def terminate_all() -> None:
     global _shutdown
     _shutdown = True
     _end(list(_running))
+
+
+def is_shutting_down() -> bool:
+    """Return whether shutdown was requested."""
+    return _shutdown
 
 
 def check_interrupt() -> None:

@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 TIMEOUT = 900.0
 # Seconds a test may run. The slowest takes three.
 TEST_TIMEOUT = 120.0
+# The longest limit, eleven days. The operating system refuses much longer ones.
+LONGEST = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +126,9 @@ def _seconds(variable: str, default: float, what: str) -> float:
         seconds = float(named)
     except ValueError:
         seconds = math.nan
-    if not seconds > 0:
+    if not 0 < seconds <= LONGEST:
         raise UserError(
-            f"{variable}={named}: not a positive number; set it to the seconds that {what} may run"
+            f"{variable}={named}: not a positive number up to {LONGEST:.0f}; "
+            f"set it to the seconds that {what} may run"
         )
     return seconds

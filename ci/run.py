@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Container, Sequence
 from pathlib import Path
 
@@ -51,10 +52,12 @@ def cell(arguments: Sequence[str], project: Project) -> None:
     A result is named by its directory or its stamp. What the plan has changed since is logged.
     """
     known = manifest.load(project.manifest)
-    if not arguments:
+    if not any(arguments[:1]):
         raise UserError("no cell given; name one by its id, such as " + plan.cells(known)[0].id)
     path = Path(arguments[0])
-    named, before = results.recorded(path) if path.exists() else (arguments[0], None)
+    # pathlib raises for a name that is too long.
+    exists = os.path.exists(path)  # noqa: PTH110
+    named, before = results.recorded(path) if exists else (arguments[0], None)
     chosen = plan.find_cell(known, named)
     if before:
         _log_difference(before, results.expectation(chosen, known, sources=before.sources))

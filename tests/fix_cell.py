@@ -13,8 +13,8 @@ import hashlib
 import importlib.util
 import json
 import os
-import platform
 import runpy
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,7 +61,8 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         # Line by line, so that the end of the process, whatever ends it, loses none.
-        self.file = path.open("a", buffering=1, encoding="utf-8")
+        # A reason can have bytes of a file's name that are no text.
+        self.file = path.open("a", buffering=1, encoding="utf-8", errors="replace")
         self.process = os.getpid()
         self.test = ""
         self.outcome = ""
@@ -69,7 +70,7 @@ class Journal:
         self.add(process=self.process)
 
     def add(self, **event: Any) -> None:
-        self.file.write(json.dumps(event) + "\n")
+        self.file.write(json.dumps(event, ensure_ascii=False) + "\n")
 
     def same_process(self) -> None:
         """End a forked child, so that it neither repeats the session nor overwrites its files."""
@@ -172,7 +173,7 @@ def facts() -> dict[str, Any]:
     info = runpy.run_path(str(package / "_build_info.py"))
     found = {
         "id": os.environ.get("M2CRYPTO_CELL", ""),
-        "python": platform.python_version(),
+        "python": " ".join(sys.version.split()),
         "header": info["HEADER"],
         "extension": str(extension),
         "sha256": hashlib.sha256(extension.read_bytes()).hexdigest(),
@@ -181,6 +182,7 @@ def facts() -> dict[str, Any]:
         "flags": info["FLAGS"],
         "abi": info["ABI"],
         "link": info["LINK"],
+        "package": digest(package),
     }
     return {**found, **runtime_facts()}
 
@@ -191,15 +193,40 @@ def runtime_facts() -> dict[str, Any]:
         from M2Crypto import m2
     except ImportError as error:
         nothing = dict.fromkeys(("header_number", "runtime", "runtime_number", "library"), "")
-        return {**nothing, "switches": [], "refusal": str(error)}
+        return {**nothing, "libraries": {}, "switches": [], "refusal": str(error)}
+    library = Path(m2.openssl_library()).resolve()
     return {
         "header_number": f"{m2.OPENSSL_VERSION_NUMBER:#x}",
         "runtime": version(m2.openssl_version(0)),
         "runtime_number": f"{m2.openssl_version_num():#x}",
         "switches": switches(m2),
-        "library": str(Path(m2.openssl_library()).resolve()),
+        "library": str(library),
+        "libraries": libraries(library),
         "refusal": "",
     }
+
+
+def libraries(library: Path) -> dict[str, str]:
+    """Return the sha256 of OpenSSL's shared libraries in this process, those beside `library`."""
+    maps = Path("/proc/self/maps")
+    # proc(5): the path is the last field.
+    lines = maps.read_text(errors="replace").splitlines() if maps.exists() else []
+    paths = {Path(line.split(maxsplit=5)[5]) for line in lines if line.count("/")} | {library}
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(paths)
+        if path.parent == library.parent and path.name.startswith("lib") and path.is_file()
+    }
+
+
+def digest(package: Path) -> str:
+    """Return the sha256 over the Python files of the package (ci/checkout.py has the same)."""
+    total = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        if path.name != "_build_info.py":
+            contents = hashlib.sha256(path.read_bytes()).hexdigest()
+            total.update(f"{path.relative_to(package).as_posix()}\0{contents}\n".encode())
+    return total.hexdigest()
 
 
 def surface() -> dict[str, dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Callable
 from subprocess import CompletedProcess
 
@@ -24,7 +25,7 @@ def test_the_versions_are_those_of_the_loaded_extension() -> None:
         "openssl": found["runtime"],
         "openssl_text": m2.openssl_version(0),
         "swig": found["swig"],
-        "python": found["python"],
+        "python": platform.python_version(),
     }
 
 

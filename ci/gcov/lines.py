@@ -6,7 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from ci import toolchain
 from ci.documents import Record, convert, read_json
@@ -155,8 +157,12 @@ def load(path: Path) -> dict[str, CLines]:
     }
 
 
+# No file has more lines.
+_Number = Annotated[int, Meta(ge=1, le=10**6, description="the number of a line")]
+
+
 class _Lines(Record, frozen=True):
-    run: list[int]
-    missed: list[int]
-    compiled_out: list[int]
-    functions: list[tuple[str, int, int]]
+    run: list[_Number]
+    missed: list[_Number]
+    compiled_out: list[_Number]
+    functions: list[tuple[str, _Number, _Number]]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import coverage
-from ci import disk, process
+from ci import checkout, disk, process
 from ci.console import ProgressLine
 from ci.directories import remove
 from ci.errors import UserError
@@ -23,10 +23,18 @@ from ci.wheels import Wheel
 
 SETTINGS = Path("coverage", "coveragerc")
 JOURNAL = "journal.jsonl"
-# The user's variables that would change what a cell does.
-PERSONAL = re.compile(
-    r"(PYTHON|PYTEST_|COVERAGE_|COV_|GCOV_|OPENSSL_|SSL_CERT_|M2CRYPTO_|[ALU]B?SAN_|LD_).*"
+# The user's variables that reach a cell. Any other one could change what it does, and a result
+# would be that of the user's shell.
+CARRIED = re.compile(
+    # The last ones are what programs of Windows need.
+    r"PATH|USER|LOGNAME|TMPDIR|TEMP|TMP|SYSTEMROOT|SYSTEMDRIVE|WINDIR|PATHEXT|COMSPEC|USERPROFILE",
+    re.IGNORECASE,
 )
+# Those that have one value in every cell, and the permissions that new files do not have.
+FIXED = {"LANG": "C.UTF-8", "TZ": "UTC"}
+UMASK = 0o022
+# Bytes of output. A cell writes a hundredth of them.
+MOST_OUTPUT = 64 * 1024**2
 # The variable by which processes that a cell's tests leave are found.
 MARK = "M2CRYPTO_RUN"
 # The first series in which coverage.py can measure lines by sys.monitoring (PEP 669), which costs
@@ -119,8 +127,12 @@ def run(cell: Cell, inputs: Inputs) -> Outcome:
             raise
         except process.CommandError as error:
             if disk.is_full(error, directory):
-                raise
+                # The log and what filled the disk are removed before the error is reported.
+                raise disk.full(root / cell.id) from error
             refused = _crash(error, directory) if error.crash else error
+        except FileNotFoundError as error:
+            refused = UserError(f"result refused, a test removed {error.filename}")
+            directory.mkdir(parents=True, exist_ok=True)
         except UserError as error:
             refused = error
         if refused:
@@ -146,6 +158,7 @@ def _expected(cell: Cell, inputs: Inputs) -> results.Expected:
         inputs.manifest,
         sources=inputs.sources,
         extension=_wheel(cell, inputs).extension,
+        package=checkout.package(inputs.project.copy),
         around=surroundings.describe(cell, inputs),
         partial=bool(inputs.arguments),
     )
@@ -260,6 +273,11 @@ def _test(
     except UserError as error:
         # If tests failed, as with -x, their own messages are more precise.
         raise UserError(failure or f"{error}; the whole log is {log}") from None
+    if checkout.digest(copy) != inputs.sources:
+        raise UserError(
+            "result refused, a test of this cell or of one that ran beside it changed the copy of "
+            f"the checkout that all cells test; write below tmp_path; the whole log is {log}"
+        )
     # First, because the coverage of another extension cannot be read.
     results.check_stamp(expected, results.read_stamp(directory))
     headers = surroundings.headers(cell, inputs.prefixes)
@@ -298,15 +316,20 @@ def _run_pytest(cell: Cell, inputs: Inputs, wheel: Wheel, directory: Path) -> No
     ]
     so_far = session.Session()
     hang = _Hang(inputs.project.test_timeout)
+    filled = False
     with ProgressLine(cell.id) as line:
 
         def show() -> str:
+            nonlocal filled
+            filled = filled or disk.free(directory) < disk.NO_ROOM
             so_far.follow(journal)
             line.update(so_far.progress)
+            if log.stat().st_size > MOST_OUTPUT:
+                return f"the cell wrote more than {MOST_OUTPUT // 1024**2} MiB of output"
             return hang.seen(so_far.running)
 
         mark = f"{MARK}={environment[MARK]}"
-        bounds = process.Bounds(inputs.project.timeout, mark, show)
+        bounds = process.Bounds(inputs.project.timeout, mark, show, UMASK)
         try:
             process.run(
                 command,
@@ -316,6 +339,11 @@ def _run_pytest(cell: Cell, inputs: Inputs, wheel: Wheel, directory: Path) -> No
                 quiet=True,
                 bounds=bounds,
             )
+        except process.CommandError as error:
+            if filled:
+                # The output may have been cut, and another cell that ends makes room.
+                raise disk.full(inputs.project.results / cell.id) from error
+            raise
         except process.TimeLimitError as error:
             test = session.read(journal).running or "no test"
             raise UserError(f"{error}, {test} was running; the whole log is {log}") from None
@@ -368,9 +396,12 @@ def _pytest(cell: Cell, inputs: Inputs) -> list[str | Path]:
 def _environment(
     cell: Cell, wheel: Wheel, inputs: Inputs, scratch: Path, *, measured: bool = True
 ) -> dict[str, str]:
-    """Return the user's environment without PERSONAL variables, and with those of the cell."""
-    environment = {k: v for k, v in os.environ.items() if not PERSONAL.fullmatch(k)}
+    """Return the user's CARRIED variables with those of the cell."""
+    environment = {k: v for k, v in os.environ.items() if CARRIED.fullmatch(k)}
     environment |= {
+        **FIXED,
+        # A program of a test reads no configuration of the user, and leaves none.
+        "HOME": str(scratch),
         "PYTHONPATH": str(wheel.site),
         # Kept for the next run, outside of the wheel and the checkout.
         "PYTHONPYCACHEPREFIX": str(inputs.project.cache / "pycache"),
@@ -422,8 +453,10 @@ def _join_python(cell: str, site: Path, copy: Path, parts: Path, target: Path) -
 
 
 def _relocate_log(log: Path, copy: Path) -> None:
-    """Write paths of the copy in a log as those of the checkout, from its root."""
+    """Write paths of the copy in a log as those of the checkout, from its root; cut a huge log."""
     if log.exists():
+        if log.stat().st_size > MOST_OUTPUT:
+            os.truncate(log, MOST_OUTPUT)
         text = log.read_bytes()
         log.write_bytes(text.replace(os.fsencode(f"{copy}{os.sep}"), b""))
 

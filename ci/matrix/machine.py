@@ -76,7 +76,8 @@ def _openssl_program() -> str:
     if not program:
         return "no openssl program"
     try:
-        return process.capture([program, "version"]).strip()
+        # With the day of the build, because a distribution's fix keeps the version.
+        return " ".join(process.capture([program, "version", "-v", "-b"]).split())
     except UserError as error:
         return str(error).splitlines()[0]
 

@@ -55,6 +55,10 @@ class Inputs:
 def copy_checkout(project: Project) -> None:
     """Copy the checkout for the run; the caller holds the lock of the results."""
     remove(project.copy, read_only=True)
+    if project.copy.exists():
+        raise UserError(
+            f"{project.copy}: files of another user cannot be removed; remove it as that user"
+        )
     checkout.copy(project.root, project.copy)
 
 

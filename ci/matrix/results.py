@@ -22,16 +22,16 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from msgspec import structs
+from msgspec import Meta, structs
 
 from ci import disk
 from ci.directories import remove, replacement
 from ci.documents import Record, convert, read_json
-from ci.errors import UserError
+from ci.errors import UserError, one_line
 from ci.locks import held
 from ci.manifest import REFUSES, Build, Manifest, implied
 from ci.matrix.plan import Cell
@@ -80,14 +80,16 @@ class Expected(Record, frozen=True):
         link: `static` or `shared`.
         flags: the name of the compiler's flags, and the flags themselves.
         sources: the digest of the sources, tests, tools and settings.
-        interpreter: the exact version of Python, such as `3.13.1`.
+        interpreter: Python's version and build (sys.version).
         packages: `NAME==VERSION` of each package that is installed beside the wheel.
         prefixes: the directories of the builds that the cell is built and runs with, whose names
             hold their keys; of the system's OpenSSL, its version and flags.
         computer: what else the tests use of the computer.
         extension: the sha256 of the wheel's extension.
+        package: the digest over the package's Python files.
         library: the directory of the OpenSSL in the process; empty for the extension's own and for
             the system's.
+        libraries: the sha256 of each library in that directory.
         partial: whether pytest's arguments selected some of the tests.
     """
 
@@ -111,7 +113,9 @@ class Expected(Record, frozen=True):
     prefixes: list[str]
     computer: list[str]
     extension: str
+    package: str
     library: str
+    libraries: dict[str, str]
     partial: bool
 
     def difference(self, now: Expected) -> str:
@@ -119,7 +123,8 @@ class Expected(Record, frozen=True):
         for what, name in PLANNED.items():
             ran, planned = getattr(self, name), getattr(now, name)
             if ran != planned:
-                return f"it ran with {what} {_text(ran)}, the plan is {_text(planned)}"
+                found = one_line(_text(ran))
+                return f"it ran with {what} {found}, the plan is {_text(planned)}"
         return "" if self.sources == now.sources else "the sources have changed since it ran"
 
 
@@ -143,11 +148,13 @@ class Stamp(Record, frozen=True):
 
     Attributes:
         id: the cell's.
-        python: the version, such as `3.13.1`.
+        python: its version and build (sys.version).
         header: the version of the headers, and its number.
         runtime: the version of the OpenSSL in the process, and its number.
         switches: the OPENSSL_NO_ macros that the headers define.
+        package: the digest over the package's Python files.
         library: the file of the OpenSSL in the process.
+        libraries: the sha256 of the shared libraries of that OpenSSL in the process, by name.
         extension: the extension's file, and its sha256.
         swig: SWIG's version.
         compiler: the first line of the compiler's version, and the flags.
@@ -163,7 +170,9 @@ class Stamp(Record, frozen=True):
     runtime: str
     runtime_number: str
     switches: list[str]
+    package: str
     library: str
+    libraries: dict[str, str]
     extension: str
     sha256: str
     swig: str
@@ -174,11 +183,15 @@ class Stamp(Record, frozen=True):
     refusal: str
 
 
+# A cell's limit can be set to days, not to more than this.
+Seconds = Annotated[float, Meta(ge=0, lt=1e7, description="a number of seconds")]
+
+
 class Timings(Record, frozen=True):
     """Seconds that pytest ran, and that collecting its results took."""
 
-    tests: float
-    coverage: float
+    tests: Seconds
+    coverage: Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +229,7 @@ class Surroundings:
     prefixes: tuple[str, ...] = ()
     computer: tuple[str, ...] = ()
     library: str = ""
+    libraries: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +246,7 @@ def expectation(
     *,
     sources: str,
     extension: str = "",
+    package: str = "",
     around: Surroundings = Surroundings(),
     partial: bool = False,
 ) -> Expected:
@@ -242,6 +257,7 @@ def expectation(
         manifest: the manifest.
         sources: the digest of the sources, tests, tools and settings.
         extension: the sha256 of the wheel's extension.
+        package: the digest over the package's Python files.
         around: what can change the result besides.
         partial: whether pytest's arguments selected some of the tests.
     """
@@ -267,7 +283,9 @@ def expectation(
         prefixes=list(around.prefixes),
         computer=list(around.computer),
         extension=extension,
+        package=package,
         library=around.library,
+        libraries=dict(around.libraries),
         partial=partial,
     )
 
@@ -310,7 +328,8 @@ def read(directory: Path, *, id: str | None = None) -> Result:  # noqa: A002
     _check_seal(directory)
     expected = _record(Expected, directory / CELL)
     if expected.id != (id or directory.name):
-        raise UserError(f"{directory.name}: result refused, it is that of {expected.id}")
+        other = one_line(expected.id)
+        raise UserError(f"{directory.name}: result refused, it is that of {other}")
     stamp = read_stamp(directory)
     check_stamp(expected, stamp)
     timings = _record(Timings, directory / TIMINGS)
@@ -339,9 +358,14 @@ def recorded(path: Path) -> tuple[str, Expected | None]:
     Raises:
         UserError: there is no such file, or it is not a result's.
     """
+    file = path / CELL if path.is_dir() else path
+    if not file.is_file():
+        raise UserError(
+            f"{path}: not a result; name the directory of a cell's result, or its {STAMP}"
+        )
     if path.name == STAMP:
         return read_stamp(path.parent).id, None
-    expected = _record(Expected, path / CELL if path.is_dir() else path)
+    expected = _record(Expected, file)
     return expected.id, expected
 
 
@@ -356,11 +380,18 @@ def duration(directory: Path) -> float:
 
 def _check_seal(directory: Path) -> None:
     for name in WHOLE:
-        if not (directory / name).is_file():
+        # pathlib raises for a directory that another user closed.
+        if not os.path.isfile(directory / name):  # noqa: PTH113
             raise UserError(
                 f"{directory.name}: no result, {name} is missing; see {directory / LOG}"
             )
     sealed = _record(dict[str, str], directory / SEAL)
+    unknown = sorted(sealed.keys() - set(SEALED))
+    if unknown:
+        raise UserError(
+            f"{directory.name}: result refused, it has a part that these sources do not know, "
+            f"{one_line(unknown[0])}; it is of other sources"
+        )
     for name in SEALED:
         if sealed.get(name) != _sha256(directory / name):
             raise UserError(
@@ -385,8 +416,8 @@ def check_stamp(expected: Expected, stamp: Stamp) -> None:
     for what, found, planned in facts:
         if found != planned:
             raise UserError(
-                f"{expected.id}: result refused, {what} is {found}, the plan is {planned}; "
-                f"the extension was {stamp.extension}"
+                f"{expected.id}: result refused, {what} is {one_line(found)}, "
+                f"the plan is {planned}; the extension was {one_line(stamp.extension)}"
             )
 
 
@@ -415,6 +446,7 @@ def _build_facts(expected: Expected, stamp: Stamp) -> list[Fact]:
         ("SWIG", stamp.swig, expected.swig),
         ("the link", stamp.link, expected.link),
         ("the extension's sha256", stamp.sha256, expected.extension),
+        ("the sha256 of the package's Python files", stamp.package, expected.package),
     ]
     if expected.openssl:
         facts.append(("the version of OpenSSL's headers", stamp.header, expected.openssl))
@@ -444,6 +476,10 @@ def _runtime_facts(expected: Expected, stamp: Stamp) -> list[Fact]:
     elif expected.library:
         directory = str(Path(stamp.library).parent)
         facts.append(("the directory of the OpenSSL in the process", directory, expected.library))
+        facts += [
+            (f"the sha256 of {name} in the process", stamp.libraries.get(name, "none"), sha256)
+            for name, sha256 in expected.libraries.items()
+        ]
     return facts
 
 

@@ -11,8 +11,10 @@ from ci.errors import UserError
 
 # The beginning of the names of the files with reports; each process has its own.
 REPORTS = "sanitizer"
+# A word is searched only from its beginning: a test can write one of a million characters.
 ERROR = re.compile(
-    r"ERROR: AddressSanitizer: (.*?)(?: at pc| \(pc|$)|(\S+:\d+:\d+: runtime error: .*)", re.M
+    r"ERROR: AddressSanitizer: (.*?)(?: at pc| \(pc|$)|(?<!\S)(\S+:\d+:\d+: runtime error: .*)",
+    re.M,
 )
 LEAK = re.compile(r"^((?:Direct|Indirect) leak of .*?) allocated from:\n((?: +#\d+ .*\n)+)", re.M)
 # A leak is the extension's if its code, or that of OpenSSL in it, allocated the memory.

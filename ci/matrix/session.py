@@ -6,17 +6,33 @@ session runs, the test that is running.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
+import msgspec
+
+from ci.documents import Record
 from ci.errors import UserError
+
+
+class _Event(Record, frozen=True):
+    process: int | None = None
+    collected: list[str] | None = None
+    start: str | None = None
+    end: str | None = None
+    outcome: Literal["passed", "failed", "skipped"] = "skipped"
+    why: str = ""
+    forked: str | None = None
+    exit: int | None = None
 
 
 @dataclass(slots=True)
 class Session:
-    """The events of a session so far: the collected tests, and the outcomes of those that ended."""
+    """The events of a session so far: the collected tests, and the outcomes of those that ended.
+
+    `damaged` counts the lines that are no event: a test can write into any open file.
+    """
 
     process: int = 0
     collected: list[str] | None = None
@@ -24,6 +40,7 @@ class Session:
     ended: dict[str, tuple[str, str]] = field(default_factory=dict)
     forked: list[str] = field(default_factory=list)
     exit: int | None = None
+    damaged: int = 0
     _read: int = 0
 
     def follow(self, path: Path) -> None:
@@ -36,7 +53,10 @@ class Session:
             lines, end, _ = journal.read().rpartition(b"\n")
         self._read += len(lines) + len(end)
         for line in lines.splitlines():
-            self._add(json.loads(line))
+            try:
+                self._add(msgspec.json.decode(line, type=_Event))
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                self.damaged += 1
 
     @property
     def progress(self) -> str:
@@ -45,17 +65,19 @@ class Session:
             return "collecting"
         return f"{len(self.ended)} of {len(self.collected)} {self.running}".rstrip()
 
-    def _add(self, event: dict[str, Any]) -> None:
-        for kind, value in event.items():
-            if kind == "start":
-                self.running = value
-            elif kind == "end":
-                self.running = ""
-                self.ended[value] = (event["outcome"], event["why"])
-            elif kind == "forked":
-                self.forked.append(value)
-            elif kind in ("process", "collected", "exit"):
-                setattr(self, kind, value)
+    def _add(self, event: _Event) -> None:
+        self.process = event.process or self.process
+        if event.collected is not None:
+            self.collected = event.collected
+        if event.start is not None:
+            self.running = event.start
+        if event.end is not None:
+            self.running = ""
+            self.ended[event.end] = (event.outcome, event.why)
+        if event.forked is not None:
+            self.forked.append(event.forked)
+        if event.exit is not None:
+            self.exit = event.exit
 
 
 def read(path: Path) -> Session:
@@ -73,13 +95,18 @@ def outcomes(session: Session, status: int) -> dict[str, tuple[str, str]]:
         status: pytest's exit code.
 
     Raises:
-        UserError: a test did not end, a forked child continued the session, or no test was
-            collected.
+        UserError: a test did not end, a forked child continued the session, no test was collected,
+            or the journal is damaged.
     """
     if session.forked:
         raise UserError(
             f"result refused, a forked child continued the session after {session.forked[0]}; "
             "end it with os._exit in the test"
+        )
+    if session.damaged:
+        raise UserError(
+            f"result refused, {session.damaged} lines of the session's journal are damaged; "
+            "a test has written into a file that it did not open"
         )
     collected = session.collected or []
     missing = [test for test in collected if test not in session.ended]

@@ -15,6 +15,7 @@ from ci.matrix.prepare import Inputs
 from ci.matrix.results import Surroundings
 from ci.openssl import system
 from ci.openssl.prefixes import FIPS_MODULE
+from ci.openssl.prefixes import libraries as recorded
 
 FIPS = """\
 openssl_conf = openssl_init
@@ -91,6 +92,7 @@ def describe(cell: Cell, inputs: Inputs) -> Surroundings:
         ),
         computer=machine.used(),
         library=library(cell, inputs.prefixes),
+        libraries=_libraries(cell, inputs.prefixes),
     )
 
 
@@ -106,10 +108,20 @@ def library(cell: Cell, prefixes: Mapping[str, Path | UserError]) -> str:
 
     It is empty for the extension's own and for the system's, whose directory only the loader knows.
     """
+    prefix = _shared(cell, prefixes)
+    return str((prefix / "lib").resolve()) if prefix else ""
+
+
+def _libraries(cell: Cell, prefixes: Mapping[str, Path | UserError]) -> dict[str, str]:
+    """Return the sha256 of each shared library that a cell's process must use, by its name."""
+    prefix = _shared(cell, prefixes)
+    return recorded(prefix) if prefix else {}
+
+
+def _shared(cell: Cell, prefixes: Mapping[str, Path | UserError]) -> Path | None:
     build = cell.runtime or cell.build
-    if build.link == "static" or build.release.is_system:
-        return ""
-    return str((_prefix(prefixes, build.name) / "lib").resolve())
+    own = build.link == "static" or build.release.is_system
+    return None if own else _prefix(prefixes, build.name)
 
 
 def _prefix(prefixes: Mapping[str, Path | UserError], name: str) -> Path:

@@ -13,6 +13,7 @@ environment, compiler and code that make it.
 from __future__ import annotations
 
 import ast
+import hashlib
 import inspect
 import json
 import os
@@ -29,6 +30,7 @@ from pathlib import Path
 from ci import disk, github, host, manifest, msvc, sbom, toolchain
 from ci.cache import Store, key, use
 from ci.console import Count, ProgressLine, log, minutes
+from ci.documents import convert, read_json
 from ci.errors import UserError
 from ci.manifest import Build
 from ci.openssl import sources
@@ -65,6 +67,9 @@ VARIANT = """my %targets = map {
     ("m2-$_" => { inherit_from => [$_], shlib_variant => "-m2" })
 } ("linux-x86_64", "linux-aarch64");
 """
+
+# The file of a prefix with the sha256 of each of its shared libraries.
+HASHES = "libraries.json"
 
 # What the FIPS variant adds to the prefix, and where its files are in the source tree.
 FIPS_MODULE = Path("lib", "ossl-modules", "fips.so")
@@ -133,6 +138,25 @@ def find(build: Build, project: Project) -> Path | None:
 def entry(build: Build) -> str:
     """Return the name of a build's entry in the cache, which holds its key."""
     return f"{build.name}-{_key(build)}"
+
+
+def libraries(prefix: Path) -> dict[str, str]:
+    """Return the sha256 of each shared library of a prefix when it was built, by its name.
+
+    A prefix that was built before they were recorded has those of its present files.
+    """
+    record = prefix / HASHES
+    return (
+        convert(read_json(record), dict[str, str], record) if record.exists() else _hashes(prefix)
+    )
+
+
+def _hashes(prefix: Path) -> dict[str, str]:
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted((prefix / "lib").glob("lib*.so.*"))
+        if not path.is_symlink()
+    }
 
 
 def main(arguments: list[str], project: Project) -> None:
@@ -290,6 +314,8 @@ def _get(build: Build, project: Project, jobs: int) -> Path:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.unlink(missing_ok=True)
         _Making(build, directory, log, jobs, project).make()
+        if build.link == "shared":
+            (directory / HASHES).write_text(json.dumps(_hashes(directory)), encoding="utf-8")
 
     return store.get(build.name, key, make)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import coverage
+from ci import checkout
 from ci.checkout import PACKAGE
 from ci.errors import UserError
 from ci.gcov import lines as c_lines
@@ -40,7 +41,7 @@ class Total:
 
 def lines(usable: Sequence[Result], copy: Path) -> coverage.Coverage:
     """Return the lines of both languages that each cell ran, with its id as their context."""
-    c_cells = {each.expected.id: c_lines.load(each.directory / results.C_LINES) for each in usable}
+    c_cells = {each.expected.id: _c_lines(each, copy) for each in usable}
     c_plugin = plugin.CPlugin(copy, plugin.files_over(c_cells))
     measured = coverage.Coverage(
         data_file=None,
@@ -53,12 +54,32 @@ def lines(usable: Sequence[Result], copy: Path) -> coverage.Coverage:
     for each in usable:
         data.set_context(each.expected.id)
         cell = _load(each.directory / results.PYTHON)
+        _check_names(cell.measured_files(), each.directory / results.PYTHON, copy)
         data.add_lines({str(copy / name): cell.lines(name) or [] for name in cell.measured_files()})
     for path in _package(copy):
         # A file that no cell imports is missed, not absent.
         data.touch_file(path)
     plugin.add_to(data, c_cells, c_plugin)
     return measured
+
+
+def _c_lines(result: Result, copy: Path) -> dict[str, c_lines.CLines]:
+    path = result.directory / results.C_LINES
+    found = c_lines.load(path)
+    _check_names(found, path, copy)
+    return found
+
+
+def _check_names(names: Iterable[str], path: Path, copy: Path) -> None:
+    """Check that the files that a result names are among the sources.
+
+    Raises:
+        UserError: one is not, and the report would show another file of this computer.
+    """
+    known = {each.as_posix() for each in checkout.files(copy)}
+    for name in names:
+        if name not in known:
+            raise UserError(f"{path}: result refused, {name!r} is no file of the sources")
 
 
 def branches(usable: Sequence[Result], copy: Path) -> coverage.Coverage:

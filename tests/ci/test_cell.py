@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from tiny_openssl import runs
 from tiny_project import PLATFORM, here, tiny_cell
 
 import coverage
-from ci import run, wheels
+from ci import disk, run, wheels
 from ci.errors import UserError
 from ci.gcov import lines as c_lines
 from ci.matrix import cell as one
@@ -155,15 +156,26 @@ def test_a_failed_openssl_build_fails_its_cells_and_the_others_run(
 def test_the_users_variables_do_not_reach_a_cell(
     project: Project, inputs: MakeInputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("PYTHONWARNINGS", "PYTEST_ADDOPTS", "OPENSSL_CONF", "SSL_CERT_FILE"):
+    # Those that change Python, pytest, OpenSSL, the loader, malloc, the locale and the time zone.
+    for name in (
+        *("PYTHONWARNINGS", "PYTHONSAFEPATH", "PYTEST_ADDOPTS", "OPENSSL_CONF", "SSL_CERT_FILE"),
+        *("LC_ALL", "LANG", "TZ", "HOME", "DYLD_INSERT_LIBRARIES", "LD_AUDIT", "MALLOC_PERTURB_"),
+        *("SSLKEYLOGFILE", "RANDFILE", "CTLOG_FILE", "GLIBC_TUNABLES", "https_proxy", "UNHEARD_OF"),
+    ):
         monkeypatch.setenv(name, "nonsense")
+    before = os.umask(0o077)
     (project.root / "tests" / "test_ec.py").write_text(
         "import json, os, sys\n"
         "def test_it():\n"
         "    assert 'nonsense' not in os.environ.values()\n"
+        "    assert (os.environ['TZ'], os.environ['LANG']) == ('UTC', 'C.UTF-8')\n"
+        "    assert os.umask(0) == 0o022\n"
         "    assert sys.flags.dev_mode and sys.warnoptions[-1] == 'error'\n"
     )
-    assert one.run(CELL, inputs()).why == ""
+    try:
+        assert one.run(CELL, inputs()).why == ""
+    finally:
+        os.umask(before)
 
 
 def test_a_cell_writes_only_into_its_own_directory(project: Project, inputs: MakeInputs) -> None:
@@ -388,12 +400,12 @@ def test_a_hanging_test_is_killed_and_named(
     )
 
 
-@pytest.mark.parametrize("limit", ["0", "-1", "nan", "ten"])
+@pytest.mark.parametrize("limit", ["0", "-1", "nan", "inf", "1e300", "ten"])
 def test_an_invalid_timeout_is_reported_in_one_line(
     project: Project, inputs: MakeInputs, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     monkeypatch.setenv("M2CRYPTO_TIMEOUT", limit)
-    with pytest.raises(UserError, match=f"M2CRYPTO_TIMEOUT={limit}: not a positive number; set it"):
+    with pytest.raises(UserError, match=f"M2CRYPTO_TIMEOUT={limit}: not a positive number up to"):
         inputs()
 
 
@@ -535,6 +547,35 @@ def test_a_full_disk_is_reported_in_one_line_and_keeps_the_old_result(
     assert [path.name for path in project.results.iterdir() if not path.name.startswith(".ch")] == [
         CELL.id
     ]
+
+
+def test_a_cell_that_fills_the_disk_is_reported_and_the_others_run(
+    project: Project, inputs: MakeInputs
+) -> None:
+    """The disk has room again when the error is reported, because the cell's files are removed."""
+    write_test(
+        project,
+        "import os\nfrom M2Crypto import m2\ndef test_a():\n"
+        "    if m2.OPENSSL_NO_EC:\n        print('No space left on device', flush=True)\n"
+        "        os._exit(3)\n",
+    )
+    full, other = runner.run_all([CELL_NO_EC, CELL], inputs("-s"))
+    assert full.why.startswith(
+        f"the disk is full: no room left for {project.results / CELL_NO_EC.id}; "
+    )
+    assert "\n" not in full.why
+    assert other.why == ""
+
+
+def test_tests_that_fail_while_the_disk_is_full_fail_because_of_that(
+    project: Project, inputs: MakeInputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_test(project, "import time\ndef test_a():\n    time.sleep(1)\n    assert 0\n")
+    answers = iter([0])
+    monkeypatch.setattr(disk, "free", lambda _: next(answers, 10**9))
+    (outcome,) = runner.run_all([CELL], inputs())
+    assert outcome.why.startswith("the disk is full: no room left for ")
+    assert not outcome.failed
 
 
 @pytest.mark.usefixtures("capsys")

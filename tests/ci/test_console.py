@@ -18,10 +18,10 @@ class Terminal(io.StringIO):
         return True
 
 
-def terminal_of_60_columns(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+def terminal_of(columns: int, monkeypatch: pytest.MonkeyPatch, term: str = "xterm") -> Terminal:
     """Make standard error a terminal; pytest replaces what a fixture sets."""
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setenv("COLUMNS", str(columns))
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     # A console detects a terminal when it is created.
@@ -53,7 +53,7 @@ def test_a_long_line_of_a_log_is_not_wrapped(capsys: pytest.CaptureFixture[str])
 def test_a_terminal_shows_running_tasks_below_the_log_and_none_at_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    terminal = terminal_of_60_columns(monkeypatch)
+    terminal = terminal_of(60, monkeypatch)
     with console.ProgressLine("3.5") as first, console.ProgressLine("4.0") as second:
         first.update("1 of 3")
         second.update("2 of 3")
@@ -71,7 +71,7 @@ def test_a_terminal_shows_running_tasks_below_the_log_and_none_at_the_end(
 def test_on_a_narrow_terminal_the_text_is_cut_and_the_time_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    terminal = terminal_of_60_columns(monkeypatch)
+    terminal = terminal_of(60, monkeypatch)
     with console.ProgressLine("py3.13-openssl1.1.1-no-ec") as line:
         line.update("312 of 1424 tests/test_ssl_connection.py::test_with_a_long_name")
         refresh()
@@ -97,3 +97,33 @@ def test_the_states_of_tasks_are_counted_on_one_line(monkeypatch: pytest.MonkeyP
         with pytest.raises(ZeroDivisionError), count.task("b"):
             _ = 1 / 0
         assert count._line.text.startswith("1 waiting, 0 running, 2 done, 1 failed")
+
+
+@pytest.mark.parametrize("columns", [1, 5, 20])
+def test_a_line_has_one_row_on_a_terminal_of_few_columns(
+    monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    terminal = terminal_of(columns, monkeypatch)
+    with console.ProgressLine("py3.13-openssl1.1.1-no-ec") as line:
+        line.update("312 of 1424 tests/test_é漢字.py::test_漢字")
+        refresh()
+        refresh()
+    # ECMA-48: a further row would move the cursor up.
+    *rows, _ = terminal.getvalue().split("\x1b[1A")
+    assert len(rows) <= 1
+
+
+@pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"FORCE_COLOR": "1"}])
+def test_where_no_line_can_be_updated_lines_are_printed_as_in_a_log(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    terminal = terminal_of(60, monkeypatch)
+    monkeypatch.setattr(terminal, "isatty", lambda: "FORCE_COLOR" not in variables)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(console, "_console", Console(stderr=True))
+    monkeypatch.setattr(console, "LOG_INTERVAL", 0.0)
+    with console.ProgressLine("3.5") as line:
+        line.update("2 of 3")
+        assert console._live is None
+    assert terminal.getvalue() == "3.5          2 of 3  0:00\n"

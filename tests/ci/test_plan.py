@@ -261,3 +261,32 @@ def test_each_build_and_platform_is_a_job_with_the_filter_of_its_cells() -> None
     assert len(jobs) <= 256  # GitHub's limit of a matrix
     covered = [cell.id for job in jobs for cell in cells("all", job["cells"])]
     assert sorted(covered) == sorted(each.cell.id for each in planned)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--plan="], "--plan needs the name of a plan"),
+        (["--plan", ""], "--plan needs the name of a plan"),
+        (["--plan"], "--plan needs the name of a plan"),
+        (["--plan", "all", "--plan=quick"], "--plan is given 2 times: all, quick"),
+        ([""], "the filter is empty"),
+        (["  ", "-q"], "the filter is empty"),
+    ],
+)
+def test_an_argument_without_a_value_is_reported_in_one_line(
+    arguments: list[str], words: str
+) -> None:
+    with pytest.raises(UserError, match=words):
+        plans.choose(arguments, here().root)
+
+
+def test_a_filter_longer_than_a_files_name_is_a_filter() -> None:
+    text = " or ".join(["python=3.12"] * 30)
+    assert plans.choose([text], here().root).filter == text
+
+
+@pytest.mark.parametrize("text", ["python>=" + "9" * 3000, "x" * 5000, "(" * 3000])
+def test_a_hostile_filter_is_reported_in_one_line(text: str) -> None:
+    with pytest.raises(UserError, match="^filter "):
+        filters.parse(text, {"python": ("3.12",)})

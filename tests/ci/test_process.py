@@ -128,6 +128,57 @@ def test_process_groups_end_with_the_process_that_started_them(
         wait_for(partial(has_ended, group))
 
 
+def test_signals_after_the_first_change_nothing(tmp_path: Path) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", RUN, str(tmp_path)], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: all((tmp_path / f"ready{n}").exists() for n in (1, 2)))
+
+    def interrupt() -> bool:
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            child.send_signal(signum)
+        return child.poll() is not None
+
+    child.send_signal(signal.SIGINT)
+    wait_for(interrupt)
+    # Of signals that arrive at once, Python handles the one with the lowest number first.
+    how = {130: "interrupted", 143: "terminated by SIGTERM", 129: "terminated by SIGHUP"}
+    line = f"error: {how[child.returncode]}; what was finished is kept for the next run\n"
+    assert child.communicate()[1] == line
+    for n in (1, 2):
+        wait_for(partial(has_ended, int((tmp_path / f"group{n}").read_text())))
+
+
+def test_an_ignored_signal_stays_ignored(tmp_path: Path) -> None:
+    """As under nohup(1)."""
+    child = subprocess.Popen(
+        ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", sys.executable, "-c", RUN, str(tmp_path)],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for(lambda: all((tmp_path / f"ready{n}").exists() for n in (1, 2)))
+    child.send_signal(signal.SIGHUP)
+    child.send_signal(signal.SIGTERM)
+    assert child.communicate()[1].startswith("error: terminated by SIGTERM;")
+    assert child.returncode == 143
+
+
+def test_a_group_that_ignores_sigterm_ends_with_a_killed_run(tmp_path: Path) -> None:
+    script = RUN.replace('["sh", "-c", f"', """["sh", "-c", f"trap '' TERM; """)
+    child = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT)
+    wait_for(lambda: all((tmp_path / f"ready{n}").exists() for n in (1, 2)))
+    child.kill()
+    child.wait()
+    for n in (1, 2):
+        wait_for(partial(has_ended, int((tmp_path / f"group{n}").read_text())))
+
+
+@pytest.mark.parametrize(("number", "name"), [(9, "SIGKILL"), (40, "SIGRTMIN+6")])
+def test_every_signal_has_a_name(number: int, name: str) -> None:
+    assert process.signal_name(number) == name
+
+
 def has_ended(group: int) -> bool:
     """Return whether no process of the group runs; zombies do not count."""
     return not any(each == group and not state.startswith("Z") for each, state, _ in processes())

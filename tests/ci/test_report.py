@@ -132,6 +132,7 @@ def write_result(
         MANIFEST,
         sources=checkout.digest(root),
         extension=STAMP.sha256,
+        package=STAMP.package,
         around=Surroundings("3.9.18"),
         partial=partial,
     )
@@ -261,6 +262,41 @@ def test_a_refused_result_is_excluded(project: Path) -> None:
         "result refused, the version of the OpenSSL in the process is 3.0.22"
         in gathered.absent[0].why
     )
+
+
+@pytest.mark.parametrize("name", ["/etc/hostname", "../../x.py", "M2Crypto/none.py", "a\nb"])
+def test_a_result_that_names_other_files_of_this_computer_is_refused(
+    project: Path, name: str
+) -> None:
+    folder = here(project).results / WITH
+    kept = (folder / results.C_LINES).read_bytes()
+    c_lines.dump({name: C_OF[WITH]}, folder / results.C_LINES)
+    results.seal(folder)
+    with pytest.raises(UserError, match=r"c_lines\.json: result refused, .* is no file of the sou"):
+        make(project)
+
+    (folder / results.C_LINES).write_bytes(kept)
+    data = coverage.CoverageData(str(folder / results.PYTHON))
+    data.add_arcs({name: [(-1, 1)]})
+    data.write()
+    data.close()
+    results.seal(folder)
+    with pytest.raises(
+        UserError, match=r"python\.coverage: result refused, .* is no file of the s"
+    ):
+        make(project)
+
+
+@pytest.mark.parametrize("line", [0, -1, 10**7, 10**30])
+def test_a_line_that_no_file_has_is_refused(project: Path, line: int) -> None:
+    folder = here(project).results / WITH
+    c_lines.dump({"SWIG/src/ec.c": CLines(run=frozenset({line}))}, folder / results.C_LINES)
+    results.seal(folder)
+    with pytest.raises(
+        UserError,
+        match=r"c_lines\.json: SWIG/src/ec\.c\.run\[0\] must be the number of a line, not ",
+    ):
+        make(project)
 
 
 @pytest.mark.parametrize(

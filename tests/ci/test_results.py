@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 from msgspec.structs import asdict, replace
 from tiny_project import PLATFORM, tiny_cell, tiny_manifest
 
+from ci import directories, disk
 from ci.errors import UserError
 from ci.manifest import Build, Release, Variant
 from ci.matrix import results
@@ -29,7 +31,9 @@ VARIANTS = (Variant("default", ()), Variant("no-ec", ("no-ec",)))
 MANIFEST = tiny_manifest(RELEASE, VARIANTS, ("3.13",), ())
 NO_EC = tiny_cell("3.13", Build(RELEASE, VARIANTS[1]))
 AROUND = Surroundings("3.13.0", ("pytest==9.0",), ("/cache/prefixes/3.5-no-ec-00",), ("Linux",))
-EXPECTED = results.expectation(NO_EC, MANIFEST, sources="s", extension="00", around=AROUND)
+EXPECTED = results.expectation(
+    NO_EC, MANIFEST, sources="s", extension="00", package="22", around=AROUND
+)
 STAMP = Stamp(
     id="py3.13-openssl3.5-no-ec",
     python="3.13.0",
@@ -38,7 +42,9 @@ STAMP = Stamp(
     runtime="3.5.7",
     runtime_number="0x30500070",
     switches=["OPENSSL_NO_EC"],
+    package="22",
     library="/wheel/_m2crypto.abi3.so",
+    libraries={},
     extension="/wheel/_m2crypto.abi3.so",
     sha256="00",
     swig="4.5.1",
@@ -96,7 +102,9 @@ def test_a_complete_result_round_trips(tmp_path: Path) -> None:
 
 def test_without_options_no_switch_of_another_variant_is_set() -> None:
     plain = tiny_cell("3.13", Build(RELEASE, VARIANTS[0]))
-    expected = results.expectation(plain, MANIFEST, sources="s", extension="00", around=AROUND)
+    expected = results.expectation(
+        plain, MANIFEST, sources="s", extension="00", package="22", around=AROUND
+    )
     assert expected.switches == {"OPENSSL_NO_EC": False}
     stamp = replace(STAMP, id=plain.id, switches=["OPENSSL_NO_EC", "OPENSSL_NO_MD2"])
     with pytest.raises(UserError, match="OPENSSL_NO_EC is defined, the plan is not defined"):
@@ -127,7 +135,9 @@ def test_the_expected_stamp_follows_the_manifest() -> None:
             prefixes=["/cache/prefixes/3.5-no-ec-00"],
             computer=["Linux"],
             extension="00",
+            package="22",
             library="",
+            libraries={},
             partial=False,
         )
         == EXPECTED
@@ -149,6 +159,7 @@ def test_the_expected_stamp_follows_the_manifest() -> None:
         ({"swig": "4.4.0"}, "SWIG is 4.4.0, the plan is 4.5.1"),
         ({"link": "shared"}, "the link is shared, the plan is static"),
         ({"sha256": "11"}, "the extension's sha256 is 11, the plan is 00"),
+        ({"package": "11"}, "the sha256 of the package's Python files is 11, the plan is 22"),
         ({"library": "/usr/lib/libcrypto.so.3"}, "the OpenSSL in the process is /usr/lib/libcr"),
         ({"refusal": "no"}, "the import's error is 'no', the plan is ''"),
     ],
@@ -190,6 +201,18 @@ def test_a_shared_library_of_another_directory_is_refused() -> None:
     results.check_stamp(SHARED, LOADED)
     with pytest.raises(UserError, match=r"in the process is /usr/lib, the plan is /prefix/lib;"):
         results.check_stamp(SHARED, replace(LOADED, library="/usr/lib/libcrypto.so.3"))
+
+
+def test_a_shared_library_that_was_swapped_in_its_place_is_refused() -> None:
+    hashes = {"libcrypto-m2.so.3": "33", "libssl-m2.so.3": "44"}
+    expected = replace(SHARED, libraries=hashes)
+    results.check_stamp(expected, replace(LOADED, libraries=hashes))
+    for other, words in (
+        ({"libcrypto-m2.so.3": "33"}, r"libssl-m2\.so\.3 in the process is none, the plan is 44"),
+        ({**hashes, "libcrypto-m2.so.3": "55"}, "process is 55, the plan is 33"),
+    ):
+        with pytest.raises(UserError, match=words):
+            results.check_stamp(expected, replace(LOADED, libraries=other))
 
 
 def test_other_libraries_than_those_of_the_headers_may_be_in_the_process() -> None:
@@ -289,6 +312,80 @@ def test_a_broken_seal_is_reported_in_one_line(tmp_path: Path, text: str | bytes
     folder = leave(tmp_path / EXPECTED.id)
     (folder / results.SEAL).write_bytes(text if isinstance(text, bytes) else text.encode())
     assert "run the cell again" in refused(folder)
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "1e999", "-1", "1e300", '"1"', "1" * 5000])
+def test_an_impossible_duration_is_refused_and_estimates_nothing(
+    tmp_path: Path, value: str
+) -> None:
+    folder = leave(tmp_path / EXPECTED.id)
+    (folder / results.TIMINGS).write_text(f'{{"tests": {value}, "coverage": 0}}')
+    results.seal(folder)
+    assert f"{folder / results.TIMINGS}: " in refused(folder)
+    assert results.duration(folder) == 0.0
+
+
+@pytest.mark.parametrize("part", [results.CELL, results.STAMP])
+def test_a_part_of_a_newer_schema_is_refused(tmp_path: Path, part: str) -> None:
+    folder = leave(tmp_path / EXPECTED.id)
+    document = json.loads((folder / part).read_text())
+    (folder / part).write_text(json.dumps({**document, "schema": 2}))
+    results.seal(folder)
+    assert "schema is an unknown key" in refused(folder)
+    (folder / part).write_text(json.dumps({**document, "a\n" + "x" * 10**5: 2}))
+    results.seal(folder)
+    message = refused(folder)
+    assert message.isprintable()
+    assert len(message) < 1200
+
+
+def test_a_sealed_part_that_is_unknown_is_refused(tmp_path: Path) -> None:
+    folder = leave(tmp_path / EXPECTED.id)
+    sealed = json.loads((folder / results.SEAL).read_text())
+    (folder / results.SEAL).write_text(json.dumps({**sealed, "rust.json": "0"}))
+    assert "it has a part that these sources do not know, rust.json" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["3.5\n::error::no", "\x1b[2J", "\u202e", "x" * 10**6],
+    ids=["line", "ESC", "bidi", "huge"],
+)
+def test_a_hostile_value_is_shown_in_one_short_line(tmp_path: Path, value: str) -> None:
+    for stamp in (replace(STAMP, runtime=value), replace(STAMP, extension=value, sha256="1")):
+        message = refused(leave(tmp_path / EXPECTED.id, stamp=stamp))
+        assert message.isprintable()
+        assert len(message) < 700
+    assert replace(EXPECTED, openssl=value).difference(EXPECTED).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "words"),
+    [
+        ({"a": ["passed", ""], "b": ["lost", ""]}, r"b\[0\] must be "),
+        ({"a": ["passed", 5]}, r"a\[1\] must be a string, not 5"),
+        ({"a": ["passed", ["x" * 10**6]]}, r"a\[1\] must be a string, not \['xxx"),
+        ({"a": ["passed"]}, r"a must be a list, not \['passed'\]"),
+        ({"a\n": 5}, r"a\\n must be a list, not 5"),
+        ({"x" * 10**6: 5}, r"xxx\.\.\. must be a list, not 5"),
+    ],
+    ids=["outcome", "reason", "huge", "length", "type", "key"],
+)
+def test_the_key_of_a_wrong_value_is_named(tmp_path: Path, outcomes: object, words: str) -> None:
+    folder = leave(tmp_path / EXPECTED.id)
+    (folder / results.TESTS).write_text(json.dumps(outcomes))
+    results.seal(folder)
+    message = refused(folder)
+    assert re.search(words, message)
+    assert len(message) < 700
+
+
+def test_a_lone_surrogate_is_not_json(tmp_path: Path) -> None:
+    folder = leave(tmp_path / EXPECTED.id)
+    text = (folder / results.STAMP).read_text()
+    (folder / results.STAMP).write_text(text.replace("gcc 12", "\\ud800"))
+    results.seal(folder)
+    assert "not JSON" in refused(folder)
 
 
 @pytest.fixture
@@ -416,6 +513,47 @@ def test_a_read_only_directory_of_a_test_does_not_block_the_next_run(unprivilege
     assert [path.name for path in unprivileged.iterdir()] == [EXPECTED.id]
     results.keep_log(unprivileged / EXPECTED.id)
     assert list((unprivileged / EXPECTED.id).iterdir()) == []
+
+
+def test_a_result_of_another_user_is_reported_in_one_line(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave(root / EXPECTED.id)
+    leave(root / results.OLD.format(EXPECTED.id))
+    # Another user's files cannot be removed.
+    monkeypatch.setattr(directories, "remove", lambda *_, **__: None)
+    with (
+        pytest.raises(UserError, match=r"cannot be used: Directory not empty: .*make it yours"),
+        disk.reported(root, str(root)),
+        results.in_place(root, EXPECTED.id),
+    ):
+        pass
+    assert results.read(root / EXPECTED.id).expected == EXPECTED
+
+
+def test_a_closed_result_of_another_user_has_no_part(unprivileged: Path) -> None:
+    folder = unprivileged / EXPECTED.id
+    folder.mkdir()
+    folder.chmod(0)
+    assert "no result, cell.json is missing" in refused(folder)
+    assert results.duration(folder) == 0.0
+
+
+@pytest.mark.parametrize("target", ["there", "nowhere"])
+def test_a_link_in_the_place_of_a_result_is_replaced_and_its_target_is_not(
+    root: Path, tmp_path: Path, target: str
+) -> None:
+    kept = leave(tmp_path / "there")
+    for _ in range(2):
+        for name in (EXPECTED.id, results.NEW.format(EXPECTED.id), results.OLD.format(EXPECTED.id)):
+            if not (root / name).exists():
+                (root / name).unlink(missing_ok=True)
+                (root / name).symlink_to(tmp_path / target)
+        with results.writing(root), results.in_place(root, EXPECTED.id) as directory:
+            leave(directory)
+    assert not (root / EXPECTED.id).is_symlink()
+    assert {path.name for path in kept.iterdir()} == set(results.WHOLE)
+    assert [path.name for path in results.directories(root)] == [EXPECTED.id]
 
 
 def test_a_checkout_without_write_permission_is_reported_in_one_line(tmp_path: Path) -> None:

@@ -130,3 +130,9 @@ def test_undefined_behavior_is_reported_with_its_stack() -> None:
     text = "evp.c:7:3: runtime error: shift of 1 by 99\n    #0 0x1 in shift evp.c:7\n\nSUMMARY\n"
     (report,) = sanitizers.read(text)
     assert str(report) == "evp.c:7:3: runtime error: shift of 1 by 99\n  | shift evp.c:7"
+
+
+def test_a_word_of_a_million_characters_is_read_at_once() -> None:
+    report = "....src/rsa.c:3:4: runtime error: overflow"
+    found = list(sanitizers.read(f"{'x' * 10**6}\n{':1' * 10**6}\ntests/a.py {report}\n"))
+    assert [each.what for each in found] == [report]

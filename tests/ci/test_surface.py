@@ -289,7 +289,9 @@ def reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setattr(checkout, "digest", lambda _: "s")
     for cell, found in surface_of.items():
         around = results.Surroundings("3.13.0")
-        expected = results.expectation(cell, MANIFEST, sources="s", extension="00", around=around)
+        expected = results.expectation(
+            cell, MANIFEST, sources="s", extension="00", package="22", around=around
+        )
         switches = ["OPENSSL_NO_EC"] if cell is CELL_NO_EC else []
         stamp = structs.replace(STAMP, id=cell.id, header="3.5", runtime="3.5", switches=switches)
         folder = leave(project.results / cell.id, expected, stamp)

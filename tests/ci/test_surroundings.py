@@ -18,7 +18,7 @@ from ci.errors import UserError
 from ci.matrix import machine, plan, surroundings
 from ci.matrix.machine import Machine
 from ci.matrix.plan import Cell
-from ci.openssl import system
+from ci.openssl import prefixes, system
 
 MANIFEST = manifest.load(here().manifest)
 
@@ -82,6 +82,17 @@ def test_only_a_shared_prefix_has_its_libraries_in_a_directory(tmp_path: Path) -
         surroundings.library(
             cell("py3.13-openssl3.5-shared"), {"3.5-shared": UserError("not built")}
         )
+
+
+def test_the_libraries_of_a_prefix_are_those_that_were_built(tmp_path: Path) -> None:
+    found = prefix(tmp_path, "own", 3)
+    hashes = prefixes.libraries(found)
+    assert list(hashes) == ["libcrypto-m2.so.3", "libssl-m2.so.3"]
+    (found / prefixes.HASHES).write_text(json.dumps(hashes))
+    (found / "lib" / "libssl-m2.so.3").write_text("swapped")
+    assert prefixes.libraries(found) == hashes
+    (found / prefixes.HASHES).unlink()
+    assert prefixes.libraries(found) != hashes
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +56,11 @@ def other_wheel(made: Inputs) -> Inputs:
     return replace(made, wheels={CELL.id: replace(wheel, extension="0" * 64)})
 
 
+def edited_package(made: Inputs) -> Inputs:
+    (made.project.copy / "M2Crypto" / "EC.py").write_text("edited")
+    return made
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -64,8 +70,9 @@ def other_wheel(made: Inputs) -> Inputs:
         lambda made: replace(made, sources="other"),
         lambda made: replace(made, prefixes={CELL.build.name: Path("/q/3.5")}),
         lambda made: replace(made, arguments=("-q",)),
+        edited_package,
     ],
-    ids=["Python", "packages", "extension", "sources", "prefix", "arguments"],
+    ids=["Python", "packages", "extension", "sources", "prefix", "arguments", "package"],
 )
 def test_a_change_of_what_can_change_the_result_is_seen(inputs: MakeInputs, change: Change) -> None:
     one.run(CELL, inputs())
@@ -114,6 +121,46 @@ def test_an_extension_that_was_swapped_in_the_cache_is_refused(inputs: MakeInput
         mine.write_bytes(kept)
 
 
+def test_a_python_file_that_was_edited_in_the_cache_is_refused(inputs: MakeInputs) -> None:
+    made = inputs()
+    wheel = made.wheels[CELL.id]
+    assert not isinstance(wheel, UserError)
+    edited = wheel.site / "M2Crypto" / "child.py"
+    kept, times = edited.read_text(), edited.stat()
+    # Of the same size, so that the cache takes the entry for whole.
+    edited.write_text(kept.replace("True", "Fals"))
+    try:
+        with pytest.raises(
+            UserError, match="refused, the sha256 of the package's Python files is "
+        ):
+            one.run(CELL, made)
+    finally:
+        edited.write_text(kept)
+        # Else the bytecode of the edited file, of the same second, is that of this one, too.
+        os.utime(edited, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_a_test_that_changes_the_tested_copy_is_refused(
+    project: Project, inputs: MakeInputs
+) -> None:
+    write_test(
+        project,
+        "from pathlib import Path\n"
+        "def test_a():\n    Path(__file__).with_name('test_ec.py').write_text('')\n",
+    )
+    assert refused(inputs()).startswith("result refused, a test of this cell or ")
+
+
+def test_an_edit_of_the_same_size_and_time_is_compiled_again(
+    project: Project, inputs: MakeInputs
+) -> None:
+    path = project.root / "tests" / "test_more.py"
+    for number, failed in ((1, 0), (2, 1)):
+        write_test(project, f"def test_a():\n    assert 1 == {number}\n")
+        os.utime(path, (10**9, 10**9))
+        assert len(one.run(CELL, inputs()).failed) == failed
+
+
 def test_another_libcrypto_in_the_process_is_refused(
     inputs: MakeInputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,6 +176,14 @@ def test_another_libcrypto_in_the_process_is_refused(
 
 
 # --- crashes, hangs and replays -------------------------------------------------------------------
+
+
+def one_line_of(inputs: MakeInputs) -> str:
+    """Return the first line of the error of a cell."""
+    with pytest.raises(UserError) as caught:
+        one.run(CELL, inputs())
+    return str(caught.value).splitlines()[0]
+
 
 HANG = """
 import signal, time
@@ -146,6 +201,57 @@ def test_a_crash_names_the_signal_and_the_test(project: Project, inputs: MakeInp
     assert str(caught.value).startswith(
         "SIGSEGV ended the process, tests/test_more.py::test_a was running; the whole log is "
     )
+
+
+def test_a_real_time_signal_is_named(project: Project, inputs: MakeInputs) -> None:
+    write_test(project, "import os\ndef test_a():\n    os.kill(os.getpid(), 40)\n")
+    assert "SIGRTMIN+6 ended the process" in one_line_of(inputs)
+
+
+def test_a_damaged_journal_is_refused(project: Project, inputs: MakeInputs) -> None:
+    write_test(
+        project,
+        "import os\nfrom pathlib import Path\ndef test_a():\n"
+        "    with Path('journal.jsonl').open('ab') as file:\n"
+        '        file.write(b\'{"end": 5}\\n[\\n\\xff\\n{"new": 1}\\n\')\n',
+    )
+    assert "result refused, 4 lines of the session's journal are damaged" in refused(inputs())
+
+
+def test_a_reason_that_is_no_text_is_kept(project: Project, inputs: MakeInputs) -> None:
+    write_test(project, "import pytest\ndef test_a():\n    pytest.skip('\\udc80 é bad')\n")
+    one.run(CELL, inputs())
+    skipped = results.read(project.results / CELL.id).tests.skipped
+    assert skipped == {"tests/test_more.py::test_a": "? é bad"}
+
+
+@pytest.mark.parametrize("levels", [0, 1, 2])
+def test_a_test_that_removes_files_of_its_cell_is_refused(
+    project: Project, inputs: MakeInputs, levels: int
+) -> None:
+    write_test(
+        project,
+        "import shutil\nfrom pathlib import Path\ndef test_a():\n"
+        f"    shutil.rmtree([Path.cwd(), *Path.cwd().parents][{levels}])\n",
+    )
+    assert "result refused, " in one_line_of(inputs)
+    assert {path.name for path in project.results.iterdir()} == {".checkout", CELL.id}
+
+
+def test_endless_output_ends_the_cell(
+    project: Project, inputs: MakeInputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_test(
+        project,
+        "import os\ndef test_a(capfd):\n    with capfd.disabled():\n"
+        "        while True:\n            os.write(1, b'x' * 65536)\n",
+    )
+    monkeypatch.setattr(one, "MOST_OUTPUT", 2 * 1024**2)
+    message = refused(inputs())
+    assert message.startswith(
+        "the cell wrote more than 2 MiB of output, tests/test_more.py::test_a"
+    )
+    assert (project.results / CELL.id / results.LOG).stat().st_size == 2 * 1024**2
 
 
 def test_a_test_at_its_limit_fails_with_every_stack_and_the_others_run(
@@ -225,3 +331,15 @@ def test_a_file_that_is_no_result_is_reported_in_one_line(
     with pytest.raises(UserError, match="other.json") as caught:
         run.cell([str(other)], project)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "none", "pipe", "x" * 300])
+def test_what_is_no_result_is_reported_in_one_line(
+    project: Project, session: list[str], tmp_path: Path, name: str
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match="no cell given|not a result|unknown cell") as caught:
+        run.cell([str(tmp_path / name) if name == "pipe" else name], project)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match=r"not a result; name the directory of a cell's result"):
+        run.cell([str(tmp_path)], project)
