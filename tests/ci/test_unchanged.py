@@ -128,7 +128,7 @@ def test_a_python_file_that_was_edited_in_the_cache_is_refused(inputs: MakeInput
     edited = wheel.site / "M2Crypto" / "child.py"
     kept, times = edited.read_text(), edited.stat()
     # Of the same size, so that the cache takes the entry for whole.
-    edited.write_text(kept.replace("True", "Fals"))
+    edited.write_text(kept.replace("True", "None"))
     try:
         with pytest.raises(
             UserError, match="refused, the sha256 of the package's Python files is "
