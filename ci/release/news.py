@@ -91,13 +91,15 @@ def prepare(new: str, today: date, project: Project) -> None:
     unreleased = f"## {new} ({UNRELEASED})\n"
     if not parts and unreleased not in text:
         raise UserError("release: changes/ holds no news fragment; changes/README.md says how")
-    made = entry(new, today, project) if parts else f"## {new} ({today})\n"
-    place = text.find(unreleased)
-    if place < 0:
-        first = HEADING.search(text)
-        place = first.start() if first else len(text)
-        made += "\n"
-    text = text[:place] + made + text[place:].removeprefix(unreleased)
+    added = entry(new, today, project).partition("\n")[2] if parts else ""
+    written, start = "", text.find(unreleased)
+    following = HEADING.search(text, start + 1)
+    end = following.start() if following else len(text)
+    if start >= 0:
+        written = text[start + len(unreleased) : end].rstrip() + "\n"
+    before = text[: start if start >= 0 else end]
+    made = f"## {new} ({today})\n{written}{added}".rstrip()
+    text = f"{before}{made}\n\n{text[end:]}".rstrip() + "\n"
     changes(project).write_text(text, encoding="utf-8")
     set_version(new, project)
     for path in parts:

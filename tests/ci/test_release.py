@@ -175,12 +175,20 @@ def test_an_entry_from_before_the_fragments_becomes_the_release(clone: Project) 
     (clone.root / "CHANGES.md").write_text(old)
     commit(clone)
     main.main(["--prepare", "1.0.0"], clone)
-    written = (clone.root / "CHANGES.md").read_text()
-    assert written.startswith(
-        f"# Changes\n\n## 1.0.0 ({NOW})\n\nFixed:\n\n- `EC.curve` returns the\n"
+    assert (clone.root / "CHANGES.md").read_text() == CHANGES.replace(
+        "## 0.9.0",
+        f"## 1.0.0 ({NOW})\n\nNew.\n\n- A.\n\n"
+        "Fixed:\n\n- `EC.curve` returns the\n  right curve.\n\n## 0.9.0",
     )
-    assert "right curve.\n\nNew.\n\n- A.\n\n## 0.9.0" in written
-    assert "unreleased" not in written
+
+
+def test_an_entry_from_before_the_fragments_needs_none(clone: Project) -> None:
+    (clone.root / "changes" / "17.fixed.md").unlink()
+    (clone.root / "CHANGES.md").write_text("# Changes\n\n## 1.0.0 (unreleased)\n\nNew.\n")
+    commit(clone)
+    main.main(["--prepare", "1.0.0"], clone)
+    written = (clone.root / "CHANGES.md").read_text()
+    assert written == f"# Changes\n\n## 1.0.0 ({NOW})\n\nNew.\n"
 
 
 def test_a_version_of_development_has_no_entry(clone: Project) -> None:
@@ -504,7 +512,14 @@ COMMIT = "0123456789abcdef"
         ("c", "c", "", "", "every required cell of the default plan passed", True),
         ("a", "", "", runs("success"), "the matrix is red: 1 cells failed: a", False),
         ("", "", "Python: 90 %", runs("success"), "the matrix is red: Python: 90 %", False),
-        ("", "ab", "", runs("success"), "GitHub's check 'Required' of 0123456789ab succee", True),
+        (
+            "",
+            "ab",
+            "",
+            runs("success"),
+            "GitHub's check 'Required' of 0123456789ab succeeded",
+            True,
+        ),
         ("", "a", "", runs("failure", "success"), "of 0123456789ab succeeded", True),
         (
             "",
