@@ -169,7 +169,7 @@ def tag(candidate: Candidate) -> str:
         found = candidate.git("ls-remote", "--tags", REMOTE, f"refs/tags/{name}")
     except CommandError:
         raise UserError(
-            f"{REMOTE} cannot be asked whether it has {name}; connect to the network, or set "
+            f"{REMOTE} cannot be queried for {name}; connect to the network, or set "
             "M2CRYPTO_OFFLINE=1"
         ) from None
     if found:

@@ -30,7 +30,7 @@ def check(commit: str, known: Manifest, project: Project) -> str:
     GitHub's check of the commit decides.
 
     Raises:
-        UserError: the matrix is red, or nothing says that it is green.
+        UserError: the matrix is red, or there is no record that it is green.
     """
     lacking = _local(known, project)
     if not lacking:
@@ -91,5 +91,5 @@ def _runs(text: str) -> list[dict[str, Any]]:
     document = json.loads(text)
     runs = document.get("check_runs") if isinstance(document, dict) else None
     if not isinstance(runs, list):
-        raise ValueError("an answer without check_runs")
+        raise ValueError("a response without check_runs")
     return runs

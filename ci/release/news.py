@@ -90,7 +90,7 @@ def prepare(new: str, today: date, project: Project) -> None:
     text = changes(project).read_text(encoding="utf-8")
     unreleased = f"## {new} ({UNRELEASED})\n"
     if not parts and unreleased not in text:
-        raise UserError("release: changes/ holds no news fragment; changes/README.md says how")
+        raise UserError("release: changes/ holds no news fragment (changes/README.md)")
     added = entry(new, today, project).partition("\n")[2] if parts else ""
     written, start = "", text.find(unreleased)
     following = HEADING.search(text, start + 1)

@@ -1,6 +1,6 @@
 """A release is checked, built, audited and tagged, or there is one line for what stands in the way.
 
-The repository is a clone of a tiny project's, whose matrix is green unless a test says otherwise.
+The repository is a clone of a tiny project's, whose matrix is green unless a test makes it red.
 """
 
 from __future__ import annotations
@@ -332,7 +332,7 @@ def no_entry(project: Project) -> None:
         ),
         (
             lambda p: git(p.root, "remote", "set-url", "origin", "/nowhere"),
-            "tag: origin cannot be asked whether it has v1.0.0; connect to the network, or set "
+            "tag: origin cannot be queried for v1.0.0; connect to the network, or set "
             "M2CRYPTO_OFFLINE=1",
         ),
         (
@@ -506,7 +506,7 @@ COMMIT = "0123456789abcdef"
 
 
 @pytest.mark.parametrize(
-    ("failed", "absent", "complaints", "gh", "says", "is_green"),
+    ("failed", "absent", "complaints", "gh", "message", "is_green"),
     [
         ("", "", "", "", "every required cell of the default plan passed in this checkout", True),
         ("c", "c", "", "", "every required cell of the default plan passed", True),
@@ -530,7 +530,7 @@ COMMIT = "0123456789abcdef"
             False,
         ),
         ("", "a", "", "echo '{\"check_runs\": []}'", "GitHub has no check 'Required' of 01", False),
-        ("", "a", "", "echo '[]'", "GitHub's checks cannot be read: an answer without", False),
+        ("", "a", "", "echo '[]'", "GitHub's checks cannot be read: a response without", False),
         ("", "a", "", "echo no network >&2; exit 1", "cannot be read: no network", False),
         ("", "a", "", "", "1 cells of the matrix have no result of this commit: a; run `n", False),
     ],
@@ -544,7 +544,7 @@ def test_the_matrix_is_green_by_the_results_or_by_github(
     absent: str,
     complaints: str,
     gh: str,
-    says: str,
+    message: str,
     is_green: bool,
 ) -> None:
     matrix.update(failed=list(failed), absent=list(absent))
@@ -554,11 +554,11 @@ def test_the_matrix_is_green_by_the_results_or_by_github(
         program(tmp_path / "bin" / "gh", gh)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     if is_green:
-        assert says in green.check(COMMIT, MANIFEST, project)
+        assert message in green.check(COMMIT, MANIFEST, project)
         return
     with pytest.raises(UserError) as caught:
         green.check(COMMIT, MANIFEST, project)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

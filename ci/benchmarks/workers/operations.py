@@ -1,4 +1,4 @@
-"""A worker of the benchmark `wheel`: runs the operations of one library, as often as it is told.
+"""A worker of the benchmark `wheel`: runs the operations of one library, as often as requested.
 
 `python operations.py LIBRARY DIRECTORY` prints a line that describes the library, `m2crypto` or
 `cryptography`. Then it reads lines `OPERATION COUNT` and prints the CPU seconds of each. DIRECTORY
