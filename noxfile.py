@@ -23,6 +23,8 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 TEXTS = [
     "CHANGES.md",
     "README.md",
+    "SECURITY.md",
+    "changes",
     "M2Crypto",
     "SWIG",
     "ci",
@@ -136,16 +138,23 @@ def bump(session: nox.Session) -> None:
 
 @nox.session
 def wheels(session: nox.Session) -> None:
-    """Build the sdist and this platform's release wheels, test them, and put them into dist/."""
-    install(session, "wheels")
+    """Build the sdist and this platform's wheels, test and audit them, and fill dist/."""
+    install(session, "wheels", "audit")
     run(session, "wheels")
 
 
 @nox.session
 def reproduce(session: nox.Session) -> None:
     """Build the sdist and the wheels of the commit twice, and compare the bytes."""
-    install(session, "wheels")
+    install(session, "wheels", "audit")
     run(session, "reproduce")
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Check, build, audit and tag the version named after `--`; `--dry-run` makes no tag."""
+    install(session, "wheels", "audit", "release")
+    run(session, "release")
 
 
 @nox.session

@@ -48,6 +48,7 @@ VERBS = {
     "fuzz": "ci.fuzz.run:main",
     "wheels": "ci.distribution.main:main",
     "reproduce": "ci.distribution.reproduce:main",
+    "release": "ci.release.main:main",
 }
 
 

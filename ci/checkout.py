@@ -44,7 +44,7 @@ APART = (
     *("ci/audit", "ci/bench.py", "ci/benchmarks", "ci/bootstrap.py", "ci/bump.py", "ci/clean.py"),
     *("ci/container.py", "ci/distribution", "ci/doctor.py", "ci/fuzz", "ci/github.py"),
     "ci/pythons.py",
-    *("ci/report", "ci/stubs.py", "ci/workflow.py"),
+    *("ci/release", "ci/report", "ci/stubs.py", "ci/workflow.py"),
     # Each entry of these is compared by itself.
     *("ci/constraints.txt", "ci/matrix.toml"),
 )

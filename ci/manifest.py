@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,6 +36,8 @@ SAME = "same"
 WARNING = timedelta(days=90)
 # How a cell ends that runs with other libraries than it was linked with.
 WORKS, REFUSES = "works", "refuses"
+# The systems of the wheels' tags.
+SYSTEMS = {"manylinux": "linux", "musllinux": "linux", "macosx": "macos", "win": "windows"}
 # The name of the release wheels' flags.
 WHEEL = "wheel"
 
@@ -210,18 +213,28 @@ class Wheels:
         flags: how the extension and OpenSSL are compiled, named `wheel`.
         pythons: the series that wheels are built or, if a wheel for an older one fits, tested on.
         tags: the platform of each wheel in cibuildwheel's spelling, such as `manylinux_x86_64`.
+        quick: the build identifiers of the few wheels that a pull request builds.
+        runners: the runner of GitHub Actions that builds the wheels of each platform.
     """
 
     build: Build
     flags: Flags
     pythons: tuple[str, ...]
     tags: tuple[str, ...]
+    quick: tuple[str, ...] = ()
+    runners: Mapping[str, str] = dataclass_field(default_factory=dict)
 
     @property
     def identifiers(self) -> tuple[str, ...]:
         """The build identifiers of cibuildwheel, such as `cp39-manylinux_x86_64`."""
         names = [f"cp{python.replace('.', '')}" for python in self.pythons]
         return tuple(f"{name}-{tag}" for tag in self.tags for name in names)
+
+
+def platform_of(tag: str) -> str:
+    """Return the platform of a wheel's tag: `linux-x86_64` of `musllinux_x86_64`."""
+    system, _, processor = tag.partition("_")
+    return f"{SYSTEMS[system]}-{processor}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -434,6 +447,12 @@ class _Wheels(Record, frozen=True):
     hardening: Annotated[list[Flag], Meta(description="a list of flags")]
     pythons: Annotated[list[PythonSeries], Meta(min_length=1, description="a list of series")]
     tags: Annotated[list[Tag], Meta(min_length=1, description="a list of platforms")]
+    quick: Annotated[list[str], Meta(description="a list of build identifiers")] = field(
+        default_factory=list
+    )
+    runners: Annotated[dict[str, str], Meta(description="a table of runners")] = field(
+        default_factory=dict
+    )
 
 
 class _OpenSSL(Record, frozen=True):
@@ -488,7 +507,7 @@ def load(path: Path) -> Manifest:
         every=_every(top.every, variants, check),
         exclusions=(),
         may_fail=(),
-        wheels=_wheels(top.wheels, releases, variants, flags, top.pythons, check),
+        wheels=_wheels(top.wheels, releases, variants, flags, platforms, top.pythons, check),
     )
     axes = without_rules.axes
     return replace(
@@ -688,6 +707,7 @@ def _wheels(
     releases: Sequence[Release],
     variants: Sequence[Variant],
     flags: Sequence[Flags],
+    platforms: Sequence[Platform],
     pythons: Sequence[str],
     check: _Check,
 ) -> Wheels | None:
@@ -707,7 +727,12 @@ def _wheels(
         raise check.error("wheels.flags", f"names {own.name!r}, which is not for releases")
     wheel = replace(own, name=WHEEL, upstream=True, optional=tuple(read.hardening))
     build = Build(by_series[read.series], variants[0], "static", wheel)
-    return Wheels(build, wheel, tuple(read.pythons), tuple(read.tags))
+    runners = {each.name: each.runner for each in platforms} | read.runners
+    for tag in read.tags:
+        check.known("wheels.tags", [platform_of(tag)], list(runners), "platform")
+    wheels = Wheels(build, wheel, tuple(read.pythons), tuple(read.tags), tuple(read.quick), runners)
+    check.known("wheels.quick", read.quick, wheels.identifiers, "wheel")
+    return wheels
 
 
 def _distinct(

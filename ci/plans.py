@@ -24,7 +24,7 @@ from ci.matrix.prepare import builds_of
 from ci.project import Project
 
 # The options of `nox -s plan` that choose its output.
-JSON, GITHUB = "--json", "--github"
+JSON, GITHUB, WHEELS = "--json", "--github", "--wheels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +97,23 @@ def _is_test(argument: str, root: Path) -> bool:
 def main(arguments: Sequence[str], project: Project) -> None:
     """Print a plan as a table, as JSON (`--json`), or as jobs of GitHub Actions (`--github`).
 
+    `--wheels` prints the jobs that build the release wheels.
+
     Raises:
         UserError: an argument is invalid, or the plan holds no cell.
     """
-    outputs = [each for each in arguments if each in (JSON, GITHUB)]
+    outputs = [each for each in arguments if each in (JSON, GITHUB, WHEELS)]
     choice = choose([each for each in arguments if each not in outputs], project.root)
     if choice.others or len(outputs) > 1:
         wrong = choice.others[0] if choice.others else outputs[1]
         raise UserError(
-            f"plan: unexpected argument {wrong!r}; it takes --plan NAME, one filter, and {JSON} or "
-            f"{GITHUB}"
+            f"plan: unexpected argument {wrong!r}; it takes --plan NAME, one filter, and {JSON}, "
+            f"{GITHUB} or {WHEELS}"
         )
     known = manifest.load(project.manifest)
+    if outputs == [WHEELS]:
+        github.output("wheels", json.dumps({"include": wheel_jobs(known)}))
+        return
     planned = choice.cells(known)
     if outputs == [GITHUB]:
         github.output("matrix", json.dumps({"include": jobs(known, planned)}))
@@ -157,6 +162,23 @@ def jobs(known: Manifest, planned: Sequence[Planned]) -> list[dict[str, str]]:
         names = [build.name for build in builds_of([cell])]
         builds.setdefault(job, {}).update(dict.fromkeys(names))
     return [{**made[job], "builds": " ".join(builds[job])} for job in made]
+
+
+def wheel_jobs(known: Manifest) -> list[dict[str, str]]:
+    """Return a job for each platform that has release wheels, with its CIBW_ARCHS."""
+    if not known.wheels:
+        return []
+    platforms = dict.fromkeys(manifest.platform_of(tag) for tag in known.wheels.tags)
+    return [
+        {"platform": name, "runner": known.wheels.runners[name], "archs": _architecture(name)}
+        for name in platforms
+    ]
+
+
+def _architecture(platform: str) -> str:
+    """Return a platform's architecture in cibuildwheel's spelling, which is the system's."""
+    system, _, processor = platform.partition("-")
+    return processor.upper() if system == "windows" else processor
 
 
 def _filter_of(known: Manifest, cell: Cell) -> str:

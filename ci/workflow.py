@@ -28,6 +28,7 @@ from ci.project import Project
 WORKFLOWS = Path(".github", "workflows")
 # What an expression holds besides literals: names such as `steps.key.outputs.key`.
 EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
+WHEELS = re.compile(r"outputs\.wheels\b")
 BASH = ("bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c")
 # The variables of a runner; a person's others would change what the steps do.
 CARRIED = re.compile(
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str], project: Project) -> None:
     workflow, job = jobs[arguments[0]]
     context: Context = {"github": {"event_name": "push", "ref": "refs/heads/main"}, "steps": {}}
     if "matrix" in job.get("strategy", {}):
-        context["matrix"] = _entry(arguments[1:], project)
+        context["matrix"] = _entry(arguments[1:], str(job["strategy"]["matrix"]), project)
     with tempfile.TemporaryDirectory(prefix="m2crypto-") as directory:
         clone = Path(directory, "clone")
         process.capture(["git", "clone", "--quiet", project.root, clone])
@@ -96,13 +97,19 @@ def _look_up(name: str, context: Mapping[str, Any]) -> Any:
     return value
 
 
-def _entry(selected: Sequence[str], project: Project) -> dict[str, str]:
-    """Return the entry of the matrix with the selected values, on this platform by default."""
+def _entry(selected: Sequence[str], matrix: str, project: Project) -> dict[str, str]:
+    """Return the entry of the matrix with the selected values, on this platform by default.
+
+    The matrix is the output `wheels` or `matrix` of a job that calls `nox -s plan`.
+    """
     known = manifest.load(project.manifest)
     wanted = dict(each.partition("=")[::2] for each in selected)
     wanted.setdefault("platform", this_platform())
-    made = plan.make(known, "default", today=date.today())
-    for job in plans.jobs(known, made):
+    if WHEELS.search(matrix):
+        jobs = plans.wheel_jobs(known)
+    else:
+        jobs = plans.jobs(known, plan.make(known, "default", today=date.today()))
+    for job in jobs:
         if wanted.items() <= job.items():
             console.log(f"matrix: {json.dumps(job)}")
             return job

@@ -12,12 +12,10 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from packaging.tags import Tag
 from packaging.utils import parse_wheel_filename
-from packaging.version import Version
 
 from ci import checkout, console, environments, process, wheels
-from ci.distribution import source
+from ci.distribution import listed, source
 from ci.distribution.request import Request
 from ci.errors import UserError
 from ci.interpreters import Interpreter
@@ -74,16 +72,9 @@ def claimed(made: Iterable[Path], python: str, platform: str) -> Path | None:
     for path in made:
         for tag in parse_wheel_filename(path.name)[3]:
             fits = tag.platform.startswith(kind) and tag.platform.endswith(processor)
-            if fits and _claims(tag, python):
+            if fits and listed.claims(tag, python):
                 return path
     return None
-
-
-def _claims(tag: Tag, python: str) -> bool:
-    if tag.abi != "abi3":
-        return tag.abi == "cp" + python.replace(".", "")
-    oldest = f"{tag.interpreter[2]}.{tag.interpreter[3:]}"
-    return not python.endswith("t") and Version(python) >= Version(oldest)
 
 
 def _inputs(

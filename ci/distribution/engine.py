@@ -15,12 +15,24 @@ from pathlib import Path
 from ci import console, process
 from ci.distribution import host
 from ci.distribution.request import Request
-from ci.errors import UserError
+from ci.errors import UserError, one_line
 from ci.openssl import prefixes, sources
+from ci.process import CommandError
 
 ENGINES = ("docker", "podman")
 # Lines that cibuildwheel prints when it begins a build or tests a wheel that it has built before.
 STEP = re.compile(r"Building \S+ wheel|Found previously built wheel .*?compatible with [\w-]+")
+# What cibuildwheel prints for a build identifier whose Python an image does not have, and an engine
+# that cannot get an image.
+NO_PYTHON = re.compile(
+    r"(?P<python>\S+)' (?:executable doesn't exist in image '(?P<image>\S+)' to build '(?P<id>\S+)'"
+    r"|needed to build '(?P<id_>\S+)' failed in container running image '(?P<image_>\S+)')"
+)
+NO_IMAGE = re.compile(
+    r"^.*(?:dial tcp|no such host|Temporary failure in name resolution|pull access denied"
+    r"|manifest unknown|initializing source|Client\.Timeout).*$",
+    re.MULTILINE,
+)
 # The settings of cibuildwheel's container engine that this adds to.
 ARGUMENTS = "create_args:"
 
@@ -53,6 +65,7 @@ def build(request: Request, engine: str) -> Path:
 
     Raises:
         CommandError: cibuildwheel failed.
+        UserError: an image cannot be pulled, or lacks a Python.
     """
     log = request.project.cache / "logs" / "cibuildwheel.txt"
     log.unlink(missing_ok=True)
@@ -72,15 +85,36 @@ def build(request: Request, engine: str) -> Path:
         if step := STEP.search(line):
             console.log(f"cibuildwheel: {step[0]}")
 
-    process.run(
-        [sys.executable, "-m", "cibuildwheel", "--output-dir", request.raw, request.sdist],
-        log=log,
-        env={**os.environ, **variables},
-        on_line=on_line,
-    )
+    try:
+        process.run(
+            [sys.executable, "-m", "cibuildwheel", "--output-dir", request.raw, request.sdist],
+            log=log,
+            env={**os.environ, **variables},
+            on_line=on_line,
+        )
+    except CommandError as error:
+        if why := explain(log.read_text(encoding="utf-8", errors="replace")):
+            raise UserError(f"wheels: {why}; the whole log is {log}") from error
+        raise
     if sys.platform == "linux":
         return Path((request.work / "prefix").read_text(encoding="utf-8").split(" ", 1)[1].strip())
     return Path(variables["OPENSSL_DIR"])
+
+
+def explain(log: str) -> str:
+    """Return what lacks, if cibuildwheel failed because of an image; else an empty string."""
+    if found := NO_PYTHON.search(log):
+        names = found["id"] or found["id_"], found["image"] or found["image_"]
+        return (
+            f"{names[0]} needs a Python that the image {names[1]} does not have; choose another"
+            " image, or other builds (CIBW_BUILD)"
+        )
+    if lines := NO_IMAGE.findall(log):
+        return (
+            f"the container image cannot be pulled: {one_line(lines[0].strip())}; connect to the"
+            " network, or build on the host (--host)"
+        )
+    return ""
 
 
 def environment(request: Request) -> dict[str, str]:
@@ -103,6 +137,7 @@ def environment(request: Request) -> dict[str, str]:
         "M2CRYPTO_WORK": str(request.work),
         # Of those in pyproject.toml; GitHub Actions has a runner for each.
         "CIBW_ARCHS": os.environ.get("CIBW_ARCHS", "native"),
+        **({"CIBW_BUILD": " ".join(request.chosen)} if request.chosen else {}),
     }
 
 

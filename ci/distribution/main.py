@@ -2,7 +2,8 @@
 
 The sdist is made of the commit's files, and the wheels of the sdist: by cibuildwheel where a
 container engine runs, else on the host. The archives are rewritten (ci/distribution/archives.py),
-and the whole test suite runs against each wheel. `dist/` changes only if all tests passed.
+the whole test suite runs against each wheel, and each is audited. `dist/` changes only if all of
+them passed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ci import console, manifest, run
+from ci.audit import run as audit
 from ci.distribution import archives, cells, engine, host, source
 from ci.distribution.request import Request
 from ci.errors import UserError, suggest
@@ -27,8 +29,14 @@ from ci.report import report
 
 # Build on the host even if a container engine runs.
 HOST = "--host"
-# Only build, into a directory; for `reproduce`.
+# Only build, into a directory; for `reproduce`, and for a release, whose wheels cibuildwheel tests.
 INTO = "--into="
+# Only build the sdist; build the wheels of an sdist that another job has built.
+SDIST = "--sdist"
+FROM = "--from="
+# Only the wheels of `quick` in the manifest.
+QUICK = "--quick"
+OPTIONS = (HOST, INTO, SDIST, FROM, QUICK)
 # The bytes that a wheel may have.
 LARGEST = 3_000_000
 # The names of the archives, which replace others in `dist/`.
@@ -49,36 +57,85 @@ class Made:
         return [path for path in self.archives if path.suffix == ".whl"]
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the arguments choose.
+
+    Attributes:
+        on_host: whether to build on the host even if a container engine runs.
+        quick: whether to build only the few wheels of a pull request.
+        only_sdist: whether to build only the sdist.
+        sdist: the sdist to build from; None to build it.
+        into: the directory to build into without tests; None for `dist/`, with tests.
+    """
+
+    on_host: bool
+    quick: bool
+    only_sdist: bool
+    sdist: Path | None
+    into: Path | None
+
+
 def main(arguments: Sequence[str], project: Project) -> None:
-    """Build, test and report; with `--host` on the host, and with `--into=DIRECTORY` only build.
+    """Build, test, report and audit; `--into=DIRECTORY` only builds and audits.
+
+    `--host` builds on the host, `--quick` the wheels of a pull request, `--sdist` the sdist alone,
+    and `--from=SDIST` the wheels of an sdist.
 
     Raises:
-        UserError: an argument is unknown, a build or a test failed, or a wheel is too large.
+        UserError: an argument is unknown, a build, a test or the audit failed, or a wheel is too
+            large.
     """
-    unknown = [each for each in arguments if each != HOST and not each.startswith(INTO)]
-    if unknown:
-        raise UserError(
-            f"wheels: unexpected argument {unknown[0]!r}: {suggest(unknown[0], (HOST, INTO))}"
-        )
+    options = _options(arguments)
     known = manifest.load(project.manifest)
     if not known.wheels:
         raise UserError(f"{project.manifest}: wheels is missing, so there are none to build")
-    into = [Path(each.removeprefix(INTO)) for each in arguments if each.startswith(INTO)]
     with tempfile.TemporaryDirectory(prefix="m2crypto-") as directory:
         work = Path(directory).resolve()
-        if into:
-            made = _make(known, known.wheels, project, work, on_host=HOST in arguments)
-            _publish(made.archives, into[-1])
+        into = options.into or project.root / "dist"
+        if options.only_sdist:
+            _publish([_sdist(project, work)[0]], into)
             return
-        with results.writing(project.results):
-            copy_checkout(project)
-            made = _make(known, known.wheels, project, work, on_host=HOST in arguments)
-            _test(made, known, project)
-        _publish(made.archives, project.root / "dist")
+        if options.into:
+            made = _make(known, known.wheels, project, work, options)
+        else:
+            with results.writing(project.results):
+                copy_checkout(project)
+                made = _make(known, known.wheels, project, work, options)
+                _test(made, known, project)
+        audit.main([str(path) for path in made.wheels], project)
+        _publish(made.archives, into)
 
 
-def _make(known: Manifest, wanted: Wheels, project: Project, work: Path, *, on_host: bool) -> Made:
-    """Build the sdist, and the wheels from it, and rewrite them into `work`/dist."""
+def _options(arguments: Sequence[str]) -> Options:
+    values: dict[str, str] = {}
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if name + equals not in OPTIONS or bool(equals) != bool(value):
+            raise UserError(
+                f"wheels: unexpected argument {argument!r}: {suggest(argument, OPTIONS)}"
+            )
+        values[name + equals] = value
+    return Options(
+        on_host=HOST in values,
+        quick=QUICK in values,
+        only_sdist=SDIST in values,
+        sdist=_existing(values[FROM]) if FROM in values else None,
+        into=Path(values[INTO]) if INTO in values else None,
+    )
+
+
+def _existing(name: str) -> Path:
+    """Return the sdist of that name, or the one in the directory of that name."""
+    path = Path(name)
+    found = sorted(path.glob("*.tar.gz")) if path.is_dir() else [path]
+    if len(found) != 1 or not found[0].is_file():
+        raise UserError(f"{FROM}{name}: name one sdist, or a directory that holds one")
+    return found[0].resolve()
+
+
+def _sdist(project: Project, work: Path) -> tuple[Path, int]:
+    """Build the sdist into `work`/dist; return its path and the commit's date."""
     commit = source.commit(project.root)
     if commit.changed:
         console.log(
@@ -91,14 +148,30 @@ def _make(known: Manifest, wanted: Wheels, project: Project, work: Path, *, on_h
     dist.mkdir()
     log = project.cache / "logs" / "sdist.txt"
     log.unlink(missing_ok=True)
-    sdist = source.sdist(tree, dist, commit.moment, log)
-    request = Request(project, wanted, sdist, known.swig, commit.moment, work)
+    return source.sdist(tree, dist, commit.moment, log), commit.moment
+
+
+def _given(sdist: Path, project: Project, work: Path) -> tuple[Path, int]:
+    (work / "dist").mkdir()
+    target = work / "dist" / sdist.name
+    shutil.copyfile(sdist, target)
+    return target, source.commit(project.root).moment
+
+
+def _make(known: Manifest, wanted: Wheels, project: Project, work: Path, options: Options) -> Made:
+    """Build the wheels of the sdist, and rewrite them into `work`/dist."""
+    if options.sdist:
+        sdist, moment = _given(options.sdist, project, work)
+    else:
+        sdist, moment = _sdist(project, work)
+    chosen = wanted.quick if options.quick else ()
+    request = Request(project, wanted, sdist, known.swig, moment, work, chosen)
     request.raw.mkdir()
-    name = "" if on_host else engine.available()
+    name = "" if options.on_host else engine.available()
     if name:
         prefix = engine.build(request, name)
     else:
-        why = HOST if on_host else "no container engine runs (docker or podman)"
+        why = HOST if options.on_host else "no container engine runs (docker or podman)"
         console.log(f"wheels: {why}; building on the host, for this computer's C library and newer")
         machine = Machine.here(known)
         pythons = {
@@ -106,8 +179,8 @@ def _make(known: Manifest, wanted: Wheels, project: Project, work: Path, *, on_h
         }
         prefix = host.build(request, pythons)
     for path in sorted(request.raw.glob("*.whl")):
-        archives.rewrite(path, dist / path.name, commit.moment)
-    made = Made(request, (sdist, *sorted(dist.glob("*.whl"))), prefix)
+        archives.rewrite(path, work / "dist" / path.name, moment)
+    made = Made(request, (sdist, *sorted((work / "dist").glob("*.whl"))), prefix)
     for path in made.wheels:
         if path.stat().st_size > LARGEST:
             raise UserError(

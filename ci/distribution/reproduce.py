@@ -29,6 +29,8 @@ ROUNDS: Mapping[str, tuple[str, Mapping[str, str]]] = {
 }
 # How many differing members an error lists.
 LISTED = 5
+# How many lines of diffoscope's text an error shows.
+LINES = 60
 
 
 def main(arguments: Sequence[str], project: Project) -> None:
@@ -99,17 +101,29 @@ def compare(first: Path, second: Path) -> None:
 
 
 def _explain(first: Path, second: Path) -> str:
-    """Return what diffoscope prints, or the members that differ if it is not installed."""
+    """Return what diffoscope finds, or the members that differ if it is not installed."""
     if shutil.which("diffoscope"):
-        try:
-            process.capture(["diffoscope", "--text", "-", first, second])
-        except process.CommandError as error:
-            return error.tail
+        return "".join(f"\n  | {line}" for line in _diffoscope(first, second))
     if first.suffix != ".whl":
         return "install diffoscope to see how"
     members = list(_differing(first, second))
     more = f" and {len(members) - LISTED} more" if len(members) > LISTED else ""
     return f"{', '.join(members[:LISTED])}{more}; install diffoscope to see how"
+
+
+def _diffoscope(first: Path, second: Path) -> list[str]:
+    """Return the first lines of diffoscope's text, or of its error."""
+    with tempfile.TemporaryDirectory(prefix="m2crypto-") as directory:
+        text = Path(directory, "difference.txt")
+        try:
+            process.capture(["diffoscope", "--text", text, first, second])
+        except process.CommandError as error:
+            # Its exit code for a difference is 1.
+            found = text.read_text(encoding="utf-8") if text.exists() else error.tail
+            lines = found.splitlines()
+            more = [f"and {len(lines) - LINES} lines more"] if len(lines) > LINES else []
+            return [*lines[:LINES], *more]
+    return ["diffoscope finds none"]
 
 
 def _differing(first: Path, second: Path) -> Iterator[str]:

@@ -20,6 +20,7 @@ class Request:
         swig: SWIG's version.
         moment: the commit's date, in seconds since the epoch.
         work: a directory for everything that is made on the way.
+        chosen: the build identifiers of cibuildwheel to build; empty for all.
     """
 
     project: Project
@@ -28,6 +29,7 @@ class Request:
     swig: str
     moment: int
     work: Path
+    chosen: tuple[str, ...] = ()
 
     @property
     def raw(self) -> Path:

@@ -37,8 +37,8 @@ def commit(root: Path) -> Commit:
         UserError: `root` is no checkout of git.
     """
     try:
-        name, moment = _git(root, "log", "-1", "--format=%H %ct").split()
-        changed = _git(root, "status", "--porcelain").splitlines()
+        name, moment = git(root, "log", "-1", "--format=%H %ct").split()
+        changed = git(root, "status", "--porcelain").splitlines()
     except (CommandError, ValueError) as error:
         raise UserError(
             f"{root}: no commit is checked out, whose date the archives hold; clone the repository"
@@ -48,7 +48,7 @@ def commit(root: Path) -> Commit:
 
 def copy(root: Path, target: Path) -> Path:
     """Copy the files that git knows or would add, as they are in the checkout, to `target`."""
-    listed = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    listed = git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for name in filter(None, listed.split("\0")):
         # A file that was removed is listed until that is committed.
         if (root / name).is_file():
@@ -88,5 +88,10 @@ def unpack(archive: Path, directory: Path) -> Path:
     return tree
 
 
-def _git(root: Path, *arguments: str) -> str:
+def git(root: Path, *arguments: str) -> str:
+    """Run git in a checkout and return its output.
+
+    Raises:
+        CommandError: it failed.
+    """
     return process.capture(["git", "-C", root, *arguments])

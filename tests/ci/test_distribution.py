@@ -19,7 +19,8 @@ from tiny_openssl import program
 from tiny_project import here
 
 from ci import interpreters, manifest, process, toolchain, wheels
-from ci.distribution import cells, engine, host, main, reproduce, source
+from ci.audit import run as audit
+from ci.distribution import cells, engine, host, listed, main, reproduce, source
 from ci.distribution.request import Request
 from ci.errors import UserError
 from ci.manifest import Flags, Wheels
@@ -67,6 +68,8 @@ def committed(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setattr(manifest, "load", lambda _: replace(MANIFEST, wheels=WHEELS))
     found = {SERIES: interpreters.describe(Path(sys.executable))}
     monkeypatch.setattr(interpreters, "installed", lambda _: found)
+    # What the audit finds in a wheel is the subject of test_audit.py.
+    monkeypatch.setattr(audit, "main", lambda *_: None)
     monkeypatch.setenv("GIT_COMMITTER_DATE", "2026-01-02T03:04:05Z")
     git(project.root, "init", "-q")
     git(project.root, "add", "-A")
@@ -179,9 +182,89 @@ def test_a_large_wheel_is_refused(
     assert not (tmp_path / "into").exists()
 
 
+def test_a_wheel_that_the_audit_refuses_is_not_put_into_dist(
+    committed: Project, reported: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(paths: Sequence[str], _: Project) -> None:
+        raise UserError(f"{len(paths)} of {len(paths)} wheels failed")
+
+    monkeypatch.setattr(audit, "main", refuse)
+    for arguments in (["--host"], ["--host", f"--into={tmp_path / 'into'}"]):
+        with pytest.raises(UserError, match="1 of 1 wheels failed"):
+            main.main(arguments, committed)
+    assert not (committed.root / "dist").exists()
+    assert not (tmp_path / "into").exists()
+
+
+def test_the_wheels_of_an_sdist_are_those_of_its_commit(committed: Project, tmp_path: Path) -> None:
+    main.main(["--host", f"--into={tmp_path / 'both'}"], committed)
+    main.main(["--sdist", f"--into={tmp_path / 'sdist'}"], committed)
+    (sdist,) = (tmp_path / "sdist").iterdir()
+    main.main(["--host", f"--from={sdist.parent}", f"--into={tmp_path / 'from'}"], committed)
+    reproduce.compare(tmp_path / "both", tmp_path / "from")
+    with pytest.raises(UserError, match=r"--from=\S+/from/m2crypto-2\.tar\.gz: name one sdist, or"):
+        main.main([f"--from={tmp_path / 'from' / 'm2crypto-2.tar.gz'}"], committed)
+
+
+NAMES = (
+    "m2crypto-1.tar.gz",
+    "m2crypto-1-cp39-cp39-manylinux_2_17_x86_64.manylinux_2_28_x86_64.whl",
+    "m2crypto-1-cp311-abi3-manylinux_2_28_x86_64.whl",
+    "m2crypto-1-cp39-cp39-macosx_11_0_arm64.whl",
+    "m2crypto-1-cp311-abi3-macosx_11_0_arm64.whl",
+)
+LIST = replace(WHEELS, pythons=("3.9", "3.11", "3.15"), tags=("manylinux_x86_64", "macosx_arm64"))
+
+
+@pytest.mark.parametrize(
+    ("lost", "more", "complaint"),
+    [
+        ((), (), ""),
+        (NAMES[:1], (), "1 of the manifest's list are missing: the sdist"),
+        (NAMES[1:2], (), "1 of the manifest's list are missing: cp39-manylinux_x86_64"),
+        (NAMES[4:], (), "2 of the manifest's list are missing: cp311-macosx_arm64, cp315-macosx"),
+        (NAMES, (), "7 of .*: the sdist, cp39-manylinux_x86_64, .*, cp39-macosx_arm64 and 2 more"),
+        ((), ("m2crypto-1-cp310-cp310-macosx_11_0_arm64.whl",), "cp310.*: for no Python and platf"),
+        ((), ("m2crypto-1-cp311-abi3-win_amd64.whl",), "win_amd64.whl: for no Python and platform"),
+        ((), ("m2crypto-2-cp39-cp39-macosx_11_0_arm64.whl",), r"m2crypto-2-\S+: not of M2Crypto 1"),
+        ((), ("other-1.tar.gz",), r"other-1\.tar\.gz: not of M2Crypto 1"),
+        ((), ("m2crypto.tar.gz",), r"m2crypto\.tar\.gz: not the name of an sdist"),
+        ((), ("notes.txt",), r"notes\.txt: neither an sdist nor a wheel"),
+    ],
+)
+def test_a_release_is_the_sdist_and_each_wheel_of_the_list(
+    lost: Sequence[str], more: Sequence[str], complaint: str
+) -> None:
+    made = [Path(name) for name in (*NAMES, *more) if name not in lost]
+    if not complaint:
+        listed.check(made, "1", LIST)
+        return
+    with pytest.raises(UserError, match=complaint) as refused:
+        listed.check(made, "1", LIST)
+    assert "\n" not in str(refused.value)
+
+
+def test_the_wheels_that_cibuildwheel_lists_for_the_manifest_are_a_whole_release() -> None:
+    known = manifest.load(here().manifest).wheels
+    assert known
+    tags = {"manylinux": "manylinux_2_28", "musllinux": "musllinux_1_2", "macosx": "macosx_11_0"}
+    made = [Path("m2crypto-1.tar.gz")]
+    for tag in known.tags:
+        kind, _, processor = tag.partition("_")
+        for python in known.pythons:
+            abi = wheels.abi(python)
+            name = "cp311-abi3" if abi == "abi3" else f"{abi.rstrip('t')}-{abi}"
+            platform = f"{tags.get(kind, kind)}_{processor}"
+            made.append(Path(f"m2crypto-1-{name}-{platform}.whl"))
+    listed.check(made, "1", known)
+
+
 def test_an_unknown_argument_is_refused(committed: Project) -> None:
     with pytest.raises(UserError, match="unexpected argument '--hots': did you mean '--host'"):
         main.main(["--hots"], committed)
+    for wrong in ("--quick=1", "--into", "--from="):
+        with pytest.raises(UserError, match=f"unexpected argument '{wrong}'"):
+            main.main([wrong], committed)
     with pytest.raises(UserError, match="reproduce takes no arguments, not 'x'"):
         reproduce.main(["x"], committed)
 
@@ -315,6 +398,57 @@ def test_on_other_systems_cibuildwheel_links_the_prefix_of_the_host(
     assert "CIBW_CONTAINER_ENGINE" not in ran[0]
 
 
+IMAGE = "quay.example/manylinux_2_28_x86_64"
+
+
+@pytest.mark.parametrize(
+    ("log", "complaint"),
+    [
+        (
+            f"  '/opt/python/cp315-cp315/bin/python' executable doesn't exist in image '{IMAGE}' to"
+            " build 'cp315-manylinux_x86_64'.",
+            f"wheels: cp315-manylinux_x86_64 needs a Python that the image {IMAGE} does not have; ",
+        ),
+        (
+            "  'manylinux-interpreters ensure cp315-cp315' needed to build 'cp315-manylinux_x86_64'"
+            f" failed in container running image '{IMAGE}'. Either the installation failed",
+            f"wheels: cp315-manylinux_x86_64 needs a Python that the image {IMAGE} does not have; ",
+        ),
+        (
+            f'Error: initializing source docker://{IMAGE}: pinging container registry: Get "https://'
+            'quay.example/v2/": dial tcp: lookup quay.example: no such host',
+            "wheels: the container image cannot be pulled: Error: initializing source docker://",
+        ),
+        ("gcc: error: a.c", "cibuildwheel"),
+    ],
+)
+def test_what_an_image_lacks_is_named_in_one_line(
+    request_: Request, monkeypatch: pytest.MonkeyPatch, log: str, complaint: str
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(prefixes, "ensure", lambda *_: {"9.9-wheel": Path("/p/9.9-wheel")})
+    monkeypatch.setattr(toolchain, "compiler", lambda: Compiler())
+
+    def fail(argv: Sequence[Any], *, log: Path, **_: Any) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(f"Here\n{text}\nThere\n")
+        raise process.CommandError(argv, 1, text, log)
+
+    text = log
+    monkeypatch.setattr(process, "run", fail)
+    with pytest.raises(UserError) as refused:
+        engine.build(request_, "")
+    assert complaint in str(refused.value)
+    if "wheels: " in complaint:
+        assert "\n" not in str(refused.value)
+
+
+def test_the_chosen_wheels_are_passed_to_cibuildwheel(request_: Request) -> None:
+    assert "CIBW_BUILD" not in engine.environment(request_)
+    chosen = replace(request_, chosen=("cp39-a", "cp311-b"))
+    assert engine.environment(chosen)["CIBW_BUILD"] == "cp39-a cp311-b"
+
+
 class Compiler:
     cached = ("cc",)
     command = ("cc",)
@@ -371,14 +505,25 @@ def test_archives_that_differ_are_named_with_their_members(
         reproduce.compare(tmp_path / "one", tmp_path / "two")
 
 
-def test_diffoscope_explains_a_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program(tmp_path / "bin" / "diffoscope", 'echo "$4 is longer" >&2; exit 1')
+@pytest.mark.parametrize(
+    ("script", "explanation"),
+    [
+        ('echo "$4 is longer" > "$2"; exit 1', r"differ: \n  \| \S+/two/m\.tar\.gz is longer$"),
+        ('seq 62 > "$2"; exit 1', r"  \| 60\n  \| and 2 lines more$"),
+        ("echo no libmagic >&2; exit 2", r"  \| no libmagic$"),
+        ("exit 0", r"  \| diffoscope finds none$"),
+    ],
+)
+def test_diffoscope_explains_a_difference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, explanation: str
+) -> None:
+    program(tmp_path / "bin" / "diffoscope", script)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "m.tar.gz").write_text(name * len(name))
     (tmp_path / "two" / "m.tar.gz").write_text("longer")
-    with pytest.raises(UserError, match=r"two/m\.tar\.gz is longer"):
+    with pytest.raises(UserError, match=explanation):
         reproduce.compare(tmp_path / "one", tmp_path / "two")
 
 

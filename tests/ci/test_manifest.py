@@ -232,6 +232,8 @@ flags = "release"
 hardening = ["-fcf-protection"]
 pythons = ["3.9", "3.13"]
 tags = ["manylinux_x86_64", "win_amd64"]
+quick = ["cp39-manylinux_x86_64"]
+runners = { windows-amd64 = "windows" }
 
 [flags.release]
 why = "optimised"
@@ -254,6 +256,8 @@ def test_the_wheels_have_a_build_of_their_own_and_the_identifiers_of_cibuildwhee
         "cp39-win_amd64",
         "cp313-win_amd64",
     )
+    assert known.wheels.quick == ("cp39-manylinux_x86_64",)
+    assert known.wheels.runners == {"linux-x86_64": "ubuntu-24.04", "windows-amd64": "windows"}
     # No axis has it as a value.
     assert known.axes["flags"] == ("instrumented", "release")
 
@@ -272,6 +276,8 @@ def test_the_wheels_have_a_build_of_their_own_and_the_identifiers_of_cibuildwhee
         ('"win_amd64"]', '"manylinux_x86_64"]', "wheels.tags names 'manylinux_x86_64' twice"),
         ('"win_amd64"]', '"dos"]', "wheels.tags[1] must be a platform in cibuildwheel's spelling"),
         ("[flags.release]", "[flags.wheel]\nwhy = 'x'\n[flags.release]", "flags.wheel is the name"),
+        ('"cp39-m', '"cp38-m', "quick names an unknown wheel 'cp38-manylinux_x86_64'; did you me"),
+        ("windows-amd64 =", "windows =", "tags names an unknown platform 'windows-amd64'; did yo"),
         ("hardening", "harden", "wheels.harden is an unknown key; did you mean 'hardening'?"),
     ],
 )

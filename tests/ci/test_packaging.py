@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tiny_openssl import program
 
 from ci import checkout, extension
 from ci.audit import wheel
@@ -80,6 +81,44 @@ def test_its_licence_is_dynamic_because_that_of_a_wheel_may_cover_openssl(sdist:
     lines = (sdist / "PKG-INFO").read_text().partition("\n\n")[0].splitlines()
     assert "License-Expression: MIT" in lines
     assert {"Dynamic: license-expression", "Dynamic: license-file"} <= set(lines)
+
+
+def linked(directory: Path) -> Path:
+    """Make a prefix of links to the system's headers and shared libraries, for OPENSSL_DIR."""
+    flags = extension.from_pkg_config(os.environ)
+    places = [*map(Path, flags.include_dirs), Path("/usr/include"), Path("/usr/local/include")]
+    (directory / "lib").mkdir(parents=True)
+    (directory / "include").mkdir()
+    headers = next(path / "openssl" for path in places if (path / "openssl/opensslv.h").is_file())
+    (directory / "include" / "openssl").symlink_to(headers)
+    for name in ("libssl.so", "libcrypto.so"):
+        found = subprocess.run(
+            ["cc", f"-print-file-name={name}"], capture_output=True, text=True, check=True
+        )
+        (directory / "lib" / name).symlink_to(Path(found.stdout.strip()).resolve())
+    return directory
+
+
+def system_swig() -> str:
+    """Return the distribution's SWIG if it is new enough, else the build requirements'."""
+    try:
+        return extension.find_swig({"SWIG": shutil.which("swig", path="/usr/bin") or ""})[0]
+    except extension.BuildError:
+        return extension.find_swig({})[0]
+
+
+def test_openssl_dir_and_swig_name_others(sdist: Path, tmp_path: Path) -> None:
+    needs_openssl()
+    prefix, record = linked(tmp_path / "prefix"), tmp_path / "record"
+    swig = tmp_path / "swig4.9"
+    program(swig, f'echo "$*" >> {record}; exec {system_swig()} "$@"')
+    command = ("-m", "build", "--wheel", "--no-isolation", *SKIP, "-o", tmp_path)
+    named = {"OPENSSL_DIR": str(prefix), "SWIG": str(swig)}
+    python(*command, at=sdist, CFLAGS="-O0", **named)
+    assert "-python" in record.read_text()
+    (made,) = wheel.read(next(tmp_path.glob("*.whl"))).binaries
+    assert made.libcrypto
+    assert {"an RPATH", "an RUNPATH"} & set(made.weaknesses)
 
 
 def test_a_distribution_builds_installs_and_tests_it(sdist: Path, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_every_action_is_pinned_by_hash_and_no_checkout_keeps_credentials() -> N
 
 def test_every_job_has_a_time_limit_and_the_required_check_needs_all_that_can_fail() -> None:
     assert all(job["timeout-minutes"] <= 90 for _, job in JOBS.values())
-    assert {"plan", "tooling", "build", "report"} == set(JOBS["required"][1]["needs"])
+    assert {"plan", "tooling", "wheels", "build", "report"} == set(JOBS["required"][1]["needs"])
 
 
 def test_whole_prefixes_are_saved_before_a_test_can_fail() -> None:
@@ -268,3 +268,22 @@ def test_the_jobs_of_the_manifest_are_json_for_github(
     plans.main(["--github"], here(matrix.parents[1]))
     (included,) = json.loads(capsys.readouterr().out).values()
     assert [job["build"] for job in included] == ["9.9", "9.9-no-ec"]
+
+
+def test_the_jobs_of_the_wheels_are_json_for_github(
+    matrix: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plans.main(["--wheels"], here(matrix.parents[1]))
+    assert json.loads(capsys.readouterr().out) == {"include": []}
+    known = manifest.load(here(ROOT).manifest)
+    monkeypatch.setattr(manifest, "load", lambda _: known)
+    plans.main(["--wheels"], here(matrix.parents[1]))
+    jobs = json.loads(capsys.readouterr().out)["include"]
+    assert {"platform": "windows-arm64", "runner": "windows-11-arm", "archs": "ARM64"} in jobs
+
+
+def test_a_job_of_wheels_has_an_entry_for_each_platform() -> None:
+    text = str(JOBS["build-wheels"][1]["strategy"]["matrix"])
+    known = manifest.load(here(ROOT).manifest)
+    assert workflow._entry(["platform=macos-arm64"], text, here(ROOT))["archs"] == "arm64"
+    assert workflow._entry([], text, here(ROOT)) in plans.wheel_jobs(known)

@@ -1,0 +1,163 @@
+"""Measure the release wheel beside the `cryptography` wheel and the build of the matrix.
+
+`nox -s bench -- wheel`. The wheel is that of `dist/` for this Python, or else built first. Its
+peers are the `cryptography` wheel, with pyOpenSSL for TLS, and M2Crypto as the cells of the matrix
+have it, with an OpenSSL that is compiled with -O1. Each library has a process of its own, and they
+take turns in each round. The output is the CPU time of an operation, as the median of the rounds,
+and the median of the rounds' ratios of the wheel to each peer: below 1, the wheel is faster. The
+exit code is 1 if the wheel takes more than 3 % longer than the better peer.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from ci import environments, interpreters, process
+from ci.distribution.cells import claimed
+from ci.errors import UserError
+from ci.matrix.machine import this_platform
+from ci.project import Project
+
+WORKER = Path(__file__).parent / "workers" / "operations.py"
+# CPU seconds of one turn, and how often each library has one.
+TURN = 0.05
+ROUNDS = 21
+# What the wheel may take longer than the better peer.
+MARGIN = 1.03
+OPERATIONS = (
+    "RSA-2048 sign",
+    "P-256 sign",
+    "AES-256-GCM 1 MiB",
+    "SHA-256 1 MiB",
+    "TLS 1.3 handshake",
+    "PEM key",
+    "PEM certificate",
+)
+
+
+class Worker:
+    """A process that runs the operations of one library."""
+
+    def __init__(self, python: Path, library: str, path: str, data: Path, stack: ExitStack) -> None:
+        self._library = library
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        self._child = stack.enter_context(
+            subprocess.Popen(
+                [str(python), "-P", str(WORKER), library, str(data)],
+                env={**environment, **({"PYTHONPATH": path} if path else {})},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        )
+        # Closing its input ends it.
+        if self._child.stdin:
+            stack.callback(self._child.stdin.close)
+        self.version = self._read()
+        self.counts = dict.fromkeys(OPERATIONS, 1)
+        for name in OPERATIONS:
+            self._calibrate(name)
+
+    def run(self, operation: str) -> float:
+        """Return the CPU seconds of one operation, measured over a turn."""
+        count = self.counts[operation]
+        return self._seconds(operation, count) / count
+
+    def _calibrate(self, operation: str) -> None:
+        """Find the number of operations in a turn; the first ones fill caches."""
+        while (seconds := self._seconds(operation, self.counts[operation])) < TURN:
+            self.counts[operation] = int(self.counts[operation] * max(TURN / max(seconds, 1e-6), 2))
+
+    def _seconds(self, operation: str, count: int) -> float:
+        if self._child.stdin:
+            self._child.stdin.write(f"{operation} {count}\n")
+            self._child.stdin.flush()
+        return float(self._read())
+
+    def _read(self) -> str:
+        line = self._child.stdout.readline() if self._child.stdout else ""
+        if not line:
+            raise UserError(f"benchmark wheel: the worker of {self._library} ended, see above")
+        return line.strip()
+
+
+def main() -> int:
+    """Measure, print, and judge."""
+    project = Project.from_environment()
+    data = project.root / "tests" / "data"
+    interpreter = interpreters.describe(Path(sys.executable))
+    if interpreter is None:
+        raise UserError(f"{sys.executable}: not an interpreter that the manifest knows")
+    requirements = environments.group(project.pyproject, "bench")
+    peers = environments.ensure(project, "bench", interpreter, requirements)
+    with tempfile.TemporaryDirectory(prefix="m2crypto-") as directory, ExitStack() as stack:
+        wheel = _wheel(project, interpreter.version, Path(directory))
+        site = Path(directory, "site")
+        process.capture(
+            [
+                *(sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-index"),
+                *("--no-deps", "--python", sys.executable, "--target", site, wheel),
+            ]
+        )
+        # `nox -s bench` puts the build of the matrix first.
+        matrix = os.environ["PYTHONPATH"].split(os.pathsep)[0]
+        python = Path(sys.executable)
+        workers = {
+            "wheel": Worker(python, "m2crypto", str(site), data, stack),
+            "cryptography": Worker(peers, "cryptography", "", data, stack),
+            "matrix": Worker(python, "m2crypto", matrix, data, stack),
+        }
+        print(f"Python {sys.version.split()[0]}, {wheel.name}")
+        for name, worker in workers.items():
+            print(f"  {name:<14}{worker.version}")
+        slow = [name for name in OPERATIONS if not _compare(name, workers)]
+    if slow:
+        print(f"error: the wheel is more than 3 % behind: {', '.join(slow)}")
+    return int(bool(slow))
+
+
+def _wheel(project: Project, python: str, directory: Path) -> Path:
+    """Return the release wheel for a Python, of dist/ or built into a directory."""
+    made = sorted((project.root / "dist").glob("m2crypto-*.whl"))
+    if found := claimed(made, python, this_platform()):
+        return found
+    command = [sys.executable, "-m", "ci", "wheels", "--host", f"--into={directory / 'dist'}"]
+    if process.attached(command, cwd=project.root):
+        raise UserError("benchmark wheel: the wheel cannot be built, see above")
+    found = claimed(sorted((directory / "dist").glob("*.whl")), python, this_platform())
+    if found is None:
+        raise UserError(f"benchmark wheel: no wheel claims Python {python} on {this_platform()}")
+    return found
+
+
+def _compare(operation: str, workers: Mapping[str, Worker]) -> bool:
+    """Print the medians and ratios of an operation; return whether the wheel is fast enough."""
+    rounds: dict[str, list[float]] = {name: [] for name in workers}
+    order = list(workers)
+    for _ in range(ROUNDS):
+        for name in order:
+            rounds[name].append(workers[name].run(operation))
+        # Each library follows each other one.
+        order.append(order.pop(0))
+    own = rounds.pop("wheel")
+    ratios = {
+        name: statistics.median(mine / theirs for mine, theirs in zip(own, times, strict=True))
+        for name, times in rounds.items()
+    }
+    figures = "   ".join(
+        f"{name} {statistics.median(times) * 1e6:9.1f} µs, ratio {ratios[name]:.3f}"
+        for name, times in rounds.items()
+    )
+    print(f"{operation:<18} wheel {statistics.median(own) * 1e6:9.1f} µs   {figures}", flush=True)
+    return max(ratios.values()) <= MARGIN
+
+
+if __name__ == "__main__":
+    sys.exit(main())
