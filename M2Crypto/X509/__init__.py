@@ -26,7 +26,16 @@ from M2Crypto.X509.certificates import (
     load_cert_string,
     new_stack_from_der,
 )
-from M2Crypto.X509.crls import CRL, CRL_Stack, load_crl, load_crl_string
+from M2Crypto.X509.crls import (
+    CRL,
+    CRL_Stack,
+    CRLReason,
+    Revoked,
+    load_crl,
+    load_crl_bio,
+    load_crl_der_string,
+    load_crl_string,
+)
 from M2Crypto.X509.extensions import (
     AuthorityKeyIdentifier,
     X509_Extension,
@@ -55,8 +64,10 @@ __all__ = [
     "V_OK",
     "X509",
     "AuthorityKeyIdentifier",
+    "CRLReason",
     "CRL_Stack",
     "Request",
+    "Revoked",
     "X509Error",
     "X509_Extension",
     "X509_Extension_Stack",
@@ -70,6 +81,8 @@ __all__ = [
     "load_cert_der_string",
     "load_cert_string",
     "load_crl",
+    "load_crl_bio",
+    "load_crl_der_string",
     "load_crl_string",
     "load_request",
     "load_request_bio",

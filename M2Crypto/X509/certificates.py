@@ -54,6 +54,18 @@ class X509:
     def _ptr(self) -> _m2crypto.X509:
         return self.x509
 
+    def __repr__(self) -> str:
+        return f"<X509 {self.get_subject()}>"
+
+    def __copy__(self) -> X509:
+        return X509(m2.x509_dup(self.x509))
+
+    def __deepcopy__(self, memo: object) -> X509:
+        return self.__copy__()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return load_cert_der_string, (self.as_der(),)
+
     def as_text(self) -> str:
         """Return the text of `openssl x509 -text` (X509_print(3))."""
         return _formats.text(m2.x509_print, self.x509)

@@ -11,6 +11,7 @@ from M2Crypto.X509 import _formats, _stacks
 
 if TYPE_CHECKING:
     from M2Crypto import EVP, _m2crypto
+    from M2Crypto.X509.certificates import X509
 
 
 class X509_Extension:
@@ -23,6 +24,22 @@ class X509_Extension:
 
     def _ptr(self) -> _m2crypto.X509_EXTENSION:
         return self.x509_ext
+
+    def __repr__(self) -> str:
+        return f"<X509_Extension {self.get_name()}>"
+
+    def __copy__(self) -> X509_Extension:
+        return X509_Extension(m2.x509_extension_dup(self.x509_ext))
+
+    def __deepcopy__(self, memo: object) -> X509_Extension:
+        return self.__copy__()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return extension_from_der, (self.as_der(),)
+
+    def as_der(self) -> bytes:
+        """Return the extension in DER (RFC 5280, section 4.1)."""
+        return m2.i2d_x509_extension(self.x509_ext)
 
     def set_critical(self, critical: int = 1) -> int:
         """Mark the extension critical or non-critical (RFC 5280, section 4.2).
@@ -49,6 +66,11 @@ class X509_Extension:
         return _formats.text(m2.x509_ext_print, self.x509_ext, flag, indent)
 
 
+def extension_from_der(der: bytes) -> X509_Extension:
+    """Return the extension that `X509_Extension.as_der` encoded."""
+    return X509_Extension(m2.d2i_x509_extension(der))
+
+
 class AuthorityKeyIdentifier:
     """An authorityKeyIdentifier with a keyIdentifier, the octets `key_identifier`."""
 
@@ -68,12 +90,19 @@ _KEY_IDENTIFIER = re.compile(
 
 
 def new_extension(
-    name: str, value: str, critical: int = 0, _pyfree: int = 1, pkey: EVP.PKey | None = None
+    name: str,
+    value: str,
+    critical: int = 0,
+    _pyfree: int = 1,
+    pkey: EVP.PKey | None = None,
+    issuer: X509 | None = None,
+    subject: X509 | None = None,
+    config: str | bytes = "",
 ) -> X509_Extension:
     """Create an extension from the text format of x509v3_config(5).
 
-    There is no configuration, so a value that names a section ("@section") is refused. A value must
-    not contain untrusted text: "DNS:" and a name with a comma are two names.
+    A value must not contain untrusted text: "DNS:" and a name with a comma are two names. Neither
+    must a configuration, whose directives read files and variables of the environment.
 
     Args:
         name: the short name, such as "basicConstraints", or an OID.
@@ -81,10 +110,16 @@ def new_extension(
             of the key identifier in hexadecimal.
         critical: whether the extension is critical (RFC 5280, section 4.2).
         pkey: the key of subject and issuer for "hash" (subjectKeyIdentifier) and "keyid"
-            (authorityKeyIdentifier).
+            (authorityKeyIdentifier), instead of certificates.
+        issuer: the issuer's certificate, for "keyid" and "issuer" (authorityKeyIdentifier) and
+            "issuer:copy" (issuerAltName).
+        subject: the subject's certificate, for "hash" and "email:copy" (subjectAltName).
+        config: the sections (config(5)) that the value can name, such as "@section".
 
     Raises:
-        X509Error: the name is unknown, or the value is malformed.
+        X509Error: the name is unknown, the value or the configuration is malformed, or a section
+            or certificate that the value refers to is missing.
+        ValueError: there are both `pkey` and certificates or a configuration.
     """
     if "\0" in name or "\0" in value:
         raise X509Error("the name or value of an extension contains a NUL")
@@ -93,8 +128,21 @@ def new_extension(
         octets = bytes.fromhex(identifier["octets"].replace(":", ""))
         marked = identifier["critical"] is not None
         return AuthorityKeyIdentifier(octets).as_extension(int(bool(critical) or marked), _pyfree)
-    key = None if pkey is None else pkey._ptr()
-    return X509_Extension(m2.x509_new_extension(name, value, critical, key), _pyfree)
+    if pkey is not None:
+        if issuer is not None or subject is not None or config:
+            raise ValueError("pkey cannot be given with issuer, subject or config")
+        return X509_Extension(m2.x509_new_extension(name, value, critical, pkey._ptr()), _pyfree)
+    context = m2.x509v3_set_nconf()
+    m2.x509v3_set_ctx(
+        context,
+        None if issuer is None else issuer._ptr(),
+        None if subject is None else subject._ptr(),
+    )
+    sections = m2.nconf_load(config.encode() if isinstance(config, str) else config)
+    extension = X509_Extension(m2.x509v3_ext_conf(sections, context, name, value), _pyfree)
+    if critical:
+        extension.set_critical()
+    return extension
 
 
 class X509_Extension_Stack(_stacks.Stack[X509_Extension]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable, ClassVar
 
 from M2Crypto import ASN1, m2
-from M2Crypto.X509 import _formats
+from M2Crypto.X509 import _formats, _stacks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,6 +125,22 @@ class X509_Name:
     def __repr__(self) -> str:
         return f"<X509_Name {self}>"
 
+    def __eq__(self, other: object) -> bool:
+        """Return whether the encodings are equal."""
+        return self.as_der() == other.as_der() if isinstance(other, X509_Name) else NotImplemented
+
+    # A name can change.
+    __hash__ = None  # type: ignore[assignment]
+
+    def __copy__(self) -> X509_Name:
+        return X509_Name(m2.x509_name_dup(self.x509_name))
+
+    def __deepcopy__(self, memo: object) -> X509_Name:
+        return self.__copy__()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return name_from_der, (self.as_der(),)
+
     def __getattr__(self, name: str) -> str | None:
         if name not in self.nid:
             raise AttributeError(f"X509_Name has no attribute {name!r}")
@@ -143,10 +159,9 @@ class X509_Name:
         return m2.x509_name_entry_count(self.x509_name)
 
     def __getitem__(self, idx: int) -> X509_Name_Entry:
-        if not 0 <= idx < len(self):
-            raise IndexError(f"the name has {len(self)} entries, and none at {idx}")
-        entry = X509_Name_Entry(m2.x509_name_get_entry(self.x509_name, idx))
-        entry._write_back = lambda handle: self._set_entry(idx, handle)
+        index = _stacks.index_of(idx, len(self))
+        entry = X509_Name_Entry(m2.x509_name_get_entry(self.x509_name, index))
+        entry._write_back = lambda handle: self._set_entry(index, handle)
         return entry
 
     def __iter__(self) -> Iterator[X509_Name_Entry]:
@@ -219,6 +234,11 @@ class X509_Name:
             X509Error: SHA-1 is not available, such as in FIPS mode.
         """
         return m2.x509_name_hash(self.x509_name)
+
+
+def name_from_der(der: bytes) -> X509_Name:
+    """Return the name that `X509_Name.as_der` encoded."""
+    return X509_Name(m2.d2i_x509_name(der))
 
 
 def name_of(handle: _m2crypto.X509_NAME, write_back: Callable[[Any], object]) -> X509_Name:

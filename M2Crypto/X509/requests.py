@@ -28,6 +28,18 @@ class Request:
     def _ptr(self) -> _m2crypto.X509_REQ:
         return self.req
 
+    def __repr__(self) -> str:
+        return f"<Request {self.get_subject()}>"
+
+    def __copy__(self) -> Request:
+        return Request(m2.x509_req_dup(self.req))
+
+    def __deepcopy__(self, memo: object) -> Request:
+        return self.__copy__()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return load_request_der_string, (self.as_der(),)
+
     def as_text(self) -> str:
         """Return the text of `openssl req -text` (X509_REQ_print(3))."""
         return _formats.text(m2.x509_req_print, self.req)

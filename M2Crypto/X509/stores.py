@@ -137,6 +137,18 @@ class X509_Store:
             self.store, lambda ok, context: verify(ok, X509_Store_Context(context))
         )
 
+    def set_purpose(self, purpose: int) -> int:
+        """Require certificates for a purpose, `m2.X509_PURPOSE_...`, and return 1.
+
+        Raises:
+            X509Error: the purpose is unknown.
+        """
+        return m2.x509_store_set_purpose(self.store, purpose)
+
+    def set_depth(self, depth: int) -> int:
+        """Set the maximum number of intermediate certificates in a path, and return 1."""
+        return m2.x509_store_set_depth(self.store, depth)
+
     def set_flags(self, flags: int) -> int:
         """Add validation flags, `m2.X509_V_FLAG_...`, and return 1."""
         return m2.x509_store_set_flags(self.store, flags)
