@@ -170,12 +170,13 @@ class ContentInfo:
     def decrypt(self, pkey: EVP.PKey, cert: X509.X509 | None = None, flags: int = 0) -> bytes:
         """Decrypt the message, and return the data (CMS_decrypt(3)).
 
-        The data are authenticated only if the cipher is an AEAD cipher. With a wrong key and
-        without `cert`, OpenSSL can return random data instead of an error.
+        The data are authenticated only if the cipher is an AEAD cipher. Without `cert`, OpenSSL can
+        return random data or an error: a key for another RSA recipient decrypts to a random one
+        (RFC 3218), which is used if its length fits.
 
         Args:
             pkey: the recipient's private key.
-            cert: the recipient's certificate; None tries each recipient.
+            cert: the recipient's certificate, which finds its key; None tries each recipient.
             flags: `Flags.TEXT` removes a text/plain header; `Flags.DEBUG_DECRYPT` raises an error
                 for a wrong key, too, which enables attacks (RFC 3218).
 

@@ -220,7 +220,8 @@ def test_an_issuer_and_a_subject_are_behind_the_value(authority, someone):
         "authorityKeyIdentifier", "keyid,issuer:always", issuer=authority.cert
     ).get_value()
     assert authority.cert.get_ext("subjectKeyIdentifier").get_value() in keyid
-    assert "serial:01" in keyid
+    # OpenSSL 4.0 prints the number without a leading zero.
+    assert keyid.strip().endswith(("serial:01", "serial:1"))
     mine = X509.new_extension("subjectKeyIdentifier", "hash", subject=someone.cert)
     assert mine.get_value() == X509.new_extension(
         "subjectKeyIdentifier", "hash", pkey=someone.pkey
