@@ -10,6 +10,7 @@ import time as _time
 from typing import TYPE_CHECKING, Callable
 
 from M2Crypto import BIO, m2
+from M2Crypto._errors import X509Error
 
 if TYPE_CHECKING:
     from M2Crypto import _m2crypto
@@ -90,8 +91,6 @@ class ASN1_String:
             return m2.asn1_string_to_utf8(self.asn1str).decode()
         except UnicodeDecodeError as error:
             # OpenSSL 1.1.1 does not check that the value is Unicode.
-            from M2Crypto.X509 import X509Error
-
             raise X509Error(f"the ASN.1 string is not Unicode: {error.reason}") from None
 
     def as_text(self, flags: int = 0) -> str:

@@ -49,6 +49,12 @@ class BIOError(M2CryptoError, ValueError):
     __module__ = "M2Crypto.BIO"
 
 
+class CMSError(M2CryptoError, ValueError):
+    """A CMS operation failed, a signature does not verify, or this OpenSSL has no CMS."""
+
+    __module__ = "M2Crypto.CMS"
+
+
 class ECError(M2CryptoError):
     """An operation with an EC key failed, or this OpenSSL has no elliptic curves."""
 
@@ -59,6 +65,24 @@ class EVPError(M2CryptoError, ValueError):
     """An operation with a digest, cipher, key derivation or PKey failed."""
 
     __module__ = "M2Crypto.EVP"
+
+
+class SMIME_Error(M2CryptoError):
+    """An S/MIME operation failed, or `SMIME` lacks what it needs."""
+
+    __module__ = "M2Crypto.SMIME"
+
+
+class PKCS7_Error(SMIME_Error):
+    """A PKCS #7 operation failed, or a signature does not verify."""
+
+    __module__ = "M2Crypto.SMIME"
+
+
+class PKCS12Error(M2CryptoError, ValueError):
+    """A PKCS #12 operation failed."""
+
+    __module__ = "M2Crypto.PKCS12"
 
 
 class RandError(M2CryptoError, ValueError):
@@ -97,6 +121,12 @@ class SSLVerificationError(M2CryptoError):
     __module__ = "M2Crypto.SSL.Checker"
 
 
+class StoreError(M2CryptoError, ValueError):
+    """The objects of a URI cannot be loaded."""
+
+    __module__ = "M2Crypto.STORE"
+
+
 class X509Error(M2CryptoError, ValueError):
     """An operation with a certificate, request, CRL, name or ASN.1 value failed."""
 
@@ -107,11 +137,15 @@ class X509Error(M2CryptoError, ValueError):
 _BY_AREA: dict[str, type[M2CryptoError]] = {
     "": M2CryptoError,
     "BIO": BIOError,
+    "CMS": CMSError,
     "EC": ECError,
     "EVP": EVPError,
+    "PKCS12": PKCS12Error,
+    "PKCS7": PKCS7_Error,
     "RSA": RSAError,
     "Rand": RandError,
     "SSL": SSLError,
+    "STORE": StoreError,
     "X509": X509Error,
 }
 

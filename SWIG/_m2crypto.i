@@ -48,5 +48,13 @@
 %include "src/pkey.h"
 %area("X509")
 %include "x509.i"
+%area("PKCS7")
+%include "pkcs7.i"
+%area("CMS")
+%include "cms.i"
+%area("PKCS12")
+%include "pkcs12.i"
+%area("STORE")
+%include "ossl_store.i"
 %area("SSL")
 %include "ssl.i"

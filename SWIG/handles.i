@@ -65,6 +65,24 @@ static int is_shared_bio(const void *object)
 %handle(m2_x509_store_ctx, m2_x509_store_ctx_free)
 
 %{
+#include "cms.h"
+#include "ossl_store.h"
+#include "pkcs12.h"
+#include "pkcs7.h"
+#include "x509_conf.h"
+%}
+%handle(CONF, NCONF_free)
+%handle(m2_x509v3_ctx, m2_x509v3_ctx_free)
+%handle(X509_REVOKED, X509_REVOKED_free)
+%handle(PKCS7, PKCS7_free)
+#ifndef OPENSSL_NO_CMS
+%handle(CMS_ContentInfo, CMS_ContentInfo_free)
+#endif
+%handle(PKCS12, PKCS12_free)
+%handle(m2_pkcs12_parts, m2_pkcs12_parts_free)
+%handle(m2_store_objects, m2_store_objects_free)
+
+%{
 #include "ssl_connection.h"
 %}
 %handle(SSL, SSL_free)

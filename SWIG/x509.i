@@ -60,15 +60,37 @@ void X509_NAME_ENTRY_free(X509_NAME_ENTRY *RELEASE);
 
 /* Extensions. */
 X509_EXTENSION *X509_EXTENSION_new(void);
+X509_EXTENSION *X509_EXTENSION_dup(X509_EXTENSION *extension);
 void X509_EXTENSION_free(X509_EXTENSION *RELEASE);
 int X509_EXTENSION_get_critical(const X509_EXTENSION *extension);
 m2_status X509_EXTENSION_set_critical(X509_EXTENSION *extension, int critical);
 %include "src/x509_ext.h"
+%{
+#include "x509_conf.h"
+%}
+%apply X509 *OPTIONAL { X509 *issuer_or_none, X509 *subject_or_none };
+%include "src/x509_conf.h"
 
 %none_for_null(X509, m2_sk_x509_pop)
 %none_for_null(X509_CRL, m2_sk_x509_crl_pop)
 %none_for_null(X509_EXTENSION, m2_sk_x509_ext_pop)
 %include "src/x509_stack.h"
+/* Under these names programs look them up. */
+%{
+#define m2_sk_x509_extension_new_null m2_sk_x509_ext_new_null
+#define m2_sk_x509_extension_free m2_sk_x509_ext_free
+#define m2_sk_x509_extension_num m2_sk_x509_ext_num
+#define m2_sk_x509_extension_value m2_sk_x509_ext_value
+#define m2_sk_x509_extension_push m2_sk_x509_ext_push
+#define m2_sk_x509_extension_pop m2_sk_x509_ext_pop
+%}
+%none_for_null(X509_EXTENSION, m2_sk_x509_extension_pop)
+m2_x509_ext_stack *m2_sk_x509_extension_new_null(void);
+void m2_sk_x509_extension_free(m2_x509_ext_stack *RELEASE);
+int m2_sk_x509_extension_num(const m2_x509_ext_stack *stack);
+X509_EXTENSION *m2_sk_x509_extension_value(const m2_x509_ext_stack *stack, int index);
+m2_status m2_sk_x509_extension_push(m2_x509_ext_stack *stack, const X509_EXTENSION *extension);
+X509_EXTENSION *m2_sk_x509_extension_pop(m2_x509_ext_stack *stack);
 
 /* Certificates. */
 %thread X509_sign;
@@ -101,6 +123,7 @@ m2_verdict X509_check_ca(X509 *certificate);
 %thread X509_REQ_sign;
 %thread X509_REQ_verify;
 X509_REQ *X509_REQ_new(void);
+X509_REQ *X509_REQ_dup(X509_REQ *request);
 void X509_REQ_free(X509_REQ *RELEASE);
 m2_status X509_REQ_print(BIO *bio, X509_REQ *request);
 %rename(x509_req_write_pem) PEM_write_bio_X509_REQ;
@@ -114,11 +137,13 @@ m2_verdict X509_REQ_verify(X509_REQ *request, EVP_PKEY *key);
 /* Revocation lists. */
 %thread X509_CRL_verify;
 X509_CRL *X509_CRL_new(void);
+X509_CRL *X509_CRL_dup(X509_CRL *crl);
 void X509_CRL_free(X509_CRL *RELEASE);
 m2_status X509_CRL_print(BIO *bio, X509_CRL *crl);
 m2_verdict X509_CRL_verify(X509_CRL *crl, EVP_PKEY *key);
 %none_for_null(ASN1_TIME, m2_x509_crl_get_next_update)
 %include "src/x509.h"
+%include "x509_crl.i"
 
 /* Stores and verification. */
 %thread m2_x509_store_load_locations;
@@ -143,5 +168,7 @@ void X509_STORE_free(X509_STORE *RELEASE);
 m2_status X509_STORE_add_cert(X509_STORE *SHARED, X509 *certificate);
 m2_status X509_STORE_add_crl(X509_STORE *SHARED, X509_CRL *crl);
 m2_status X509_STORE_set_flags(X509_STORE *store, unsigned long flags);
+m2_status X509_STORE_set_purpose(X509_STORE *store, int purpose);
+m2_status X509_STORE_set_depth(X509_STORE *store, int depth);
 %none_for_null(X509, m2_x509_store_ctx_get_current_cert)
 %include "src/x509_store.h"

@@ -30,7 +30,7 @@ WITHOUT_DEPRECATED = 0x30000000
 LIMITED_API = (3, 11)
 
 HEADERS = (
-    "asn1", "bio", "bn", "crypto", "ec", "err", "evp", "objects", "opensslv", "pem", "pkcs7",
+    "asn1", "bio", "bn", "cms", "crypto", "ec", "err", "evp", "objects", "opensslv", "pem", "pkcs7",
     "rand", "rsa", "ssl", "x509", "x509_vfy", "x509v3",
 )  # fmt: skip
 
@@ -60,7 +60,7 @@ CONSTANTS = re.compile(
     r"""
     NID_\w+ | OPENSSL_VERSION_NUMBER | OPENSSL_NO_\w+
     | ASN1_STRFLGS_\w+ | V_ASN1_\w+ | MBSTRING_\w+ | B_ASN1_\w+
-    | BIO_FLAGS_\w+ | ERR_LIB_\w+
+    | BIO_FLAGS_\w+ | CMS_(?![FR]_)\w+ | ERR_LIB_\w+
     | EVP_MAX_\w+ | EVP_PKEY_(RSA|RSA_PSS|DSA|DH|EC|X25519|X448|ED25519|ED448)
     | GEN_\w+
     | OPENSSL_EC_\w+ | PKCS5_SALT_LEN | PKCS7_[A-Z]+

@@ -283,6 +283,9 @@ key = EVP.load_key(PATH + "/leaf.key").pkey
 rsa = m2.pkey_get1_rsa(key)
 time = certificate.get_not_before()._ptr()
 entry = certificate.get_subject()[0].get_data()._ptr()
+md = m2.get_digestbyname("sha256")
+aes = m2.get_cipherbyname("aes_128_cbc")
+memory = m2.bio_new_mem()
 
 def content(name):
     with open(PATH + "/" + name, "rb") as file:
@@ -293,15 +296,35 @@ def written(write, *arguments):
     write(*(buffer.bio_ptr() if argument is BIO else argument for argument in arguments))
     return buffer.read()
 
+def memory_of(data):
+    bio = m2.bio_new_mem()
+    m2.bio_write(bio, data)
+    return bio
+
+signer = (certificate._ptr(), key)
+# A detached signature of the data, and one that contains them.
+detached = m2.pkcs7_sign0(*signer, memory_of(b"data"), md, m2.PKCS7_DETACHED | m2.PKCS7_BINARY)
+message = m2.pkcs7_sign0(*signer, memory_of(b"data"), md, 0)
+store = m2.x509_store_new()
+
 READERS = {
     "bio_gets": (b"line\\n", BIO, 100),
     "bio_read": (b"x", BIO, 1),
     "d2i_x509": (certificate.as_der(), BIO),
+    "d2i_x509_crl": (crl.as_der(), BIO),
     "d2i_x509_req": (request.as_der(), BIO),
+    "pkcs7_encrypt": (b"data", stack._ptr(), BIO, aes, 0),
+    "pkcs7_read_bio": (written(m2.pkcs7_write_bio, BIO, message), BIO),
+    "pkcs7_read_bio_der": (written(m2.pkcs7_write_bio_der, BIO, message), BIO),
+    "pkcs7_sign0": (b"data", *signer, BIO, md, 0),
+    "pkcs7_sign1": (b"data", *signer, stack._ptr(), BIO, md, 0),
+    "pkcs7_verify1": (b"data", detached, None, store, BIO, m2.PKCS7_NOVERIFY),
     "pkey_read_pem": (content("leaf.key"), BIO, None),
     "pkey_read_pem_pubkey": (written(m2.rsa_write_pub_key, rsa, BIO), BIO, None),
     "rsa_read_key": (content("leaf.key"), BIO, None),
     "rsa_read_pub_key": (written(m2.rsa_write_pub_key, rsa, BIO), BIO),
+    "smime_crlf_copy": (b"data", BIO, memory, 0),
+    "smime_read_pkcs7": (written(m2.smime_write_pkcs7, BIO, message, 0), BIO, memory),
     "x509_crl_read_pem": (content("crl.pem"), BIO),
     "x509_read_pem": (content("leaf.pem"), BIO),
     "x509_req_read_pem": (content("request.pem"), BIO),
@@ -310,12 +333,17 @@ WRITERS = {
     "asn1_string_print_ex": (BIO, entry, 0),
     "asn1_time_print": (BIO, time),
     "bio_write": (BIO, b"x"),
+    "pkcs7_write_bio": (BIO, message),
+    "pkcs7_write_bio_der": (BIO, message),
     "pkey_write_pem": (key, BIO, None, None),
     "rsa_write_key": (rsa, BIO, None, None),
     "rsa_write_key_der": (rsa, BIO),
     "rsa_write_pub_key": (rsa, BIO),
     "sk_x509_write_degenerate": (BIO, stack._ptr()),
+    "smime_write_pkcs7": (BIO, message, 0),
+    "smime_write_pkcs7_multi": (BIO, detached, memory_of(b"data"), 0),
     "x509_crl_print": (BIO, crl._ptr()),
+    "x509_crl_write_pem": (BIO, crl._ptr()),
     "x509_ext_print": (BIO, certificate.get_ext("keyUsage")._ptr(), 0, 0),
     "x509_name_print_ex": (BIO, certificate.get_subject()._ptr(), 0, 0),
     "x509_print": (BIO, certificate._ptr()),
@@ -333,6 +361,13 @@ if hasattr(m2, "ec_key_read_bio"):
     READERS["ec_key_read_pubkey"] = (public, BIO)
     WRITERS["ec_key_write_bio"] = (ec, BIO, None, None)
     WRITERS["ec_key_write_pubkey"] = (ec, BIO)
+if hasattr(m2, "cms_sign"):
+    cms = m2.cms_sign(*signer, None, b"data", md, 0)
+    READERS["cms_read_der"] = (written(m2.cms_write_der, BIO, cms), BIO)
+    READERS["cms_read_pem"] = (written(m2.cms_write_pem, BIO, cms), BIO)
+    READERS["smime_read_cms"] = (m2.smime_write_cms(cms, None, 0), BIO, memory)
+    WRITERS["cms_write_der"] = (BIO, cms)
+    WRITERS["cms_write_pem"] = (BIO, cms)
 
 def call(name, descriptor, arguments):
     bio = m2.bio_new_fd(descriptor, m2.bio_noclose)

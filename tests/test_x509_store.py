@@ -143,7 +143,7 @@ def test_a_crl_stack_references_its_crls():
     del crl
     assert [str(one.get_issuer()) for one in stack] == [str(load("intermediate").get_subject())]
     with pytest.raises(IndexError):
-        stack[-1]
+        stack[-2]
     assert stack.pop().get_nextUpdate() is not None
     assert stack.pop() is None
 

@@ -92,6 +92,16 @@ m2_status m2_asn1_time_set(ASN1_TIME *time, long long seconds)
     return ASN1_TIME_set(time, (time_t)seconds) != NULL;
 }
 
+m2_status m2_x509_gmtime_adj(ASN1_TIME *time_out, long long seconds)
+{
+    /* Beyond these bounds the sum is out of range itself, or overflows. */
+    if (seconds < -YEAR_10000)
+        seconds = -YEAR_10000;
+    else if (seconds > YEAR_10000)
+        seconds = YEAR_10000;
+    return m2_asn1_time_set(time_out, (long long)time(NULL) + seconds);
+}
+
 m2_status m2_asn1_time_set_string(ASN1_TIME *time, const char *text)
 {
     if (ASN1_TIME_set_string(time, text) == 1)

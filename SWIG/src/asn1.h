@@ -16,6 +16,8 @@ m2_bytes m2_asn1_string_to_utf8(const ASN1_STRING *string);
 /* Set the time to seconds since the epoch: a UTCTime until 2049, then a GeneralizedTime (RFC
  * 5280, section 4.1.2.5). */
 m2_status m2_asn1_time_set(ASN1_TIME *time, long long seconds);
+/* Set it to the current time and these seconds (X509_gmtime_adj(3)). */
+m2_status m2_x509_gmtime_adj(ASN1_TIME *time, long long seconds);
 /* "YYMMDDHHMMSSZ" or "YYYYMMDDHHMMSSZ". */
 m2_status m2_asn1_time_set_string(ASN1_TIME *time, const char *text);
 /* Return V_ASN1_UTCTIME or V_ASN1_GENERALIZEDTIME. */

@@ -99,6 +99,39 @@ m2_verdict m2_x509_check_purpose(X509 *certificate, int purpose, int ca)
     return verdict;
 }
 
+/* -2 is a malformed argument, -1 another failure. */
+static int x509_verdict(int verdict)
+{
+    if (verdict < 0 && ERR_peek_error() == 0)
+        m2_error("the name or address is malformed");
+    return verdict;
+}
+
+m2_verdict m2_x509_check_host(X509 *certificate, const char *name, unsigned int flags)
+{
+    return x509_verdict(X509_check_host(certificate, name, 0, flags, NULL));
+}
+
+m2_verdict m2_x509_check_email(X509 *certificate, const char *address, unsigned int flags)
+{
+    return x509_verdict(X509_check_email(certificate, address, 0, flags));
+}
+
+m2_verdict m2_x509_check_ip_asc(X509 *certificate, const char *address, unsigned int flags)
+{
+    return x509_verdict(X509_check_ip_asc(certificate, address, flags));
+}
+
+int m2_x509_type_check(const X509 *certificate)
+{
+    return certificate != NULL;
+}
+
+int m2_x509_name_type_check(const X509_NAME *name)
+{
+    return name != NULL;
+}
+
 GENERAL_NAMES *m2_x509_get_subject_alt_names(const X509 *certificate)
 {
     int critical = -1;

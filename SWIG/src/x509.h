@@ -15,6 +15,13 @@ ASN1_TIME *m2_x509_get_not_after(const X509 *certificate);
 X509_EXTENSION *m2_x509_get_ext(const X509 *certificate, int index);
 m2_bytes m2_x509_digest(const X509 *certificate, const EVP_MD *algorithm);
 m2_verdict m2_x509_check_purpose(X509 *certificate, int purpose, int ca);
+/* Return 1 if the certificate is for the name or address (X509_check_host(3)), else 0. */
+m2_verdict m2_x509_check_host(X509 *certificate, const char *name, unsigned int flags);
+m2_verdict m2_x509_check_email(X509 *certificate, const char *address, unsigned int flags);
+m2_verdict m2_x509_check_ip_asc(X509 *certificate, const char *address, unsigned int flags);
+/* Return 1; TypeError refuses any other object. */
+int m2_x509_type_check(const X509 *certificate);
+int m2_x509_name_type_check(const X509_NAME *name);
 /* Return NULL if there is none. More than one, or a malformed one, is an error. */
 GENERAL_NAMES *m2_x509_get_subject_alt_names(const X509 *certificate);
 

@@ -6,7 +6,20 @@
 
 #include "m2.h"
 #include "asn1.h"
+#include "x509_conf.h"
 #include "x509_ext.h"
+
+X509_EXTENSION *m2_d2i_x509_extension(m2_buffer der)
+{
+    const unsigned char *data = der.data;
+
+    return m2_fits_int(der.length) ? d2i_X509_EXTENSION(NULL, &data, (long)der.length) : NULL;
+}
+
+m2_bytes m2_i2d_x509_extension(const X509_EXTENSION *extension)
+{
+    return M2_DER(X509_EXTENSION, extension);
+}
 
 m2_bytes m2_x509_extension_get_name(const X509_EXTENSION *extension)
 {
@@ -37,20 +50,6 @@ m2_status m2_x509_ext_print(BIO *bio, const X509_EXTENSION *extension, unsigned 
                            indent) >= 0;
 }
 
-/* A configuration without sections: OpenSSL dereferences NULL in one that was never loaded. */
-static CONF *ext_configuration(void)
-{
-    CONF *configuration = NCONF_new(NULL);
-    BIO *text = BIO_new(BIO_s_mem());
-
-    if (configuration != NULL && (text == NULL || NCONF_load_bio(configuration, text, NULL) != 1)) {
-        NCONF_free(configuration);
-        configuration = NULL;
-    }
-    BIO_free(text);
-    return configuration;
-}
-
 /* Add the subjectKeyIdentifier of the certificate's key (RFC 5280, section 4.2.1.2, method 1). */
 static int ext_add_key_identifier(X509 *certificate)
 {
@@ -79,6 +78,9 @@ static int ext_has_values(const char *name, const char *value)
         return 1;
     if (strncmp(value, "critical,", strlen("critical,")) == 0)
         value += strlen("critical,");
+    /* Each line of a section has a value. */
+    if (value[strspn(value, " ")] == '@')
+        return 1;
     items = X509V3_parse_list(value);
     for (i = 0; i < sk_CONF_VALUE_num(items); i++) {
         if (sk_CONF_VALUE_value(items, i)->value == NULL)
@@ -90,16 +92,26 @@ static int ext_has_values(const char *name, const char *value)
     return complete;
 }
 
+X509_EXTENSION *m2_ext_create(CONF *configuration, X509V3_CTX *context, const char *name,
+                              const char *value)
+{
+    if (!ext_has_values(name, value))
+        return NULL;
+    X509V3_set_nconf(context, configuration);
+    return X509V3_EXT_nconf(configuration, context, name, value);
+}
+
 X509_EXTENSION *m2_x509_new_extension(const char *name, const char *value, int critical,
                                       EVP_PKEY *key)
 {
     X509_EXTENSION *extension = NULL;
     X509 *subject = NULL;
     X509 *issuer = NULL;
-    CONF *configuration = ext_configuration();
+    const m2_buffer empty = {NULL, 0};
+    CONF *configuration = m2_nconf_load(empty);
     X509V3_CTX context;
 
-    if (configuration == NULL || !ext_has_values(name, value))
+    if (configuration == NULL)
         goto done;
     if (key != NULL) {
         /* Two certificates: OpenSSL 3 omits "keyid" if the issuer is the subject. */
@@ -111,8 +123,7 @@ X509_EXTENSION *m2_x509_new_extension(const char *name, const char *value, int c
             goto done;
     }
     X509V3_set_ctx(&context, issuer, subject, NULL, NULL, 0);
-    X509V3_set_nconf(&context, configuration);
-    extension = X509V3_EXT_nconf(configuration, &context, name, value);
+    extension = m2_ext_create(configuration, &context, name, value);
     if (extension != NULL && critical && X509_EXTENSION_set_critical(extension, 1) != 1) {
         X509_EXTENSION_free(extension);
         extension = NULL;

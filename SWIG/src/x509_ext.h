@@ -2,6 +2,17 @@
 #ifndef M2_X509_EXT_H
 #define M2_X509_EXT_H
 
+#ifndef SWIG
+#include <openssl/conf.h>
+#include <openssl/x509v3.h>
+
+/* Create an extension with the context, whose configuration is set. */
+X509_EXTENSION *m2_ext_create(CONF *configuration, X509V3_CTX *context, const char *name,
+                              const char *value);
+#endif
+
+X509_EXTENSION *m2_d2i_x509_extension(m2_buffer der);
+m2_bytes m2_i2d_x509_extension(const X509_EXTENSION *extension);
 /* Return the extension's short name, or its OID if OpenSSL has no name. */
 m2_bytes m2_x509_extension_get_name(const X509_EXTENSION *extension);
 /* Print the value; a dump if it is malformed and `flag` is 0. */

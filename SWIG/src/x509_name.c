@@ -2,6 +2,7 @@
 #include <openssl/x509.h>
 
 #include "m2.h"
+#include "asn1.h"
 #include "compat.h"
 #include "x509_name.h"
 
@@ -70,6 +71,13 @@ char *m2_x509_name_oneline(const X509_NAME *name)
     return X509_NAME_oneline(name, NULL, 0);
 }
 
+X509_NAME *m2_d2i_x509_name(m2_buffer der)
+{
+    const unsigned char *data = der.data;
+
+    return m2_fits_int(der.length) ? d2i_X509_NAME(NULL, &data, (long)der.length) : NULL;
+}
+
 m2_bytes m2_x509_name_get_der(const X509_NAME *name)
 {
     return M2_DER(X509_NAME, name);
@@ -106,6 +114,28 @@ m2_status m2_x509_name_add_entry_by_nid(X509_NAME *name, int nid, int type, m2_b
         return 0;
     entry = X509_NAME_ENTRY_create_by_NID(NULL, nid, type, value.data, (int)value.length);
     return name_add(name, entry, index, set);
+}
+
+m2_status m2_x509_name_add_entry(X509_NAME *name, const X509_NAME_ENTRY *entry, int index, int set)
+{
+    return name_is_entry(entry) && X509_NAME_add_entry(name, entry, index, set) == 1;
+}
+
+m2_status m2_x509_name_set_by_nid(X509_NAME *name, int nid, m2_buffer value)
+{
+    return m2_x509_name_add_entry_by_nid(name, nid, MBSTRING_UTF8, value, -1, 0);
+}
+
+m2_bytes m2_x509_name_get_by_nid(const X509_NAME *name, int nid)
+{
+    const m2_bytes failed = {NULL, 0};
+    int index = m2_x509_name_get_index_by_nid(name, nid, -1);
+
+    if (index < 0) {
+        m2_error("the name has no such entry");
+        return failed;
+    }
+    return m2_asn1_string_to_utf8(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, index)));
 }
 
 X509_NAME_ENTRY *m2_x509_name_get_entry(const X509_NAME *name, int index)

@@ -4,6 +4,7 @@
 
 /* "/C=US/CN=...", for OPENSSL_free. */
 char *m2_x509_name_oneline(const X509_NAME *name);
+X509_NAME *m2_d2i_x509_name(m2_buffer der);
 m2_bytes m2_x509_name_get_der(const X509_NAME *name);
 m2_number m2_x509_name_hash(const X509_NAME *name);
 
@@ -16,6 +17,12 @@ m2_status m2_x509_name_add_entry_by_txt(X509_NAME *name, const char *field, int 
                                         m2_buffer value, int index, int set);
 m2_status m2_x509_name_add_entry_by_nid(X509_NAME *name, int nid, int type, m2_buffer value,
                                         int index, int set);
+/* Add a copy of an entry. */
+m2_status m2_x509_name_add_entry(X509_NAME *name, const X509_NAME_ENTRY *entry, int index, int set);
+/* Add an entry of UTF-8 at the end. */
+m2_status m2_x509_name_set_by_nid(X509_NAME *name, int nid, m2_buffer value);
+/* Return the first value as text. */
+m2_bytes m2_x509_name_get_by_nid(const X509_NAME *name, int nid);
 X509_NAME_ENTRY *m2_x509_name_get_entry(const X509_NAME *name, int index);
 /* Put `entry` in the place of the entry at `index`, in the same RDN. */
 m2_status m2_x509_name_set_entry(X509_NAME *name, int index, const X509_NAME_ENTRY *entry);
