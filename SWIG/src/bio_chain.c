@@ -36,29 +36,16 @@ const BIO_METHOD *m2_bio_f_null(void)
     return BIO_f_null();
 }
 
-/* Flushing a filter without a cipher crashes with OpenSSL 1.1.1. The null cipher sees no data,
- * because BIO_read and BIO_write refuse a BIO that is not initialized. */
-static int bio_set_null_cipher(BIO *bio)
-{
-    EVP_CIPHER_CTX *context = NULL;
-    int set;
-
-    BIO_get_cipher_ctx(bio, &context);
-    set = context != NULL && EVP_CipherInit_ex(context, EVP_enc_null(), NULL, NULL, NULL, 1) == 1;
-    BIO_set_init(bio, 0);
-    return set;
-}
-
-/* A BIO_callback_fn_ex: OpenSSL follows NULL when a cipher filter without a BIO below is flushed.
- */
-static long bio_check_next(BIO *bio, int operation, const char *argument, size_t length,
-                           int command, long number, int result, size_t *processed)
+/* A BIO_callback_fn_ex of cipher filters: when one is flushed without a BIO below, OpenSSL
+ * dereferences NULL, and OpenSSL 1.1.1 does so without a cipher, too. */
+static long bio_check_flush(BIO *bio, int operation, const char *argument, size_t length,
+                            int command, long number, int result, size_t *processed)
 {
     (void)argument;
     (void)length;
     (void)number;
     (void)processed;
-    if (operation == BIO_CB_CTRL && BIO_next(bio) == NULL &&
+    if (operation == BIO_CB_CTRL && (BIO_next(bio) == NULL || !BIO_get_init(bio)) &&
         (command == BIO_CTRL_FLUSH || command == BIO_C_DO_STATE_MACHINE))
         return 0;
     return result;
@@ -68,12 +55,10 @@ BIO *m2_bio_new(const BIO_METHOD *method)
 {
     BIO *bio = BIO_new(method);
 
-    if (bio == NULL || BIO_method_type(bio) != BIO_TYPE_CIPHER)
-        return bio;
-    BIO_set_callback_ex(bio, bio_check_next);
-    if (!bio_set_null_cipher(bio)) {
-        BIO_free(bio);
-        bio = NULL;
+    if (bio != NULL && BIO_method_type(bio) == BIO_TYPE_CIPHER) {
+        BIO_set_callback_ex(bio, bio_check_flush);
+        /* BIO_read and BIO_write refuse it until it has a cipher. */
+        BIO_set_init(bio, 0);
     }
     return bio;
 }
@@ -208,7 +193,7 @@ m2_status m2_bio_set_cipher(BIO *bio, const EVP_CIPHER *cipher, m2_buffer key, m
     BIO_get_cipher_ctx(bio, &context);
     if (context != NULL && m2_cipher_init(context, cipher, key, iv, encrypt) == 1)
         return 1;
-    (void)bio_set_null_cipher(bio);
+    BIO_set_init(bio, 0);
     return 0;
 }
 
