@@ -103,8 +103,48 @@ class ASN1_String:
 class ASN1_Object:
     """An OBJECT IDENTIFIER. `str` returns its numbers, such as `2.5.4.3`."""
 
-    def __init__(self, asn1obj: _m2crypto.ASN1_OBJECT, _pyfree: int = 0) -> None:
+    def __init__(self, asn1obj: _m2crypto.ASN1_OBJECT | str | int, _pyfree: int = 0) -> None:
+        """Wrap a handle, or look up a str or an int.
+
+        Args:
+            asn1obj: a handle; numbers such as "2.5.4.3", a short or a long name (OBJ_txt2obj(3));
+                or a NID (OBJ_nid2obj(3)).
+            _pyfree: ignored.
+
+        Raises:
+            X509Error: there is no such name or NID.
+        """
+        if isinstance(asn1obj, str):
+            asn1obj = m2.obj_txt2obj(asn1obj, 0)
+        elif isinstance(asn1obj, int):
+            asn1obj = m2.obj_nid2obj(asn1obj)
         self.asn1obj = asn1obj
+
+    @classmethod
+    def create(cls, oid: str, short_name: str, long_name: str) -> ASN1_Object:
+        """Add an object identifier with its names to OpenSSL's table (OBJ_create(3)).
+
+        The table belongs to the process: all that uses this OpenSSL has the names from then on.
+
+        Raises:
+            X509Error: the numbers are invalid, or the table has the numbers or a name already.
+        """
+        return cls(m2.obj_create(oid, short_name, long_name))
+
+    @property
+    def nid(self) -> int:
+        """The NID; `m2.NID_undef` (0) if OpenSSL's table does not have the identifier."""
+        return m2.obj_obj2nid(self.asn1obj)
+
+    @property
+    def short_name(self) -> str | None:
+        """The short name, such as `CN`; None if OpenSSL's table does not have the identifier."""
+        return m2.obj_nid2sn(self.nid) if self.nid else None
+
+    @property
+    def long_name(self) -> str | None:
+        """The long name, such as `commonName`; None likewise."""
+        return m2.obj_nid2ln(self.nid) if self.nid else None
 
     def _ptr(self) -> _m2crypto.ASN1_OBJECT:
         return self.asn1obj
@@ -113,10 +153,18 @@ class ASN1_Object:
         return m2.obj_obj2txt(self.asn1obj, 1).decode()
 
     def __eq__(self, other: object) -> bool:
-        return str(self) == str(other) if isinstance(other, ASN1_Object) else NotImplemented
+        if not isinstance(other, ASN1_Object):
+            return NotImplemented
+        return m2.obj_cmp(self.asn1obj, other.asn1obj) == 0
 
     def __hash__(self) -> int:
         return hash(str(self))
+
+    def __copy__(self) -> ASN1_Object:
+        return type(self)(m2.obj_dup(self.asn1obj))
+
+    def __repr__(self) -> str:
+        return f"<ASN1_Object {m2.obj_obj2txt(self.asn1obj, 0).decode()}>"
 
 
 class LocalTimezone(datetime.tzinfo):

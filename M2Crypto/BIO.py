@@ -1,7 +1,8 @@
-"""BIOs: OpenSSL's streams in memory or over an open file (bio(7)).
+"""BIOs: OpenSSL's streams in memory, over an open file or a TLS connection (bio(7)).
 
-`BIO` is the base class, `MemoryBuffer` a memory BIO, and `File` a BIO on the descriptor of a Python
-file.
+`BIO` is the base class, `MemoryBuffer` a memory BIO, `File` a BIO on the descriptor of a Python
+file, and `SSLBio` a BIO on a TLS connection. `IOBuffer` and `CipherStream` are filters over another
+BIO, which they keep.
 """
 
 from __future__ import annotations
@@ -14,10 +15,21 @@ from M2Crypto import m2
 from M2Crypto._errors import BIOError
 
 if TYPE_CHECKING:
-    from M2Crypto import _m2crypto
+    from M2Crypto import SSL, _m2crypto
     from M2Crypto._m2crypto import Buffer
 
-__all__ = ["BIO", "BIOError", "BIOFileError", "File", "FilePath", "MemoryBuffer", "openfile"]
+__all__ = [
+    "BIO",
+    "BIOError",
+    "BIOFileError",
+    "CipherStream",
+    "File",
+    "FilePath",
+    "IOBuffer",
+    "MemoryBuffer",
+    "SSLBio",
+    "openfile",
+]
 
 FilePath = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
@@ -292,6 +304,140 @@ def openfile(filename: FilePath, mode: str = "rb") -> File:
         BIOFileError: it cannot be opened.
     """
     return File(_open(filename, mode))
+
+
+class IOBuffer(BIO):
+    """A buffer over another BIO (BIO_f_buffer(3)).
+
+    Written data reach the other BIO when the buffer is full, or by `flush` or `close`.
+    """
+
+    def __init__(self, under_bio: BIO, mode: str = "rwb", _pyfree: int = 1) -> None:
+        """Create the buffer.
+
+        Args:
+            under_bio: the BIO that it reads and writes.
+            mode: "r" to read, "w" to write, or both.
+            _pyfree: ignored.
+        """
+        super().__init__(m2.bio_new(m2.bio_f_buffer()), _pyfree)
+        m2.bio_push(self._ptr(), under_bio.bio_ptr())
+        # The other BIO may own what it uses, such as a Python file.
+        self._under_bio = under_bio
+        self._reads = "r" in mode
+        self.write_closed = "w" not in mode
+
+    def readable(self) -> bool:
+        """Return whether the stream is open for reading."""
+        return self._reads and not self.closed
+
+    def close(self) -> None:
+        """Flush the buffer and close it. The other BIO stays open."""
+        if self.closed:
+            return
+        if self.writeable():
+            self.flush()
+        super().close()
+        self.bio = None
+
+
+class CipherStream(BIO):
+    """A filter that encrypts or decrypts what passes to or from another BIO (BIO_f_cipher(3)).
+
+    The stream is the bare ciphertext. A file of openssl-enc(1) with a salt begins with `Salted__`
+    and `SALT_LEN` bytes of salt, which the program reads or writes itself, and with which
+    `EVP.Cipher` derives a key from a passphrase.
+    """
+
+    SALT_LEN = m2.PKCS5_SALT_LEN
+
+    def __init__(self, obio: BIO) -> None:
+        """Create the filter over `obio`. Call `set_cipher` before reading or writing."""
+        super().__init__(m2.bio_new(m2.bio_f_cipher()), 1)
+        m2.bio_push(self._ptr(), obio.bio_ptr())
+        self.obio = obio
+        self._wrote = False
+
+    def set_cipher(self, algo: str, key: Buffer, iv: Buffer, op: int) -> None:
+        """Set the cipher, once.
+
+        Args:
+            algo: the name of a cipher, such as "aes_256_cbc". Modes that need a whole message, such
+                as AEAD, XTS and key wrap, are refused.
+            key: the key. Its first bytes are used if it is too long.
+            iv: the initialization vector, likewise.
+            op: 1 to encrypt (`M2Crypto.encrypt`), 0 to decrypt.
+
+        Raises:
+            BIOError: the cipher is unknown or refused, or the key or IV is too short.
+        """
+        from M2Crypto import _algorithms
+
+        m2.bio_set_cipher(self._ptr(), _algorithms.cipher(algo, BIOError), key, iv, op)
+
+    def flush(self) -> None:
+        """Write the last block; then the stream is complete.
+
+        Raises:
+            BIOError: the last block cannot be decrypted.
+        """
+        super().flush()
+
+    def write_close(self) -> None:
+        """Write the last block and close the write side."""
+        if self.writeable():
+            self.flush()
+        super().write_close()
+
+    def close(self) -> None:
+        """Close the stream. The last block is written if anything was."""
+        if self.closed:
+            return
+        if self._wrote:
+            self.write_close()
+        super().close()
+        self.bio = None
+
+    def write(self, data: Buffer | str) -> int:
+        """Write bytes, or text as UTF-8, through the cipher."""
+        self._wrote = True
+        return super().write(data)
+
+
+class SSLBio(BIO):
+    """A BIO that reads and writes the data of a TLS connection.
+
+    Reading returns no data, and `should_retry` true, where a connection with a non-blocking socket
+    or with BIOs would block.
+    """
+
+    def __init__(self, _pyfree: int = 1) -> None:
+        super().__init__(m2.bio_new(m2.bio_f_ssl()), _pyfree)
+        self._connection: SSL.Connection | None = None
+
+    def set_ssl(self, conn: SSL.Connection, close_flag: int = m2.bio_noclose) -> None:
+        """Set the connection, once. The BIO keeps it; closing the BIO does not shut it down.
+
+        Args:
+            conn: the connection.
+            close_flag: ignored, because the BIO has a reference of its own.
+
+        Raises:
+            BIOError: there is a connection already, or its BIOs lead to this one.
+        """
+        m2.bio_set_ssl(self._ptr(), conn.ssl, close_flag)
+        self._connection = conn
+
+    def do_handshake(self) -> int:
+        """Perform the TLS handshake (SSL_do_handshake(3)).
+
+        Returns:
+            1; 0 if it should be retried, see `should_read` and `should_write`.
+
+        Raises:
+            BIOError: the handshake failed.
+        """
+        return m2.bio_do_handshake(self._ptr())
 
 
 def _open(filename: FilePath, mode: str) -> IO[bytes]:

@@ -5,16 +5,16 @@ The default passphrase callback prompts by `getpass`. Nothing else in the packag
 
 from __future__ import annotations
 
-import base64
-import getpass
-import inspect
 import os
 import sys
-import unittest
-from typing import Any, Callable, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, TypeVar, Union
 
+from M2Crypto import m2
 from M2Crypto._errors import M2CryptoError
 from M2Crypto.BIO import BIOFileError, FilePath
+
+if TYPE_CHECKING:
+    from M2Crypto._m2crypto import Buffer
 
 __all__ = [
     "AddrType",
@@ -22,6 +22,7 @@ __all__ = [
     "PassphraseCallback",
     "UtilError",
     "bin_to_hex",
+    "compare_digest",
     "expectedFailureIf",
     "genparam_callback",
     "no_passphrase_callback",
@@ -49,6 +50,8 @@ class UtilError(M2CryptoError):
 
 def expectedFailureIf(condition: object) -> Callable[[_Test], _Test]:
     """Return a decorator that marks a unittest test as expected to fail if `condition` is true."""
+    # Modules that few programs need are imported on use, because every area imports this one.
+    import unittest
 
     def decorate(test: _Test) -> _Test:
         return unittest.expectedFailure(test) if condition else test
@@ -77,9 +80,17 @@ def pkcs7_pad(data: _Text, blklen: int) -> _Text:
     return data + bytes([count]) * count
 
 
-def bin_to_hex(b: bytes) -> str:
+def bin_to_hex(b: Buffer) -> str:
     """Return bytes as upper-case hexadecimal digits."""
-    return base64.b16encode(b).decode("ascii")
+    return memoryview(b).hex().upper()
+
+
+def compare_digest(a: Buffer, b: Buffer) -> bool:
+    """Return whether both are equal, in a time that depends on their lengths alone.
+
+    Use it for a MAC, a digest of a secret or a token (CRYPTO_memcmp(3)).
+    """
+    return m2.crypto_memcmp(a, b) == 0
 
 
 def octx_to_num(x: bytes | str) -> int:
@@ -116,6 +127,8 @@ def progress_callback(callback: Callable[..., object] | None) -> Callable[..., N
 
 def _arity(callback: Callable[..., object]) -> int | None:
     # Two if it accepts several numbers. A function in C may have no signature.
+    import inspect
+
     try:
         signature = inspect.signature(callback)
     except ValueError:
@@ -133,6 +146,8 @@ def passphrase_callback(
     v: int, prompt1: str = "Enter passphrase:", prompt2: str = "Verify passphrase:"
 ) -> str:
     """Prompt for a passphrase; if `v` is true, prompt twice until both are equal."""
+    import getpass
+
     while True:
         first = getpass.getpass(prompt1)
         if not v or first == getpass.getpass(prompt2):

@@ -18,6 +18,7 @@
 
 %ignore m2_buffer;
 %ignore m2_bytes;
+%ignore m2_integer;
 %include "src/m2.h"
 %include "typemaps.i"
 %include "handles.i"
@@ -37,6 +38,7 @@
 %include "asn1.i"
 %area("EVP")
 %include "evp.i"
+%include "rc4.i"
 %area("RSA")
 %include "rsa.i"
 %area("EC")

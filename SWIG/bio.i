@@ -1,6 +1,8 @@
 /* BIOs: OpenSSL's streams, over memory, a file descriptor or another BIO. */
 %{
 #include "bio.h"
+#include "bio_chain.h"
+#include "ssl_bio.h"
 %}
 
 %constant int bio_noclose = BIO_NOCLOSE;
@@ -16,6 +18,7 @@
 %thread_io(m2_bio_gets)
 %thread_io(m2_bio_write)
 %thread_io(m2_bio_flush)
+%thread_io(m2_bio_do_handshake)
 /* Functions of later areas for which no %thread always releases the GIL. */
 %thread_io(m2_rsa_read_pub_key)
 %thread_when(m2_rsa_write_key_der, m2_bio_may_block(arg2))
@@ -23,7 +26,13 @@
 %thread_io(m2_ec_key_read_pubkey)
 %thread_when(m2_ec_key_write_pubkey, m2_bio_may_block(arg2))
 
+%none_for_null(BIO, m2_bio_pop)
+%none_for_null(SSL, m2_bio_get_ssl)
+
 BIO *BIO_new_fd(int fd, int close_flag);
+BIO *BIO_new_file(const char *filename, const char *mode);
 void BIO_free(BIO *RELEASE);
 void BIO_free_all(BIO *RELEASE);
 %include "src/bio.h"
+%include "src/bio_chain.h"
+%include "src/ssl_bio.h"

@@ -11,6 +11,7 @@
 
 unsigned long ERR_get_error(void);
 unsigned long ERR_peek_error(void);
+unsigned long ERR_peek_last_error(void);
 void ERR_clear_error(void);
 const char *ERR_lib_error_string(unsigned long code);
 const char *ERR_reason_error_string(unsigned long code);

@@ -3,6 +3,8 @@
  */
 %{
 #include "bio.h"
+#include "bio_chain.h"
+#include "ssl_bio.h"
 
 /* Objects of some types are OpenSSL's constants and are not released. */
 static void release_nothing(const void *object)
@@ -17,14 +19,17 @@ static int always_shared(const void *object)
     return 1;
 }
 
-/* Threads can read and write a descriptor at once, but not a memory BIO. */
+/* Threads can read and write a descriptor at once, but not a memory BIO or a filter. */
 static int is_shared_bio(const void *object)
 {
-    return m2_bio_may_block((BIO *)object);
+    return m2_bio_is_descriptor((BIO *)object);
 }
+
+static const m2_handle_chain bio_chain = {m2_bio_used, m2_bio_begin_more, m2_bio_end_more};
 %}
 
-%shared_handle(BIO, BIO_free_all, is_shared_bio)
+%chain_handle(BIO, BIO_free_all, is_shared_bio, &bio_chain)
+%shared_handle(BIO_METHOD, release_nothing, always_shared)
 %handle(BIGNUM, BN_clear_free)
 %shared_handle(EVP_MD, release_nothing, always_shared)
 %shared_handle(EVP_CIPHER, release_nothing, always_shared)
@@ -37,6 +42,12 @@ static int is_shared_bio(const void *object)
 %handle(EVP_MD_CTX, EVP_MD_CTX_free)
 %handle(EVP_CIPHER_CTX, EVP_CIPHER_CTX_free)
 %shared_handle(EVP_PKEY, EVP_PKEY_free, always_shared)
+#ifndef OPENSSL_NO_RC4
+%{
+#include "rc4.h"
+%}
+%handle(m2_rc4, m2_rc4_free)
+#endif
 %handle(m2_hmac, m2_hmac_context_free)
 %handle(m2_rsa, m2_rsa_free)
 #ifndef OPENSSL_NO_EC

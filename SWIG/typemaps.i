@@ -63,6 +63,17 @@
     m2_bytes_free(&$1);
 }
 
+%typemap(out, noblock=1) m2_integer {
+    if ($1.data == NULL || PyErr_Occurred()) {
+        m2_bytes_free(&$1);
+        m2_raise(M2_AREA, "$symname");
+        SWIG_fail;
+    }
+    m2_errors_clear();
+    $result = PyLong_FromString((const char *)$1.data, NULL, 16);
+    m2_bytes_free(&$1);
+}
+
 /* ---- arguments ------------------------------------------------------------------------------ */
 
 %typemap(in) m2_buffer (Py_buffer view = {0}) {
@@ -139,12 +150,17 @@
 %enddef
 
 %define %shared_handle(TYPE, FREE, IS_SHARED)
+%chain_handle(TYPE, FREE, IS_SHARED, NULL)
+%enddef
+
+/* CHAIN: the address of an m2_handle_chain, for an object that calls use together with others. */
+%define %chain_handle(TYPE, FREE, IS_SHARED, CHAIN)
 %{
 static void release_##TYPE(void *object)
 {
     FREE((TYPE *)object);
 }
-const m2_handle_type handle_##TYPE = {#TYPE, release_##TYPE, IS_SHARED};
+const m2_handle_type handle_##TYPE = {#TYPE, release_##TYPE, IS_SHARED, CHAIN};
 %}
 
 %typemap(in, noblock=1) TYPE * (m2_argument argument = {0}) {

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import time
 
 import pytest
 
-from M2Crypto import ASN1, m2
+from M2Crypto import ASN1, BIO, m2
 from M2Crypto.X509 import X509_Name_Entry, X509Error
 
 UTC_TIME = m2.V_ASN1_UTCTIME
@@ -127,6 +128,118 @@ def test_an_unknown_object_identifier_gives_none_and_queues_no_error():
         m2.obj_txt2obj("no such name", 0)
     with pytest.raises(X509Error):
         m2.obj_nid2obj(10**6)
+
+
+@pytest.mark.parametrize(
+    ("name", "oid", "short", "long"),
+    [
+        ("2.5.4.3", "2.5.4.3", "CN", "commonName"),
+        ("CN", "2.5.4.3", "CN", "commonName"),
+        ("commonName", "2.5.4.3", "CN", "commonName"),
+        (m2.NID_sha256, "2.16.840.1.101.3.4.2.1", "SHA256", "sha256"),
+        ("2.999.1", "2.999.1", None, None),
+        ("2.16.0." + "9" * 50, "2.16.0." + "9" * 50, None, None),
+    ],
+)
+def test_an_object_is_looked_up_by_numbers_names_or_nid(name, oid, short, long):
+    found = ASN1.ASN1_Object(name)
+    assert str(found) == oid
+    assert (found.short_name, found.long_name) == (short, long)
+    assert repr(found) == f"<ASN1_Object {long or oid}>"
+    if short is None:
+        assert found.nid == m2.NID_undef
+    else:
+        assert found == ASN1.ASN1_Object(found.nid) == ASN1.ASN1_Object(short)
+    assert copy.copy(found) == found
+    assert copy.copy(found).asn1obj is not found.asn1obj
+
+
+@pytest.mark.parametrize("name", ["", "no such name", "1.40.1", "3.1", "2.5.4.x", 10**6, -1])
+def test_an_object_that_openssl_does_not_know_is_refused(name):
+    with pytest.raises(X509Error):
+        ASN1.ASN1_Object(name)
+    assert m2.err_peek_error() == 0
+
+
+@pytest.mark.parametrize("wrong", [None, b"CN", 1.5])
+def test_an_object_of_another_type_is_refused(wrong):
+    with pytest.raises(TypeError):
+        str(ASN1.ASN1_Object(wrong))
+
+
+def test_objects_are_compared_by_their_numbers():
+    name, other = ASN1.ASN1_Object("CN"), ASN1.ASN1_Object("C")
+    assert m2.obj_cmp(name._ptr(), ASN1.ASN1_Object("2.5.4.3")._ptr()) == 0
+    assert m2.obj_cmp(name._ptr(), other._ptr()) != 0
+    assert name != "2.5.4.3"
+    assert len({name, other, ASN1.ASN1_Object("commonName")}) == 2
+
+
+# In a process of its own: OpenSSL's table has no way to remove an entry.
+CREATE = """
+from M2Crypto import ASN1, X509, m2
+
+made = ASN1.ASN1_Object.create("1.3.6.1.4.1.32473.1", "m2Example", "An example of RFC 5612")
+assert made.nid > 0 and str(made) == "1.3.6.1.4.1.32473.1"
+for name in ("m2Example", "An example of RFC 5612", "1.3.6.1.4.1.32473.1", made.nid):
+    assert ASN1.ASN1_Object(name) == made
+assert (made.short_name, made.long_name) == ("m2Example", "An example of RFC 5612")
+assert m2.obj_sn2nid("m2Example") == m2.obj_ln2nid("An example of RFC 5612") == made.nid
+for arguments in (
+    ("1.3.6.1.4.1.32473.1", "other", "another"),
+    ("1.3.6.1.4.1.32473.2", "m2Example", "another"),
+    ("1.3.6.1.4.1.32473.2", "other", "commonName"),
+    ("none", "other", "another"),
+    ("1.3.6.1.4.1.32473.2", "", "another"),
+):
+    try:
+        ASN1.ASN1_Object.create(*arguments)
+    except X509.X509Error:
+        assert m2.err_peek_error() == 0
+    else:
+        raise AssertionError(arguments)
+name = X509.X509_Name()
+assert name.add_entry_by_txt("m2Example", ASN1.MBSTRING_ASC, "value", -1, -1, 0) == 1
+assert "value" in name.as_text()
+"""
+
+
+def test_an_object_is_created_with_names(python):
+    done = python("-c", CREATE)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("number", [0, 42, -42, 2**62, -(2**63), 2**63 - 1])
+def test_m2_sets_and_gets_an_integer(number):
+    handle = m2.asn1_integer_new()
+    assert m2.asn1_integer_set(handle, number) == 1
+    assert m2.asn1_integer_get(handle) == int(ASN1.ASN1_Integer(handle)) == number
+    with pytest.raises(OverflowError):
+        m2.asn1_integer_set(handle, 2**63)
+    assert m2.asn1_integer_get(ASN1.ASN1_Integer(2**200).asn1int) == 2**200
+
+
+def test_m2_has_the_functions_of_a_utctime():
+    when = m2.asn1_utctime_new()
+    assert m2.asn1_utctime_set(when, 1) == 1
+    assert m2.asn1_time_check(when) == 1
+    buffer = BIO.MemoryBuffer()
+    assert m2.asn1_utctime_print(buffer.bio_ptr(), when) == 1
+    assert buffer.read() == b"Jan  1 00:00:01 1970 GMT"
+    assert m2.asn1_utctime_set_string(when, "990228235959Z") == 1
+    assert ASN1.ASN1_UTCTIME(when).get_datetime().year == 1999
+    with pytest.raises(X509Error):
+        m2.asn1_utctime_set_string(when, "today")
+    m2.asn1_utctime_free(when)
+    with pytest.raises(ValueError, match="freed already"):
+        m2.asn1_time_check(when)
+
+
+def test_m2_prints_a_string_without_control_characters():
+    buffer = BIO.MemoryBuffer()
+    assert m2.asn1_string_print(buffer.bio_ptr(), ASN1.ASN1_String("a\x01b\n").asn1str) == 1
+    # ASN1_STRING_print(3).
+    assert buffer.read() == b"a.b\n"
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,11 @@ def test_an_error_code_is_formatted_as_openssl_does():
     assert (library, reason) == (Err.get_error_lib(code), Err.get_error_reason(code))
 
 
+def test_the_last_error_of_an_empty_queue_is_0():
+    fail()
+    assert m2.err_peek_last_error() == 0
+
+
 def test_printing_an_empty_queue_writes_nothing():
     buffer = BIO.MemoryBuffer()
     m2.err_print_errors(buffer.bio_ptr())

@@ -23,6 +23,20 @@ def test_the_import_works_or_refuses_as_the_cell_requires(
     assert f"OpenSSL {cell.runtime}, " in last
 
 
+def test_no_module_imports_what_few_programs_need(
+    cell: Expected | None, python: Callable[..., CompletedProcess[str]]
+) -> None:
+    if cell is not None and cell.outcome != "works":
+        pytest.skip("needs an extension that is imported")
+    # Python's own startup can import any of them.
+    program = (
+        "import sys; before = set(sys.modules); from M2Crypto import BN, EVP, RSA, SSL, X509; "
+        "print({'unittest', 'getpass', 'http.cookies'} & (set(sys.modules) - before))"
+    )
+    done = python("-c", program)
+    assert (done.stdout, done.stderr) == ("set()\n", "")
+
+
 @pytest.mark.parametrize(
     ("header", "runtime", "refusal"),
     [

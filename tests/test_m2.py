@@ -84,11 +84,19 @@ def test_another_missing_module_is_not_reported_as_the_extension(monkeypatch):
                 runpy.run_path(M2Crypto.__file__, {"__path__": M2Crypto.__path__})
 
 
+def test_the_initialization_of_threads_and_the_empty_module_stay():
+    assert M2Crypto.threading.init() is None
+    assert M2Crypto.threading.cleanup() is None
+    assert M2Crypto.callback.__doc__
+
+
 def test_the_package_has_its_version_in_every_documented_form():
     assert M2Crypto.__version__ == M2Crypto.version
     assert M2Crypto.version.startswith(M2Crypto.release)
     assert tuple(M2Crypto.version_info[:3]) == M2Crypto.release_tuple
     assert M2Crypto.strict_version == M2Crypto.release
+    assert M2Crypto.VersionCtor(1, 2, 3) < M2Crypto.VersionCtor(1, 10, 0)
+    assert (M2Crypto.encrypt, M2Crypto.decrypt) == (m2.encrypt, m2.decrypt) == (1, 0)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import unittest
 
 import pytest
 
-from M2Crypto import BIO, Err, util
+from M2Crypto import BIO, Err, m2, util
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,33 @@ def test_a_block_size_that_padding_cannot_express_is_refused(length):
 
 def test_bytes_are_formatted_as_upper_case_hex():
     assert util.bin_to_hex(b"\x00\xab\xff") == "00ABFF"
+    assert util.bin_to_hex(bytearray(b"\x0a")) == "0A"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "equal"),
+    [
+        (b"", b"", True),
+        (b"secret", bytearray(b"secret"), True),
+        (b"secret", memoryview(b"secreT"), False),
+        (b"\0", b"", False),
+        (b"secret", b"secret\0", False),
+        (bytes(5000), bytes(4999) + b"\1", False),
+    ],
+)
+def test_secrets_are_compared_for_equality(a, b, equal):
+    assert util.compare_digest(a, b) is equal
+    assert util.compare_digest(b, a) is equal
+    assert (m2.crypto_memcmp(a, b) == 0) is equal
+
+
+@pytest.mark.parametrize("wrong", [None, "secret", 1])
+def test_only_bytes_are_compared(wrong):
+    for arguments in ((wrong, b"secret"), (b"secret", wrong)):
+        with pytest.raises(TypeError):
+            util.compare_digest(*arguments)
+    with pytest.raises(TypeError):
+        util.bin_to_hex(wrong)
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,20 @@ const char *m2_obj_nid2ln(int nid)
     return name;
 }
 
+ASN1_OBJECT *m2_obj_copy(const ASN1_OBJECT *object)
+{
+    return OBJ_dup(object);
+}
+
+m2_status m2_obj_create(const char *oid, const char *short_name, const char *long_name)
+{
+    if (oid[0] == '\0' || short_name[0] == '\0' || long_name[0] == '\0') {
+        m2_error("the object identifier or one of its names is empty");
+        return 0;
+    }
+    return OBJ_create(oid, short_name, long_name) > 0 ? OBJ_txt2nid(oid) : 0;
+}
+
 m2_bytes m2_obj_obj2txt(const ASN1_OBJECT *object, int no_name)
 {
     m2_bytes text = {NULL, 0};

@@ -29,6 +29,10 @@ ASN1_OBJECT *m2_obj_nid2obj(int nid);
 /* Return NULL for an unknown NID. */
 const char *m2_obj_nid2sn(int nid);
 const char *m2_obj_nid2ln(int nid);
+ASN1_OBJECT *m2_obj_copy(const ASN1_OBJECT *object);
+/* Add an object identifier to OpenSSL's table, which all of the process uses, and return its NID.
+ */
+m2_status m2_obj_create(const char *oid, const char *short_name, const char *long_name);
 /* Return the long name, else the short name; the OID if there is no name or `no_name` is 1. */
 m2_bytes m2_obj_obj2txt(const ASN1_OBJECT *object, int no_name);
 

@@ -3,6 +3,8 @@
 
 #include "m2.h"
 #include "bio.h"
+#include "bio_chain.h"
+#include "ssl_bio.h"
 
 BIO *m2_bio_new_mem(void)
 {
@@ -30,6 +32,11 @@ static m2_bytes bio_take(BIO *bio, int length, int (*read)(BIO *, void *, int))
         bytes.length = 0;
         if (ERR_peek_error() == 0)
             m2_error("the BIO cannot be read");
+    }
+    /* A cipher filter reports a wrong final block as the end. */
+    if (got == 0 && length > 0 && !BIO_should_retry(bio) && m2_bio_has_failed_cipher(bio)) {
+        bytes.length = 0;
+        got = -1;
     }
     return m2_bytes_finish(bytes, got >= 0, (size_t)got);
 }
@@ -97,7 +104,13 @@ m2_number m2_bio_write(BIO *bio, m2_buffer data)
 
 m2_status m2_bio_flush(BIO *bio)
 {
-    return (m2_status)BIO_flush(bio);
+    m2_status flushed = (m2_status)BIO_flush(bio);
+
+    if (flushed <= 0 && !BIO_should_retry(bio))
+        (void)m2_bio_has_failed_cipher(bio);
+    if (flushed <= 0 && ERR_peek_error() == 0)
+        m2_error("the BIO cannot be flushed");
+    return flushed;
 }
 
 m2_status m2_bio_reset(BIO *bio)
@@ -145,7 +158,17 @@ m2_number m2_bio_get_fd(const BIO *bio)
 
 int m2_bio_may_block(const BIO *bio)
 {
-    return BIO_find_type((BIO *)bio, BIO_TYPE_DESCRIPTOR) != NULL;
+    const SSL *connection = m2_bio_get0_ssl(bio);
+
+    if (connection == NULL)
+        return BIO_find_type((BIO *)bio, BIO_TYPE_DESCRIPTOR) != NULL;
+    return (SSL_get_rbio(connection) != NULL && m2_bio_may_block(SSL_get_rbio(connection))) ||
+           (SSL_get_wbio(connection) != NULL && m2_bio_may_block(SSL_get_wbio(connection)));
+}
+
+int m2_bio_is_descriptor(const BIO *bio)
+{
+    return (BIO_method_type(bio) & BIO_TYPE_DESCRIPTOR) != 0;
 }
 
 int m2_bio_should_retry(const BIO *bio)

@@ -24,6 +24,10 @@ m2_status m2_bio_set_mem_eof_return(BIO *bio, int value);
 m2_number m2_bio_get_fd(const BIO *bio);
 /* Return whether the chain has a file or socket BIO. */
 int m2_bio_may_block(const BIO *bio);
+#ifndef SWIG
+/* Return whether the BIO itself is a file or socket BIO. */
+int m2_bio_is_descriptor(const BIO *bio);
+#endif
 
 int m2_bio_should_retry(const BIO *bio);
 int m2_bio_should_read(const BIO *bio);

@@ -66,6 +66,19 @@ int m2_hmac_context_final(m2_hmac *context, unsigned char *mac, size_t *length)
     return status;
 }
 
+#ifndef OPENSSL_NO_RC4
+int m2_compat_rc4_begin(m2_compat_rc4 *rc4)
+{
+    rc4->cipher = EVP_rc4();
+    return 1;
+}
+
+void m2_compat_rc4_end(m2_compat_rc4 *rc4)
+{
+    rc4->cipher = NULL;
+}
+#endif
+
 static const BIGNUM *compat_get0_number(EVP_PKEY *pkey, m2_key_number which)
 {
     int type = EVP_PKEY_base_id(pkey);
@@ -270,6 +283,7 @@ int m2_store_load_file(X509_STORE *store, const char *file)
 #include <openssl/core_names.h>
 #include <openssl/param_build.h>
 #include <openssl/params.h>
+#include <openssl/provider.h>
 
 int m2_compat_fips_enabled(void)
 {
@@ -323,6 +337,33 @@ int m2_hmac_context_final(m2_hmac *context, unsigned char *mac, size_t *length)
 {
     return EVP_MAC_final(context, mac, length, EVP_MAX_MD_SIZE);
 }
+
+#ifndef OPENSSL_NO_RC4
+int m2_compat_rc4_begin(m2_compat_rc4 *rc4)
+{
+    if (m2_compat_fips_enabled()) {
+        m2_error("RC4 is not approved, and the default properties require FIPS");
+        return 0;
+    }
+    rc4->library = OSSL_LIB_CTX_new();
+    if (rc4->library == NULL)
+        return 0;
+    if (OSSL_PROVIDER_load(rc4->library, "legacy") == NULL) {
+        ERR_clear_error();
+        m2_error("RC4 needs the legacy provider, which this OpenSSL cannot load");
+        return 0;
+    }
+    rc4->fetched = EVP_CIPHER_fetch(rc4->library, "RC4", NULL);
+    rc4->cipher = rc4->fetched;
+    return rc4->fetched != NULL;
+}
+
+void m2_compat_rc4_end(m2_compat_rc4 *rc4)
+{
+    EVP_CIPHER_free(rc4->fetched);
+    OSSL_LIB_CTX_free(rc4->library);
+}
+#endif
 
 /* RSA-PSS keys have the same numbers as RSA keys and another type. */
 static int compat_is_rsa(const EVP_PKEY *pkey)

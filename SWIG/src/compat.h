@@ -49,6 +49,21 @@ int m2_hmac_context_update(m2_hmac *context, const unsigned char *data, size_t l
 /* Writes at most EVP_MAX_MD_SIZE bytes. */
 int m2_hmac_context_final(m2_hmac *context, unsigned char *mac, size_t *length);
 
+/* ---- RC4 ---------------------------------------------------------------------------------- */
+
+#ifndef OPENSSL_NO_RC4
+/* RC4; from OpenSSL 3.0 on of a legacy provider in a library context of its own
+ * (OSSL_PROVIDER-legacy(7)). All fields are zero before m2_compat_rc4_begin. */
+typedef struct {
+    const EVP_CIPHER *cipher;
+    void *fetched;
+    void *library;
+} m2_compat_rc4;
+
+int m2_compat_rc4_begin(m2_compat_rc4 *rc4);
+void m2_compat_rc4_end(m2_compat_rc4 *rc4);
+#endif
+
 /* ---- key values --------------------------------------------------------------------------- */
 
 typedef enum { M2_RSA_MODULUS, M2_RSA_EXPONENT, M2_DSA_PUBLIC } m2_key_number;

@@ -98,11 +98,28 @@ PyObject *m2_handle_or_raise(void *object, const m2_handle_type *type, PyObject 
     return NULL;
 }
 
+/* Register the use of a chain. */
+static int handle_begin_chain(m2_argument *argument, const m2_handle_type *type, const void *object,
+                              m2_access access)
+{
+    const void *used = NULL;
+
+    /* Another thread can change the chain while this one waits. */
+    while (used != type->chain->used(object)) {
+        m2_use_end(&argument->use);
+        used = type->chain->used(object);
+        if (!m2_use_begin(&argument->use, type->name, used, access == M2_CHANGES))
+            return 0;
+    }
+    return access == M2_READS || type->chain->begin_more(object, &argument->more);
+}
+
 void *m2_argument_begin(m2_argument *argument, PyObject *handle, const m2_handle_type *type,
                         m2_access access, const char *area, const char *function)
 {
     void *object = handle_object(handle, type);
     handle_state *state;
+    int begun;
 
     if (object == NULL)
         return NULL;
@@ -112,7 +129,10 @@ void *m2_argument_begin(m2_argument *argument, PyObject *handle, const m2_handle
     argument->handle = handle;
     if (type->is_shared != NULL && type->is_shared(object))
         return object;
-    if (!m2_use_begin(&argument->use, type->name, object, access == M2_CHANGES)) {
+    begun = type->chain != NULL
+                ? handle_begin_chain(argument, type, object, access)
+                : m2_use_begin(&argument->use, type->name, object, access == M2_CHANGES);
+    if (!begun) {
         m2_raise(area, function);
         return NULL;
     }
@@ -132,6 +152,11 @@ void m2_argument_end(m2_argument *argument)
     if (handle == NULL)
         return;
     argument->handle = NULL;
+    if (argument->more != NULL) {
+        state = PyCapsule_GetContext(handle);
+        state->type->chain->end_more(argument->more);
+        argument->more = NULL;
+    }
     m2_use_end(&argument->use);
     state = PyCapsule_GetContext(handle);
     state->calls--;

@@ -20,7 +20,19 @@ typedef struct {
     /* Returns whether several threads may use the object at once, because OpenSSL locks it or
      * nothing changes it; NULL if they never may. */
     int (*is_shared)(const void *object);
+    /* For objects whose calls use others, too; otherwise NULL. */
+    const struct m2_handle_chain *chain;
 } m2_handle_type;
+
+/* An object that calls use together with others, such as a chain of BIOs. */
+typedef struct m2_handle_chain {
+    /* Returns what a call registers (use.h) in place of the object. */
+    const void *(*used)(const void *object);
+    /* Register more for a call that changes the object. `more` is for end_more, also if it fails
+     * with an error queued or an exception set. */
+    int (*begin_more)(const void *object, void **more);
+    void (*end_more)(void *more);
+} m2_handle_chain;
 
 /* The types of handles.i whose handles callbacks create. */
 extern const m2_handle_type handle_SSL;
@@ -30,6 +42,7 @@ extern const m2_handle_type handle_m2_x509_store_ctx;
 typedef struct {
     PyObject *handle;
     m2_use use;
+    void *more;
 } m2_argument;
 
 typedef enum { M2_READS, M2_CHANGES } m2_access;

@@ -20,6 +20,13 @@ int m2_openssl_fips_enabled(void)
     return m2_compat_fips_enabled();
 }
 
+int m2_crypto_memcmp(m2_buffer first, m2_buffer second)
+{
+    if (first.length != second.length)
+        return 1;
+    return first.length > 0 && CRYPTO_memcmp(first.data, second.data, first.length) != 0;
+}
+
 m2_status m2_openssl_configure(const char *path)
 {
     OPENSSL_INIT_SETTINGS *settings = OPENSSL_INIT_new();

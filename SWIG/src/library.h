@@ -12,4 +12,8 @@ int m2_openssl_fips_enabled(void);
  * of OpenSSL. */
 m2_status m2_openssl_configure(const char *path);
 
+/* Compare in a time that depends on the lengths alone (CRYPTO_memcmp(3)). Return 0 if both are
+ * equal. */
+int m2_crypto_memcmp(m2_buffer first, m2_buffer second);
+
 #endif

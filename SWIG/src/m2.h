@@ -43,6 +43,9 @@ typedef struct {
     size_t length;
 } m2_bytes;
 
+/* Hexadecimal digits with a sign that are converted to an int, as m2_bytes are to bytes. */
+typedef m2_bytes m2_integer;
+
 /* A Python callable, or NULL for None. Only the files *callbacks.c use its type. */
 typedef struct _object *m2_callback;
 

@@ -8,6 +8,7 @@
 
 #include <openssl/x509v3.h>
 
+#include "bio_chain.h"
 #include "compat.h"
 #include "ssl_callbacks.h"
 #include "ssl_connection.h"
@@ -35,6 +36,10 @@ m2_status m2_ssl_set_fd(SSL *connection, long long fd)
 
 m2_status m2_ssl_set_bio(SSL *connection, BIO *readbio, BIO *writebio)
 {
+    if (m2_bio_reaches(readbio, connection) || m2_bio_reaches(writebio, connection)) {
+        m2_error("the connection would be below itself");
+        return 0;
+    }
     if (!BIO_up_ref(readbio))
         return 0;
     if (!BIO_up_ref(writebio)) {

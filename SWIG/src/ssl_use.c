@@ -1,23 +1,24 @@
 /* The objects that an operation uses besides the connection (use.h). */
 #include "m2.h"
 #include "bio.h"
+#include "bio_chain.h"
 #include "ssl_use.h"
 
-/* Return a memory BIO, or NULL for a descriptor, which threads share. */
-static const BIO *ssl_memory_bio(BIO *bio)
+/* Return what calls register for a BIO, or NULL for a descriptor, which threads share. */
+static const void *ssl_used_bio(BIO *bio)
 {
-    return bio == NULL || m2_bio_may_block(bio) ? NULL : bio;
+    return bio == NULL || m2_bio_is_descriptor(bio) ? NULL : m2_bio_used(bio);
 }
 
 /* Both BIOs, which may be the same, in the order of their addresses, so that two connections
  * with the same two BIOs do not wait for each other. */
 static int ssl_use_bios(m2_use uses[2], const SSL *connection)
 {
-    const BIO *first = ssl_memory_bio(SSL_get_rbio(connection));
-    const BIO *second = ssl_memory_bio(SSL_get_wbio(connection));
+    const void *first = ssl_used_bio(SSL_get_rbio(connection));
+    const void *second = ssl_used_bio(SSL_get_wbio(connection));
 
     if (first > second) {
-        const BIO *swapped = first;
+        const void *swapped = first;
 
         first = second;
         second = swapped;
