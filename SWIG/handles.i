@@ -44,6 +44,17 @@ static int is_shared_bio(const void *object)
 #endif
 
 %{
+#include "dh.h"
+#include "dsa.h"
+%}
+#ifndef OPENSSL_NO_DSA
+%handle(m2_dsa, m2_dsa_free)
+#endif
+#ifndef OPENSSL_NO_DH
+%handle(m2_dh, m2_dh_free)
+#endif
+
+%{
 #include "x509_stack.h"
 #include "x509_store.h"
 %}
