@@ -68,6 +68,9 @@ class EC(_pem.PrivateKey):
         self.ec = ec
         self._pyfree = 1
 
+    def __repr__(self) -> str:
+        return f"<M2Crypto.EC.{type(self).__name__}: {len(self)} bits>"
+
     def _ptr(self) -> m2_ec:
         return self.ec
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Callable, NoReturn
 
-from M2Crypto import BIO, Err, _algorithms, _pem, m2, util
+from M2Crypto import BIO, Err, _algorithms, _keys, _pem, m2, util
 from M2Crypto._errors import RSAError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ __all__ = [
     "no_padding",
     "pkcs1_oaep_padding",
     "pkcs1_padding",
+    "pkcs1_pss_padding",
     "rsa_error",
     "sslv23_padding",
 ]
@@ -39,6 +40,7 @@ no_padding: int = m2.no_padding
 pkcs1_padding: int = m2.pkcs1_padding
 sslv23_padding: int = m2.sslv23_padding
 pkcs1_oaep_padding: int = m2.pkcs1_oaep_padding
+pkcs1_pss_padding: int = m2.pkcs1_pss_padding
 
 
 class DigestLengthWarning(UserWarning):
@@ -60,6 +62,19 @@ class RSA(_pem.PrivateKey):
         self.rsa = rsa
         self._pyfree = 1
         self._ex_data: dict[int, object] = {}
+
+    def __copy__(self) -> RSA:
+        copied = super().__copy__()
+        copied._ex_data = dict(self._ex_data)
+        return copied
+
+    def __repr__(self) -> str:
+        try:
+            part = "private" if m2.rsa_is_private(self.rsa) else "public"
+            what = f"{part} key of {len(self)} bits"
+        except RSAError:
+            what = "incomplete key"
+        return f"<M2Crypto.RSA.{type(self).__name__}: {what}>"
 
     def _ptr(self) -> m2_rsa:
         return self.rsa
@@ -90,17 +105,29 @@ class RSA(_pem.PrivateKey):
         """Return the public key: `e` and `n`."""
         return self.e, self.n
 
-    def public_encrypt(self, data: Buffer, padding: int) -> bytes:
+    def public_encrypt(
+        self,
+        data: Buffer,
+        padding: int,
+        md: str | None = None,
+        mgf1_md: str | None = None,
+        label: Buffer | None = None,
+    ) -> bytes:
         """Encrypt with the public key (RFC 8017, section 7).
 
         Args:
             data: at most as long as the modulus without the padding.
             padding: `pkcs1_oaep_padding` for new applications.
+            md: the digest of OAEP, by default SHA-1.
+            mgf1_md: the digest of its mask generation function MGF1, by default `md`.
+            label: the label of OAEP (RFC 8017, section 7.1.1).
 
         Raises:
-            RSAError: the data are too long, or the padding is unknown.
+            RSAError: the data are too long, or the padding is unknown or has no digest and label.
         """
-        return m2.rsa_public_encrypt(self.rsa, data, padding)
+        if md is None and mgf1_md is None and label is None:
+            return m2.rsa_public_encrypt(self.rsa, data, padding)
+        return m2.rsa_public_encrypt_oaep(self.rsa, data, padding, *_oaep(md, mgf1_md), label)
 
     def public_decrypt(self, data: Buffer, padding: int) -> bytes:
         """Reverse `private_encrypt` (EVP_PKEY_verify_recover(3)).
@@ -118,14 +145,23 @@ class RSA(_pem.PrivateKey):
         """
         return m2.rsa_private_encrypt(self.rsa, data, padding)
 
-    def private_decrypt(self, data: Buffer, padding: int) -> bytes:
-        """Decrypt with the private key.
+    def private_decrypt(
+        self,
+        data: Buffer,
+        padding: int,
+        md: str | None = None,
+        mgf1_md: str | None = None,
+        label: Buffer | None = None,
+    ) -> bytes:
+        """Decrypt with the private key; the arguments are those of `public_encrypt`.
 
         Raises:
             RSAError: there is no private key, or the padding is invalid. With `pkcs1_padding`
                 OpenSSL 3.2 and later return random bytes instead (EVP_PKEY_decrypt(3)).
         """
-        return m2.rsa_private_decrypt(self.rsa, data, padding)
+        if md is None and mgf1_md is None and label is None:
+            return m2.rsa_private_decrypt(self.rsa, data, padding)
+        return m2.rsa_private_decrypt_oaep(self.rsa, data, padding, *_oaep(md, mgf1_md), label)
 
     def _write_private(
         self, bio: BIO.BIO, cipher: str | None, callback: util.PassphraseCallback
@@ -162,30 +198,56 @@ class RSA(_pem.PrivateKey):
         """
         return m2.rsa_check_key(self.rsa)
 
-    def sign_rsassa_pss(self, digest: Buffer, algo: str = "sha256", salt_length: int = 20) -> bytes:
-        """Sign a digest by RSASSA-PSS (RFC 8017, section 8.1), with MGF1 of the same digest.
+    def sign_rsassa_pss(
+        self,
+        digest: Buffer,
+        algo: str = "sha256",
+        salt_length: _keys.SaltLength = 20,
+        mgf1_md: str | None = None,
+    ) -> bytes:
+        """Sign a digest by RSASSA-PSS (RFC 8017, section 8.1).
 
         Args:
             digest: the digest, not the message.
             algo: the digest's algorithm.
-            salt_length: bytes of salt; -1 for the length of the digest, -2 for the maximum.
+            salt_length: bytes of salt; `digest` (-1) for the length of the digest, `auto` (-2) or
+                `max` (-3) for the maximum.
+            mgf1_md: the digest of the mask generation function MGF1, by default `algo`.
 
         Raises:
             RSAError: the algorithm is unknown, the digest has another length, or the key is too
                 short.
         """
-        return m2.rsa_sign_pss(self.rsa, digest, _algorithms.digest(algo, RSAError), salt_length)
+        return m2.rsa_sign_pss(
+            self.rsa,
+            digest,
+            _algorithms.digest(algo, RSAError),
+            _keys.salt_length(salt_length, RSAError),
+            _keys.digest(mgf1_md, RSAError),
+        )
 
     def verify_rsassa_pss(
-        self, data: Buffer, signature: Buffer, algo: str = "sha256", salt_length: int = 20
+        self,
+        data: Buffer,
+        signature: Buffer,
+        algo: str = "sha256",
+        salt_length: _keys.SaltLength = 20,
+        mgf1_md: str | None = None,
     ) -> int:
         """Return 1 if `signature` is the RSASSA-PSS signature of the digest `data`, else 0.
+
+        The other arguments are those of `sign_rsassa_pss`. The salt length `auto` accepts any.
 
         Raises:
             RSAError: the algorithm is unknown.
         """
         return m2.rsa_verify_pss(
-            self.rsa, data, signature, _algorithms.digest(algo, RSAError), salt_length
+            self.rsa,
+            data,
+            signature,
+            _algorithms.digest(algo, RSAError),
+            _keys.salt_length(salt_length, RSAError),
+            _keys.digest(mgf1_md, RSAError),
         )
 
     def sign(self, digest: Buffer, algo: str = "sha256") -> bytes:
@@ -258,6 +320,10 @@ class RSA_pub(RSA):
     def check_key(self) -> int:
         """Return 1 if the numbers can be a public key (RFC 8017, section 3.1), else 0."""
         return m2.rsa_check_pub_key(self.rsa)
+
+
+def _oaep(md: str | None, mgf1_md: str | None) -> tuple[EVP_MD | None, EVP_MD | None]:
+    return _keys.digest(md, RSAError), _keys.digest(mgf1_md, RSAError)
 
 
 def _warn_of_length(digest: Buffer, md: EVP_MD, algo: str) -> None:

@@ -55,6 +55,18 @@ class CMSError(M2CryptoError, ValueError):
     __module__ = "M2Crypto.CMS"
 
 
+class DHError(M2CryptoError):
+    """An operation with a DH key failed, or this OpenSSL was built without DH."""
+
+    __module__ = "M2Crypto.DH"
+
+
+class DSAError(M2CryptoError):
+    """An operation with a DSA key failed, or this OpenSSL was built without DSA."""
+
+    __module__ = "M2Crypto.DSA"
+
+
 class ECError(M2CryptoError):
     """An operation with an EC key failed, or this OpenSSL has no elliptic curves."""
 
@@ -83,6 +95,21 @@ class PKCS12Error(M2CryptoError, ValueError):
     """A PKCS #12 operation failed."""
 
     __module__ = "M2Crypto.PKCS12"
+
+
+class PassphraseError(M2CryptoError):
+    """A private key is encrypted, and the passphrase is wrong or was not given.
+
+    The functions that load keys raise a class that derives also from their module's error.
+    """
+
+    __module__ = "M2Crypto.EVP"
+
+
+class KeyTypeError(M2CryptoError):
+    """A key has another type than the function loads; it derives as PassphraseError does."""
+
+    __module__ = "M2Crypto.EVP"
 
 
 class RandError(M2CryptoError, ValueError):
@@ -138,6 +165,8 @@ _BY_AREA: dict[str, type[M2CryptoError]] = {
     "": M2CryptoError,
     "BIO": BIOError,
     "CMS": CMSError,
+    "DH": DHError,
+    "DSA": DSAError,
     "EC": ECError,
     "EVP": EVPError,
     "PKCS12": PKCS12Error,
@@ -148,6 +177,36 @@ _BY_AREA: dict[str, type[M2CryptoError]] = {
     "STORE": StoreError,
     "X509": X509Error,
 }
+
+# The reasons of the binding's own errors (SWIG/src/m2.h).
+_BY_REASON = {101: PassphraseError, 102: KeyTypeError}
+
+
+def _combine(area: str, mark: type[M2CryptoError]) -> type[M2CryptoError]:
+    """Return a class of this module that derives from the area's error and from `mark`."""
+    name = f"{area}{mark.__name__}"
+    namespace = {"__doc__": mark.__doc__, "__module__": __name__}
+    combined: type[M2CryptoError] = type(name, (_BY_AREA[area], mark), namespace)
+    globals()[name] = combined
+    return combined
+
+
+_BY_AREA_AND_REASON = {
+    (area, reason): _combine(area, mark)
+    for area in ("DH", "DSA", "EC", "EVP", "RSA")
+    for reason, mark in _BY_REASON.items()
+}
+
+
+def _class_of(area: str, errors: tuple[ErrorEntry, ...]) -> type[M2CryptoError]:
+    # A cipher that this OpenSSL does not have is no wrong passphrase.
+    if not any("unsupported" in error.reason for error in errors):
+        for error in errors:
+            if error.library == "M2Crypto":
+                found = _BY_AREA_AND_REASON.get((area, m2.err_get_reason(error.code)))
+                if found is not None:
+                    return found
+    return _BY_AREA[area]
 
 
 def from_queue(area: str, function: str, queue: list[tuple[int, str]]) -> M2CryptoError:
@@ -162,7 +221,7 @@ def from_queue(area: str, function: str, queue: list[tuple[int, str]]) -> M2Cryp
     if not errors:
         return _BY_AREA[area](f"{function} failed without an error in OpenSSL's queue")
     first = errors[0]
-    error = _BY_AREA[area](str(first))
+    error = _class_of(area, errors)(str(first))
     error.errors = errors
     error.code, error.library, error.reason = first.code, first.library, first.reason
     return error

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import copy
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from M2Crypto import BIO, _algorithms, util
 
 if TYPE_CHECKING:
     from M2Crypto._m2crypto import EVP_CIPHER
+
+_Key = TypeVar("_Key", bound="Key")
 
 
 def bio_of(content: str | bytes) -> BIO.MemoryBuffer:
@@ -20,7 +23,29 @@ def cipher(name: str | None, error: type[Exception]) -> EVP_CIPHER | None:
     return None if name is None else _algorithms.cipher(name, error)
 
 
-class PrivateKey:
+class Key:
+    """Base class of keys. A copy shares the key, which does not change."""
+
+    def __copy__(self: _Key) -> _Key:
+        copied = type(self).__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        return copied
+
+    def __deepcopy__(self: _Key, memo: object) -> _Key:
+        return copy.copy(self)
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        """Refuse to be pickled, because the pickle would hold the key unencrypted.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(
+            f"cannot pickle {type(self).__name__}, which holds a key; save it in PEM or DER instead"
+        )
+
+
+class PrivateKey(Key):
     """Base class of keys that are saved as PEM."""
 
     def _write_private(

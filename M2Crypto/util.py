@@ -14,6 +14,8 @@ from M2Crypto._errors import M2CryptoError
 from M2Crypto.BIO import BIOFileError, FilePath
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from M2Crypto._m2crypto import Buffer
 
 __all__ = [
@@ -160,7 +162,7 @@ def no_passphrase_callback(*args: object) -> str:
 
 
 def save_private(file: FilePath, data: bytes) -> int:
-    """Write a private key to a file, which is created with mode 0600.
+    """Write a private key to a file of mode 0600, which replaces a regular file atomically.
 
     Returns:
         1.
@@ -168,13 +170,33 @@ def save_private(file: FilePath, data: bytes) -> int:
     Raises:
         BIOFileError: the file cannot be written.
     """
+    # Imported here because most programs save no keys.
+    from pathlib import Path
 
-    def opener(name: str, flags: int) -> int:
-        return os.open(name, flags, 0o600)
-
+    path = Path(os.fsdecode(file))
     try:
-        with open(file, "wb", opener=opener) as stream:
-            stream.write(data)
+        path = path.resolve()
+        if path.exists() and not path.is_file():
+            # A device or a named pipe cannot be replaced.
+            path.write_bytes(data)
+        else:
+            _replace(path, data)
     except OSError as error:
-        raise BIOFileError(error.errno, error.strerror, error.filename) from None
+        raise BIOFileError(error.errno, error.strerror, os.fspath(file)) from None
     return 1
+
+
+def _replace(path: Path, data: bytes) -> None:
+    import tempfile
+
+    # Beside the file, because a file is renamed atomically only within a file system.
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".m2crypto-")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(descriptor)
+        os.replace(temporary, path)  # noqa: PTH105  (mkstemp returns text)
+    except BaseException:
+        os.unlink(temporary)  # noqa: PTH108
+        raise

@@ -48,6 +48,11 @@
 #include "pkey.h"
 %}
 %include "src/pkey.h"
+%include "keys.i"
+%area("DSA")
+%include "dsa.i"
+%area("DH")
+%include "dh.i"
 %area("X509")
 %include "x509.i"
 %area("PKCS7")

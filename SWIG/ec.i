@@ -7,6 +7,7 @@
 %thread m2_ec_key_gen_key;
 %thread m2_ec_key_read_bio;
 %thread m2_ec_key_write_bio;
+%thread m2_ec_key_write_bio_no_cipher;
 %thread m2_ec_key_check_key;
 %thread m2_ecdsa_sign_asn1;
 %thread m2_ecdsa_verify_asn1;

@@ -17,6 +17,7 @@
 %thread m2_pkey_read_pem;
 %thread m2_pkey_read_pem_pubkey;
 %thread m2_pkey_write_pem;
+%thread m2_pkey_write_pem_no_cipher;
 %thread m2_sign_final;
 %thread m2_verify_final;
 %thread m2_digest_sign_final;

@@ -55,6 +55,17 @@ static const m2_handle_chain bio_chain = {m2_bio_used, m2_bio_begin_more, m2_bio
 #endif
 
 %{
+#include "dh.h"
+#include "dsa.h"
+%}
+#ifndef OPENSSL_NO_DSA
+%handle(m2_dsa, m2_dsa_free)
+#endif
+#ifndef OPENSSL_NO_DH
+%handle(m2_dh, m2_dh_free)
+#endif
+
+%{
 #include "x509_stack.h"
 #include "x509_store.h"
 %}

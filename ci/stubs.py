@@ -55,6 +55,7 @@ PYTHON_TYPES = {
     "m2_target": "bytearray | memoryview",
     "m2_bytes": "bytes",
     "m2_integer": "int",
+    "m2_pair": "tuple[bytes, bytes]",
     "m2_callback": "Callable[..., object] | None",
     "p.q(const).char": "str",
     "p.char": "str",

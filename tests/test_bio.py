@@ -338,7 +338,9 @@ WRITERS = {
     "pkcs7_write_bio": (BIO, message),
     "pkcs7_write_bio_der": (BIO, message),
     "pkey_write_pem": (key, BIO, None, None),
+    "pkey_write_pem_no_cipher": (key, BIO, None),
     "rsa_write_key": (rsa, BIO, None, None),
+    "rsa_write_key_no_cipher": (rsa, BIO, None),
     "rsa_write_key_der": (rsa, BIO),
     "rsa_write_pub_key": (rsa, BIO),
     "sk_x509_write_degenerate": (BIO, stack._ptr()),
@@ -362,6 +364,7 @@ if hasattr(m2, "ec_key_read_bio"):
     READERS["ec_key_read_bio"] = (written(m2.ec_key_write_bio, ec, BIO, None, None), BIO, None)
     READERS["ec_key_read_pubkey"] = (public, BIO)
     WRITERS["ec_key_write_bio"] = (ec, BIO, None, None)
+    WRITERS["ec_key_write_bio_no_cipher"] = (ec, BIO, None)
     WRITERS["ec_key_write_pubkey"] = (ec, BIO)
 if hasattr(m2, "cms_sign"):
     cms = m2.cms_sign(*signer, None, b"data", md, 0)
@@ -370,6 +373,18 @@ if hasattr(m2, "cms_sign"):
     READERS["smime_read_cms"] = (m2.smime_write_cms(cms, None, 0), BIO, memory)
     WRITERS["cms_write_der"] = (BIO, cms)
     WRITERS["cms_write_pem"] = (BIO, cms)
+if hasattr(m2, "dsa_new"):
+    dsa = EVP.load_key(PATH + "/../keys/dsa_1024.pem").get_dsa()._ptr()
+    for kind, more in (("params", ()), ("key", (None, None)), ("pub_key", ())):
+        write = getattr(m2, f"dsa_write_{kind}_bio")
+        READERS[f"dsa_read_{kind}"] = (written(write, dsa, BIO, *more), BIO, None)
+        WRITERS[f"dsa_write_{kind}_bio"] = (dsa, BIO, *more)
+    WRITERS["dsa_write_key_bio_no_cipher"] = (dsa, BIO, None)
+if hasattr(m2, "dh_new"):
+    dh = EVP.load_key(PATH + "/../keys/dh.pem").get_dh()._ptr()
+    READERS["dh_read_parameters"] = (written(m2.dh_write_parameters, dh, BIO), BIO)
+    WRITERS["dh_write_parameters"] = (dh, BIO)
+    WRITERS["dhparams_print"] = (BIO, dh)
 
 def call(name, descriptor, arguments):
     bio = m2.bio_new_fd(descriptor, m2.bio_noclose)

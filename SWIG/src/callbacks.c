@@ -35,6 +35,9 @@ static int callback_copy_passphrase(PyObject *returned, char *buffer, int size)
     memcpy(buffer, data, (size_t)length);
     result = (int)length;
 done:
+    /* CPython shares bytes objects of less than two bytes. */
+    if (encoded != NULL && PyBytes_AsStringAndSize(encoded, &data, &length) == 0 && length > 1)
+        OPENSSL_cleanse(data, (size_t)length);
     Py_XDECREF(encoded);
     return result;
 }
@@ -46,7 +49,8 @@ int m2_password(char *buffer, int size, int writing, void *callback)
     int length = -1;
 
     if (callback == NULL) {
-        m2_error("the key is encrypted and no passphrase callback was given");
+        m2_error_of(M2_REASON_PASSPHRASE,
+                    "the key is encrypted and no passphrase callback was given");
         return -1;
     }
     state = PyGILState_Ensure();

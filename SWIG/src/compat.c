@@ -525,9 +525,9 @@ void m2_compat_system_error(int number)
     ERR_put_error(ERR_LIB_SYS, 0, number, OPENSSL_FILE, OPENSSL_LINE);
 }
 
-void m2_compat_queue_error(void)
+void m2_compat_queue_error(int reason)
 {
-    ERR_put_error(ERR_LIB_USER, 0, ERR_R_OPERATION_FAIL, OPENSSL_FILE, OPENSSL_LINE);
+    ERR_put_error(ERR_LIB_USER, 0, reason, OPENSSL_FILE, OPENSSL_LINE);
 }
 
 unsigned long m2_compat_next_error(const char **data, int *flags)
@@ -568,9 +568,9 @@ void m2_compat_system_error(int number)
     ERR_raise(ERR_LIB_SYS, number);
 }
 
-void m2_compat_queue_error(void)
+void m2_compat_queue_error(int reason)
 {
-    ERR_raise(ERR_LIB_USER, ERR_R_OPERATION_FAIL);
+    ERR_raise(ERR_LIB_USER, reason);
 }
 
 unsigned long m2_compat_next_error(const char **data, int *flags)

@@ -16,7 +16,7 @@
 /* ---- the error queue --------------------------------------------------------------------- */
 
 /* Queue an error of the binding, for ERR_add_error_data. */
-void m2_compat_queue_error(void);
+void m2_compat_queue_error(int reason);
 /* Remove the oldest error and return its code, 0 if the queue is empty; `data` is valid if `flags`
  * has ERR_TXT_STRING. */
 unsigned long m2_compat_next_error(const char **data, int *flags);

@@ -6,6 +6,7 @@
 #include "compat.h"
 #include "ec.h"
 #include "evp.h"
+#include "keys.h"
 #include "pkey.h"
 
 #ifndef OPENSSL_NO_EC
@@ -33,7 +34,7 @@ static EVP_PKEY *ec_only(EVP_PKEY *key)
 {
     if (key == NULL || EVP_PKEY_id(key) == EVP_PKEY_EC || EVP_PKEY_id(key) == EVP_PKEY_SM2)
         return key;
-    m2_error("the key is not an EC key");
+    m2_error_of(M2_REASON_KEY_TYPE, "the key is not an EC key");
     EVP_PKEY_free(key);
     return NULL;
 }
@@ -166,7 +167,7 @@ m2_status m2_pkey_assign_ec(EVP_PKEY *pkey, const m2_ec *key)
 
 m2_ec *m2_ec_key_read_bio(BIO *bio, m2_callback passphrase)
 {
-    return ec_only(PEM_read_bio_PrivateKey(bio, NULL, m2_password, passphrase));
+    return ec_only(m2_read_private_key(bio, passphrase));
 }
 
 m2_ec *m2_ec_key_read_pubkey(BIO *bio)
@@ -185,6 +186,11 @@ m2_status m2_ec_key_write_bio(const m2_ec *key, BIO *bio, const EVP_CIPHER *ciph
         return 0;
     return PEM_write_bio_PrivateKey_traditional(bio, (EVP_PKEY *)key, cipher, NULL, 0, m2_password,
                                                 passphrase);
+}
+
+m2_status m2_ec_key_write_bio_no_cipher(const m2_ec *key, BIO *bio, m2_callback passphrase)
+{
+    return m2_ec_key_write_bio(key, bio, NULL, passphrase);
 }
 
 m2_status m2_ec_key_write_pubkey(const m2_ec *key, BIO *bio)

@@ -24,6 +24,7 @@ m2_ec *m2_ec_key_from_pubkey_params(int nid, m2_buffer point);
 /* Write an ECPrivateKey as PEM, unencrypted if the cipher is None. */
 m2_status m2_ec_key_write_bio(const m2_ec *key, BIO *bio, const EVP_CIPHER *OPTIONAL,
                               m2_callback passphrase);
+m2_status m2_ec_key_write_bio_no_cipher(const m2_ec *key, BIO *bio, m2_callback passphrase);
 m2_status m2_ec_key_write_pubkey(const m2_ec *key, BIO *bio);
 m2_bytes m2_ec_key_get_public_der(const m2_ec *key);
 m2_bytes m2_ec_key_get_public_key(const m2_ec *key);

@@ -9,6 +9,8 @@
 
 #include "m2.h"
 #include "evp.h"
+#include "ffc.h"
+#include "keys.h"
 
 /* ---- algorithms by name ------------------------------------------------------------------- */
 
@@ -467,7 +469,7 @@ m2_bytes m2_cipher_ccm(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_buf
 
 EVP_PKEY *m2_pkey_read_pem(BIO *bio, m2_callback passphrase)
 {
-    return PEM_read_bio_PrivateKey(bio, NULL, m2_password, passphrase);
+    return m2_read_private_key(bio, passphrase);
 }
 
 EVP_PKEY *m2_pkey_read_pem_pubkey(BIO *bio, m2_callback passphrase)
@@ -513,6 +515,9 @@ int m2_pkey_is_usable(const EVP_PKEY *pkey, m2_key_use use)
         lack = "the key has no private part";
     else if (!pkey_has_valid_group(pkey))
         lack = NOT_A_GROUP;
+    else if ((EVP_PKEY_id(pkey) == EVP_PKEY_DSA || EVP_PKEY_id(pkey) == EVP_PKEY_DHX) &&
+             !m2_ffc_order_is_safe(pkey))
+        lack = "the order q of the key is too small";
     if (lack == NULL)
         return 1;
     ERR_clear_error();
@@ -566,6 +571,11 @@ m2_status m2_pkey_write_pem(const EVP_PKEY *pkey, BIO *bio, const EVP_CIPHER *ci
         return 0;
     return PEM_write_bio_PKCS8PrivateKey(bio, (EVP_PKEY *)pkey, cipher, NULL, 0, m2_password,
                                          passphrase);
+}
+
+m2_status m2_pkey_write_pem_no_cipher(const EVP_PKEY *pkey, BIO *bio, m2_callback passphrase)
+{
+    return m2_pkey_write_pem(pkey, bio, NULL, passphrase);
 }
 
 m2_bytes m2_pkey_as_der(const EVP_PKEY *pkey)

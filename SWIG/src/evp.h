@@ -68,6 +68,7 @@ EVP_PKEY *m2_pkey_read_pem_pubkey(BIO *bio, m2_callback passphrase);
 /* Write PKCS #8 as PEM, unencrypted if the cipher is None. */
 m2_status m2_pkey_write_pem(const EVP_PKEY *pkey, BIO *bio, const EVP_CIPHER *OPTIONAL,
                             m2_callback passphrase);
+m2_status m2_pkey_write_pem_no_cipher(const EVP_PKEY *pkey, BIO *bio, m2_callback passphrase);
 /* Return the SubjectPublicKeyInfo, and the key identifier (RFC 5280, section 4.2.1.2, method 1). */
 m2_bytes m2_pkey_as_der(const EVP_PKEY *pkey);
 m2_bytes m2_pkey_get_key_identifier(const EVP_PKEY *pkey);

@@ -71,8 +71,13 @@ void m2_bytes_free(m2_bytes *bytes);
 /* Return whether a length fits OpenSSL's int parameters; queue an error if not. */
 int m2_fits_int(size_t length);
 
-/* Queue an error of the binding. */
+/* Reasons of errors of the binding that have exceptions of their own (M2Crypto/_errors.py). */
+#define M2_REASON_PASSPHRASE 101
+#define M2_REASON_KEY_TYPE 102
+
+/* Queue an error of the binding, with a reason or without. */
 void m2_error(const char *message);
+void m2_error_of(int reason, const char *message);
 
 /* Empty the error queue. If it is empty, this costs a tenth of ERR_clear_error. */
 void m2_errors_clear(void);

@@ -8,6 +8,7 @@
 #include "bn.h"
 #include "compat.h"
 #include "evp.h"
+#include "keys.h"
 #include "pkey.h"
 #include "rsa.h"
 
@@ -43,7 +44,7 @@ static m2_rsa *rsa_wrap(EVP_PKEY *key)
     if (key == NULL)
         return NULL;
     if (EVP_PKEY_base_id(key) != EVP_PKEY_RSA && EVP_PKEY_base_id(key) != EVP_PKEY_RSA_PSS)
-        m2_error("the key is not an RSA key");
+        m2_error_of(M2_REASON_KEY_TYPE, "the key is not an RSA key");
     else
         rsa = m2_rsa_new();
     if (rsa == NULL)
@@ -205,7 +206,7 @@ m2_status m2_pkey_assign_rsa(EVP_PKEY *pkey, const m2_rsa *rsa)
 
 m2_rsa *m2_rsa_read_key(BIO *bio, m2_callback passphrase)
 {
-    return rsa_wrap(PEM_read_bio_PrivateKey(bio, NULL, m2_password, passphrase));
+    return rsa_wrap(m2_read_private_key(bio, passphrase));
 }
 
 m2_rsa *m2_rsa_read_pub_key(BIO *bio)
@@ -221,6 +222,11 @@ m2_status m2_rsa_write_key(const m2_rsa *rsa, BIO *bio, const EVP_CIPHER *cipher
     if (key == NULL || !m2_pem_takes_cipher(cipher, 0))
         return 0;
     return PEM_write_bio_PrivateKey_traditional(bio, key, cipher, NULL, 0, m2_password, passphrase);
+}
+
+m2_status m2_rsa_write_key_no_cipher(const m2_rsa *rsa, BIO *bio, m2_callback passphrase)
+{
+    return m2_rsa_write_key(rsa, bio, NULL, passphrase);
 }
 
 m2_status m2_rsa_write_key_der(const m2_rsa *rsa, BIO *bio)
@@ -298,7 +304,7 @@ m2_verdict m2_rsa_check_pub_key(const m2_rsa *rsa)
 #define WITHOUT_SSLV23_PADDING
 #endif
 
-static int rsa_set_padding(EVP_PKEY_CTX *context, int padding)
+int m2_rsa_set_padding(EVP_PKEY_CTX *context, int padding)
 {
 #ifdef WITHOUT_SSLV23_PADDING
     if (padding == RSA_SSLV23_PADDING) {
@@ -314,7 +320,7 @@ static EVP_PKEY_CTX *rsa_begin(EVP_PKEY *key, int (*init)(EVP_PKEY_CTX *), int p
 {
     EVP_PKEY_CTX *context = key == NULL ? NULL : m2_pkey_begin(key, init);
 
-    if (context != NULL && !rsa_set_padding(context, padding)) {
+    if (context != NULL && !m2_rsa_set_padding(context, padding)) {
         EVP_PKEY_CTX_free(context);
         context = NULL;
     }
@@ -331,6 +337,24 @@ m2_bytes m2_rsa_private_decrypt(const m2_rsa *rsa, m2_buffer data, int padding)
 {
     return m2_pkey_operate(rsa_begin(rsa_private_key(rsa), EVP_PKEY_decrypt_init, padding),
                            EVP_PKEY_decrypt, data);
+}
+
+m2_bytes m2_rsa_public_encrypt_oaep(const m2_rsa *rsa, m2_buffer data, int padding,
+                                    const EVP_MD *md, const EVP_MD *mgf1, m2_buffer label)
+{
+    const m2_bytes failed = {NULL, 0};
+    EVP_PKEY *key = rsa_key(rsa);
+
+    return key == NULL ? failed : m2_pkey_encrypt(key, data, padding, md, mgf1, label);
+}
+
+m2_bytes m2_rsa_private_decrypt_oaep(const m2_rsa *rsa, m2_buffer data, int padding,
+                                     const EVP_MD *md, const EVP_MD *mgf1, m2_buffer label)
+{
+    const m2_bytes failed = {NULL, 0};
+    EVP_PKEY *key = rsa_private_key(rsa);
+
+    return key == NULL ? failed : m2_pkey_decrypt(key, data, padding, md, mgf1, label);
 }
 
 /* Without a digest, sign is the private key operation, and recover its inverse. */
@@ -451,19 +475,30 @@ m2_status m2_rsa_verify(const m2_rsa *rsa, m2_buffer digest, m2_buffer signature
     return verdict;
 }
 
-m2_bytes m2_rsa_sign_pss(const m2_rsa *rsa, m2_buffer digest, const EVP_MD *md, int salt_length)
+/* Like `rsa_begin_with_digest`, for RSASSA-PSS. */
+static EVP_PKEY_CTX *rsa_begin_pss(EVP_PKEY *key, int (*init)(EVP_PKEY_CTX *), const EVP_MD *md,
+                                   int salt_length, const EVP_MD *mgf1)
 {
-    EVP_PKEY_CTX *context = rsa_begin_with_digest(rsa_private_key(rsa), EVP_PKEY_sign_init,
-                                                  RSA_PKCS1_PSS_PADDING, md, salt_length);
+    EVP_PKEY_CTX *context =
+        rsa_begin_with_digest(key, init, RSA_PKCS1_PSS_PADDING, md, salt_length);
 
-    return m2_pkey_operate(context, EVP_PKEY_sign, digest);
+    if (context == NULL || mgf1 == NULL || EVP_PKEY_CTX_set_rsa_mgf1_md(context, mgf1) > 0)
+        return context;
+    EVP_PKEY_CTX_free(context);
+    return NULL;
+}
+
+m2_bytes m2_rsa_sign_pss(const m2_rsa *rsa, m2_buffer digest, const EVP_MD *md, int salt_length,
+                         const EVP_MD *mgf1)
+{
+    return m2_pkey_operate(
+        rsa_begin_pss(rsa_private_key(rsa), EVP_PKEY_sign_init, md, salt_length, mgf1),
+        EVP_PKEY_sign, digest);
 }
 
 m2_verdict m2_rsa_verify_pss(const m2_rsa *rsa, m2_buffer digest, m2_buffer signature,
-                             const EVP_MD *md, int salt_length)
+                             const EVP_MD *md, int salt_length, const EVP_MD *mgf1)
 {
-    EVP_PKEY_CTX *context = rsa_begin_with_digest(rsa_key(rsa), EVP_PKEY_verify_init,
-                                                  RSA_PKCS1_PSS_PADDING, md, salt_length);
-
-    return rsa_verify(context, digest, signature);
+    return rsa_verify(rsa_begin_pss(rsa_key(rsa), EVP_PKEY_verify_init, md, salt_length, mgf1),
+                      digest, signature);
 }

@@ -26,6 +26,7 @@ m2_rsa *m2_rsa_read_pub_key(BIO *bio);
 /* Write PKCS #1 as PEM, unencrypted if the cipher is None. */
 m2_status m2_rsa_write_key(const m2_rsa *rsa, BIO *bio, const EVP_CIPHER *OPTIONAL,
                            m2_callback passphrase);
+m2_status m2_rsa_write_key_no_cipher(const m2_rsa *rsa, BIO *bio, m2_callback passphrase);
 m2_status m2_rsa_write_key_der(const m2_rsa *rsa, BIO *bio);
 m2_status m2_rsa_write_pub_key(const m2_rsa *rsa, BIO *bio);
 
@@ -41,13 +42,26 @@ m2_bytes m2_rsa_public_encrypt(const m2_rsa *rsa, m2_buffer data, int padding);
 m2_bytes m2_rsa_public_decrypt(const m2_rsa *rsa, m2_buffer data, int padding);
 m2_bytes m2_rsa_private_encrypt(const m2_rsa *rsa, m2_buffer data, int padding);
 m2_bytes m2_rsa_private_decrypt(const m2_rsa *rsa, m2_buffer data, int padding);
+/* As above, with what applies to OAEP: the digests and the label. */
+m2_bytes m2_rsa_public_encrypt_oaep(const m2_rsa *rsa, m2_buffer data, int padding,
+                                    const EVP_MD *md_or_none, const EVP_MD *mgf1_or_none,
+                                    m2_buffer OPTIONAL);
+m2_bytes m2_rsa_private_decrypt_oaep(const m2_rsa *rsa, m2_buffer data, int padding,
+                                     const EVP_MD *md_or_none, const EVP_MD *mgf1_or_none,
+                                     m2_buffer OPTIONAL);
 
 /* RSASSA-PKCS1-v1_5 and RSASSA-PSS of a digest (RFC 8017, sections 8.2 and 8.1). The former
  * accepts digests of any length. The salt length can be an RSA_PSS_SALTLEN_*. */
 m2_bytes m2_rsa_sign(const m2_rsa *rsa, m2_buffer digest, const EVP_MD *md);
 m2_status m2_rsa_verify(const m2_rsa *rsa, m2_buffer digest, m2_buffer signature, const EVP_MD *md);
-m2_bytes m2_rsa_sign_pss(const m2_rsa *rsa, m2_buffer digest, const EVP_MD *md, int salt_length);
+m2_bytes m2_rsa_sign_pss(const m2_rsa *rsa, m2_buffer digest, const EVP_MD *md, int salt_length,
+                         const EVP_MD *mgf1_or_default);
 m2_verdict m2_rsa_verify_pss(const m2_rsa *rsa, m2_buffer digest, m2_buffer signature,
-                             const EVP_MD *md, int salt_length);
+                             const EVP_MD *md, int salt_length, const EVP_MD *mgf1_or_default);
+
+#ifndef SWIG
+/* Set an RSA_*_PADDING; 0 with an error queued if the key or this OpenSSL does not have it. */
+int m2_rsa_set_padding(EVP_PKEY_CTX *context, int padding);
+#endif
 
 #endif

@@ -9,7 +9,12 @@
 
 void m2_error(const char *message)
 {
-    m2_compat_queue_error();
+    m2_error_of(ERR_R_OPERATION_FAIL, message);
+}
+
+void m2_error_of(int reason, const char *message)
+{
+    m2_compat_queue_error(reason);
     ERR_add_error_data(1, message);
 }
 
