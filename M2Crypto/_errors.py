@@ -61,6 +61,12 @@ class EVPError(M2CryptoError, ValueError):
     __module__ = "M2Crypto.EVP"
 
 
+class OCSPError(M2CryptoError):
+    """An OCSP message is malformed or not trusted, or does not answer the request."""
+
+    __module__ = "M2Crypto.OCSP"
+
+
 class RandError(M2CryptoError, ValueError):
     """An operation with the random number generator failed."""
 
@@ -109,6 +115,7 @@ _BY_AREA: dict[str, type[M2CryptoError]] = {
     "BIO": BIOError,
     "EC": ECError,
     "EVP": EVPError,
+    "OCSP": OCSPError,
     "RSA": RSAError,
     "Rand": RandError,
     "SSL": SSLError,

@@ -48,5 +48,7 @@
 %include "src/pkey.h"
 %area("X509")
 %include "x509.i"
+%area("OCSP")
+%include "ocsp.i"
 %area("SSL")
 %include "ssl.i"
