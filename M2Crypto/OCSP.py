@@ -15,13 +15,10 @@ from __future__ import annotations
 
 import datetime
 import enum
-import http.client
 import secrets
-import socket
-import urllib.parse
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, NoReturn
 
-from M2Crypto import ASN1, BIO, EVP, X509, _algorithms, m2
+from M2Crypto import ASN1, BIO, EVP, X509, _algorithms, _http, m2
 from M2Crypto._errors import OCSPError
 
 if TYPE_CHECKING:
@@ -49,6 +46,7 @@ __all__ = [
 
 # The most bytes of a response that is fetched. One with a chain of certificates has about 5 KB.
 MAX_RESPONSE = 1 << 20
+KIND = "application/ocsp-response"
 # RFC 8954, section 2.1: a nonce has 1 to 32 octets, and clients should use 32.
 NONCE_LENGTH = 32
 # The tolerated difference between the responder's clock and ours.
@@ -488,36 +486,16 @@ def fetch(request: Request, url: str, timeout: float = 10.0) -> Response:
     Args:
         request: the request.
         url: an `http:` URL, such as one of `urls`.
-        timeout: seconds that connecting and each read may take.
+        timeout: seconds until the whole response must be there.
 
     Raises:
         OCSPError: the URL is not HTTP's, the responder cannot be reached in time, answers with
             another status or type, with more than a megabyte, or with no OCSP response.
     """
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme != "http" or not parts.hostname:
-        raise OCSPError(f"{url}: not the http: URL of a responder")
-    target = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
-    try:
-        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
-    except (ValueError, http.client.HTTPException) as error:
-        raise OCSPError(f"{url}: {error}") from None
-    headers = {"Content-Type": "application/ocsp-request", "Accept": "application/ocsp-response"}
-    try:
-        connection.request("POST", target, request.as_der(), headers)
-        answer = connection.getresponse()
-        kind = answer.headers.get_content_type()
-        if answer.status != 200 or kind != "application/ocsp-response":
-            raise OCSPError(f"{url}: the responder answered {answer.status} with {kind}")
-        body = answer.read(MAX_RESPONSE + 1)
-    except socket.timeout:
-        raise OCSPError(f"{url}: no answer in {timeout:g} s") from None
-    except (OSError, http.client.HTTPException) as error:
-        raise OCSPError(f"{url}: {error or type(error).__name__}") from error
-    finally:
-        connection.close()
-    if len(body) > MAX_RESPONSE:
-        raise OCSPError(f"{url}: the response has more than {MAX_RESPONSE} bytes")
+    headers = {"Content-Type": "application/ocsp-request", "Accept": KIND}
+    body = _http.fetch(
+        url, timeout, MAX_RESPONSE, OCSPError, body=request.as_der(), headers=headers, kind=KIND
+    )
     return load_response(body)
 
 

@@ -52,3 +52,4 @@
 %include "ocsp.i"
 %area("SSL")
 %include "ssl.i"
+%include "revocation.i"

@@ -374,17 +374,4 @@ m2_status m2_ocsp_basic_sign(OCSP_BASICRESP *basic, X509 *certificate, EVP_PKEY 
     return OCSP_basic_sign(basic, certificate, signer, algorithm, certificates, flags);
 }
 
-m2_bytes m2_x509_ocsp_urls(X509 *certificate)
-{
-    STACK_OF(OPENSSL_STRING) *urls = X509_get1_ocsp(certificate);
-    BIO *bio = BIO_new(BIO_s_mem());
-    int i;
-
-    ERR_clear_error();
-    for (i = 0; bio != NULL && i < sk_OPENSSL_STRING_num(urls); i++)
-        BIO_printf(bio, "%s\n", sk_OPENSSL_STRING_value(urls, i));
-    X509_email_free(urls);
-    return m2_bytes_from_bio(bio);
-}
-
 #endif

@@ -80,8 +80,5 @@ m2_status m2_ocsp_basic_sign(OCSP_BASICRESP *basic, X509 *certificate, EVP_PKEY 
                              const EVP_MD *OPTIONAL, m2_x509_stack *certificates,
                              unsigned long flags);
 
-/* The URLs of a certificate's responders (RFC 5280, section 4.2.2.1), each ended by a newline. */
-m2_bytes m2_x509_ocsp_urls(X509 *certificate);
-
 #endif
 #endif
