@@ -112,6 +112,12 @@ class KeyTypeError(M2CryptoError):
     __module__ = "M2Crypto.EVP"
 
 
+class OCSPError(M2CryptoError):
+    """An OCSP message is malformed or not trusted, or does not answer the request."""
+
+    __module__ = "M2Crypto.OCSP"
+
+
 class RandError(M2CryptoError, ValueError):
     """An operation with the random number generator failed."""
 
@@ -171,6 +177,7 @@ _BY_AREA: dict[str, type[M2CryptoError]] = {
     "EVP": EVPError,
     "PKCS12": PKCS12Error,
     "PKCS7": PKCS7_Error,
+    "OCSP": OCSPError,
     "RSA": RSAError,
     "Rand": RandError,
     "SSL": SSLError,

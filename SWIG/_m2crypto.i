@@ -63,5 +63,8 @@
 %include "pkcs12.i"
 %area("STORE")
 %include "ossl_store.i"
+%area("OCSP")
+%include "ocsp.i"
 %area("SSL")
 %include "ssl.i"
+%include "revocation.i"

@@ -30,8 +30,8 @@ WITHOUT_DEPRECATED = 0x30000000
 LIMITED_API = (3, 11)
 
 HEADERS = (
-    "asn1", "bio", "bn", "cms", "crypto", "ec", "err", "evp", "objects", "opensslv", "pem", "pkcs7",
-    "rand", "rsa", "ssl", "x509", "x509_vfy", "x509v3",
+    "asn1", "bio", "bn", "cms", "crypto", "ec", "err", "evp", "objects", "ocsp", "opensslv",
+    "pem", "pkcs7", "rand", "rsa", "ssl", "x509", "x509_vfy", "x509v3",
 )  # fmt: skip
 
 # The names after OPENSSL_NO_ of OpenSSL 1.1.1 to 4.0. Programs read these constants, so each exists
@@ -63,7 +63,8 @@ CONSTANTS = re.compile(
     | BIO_FLAGS_\w+ | CMS_(?![FR]_)\w+ | ERR_LIB_\w+
     | EVP_MAX_\w+ | EVP_PKEY_(RSA|RSA_PSS|DSA|DH|EC|X25519|X448|ED25519|ED448)
     | GEN_\w+
-    | OPENSSL_EC_\w+ | PKCS5_SALT_LEN | PKCS7_[A-Z]+
+    | OCSP_(RESPONSE_STATUS|REVOKED_STATUS)_\w+ | OCSP_NO[A-Z]+ | OCSP_TRUSTOTHER | OCSP_RESPID_KEY
+    | V_OCSP_CERTSTATUS_\w+ | OPENSSL_EC_\w+ | PKCS5_SALT_LEN | PKCS7_[A-Z]+
     | RSA_(F4|3|\w+_PADDING|PSS_SALTLEN_\w+)
     | SSL_(OP|MODE|VERIFY|SESS_CACHE|ERROR|CB|ST|FILETYPE|SENT|RECEIVED)_\w+
     | (SSL3|TLS1|TLS1_[123]|DTLS1|DTLS1_2)_VERSION

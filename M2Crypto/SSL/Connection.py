@@ -476,6 +476,7 @@ class Connection:
         """Set the server role for the next handshake."""
         with self._lock:
             self._check_idle()
+            self.ctx.refresh_staple()
             m2.ssl_set_accept_state(self.ssl)
             self._require_handshake(True)
             if self.ctx.server_session_id_ctx is not None and not self._has_session_id_ctx:
@@ -580,6 +581,7 @@ class Connection:
             check = self.clientPostConnectionCheck
         try:
             self._check_resumed()
+            self.ctx.check_revocation(self)
             if check is not None and not check(self.get_peer_cert(), self._host()):
                 raise SSLVerificationError("post connection check failed")
             with self._lock:

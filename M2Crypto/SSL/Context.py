@@ -9,15 +9,19 @@ configuration, and another thread's handshake may be reading it.
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import inspect
 import os
 import secrets
+import threading
 import warnings
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Union
 
 from M2Crypto import BIO, X509, m2, util
+from M2Crypto._errors import M2CryptoError
 from M2Crypto.SSL import _trust, cb
 from M2Crypto.SSL._contexts import _ctxmap, ctxmap  # noqa: F401  (a name of the API)
 from M2Crypto.SSL.Cipher import split_cipher_list
@@ -25,6 +29,8 @@ from M2Crypto.SSL.SSLError import SSLError
 
 if TYPE_CHECKING:
     from M2Crypto import _m2crypto
+    from M2Crypto.SSL.Connection import Connection
+    from M2Crypto.SSL.Revocation import Revocation
     from M2Crypto.SSL.Session import Session
 
 __all__ = ["Context", "ctxmap", "map"]
@@ -132,6 +138,8 @@ class Context:
         self._verify: Callable[[int, Any], Any] | None = None
         self._verify_was_set = False
         self._info: Callable[[int, int, Any], Any] | None = None
+        self._revocation: Revocation | None = None
+        self._staple: _Staple | None = None
         # The session ID context of server connections. Without one a server that verifies clients
         # resumes no session; a client with one resumes no session of another context.
         self.server_session_id_ctx: bytes | None = secrets.token_bytes(16)
@@ -400,6 +408,60 @@ class Context:
         """Return the trust store, which the context shares."""
         return X509.X509_Store(m2.ssl_ctx_get_cert_store(self.ctx))
 
+    # ---- revocation ----------------------------------------------------------------------------
+
+    def set_revocation(self, revocation: Revocation | None) -> None:
+        """Check whether certificates of later connections are revoked; None checks nothing.
+
+        The check follows the handshake, before the post-connection check. It raises a
+        `RevocationError` and closes the connection if a certificate is revoked, or if its status
+        is not found (`M2Crypto.SSL.Revocation`).
+        """
+        self._revocation = revocation
+        if not m2.OPENSSL_NO_OCSP:
+            m2.ssl_ctx_request_ocsp(self.ctx, bool(revocation and revocation.stapled))
+
+    def check_revocation(self, connection: Connection) -> None:
+        """Check a connection's peer as `set_revocation` says; `Connection` calls this."""
+        if self._revocation is not None:
+            self._revocation.check(connection)
+
+    def set_ocsp_response(self, response: bytes | None) -> None:
+        """Staple an OCSP response, in DER, in later handshakes of a server; None staples none.
+
+        Raises:
+            OCSPError: this is no OCSP response, or OpenSSL was built without OCSP.
+        """
+        self._staple = None
+        self._set_ocsp_response(response)
+
+    def _set_ocsp_response(self, response: bytes | None) -> None:
+        from M2Crypto import OCSP
+
+        if response is not None:
+            OCSP.load_response(response)
+        m2.ssl_ctx_set_ocsp_response(self.ctx, response or b"")
+
+    def staple_file(self, file: StrPath) -> None:
+        """Staple the OCSP response in a file, in DER; a file that is replaced is read again.
+
+        A program such as `openssl ocsp -respout` writes it. If the file vanishes or has no OCSP
+        response later, the one that was read last is stapled until it expires.
+
+        Raises:
+            SSLError: the file cannot be read.
+            OCSPError: it has no OCSP response.
+        """
+        staple = _Staple(Path(os.fsdecode(file)))
+        self._set_ocsp_response(staple.read())
+        self._staple = staple
+
+    def refresh_staple(self) -> None:
+        """Read the file of `staple_file` again if it has changed; a server connection does so."""
+        staple = self._staple
+        if staple is not None and staple.has_changed():
+            self._set_ocsp_response(staple.current())
+
     # ---- protocol versions, ciphers and options ------------------------------------------------
 
     def set_min_proto_version(self, version: int | str) -> int:
@@ -543,6 +605,60 @@ class Context:
     def get_session_cache_mode(self) -> int:
         """Return the session cache mode, m2.SSL_SESS_CACHE_..."""
         return m2.ssl_ctx_get_session_cache_mode(self.ctx)
+
+
+class _Staple:
+    """A file with an OCSP response."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._seen: tuple[int, ...] | None = None
+        self._response = b""
+        self._expires: datetime.datetime | None = None
+        self._lock = threading.Lock()
+
+    def read(self) -> bytes:
+        """Return the response in the file."""
+        from M2Crypto import OCSP
+
+        try:
+            self._seen = self._state()
+            response = self.path.read_bytes()
+        except OSError as error:
+            raise SSLError(f"{self.path}: {error.strerror}") from error
+        try:
+            answers = OCSP.load_response(response).answers
+        except OCSP.OCSPError as error:
+            raise OCSP.OCSPError(f"{self.path}: no OCSP response in DER: {error}") from None
+        ends = [answer.next_update for answer in answers if answer.next_update is not None]
+        self._response, self._expires = response, min(ends, default=None)
+        return response
+
+    def has_changed(self) -> bool:
+        """Return whether the file has changed or its response has expired since `read`."""
+        if self._response and self._expires is not None and self._expires <= _now():
+            return True
+        try:
+            return self._state() != self._seen
+        except OSError:
+            return False
+
+    def current(self) -> bytes | None:
+        """Return the response to staple now, or None."""
+        with self._lock:
+            with contextlib.suppress(M2CryptoError):
+                self.read()
+            if self._expires is not None and self._expires <= _now():
+                self._response = b""
+            return self._response or None
+
+    def _state(self) -> tuple[int, ...]:
+        about = self.path.stat()
+        return about.st_mtime_ns, about.st_size, about.st_ino
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.timezone.utc)
 
 
 def _warn(message: str) -> None:

@@ -91,6 +91,14 @@ failed:
     return 0;
 }
 
+m2_status m2_x509_store_ctx_set_flags(m2_x509_store_ctx *context, unsigned long flags)
+{
+    if (!store_is_own(context))
+        return 0;
+    X509_STORE_CTX_set_flags(context->context, flags);
+    return 1;
+}
+
 m2_status m2_x509_store_ctx_add_crls(m2_x509_store_ctx *context, m2_x509_crl_stack *crls)
 {
     int i;

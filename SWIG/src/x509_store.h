@@ -32,6 +32,8 @@ m2_x509_store_ctx *m2_x509_store_ctx_new(void);
 void m2_x509_store_ctx_free(m2_x509_store_ctx *RELEASE);
 m2_status m2_x509_store_ctx_init(m2_x509_store_ctx *context, X509_STORE *SHARED, X509 *certificate,
                                  m2_x509_stack *OPTIONAL);
+/* Add X509_V_FLAG_... to those of the store. */
+m2_status m2_x509_store_ctx_set_flags(m2_x509_store_ctx *context, unsigned long flags);
 m2_status m2_x509_store_ctx_add_crls(m2_x509_store_ctx *context, m2_x509_crl_stack *crls);
 /* 1: the chain is good. */
 m2_verdict m2_x509_verify_cert(m2_x509_store_ctx *context);

@@ -1,0 +1,451 @@
+"""Revocation checks of TLS connections: CRLs, stapled OCSP responses, and OCSP responders.
+
+`Context.set_revocation` enables them. After the handshake, and before the program reads or writes,
+the status of the peer's certificate is found in the first of these that has it:
+
+1. the OCSP response that the server stapled (RFC 6066, section 8);
+2. the CRLs that the program supplied;
+3. the certificate's OCSP responders;
+4. the CRLs at the certificate's distribution points.
+
+A revoked certificate always ends the connection. One whose status is found nowhere ends it, too,
+unless the failure is soft.
+"""
+
+from __future__ import annotations
+
+import datetime
+import enum
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
+
+from M2Crypto import ASN1, OCSP, X509, _http, m2
+from M2Crypto.SSL.SSLError import SSLError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from M2Crypto.SSL.Connection import Connection
+
+__all__ = ["Cache", "Revocation", "RevocationError", "Source"]
+
+StrPath = Union[str, bytes, "os.PathLike[str]"]
+
+# The most bytes of a CRL that is fetched. The largest of public CAs have 30 MB.
+MAX_CRL = 64 << 20
+# The status of a certificate whose response names no time of a newer one is kept this long.
+WITHOUT_NEXT_UPDATE = datetime.timedelta(minutes=5)
+PEM_CRL = b"-----BEGIN X509 CRL-----"
+
+
+class Source(enum.Enum):
+    """Where the status of a certificate was found."""
+
+    STAPLED = "stapled OCSP response"
+    CRL = "CRL"
+    RESPONDER = "OCSP responder"
+    DISTRIBUTION_POINT = "CRL distribution point"
+
+
+class Status(NamedTuple):
+    """The status of one certificate: whether it is revoked, since when, why, and who says so."""
+
+    revoked: bool
+    source: Source
+    revoked_at: datetime.datetime | None = None
+    reason: OCSP.Reason | None = None
+
+
+class RevocationError(SSLError):
+    """A certificate is revoked, or its status could not be found.
+
+    Attributes:
+        certificate: the certificate.
+        depth: its position in the path; 0 is the peer's.
+        status: the status if it is revoked, else None.
+        problems: why each source has no status.
+    """
+
+    __module__ = "M2Crypto.SSL.Revocation"
+
+    def __init__(
+        self,
+        message: str,
+        certificate: X509.X509,
+        depth: int,
+        status: Status | None = None,
+        problems: Sequence[str] = (),
+    ) -> None:
+        super().__init__(message)
+        self.certificate = certificate
+        self.depth = depth
+        self.status = status
+        self.problems = tuple(problems)
+
+
+class Cache:
+    """Statuses and CRLs until they expire. Several `Revocation`s can share one."""
+
+    def __init__(self, limit: int = 1000) -> None:
+        """Keep at most `limit` of each; the ones that expire first make room."""
+        self.limit = limit
+        self._lock = threading.Lock()
+        self._kept: dict[object, tuple[Any, datetime.datetime]] = {}
+
+    def get(self, key: object) -> Any:
+        """Return what was kept under a key, or None."""
+        with self._lock:
+            value, expires = self._kept.get(key, (None, None))
+            if expires is not None and expires <= _now():
+                del self._kept[key]
+                value = None
+            return value
+
+    def put(self, key: object, value: object, expires: datetime.datetime) -> None:
+        """Keep a value under a key until it expires."""
+        with self._lock:
+            self._kept[key] = (value, expires)
+            while len(self._kept) > self.limit:
+                del self._kept[min(self._kept, key=lambda each: self._kept[each][1])]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._kept.clear()
+
+
+class Revocation:
+    """How a context checks revocation. It can be shared by contexts and threads."""
+
+    def __init__(
+        self,
+        *,
+        crls: Iterable[X509.CRL | StrPath] = (),
+        stapled: bool = True,
+        ocsp: bool = True,
+        distribution_points: bool = False,
+        soft_fail: bool = False,
+        whole_chain: bool = False,
+        timeout: float = 5.0,
+        max_age: datetime.timedelta | None = None,
+        cache: Cache | None = None,
+    ) -> None:
+        """Describe the checks.
+
+        Args:
+            crls: CRLs, files of CRLs in PEM or DER, and directories of such files. Files are read
+                again when they change.
+            stapled: whether to ask the server to staple an OCSP response.
+            ocsp: whether to ask the certificate's OCSP responders.
+            distribution_points: whether to fetch the CRLs that the certificate names.
+            soft_fail: whether to accept a certificate whose status is found nowhere. An attacker
+                who controls the network can then prevent the check.
+            whole_chain: whether to check the intermediate CAs, too, and not the peer's certificate
+                alone.
+            timeout: seconds that one responder, or one fetched CRL, may take.
+            max_age: the oldest OCSP response that is accepted; None for any that is current.
+            cache: where statuses and CRLs are kept; by default a cache of this object's own.
+
+        Raises:
+            SSLError: a file or directory of `crls` does not exist, or a file has no CRL.
+        """
+        self.stapled, self.ocsp, self.distribution_points = stapled, ocsp, distribution_points
+        self.soft_fail, self.whole_chain = soft_fail, whole_chain
+        self.timeout, self.max_age = timeout, max_age
+        self.cache = Cache() if cache is None else cache
+        self._objects: list[X509.CRL] = []
+        self._paths: list[Path] = []
+        for each in crls:
+            if isinstance(each, X509.CRL):
+                self._objects.append(each)
+            else:
+                self._paths.append(Path(os.fsdecode(each)))
+        self._files: dict[Path, tuple[tuple[int, int], list[X509.CRL]]] = {}
+        self._lock = threading.Lock()
+        self.crls()
+
+    # ---- one connection -------------------------------------------------------------------------
+
+    def check(self, connection: Connection) -> None:
+        """Check the path of a connection's peer; one that has no certificate passes.
+
+        Raises:
+            RevocationError: a certificate is revoked, or its status was not found.
+        """
+        path = _path(connection)
+        if path is None:
+            return
+        store = connection.get_context().get_cert_store()
+        depth = len(path) - 1 if self.whole_chain else min(1, len(path) - 1)
+        response = m2.ssl_get_ocsp_response(connection.ssl) if self.stapled else b""
+        for position in range(depth):
+            self._check(path, position, store, response if position == 0 else b"")
+
+    def _check(
+        self, path: Sequence[X509.X509], depth: int, store: X509.X509_Store, stapled: bytes
+    ) -> None:
+        certificate, issuer = path[depth], path[depth + 1]
+        problems: list[str] = []
+        status = self._stapled(certificate, issuer, store, path, stapled, problems)
+        if status is None and depth == 0 and self.stapled and m2.x509_must_staple(certificate.x509):
+            why = problems[0] if problems else "it stapled none"
+            raise RevocationError(
+                f"the server must staple an OCSP response (RFC 7633): {why}",
+                certificate, depth, None, problems,
+            )  # fmt: skip
+        if status is None:
+            status = self.status(certificate, issuer, store, path, problems)
+        if status is None:
+            if self.soft_fail:
+                return
+            raise RevocationError(
+                f"the revocation status of {_name(certificate)} was not found: "
+                + ("; ".join(problems) or "there is no source of it"),
+                certificate, depth, None, problems,
+            )  # fmt: skip
+        if status.revoked:
+            since = f" at {status.revoked_at:%Y-%m-%d %H:%M:%SZ}" if status.revoked_at else ""
+            reason = f", {status.reason.name.lower()}" if status.reason is not None else ""
+            raise RevocationError(
+                f"{_name(certificate)} was revoked{since}{reason} ({status.source.value})",
+                certificate, depth, status, problems,
+            )  # fmt: skip
+
+    def status(
+        self,
+        certificate: X509.X509,
+        issuer: X509.X509,
+        store: X509.X509_Store,
+        path: Sequence[X509.X509] = (),
+        problems: list[str] | None = None,
+    ) -> Status | None:
+        """Return the status of a certificate that no server staples, or None if it is not found.
+
+        Args:
+            certificate: the certificate.
+            issuer: its issuer.
+            store: the trust anchors.
+            path: certificates from which the path of a signer is built.
+            problems: a list, to which is appended why a source has no status.
+        """
+        problems = [] if problems is None else problems
+        status = self._of_crls(certificate, store, path, self.crls(), Source.CRL, problems)
+        if status is None and self.ocsp and not m2.OPENSSL_NO_OCSP:
+            status = self._asked(certificate, issuer, store, path, problems)
+        if status is None and self.distribution_points:
+            status = self._fetched(certificate, store, path, problems)
+        return status
+
+    # ---- OCSP ---------------------------------------------------------------------------------
+
+    def _stapled(
+        self,
+        certificate: X509.X509,
+        issuer: X509.X509,
+        store: X509.X509_Store,
+        path: Sequence[X509.X509],
+        der: bytes,
+        problems: list[str],
+    ) -> Status | None:
+        if not der:
+            return None
+        try:
+            response = OCSP.load_response(der)
+            wanted = _identifier(response, certificate, issuer)
+            answer = response.check(wanted, store, _stack(path), max_age=self.max_age)
+        except OCSP.OCSPError as error:
+            problems.append(f"the stapled OCSP response: {error}")
+            return None
+        return _of_answer(answer, Source.STAPLED, problems)
+
+    def _asked(
+        self,
+        certificate: X509.X509,
+        issuer: X509.X509,
+        store: X509.X509_Store,
+        path: Sequence[X509.X509],
+        problems: list[str],
+    ) -> Status | None:
+        wanted = OCSP.CertID(certificate, issuer)
+        key = wanted.as_der()
+        kept: Status | None = self.cache.get(key)
+        if kept is not None:
+            return kept
+        for url in OCSP.urls(certificate):
+            request = OCSP.Request([wanted])
+            try:
+                response = OCSP.fetch(request, url, self.timeout)
+                answer = response.check(request, store, _stack(path), max_age=self.max_age)
+            except OCSP.OCSPError as error:
+                problems.append(f"OCSP: {error}")
+                continue
+            status = _of_answer(answer, Source.RESPONDER, problems)
+            if status is not None:
+                expires = answer.next_update or _now() + WITHOUT_NEXT_UPDATE
+                self.cache.put(key, status, expires)
+                return status
+        return None
+
+    # ---- CRLs -----------------------------------------------------------------------------------
+
+    def crls(self) -> list[X509.CRL]:
+        """Return the CRLs that the program supplied; the files that changed are read again.
+
+        Raises:
+            SSLError: a file or directory does not exist, or a file has no CRL.
+        """
+        found = list(self._objects)
+        with self._lock:
+            for path in self._paths:
+                for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+                    found += self._of_file(file)
+        return found
+
+    def _of_file(self, path: Path) -> list[X509.CRL]:
+        try:
+            about = path.stat()
+            stamp = (about.st_mtime_ns, about.st_size)
+            read, crls = self._files.get(path, (None, []))
+            if read != stamp:
+                crls = _parse(path.read_bytes(), str(path))
+                self._files[path] = (stamp, crls)
+        except OSError as error:
+            raise SSLError(f"{path}: {error.strerror}") from error
+        return crls
+
+    def _of_crls(
+        self,
+        certificate: X509.X509,
+        store: X509.X509_Store,
+        path: Sequence[X509.X509],
+        crls: Sequence[X509.CRL],
+        source: Source,
+        problems: list[str],
+    ) -> Status | None:
+        """Return what CRLs say of a certificate, by OpenSSL's own validation of them."""
+        if not crls:
+            return None
+        stack = X509.CRL_Stack()
+        for crl in crls:
+            stack.push(crl)
+        context = X509.X509_Store_Context()
+        context.init(store, certificate, _stack(path))
+        context.add_crls(stack)
+        flags = m2.X509_V_FLAG_CRL_CHECK | m2.X509_V_FLAG_EXTENDED_CRL_SUPPORT
+        m2.x509_store_ctx_set_flags(context.ctx, flags)
+        if context.verify_cert() == 1:
+            return Status(False, source)
+        error = context.get_error()
+        if error == m2.X509_V_ERR_CERT_REVOKED and context.get_error_depth() == 0:
+            return Status(True, source)
+        problems.append(f"{source.value}: {m2.x509_get_verify_error(error)}")
+        return None
+
+    def _fetched(
+        self,
+        certificate: X509.X509,
+        store: X509.X509_Store,
+        path: Sequence[X509.X509],
+        problems: list[str],
+    ) -> Status | None:
+        for url in urls(certificate):
+            try:
+                crls = self._get(url)
+            except SSLError as error:
+                problems.append(str(error))
+                continue
+            status = self._of_crls(
+                certificate, store, path, crls, Source.DISTRIBUTION_POINT, problems
+            )
+            if status is not None:
+                return status
+        return None
+
+    def _get(self, url: str) -> list[X509.CRL]:
+        kept: list[X509.CRL] | None = self.cache.get(url)
+        if kept is not None:
+            return kept
+        crls = _parse(_http.fetch(url, self.timeout, MAX_CRL, SSLError), url)
+        ends = [crl.get_nextUpdate() for crl in crls]
+        times = [end.get_datetime() for end in ends if end is not None]
+        self.cache.put(url, crls, min(times, default=_now() + WITHOUT_NEXT_UPDATE))
+        return crls
+
+
+# ---- parts ---------------------------------------------------------------------------------------
+
+
+def urls(certificate: X509.X509) -> list[str]:
+    """Return the URLs of a certificate's CRLs (RFC 5280, section 4.2.1.13), in order."""
+    return m2.x509_crl_urls(certificate.x509).decode(errors="backslashreplace").splitlines()
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(ASN1.UTC)
+
+
+def _name(certificate: X509.X509) -> str:
+    return f"certificate {certificate.get_serial_number():#x} ({certificate.get_subject()})"
+
+
+def _stack(path: Sequence[X509.X509]) -> X509.X509_Stack:
+    stack = X509.X509_Stack()
+    for certificate in path:
+        stack.push(certificate)
+    return stack
+
+
+def _path(connection: Connection) -> list[X509.X509] | None:
+    """Return the validated path of the peer's certificate; None if the peer sent none.
+
+    A resumed session has no path, so it is built again.
+
+    Raises:
+        SSLError: it does not validate.
+    """
+    certificate = connection.get_peer_cert()
+    if certificate is None:
+        return None
+    path = list(X509.X509_Stack(m2.ssl_get1_verified_chain(connection.ssl), 1, 1))
+    if path:
+        return path
+    context = X509.X509_Store_Context()
+    sent = connection.get_peer_cert_chain()
+    context.init(connection.get_context().get_cert_store(), certificate, sent)
+    if context.verify_cert() != 1:
+        fault = m2.x509_get_verify_error(context.get_error())
+        raise RevocationError(
+            f"the path of {_name(certificate)}, whose revocation is to be checked, is not valid: "
+            f"{fault}", certificate, context.get_error_depth(),
+        )  # fmt: skip
+    return list(context.get1_chain())
+
+
+def _identifier(response: OCSP.Response, certificate: X509.X509, issuer: X509.X509) -> OCSP.CertID:
+    """Return the identifier by which a response names a certificate; servers choose its digest."""
+    serial = certificate.get_serial_number()
+    for answer in response.answers:
+        if answer.id.serial_number == serial and answer.id.is_issued_by(issuer):
+            return answer.id
+    raise OCSP.OCSPError("it has no status for the certificate")
+
+
+def _of_answer(answer: OCSP.Answer, source: Source, problems: list[str]) -> Status | None:
+    if answer.status is OCSP.Status.UNKNOWN:
+        problems.append(f"{source.value}: the responder does not know the certificate")
+        return None
+    revoked = answer.status is OCSP.Status.REVOKED
+    return Status(revoked, source, answer.revoked_at, answer.reason)
+
+
+def _parse(data: bytes, origin: str) -> list[X509.CRL]:
+    """Return the CRLs of a file in PEM or DER."""
+    try:
+        if PEM_CRL not in data:
+            return [X509.load_crl_string(data, X509.FORMAT_DER)]
+        parts = data.split(PEM_CRL)[1:]
+        return [X509.load_crl_string(PEM_CRL + part) for part in parts]
+    except X509.X509Error as error:
+        raise SSLError(f"{origin}: no CRL in PEM or DER: {error}") from None
