@@ -37,6 +37,7 @@
 %include "asn1.i"
 %area("EVP")
 %include "evp.i"
+%include "mac.i"
 %area("RSA")
 %include "rsa.i"
 %area("EC")

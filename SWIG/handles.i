@@ -26,18 +26,23 @@ static int is_shared_bio(const void *object)
 
 %shared_handle(BIO, BIO_free_all, is_shared_bio)
 %handle(BIGNUM, BN_clear_free)
-%shared_handle(EVP_MD, release_nothing, always_shared)
-%shared_handle(EVP_CIPHER, release_nothing, always_shared)
 
 %{
+#include "aead.h"
+#include "compat_evp.h"
 #include "ec.h"
 #include "evp.h"
+#include "mac.h"
 #include "rsa.h"
 %}
 %handle(EVP_MD_CTX, EVP_MD_CTX_free)
 %handle(EVP_CIPHER_CTX, EVP_CIPHER_CTX_free)
 %shared_handle(EVP_PKEY, EVP_PKEY_free, always_shared)
+%shared_handle(EVP_MD, m2_digest_free, always_shared)
+%shared_handle(EVP_CIPHER, m2_cipher_free, always_shared)
 %handle(m2_hmac, m2_hmac_context_free)
+%handle(m2_mac, m2_mac_free)
+%shared_handle(m2_aead, m2_aead_free, always_shared)
 %handle(m2_rsa, m2_rsa_free)
 #ifndef OPENSSL_NO_EC
 %shared_handle(m2_ec, EVP_PKEY_free, always_shared)
