@@ -375,8 +375,8 @@ m2_bytes m2_cipher_update(EVP_CIPHER_CTX *context, m2_buffer data)
     if (!cipher_is_initialized(context))
         return failed;
     if (cipher_is_of_one_update(m2_context_cipher(context))) {
-        if (EVP_CIPHER_CTX_get_app_data(context) != NULL) {
-            m2_error("the cipher processes a message in one update");
+        if (EVP_CIPHER_CTX_get_app_data(context) != NULL || data.length == 0) {
+            m2_error("the cipher processes a message, which is not empty, in one update");
             return failed;
         }
         EVP_CIPHER_CTX_set_app_data(context, context);
