@@ -12,7 +12,6 @@ A certificate or request must not be changed while another thread uses it.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import threading
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, Generic, Protocol, TypeVar
@@ -484,6 +483,8 @@ _GENERAL_NAME_KINDS = {
 
 def _general_name(kind: str, value: bytes) -> str:
     if kind == "IP Address":
+        import ipaddress
+
         return str(ipaddress.ip_address(value)) if len(value) in (4, 16) else "<invalid>"
     if kind in ("othername", "X400Name", "EdiPartyName"):
         return value.hex()

@@ -1,16 +1,14 @@
 """Padding, conversions, and the default callbacks.
 
-The default passphrase callback prompts by `getpass`. Nothing else in the package prompts.
+The default passphrase callback prompts by `getpass`. Nothing else in the package prompts. Modules
+of the standard library that few programs need are imported where they are used, because some take
+longer than the package itself.
 """
 
 from __future__ import annotations
 
-import base64
-import getpass
-import inspect
 import os
 import sys
-import unittest
 from typing import Any, Callable, TypeVar, Union
 
 from M2Crypto._errors import M2CryptoError
@@ -51,6 +49,8 @@ def expectedFailureIf(condition: object) -> Callable[[_Test], _Test]:
     """Return a decorator that marks a unittest test as expected to fail if `condition` is true."""
 
     def decorate(test: _Test) -> _Test:
+        import unittest
+
         return unittest.expectedFailure(test) if condition else test
 
     return decorate
@@ -79,7 +79,7 @@ def pkcs7_pad(data: _Text, blklen: int) -> _Text:
 
 def bin_to_hex(b: bytes) -> str:
     """Return bytes as upper-case hexadecimal digits."""
-    return base64.b16encode(b).decode("ascii")
+    return b.hex().upper()
 
 
 def octx_to_num(x: bytes | str) -> int:
@@ -116,6 +116,8 @@ def progress_callback(callback: Callable[..., object] | None) -> Callable[..., N
 
 def _arity(callback: Callable[..., object]) -> int | None:
     # Two if it accepts several numbers. A function in C may have no signature.
+    import inspect
+
     try:
         signature = inspect.signature(callback)
     except ValueError:
@@ -133,6 +135,8 @@ def passphrase_callback(
     v: int, prompt1: str = "Enter passphrase:", prompt2: str = "Verify passphrase:"
 ) -> str:
     """Prompt for a passphrase; if `v` is true, prompt twice until both are equal."""
+    import getpass
+
     while True:
         first = getpass.getpass(prompt1)
         if not v or first == getpass.getpass(prompt2):

@@ -93,9 +93,8 @@ def test_nonces_of_other_lengths():
     assert len(set(sealed.values())) == 4
     for size in (8, 12, 60, 1, 12):
         assert aead.open(bytes(size), sealed[size]) == b"data"
-    for size in (0, 200_000):
-        with pytest.raises(EVP.EVPError, match="no nonce of"):
-            aead.seal(bytes(size), b"data")
+    with pytest.raises(EVP.EVPError, match="no nonce of"):
+        aead.seal(b"", b"data")
     assert aead.open(bytes(12), sealed[12]) == b"data"
 
 
