@@ -183,7 +183,7 @@ def vectors(session: nox.Session) -> None:
     session.install("-q", *CONSTRAINTS, ".")
     # The installed package is tested, not the checkout, which has no extension.
     code = "import cryptography_vectors as v; print(v.__path__[0])"
-    directory = session.run("python", "-c", code, silent=True).strip()
+    directory = str(session.run("python", "-c", code, silent=True)).strip()
     command = ["-P", "-m", "pytest", "tests/test_vectors.py", "--vectors", directory]
     session.run("python", *command, *session.posargs)
 
