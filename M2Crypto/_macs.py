@@ -81,7 +81,7 @@ class MAC:
         """Return a MAC of the same data so far.
 
         Raises:
-            EVPError: the MAC was finalized.
+            EVPError: the MAC was finalized, or OpenSSL is 1.1.1 and it is no HMAC.
         """
         copy = object.__new__(type(self))
         copy.__dict__.update(self.__dict__)

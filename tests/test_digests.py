@@ -353,6 +353,14 @@ def test_a_finalized_mac_cannot_be_used():
             use()
 
 
+@pytest.mark.openssl("< 3.0")
+def test_openssl_1_1_1_copies_hmac_alone():
+    with pytest.raises(EVP.EVPError, match="can copy no MAC but HMAC"):
+        EVP.MAC("CMAC", bytes(16), cipher="aes_128_cbc").copy()
+    mac = EVP.HMAC(bytes(16))
+    assert mac.copy().final() == mac.final()
+
+
 def test_a_mac_is_verified():
     def mac():
         return EVP.MAC("CMAC", bytes(16), cipher="aes_128_cbc")

@@ -86,7 +86,8 @@ def cmacs(name, cases):
         )
         mac = EVP.MAC("CMAC", key, cipher=name)
         mac.update(octets(case, "message"))
-        assert mac.copy().final() == octets(case, "output"), case
+        if m2.OPENSSL_VERSION_NUMBER >= 0x30000000:
+            assert mac.copy().final() == octets(case, "output"), case
         assert mac.verify(octets(case, "output"))
 
 

@@ -191,8 +191,14 @@ m2_compat_mac *m2_compat_mac_new(const char *name, const m2_mac_parameters *para
 
 m2_compat_mac *m2_compat_mac_copy(const m2_compat_mac *mac)
 {
-    EVP_MD_CTX *copy = EVP_MD_CTX_new();
+    EVP_MD_CTX *copy = NULL;
 
+    /* EVP_MD_CTX_copy_ex(3) copies only a context with a digest. */
+    if (EVP_MD_CTX_md(mac) == NULL) {
+        m2_error("OpenSSL 1.1.1 can copy no MAC but HMAC");
+        return NULL;
+    }
+    copy = EVP_MD_CTX_new();
     if (copy != NULL && EVP_MD_CTX_copy_ex(copy, mac) != 1) {
         EVP_MD_CTX_free(copy);
         copy = NULL;
