@@ -181,7 +181,20 @@ def types(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Run the benchmarks named after `--`, or all, each beside its peer."""
+    install(session, "bench")
     run(session, "bench")
+
+
+@nox.session
+def vectors(session: nox.Session) -> None:
+    """Run all known answers of NIST and the RFCs that the API expresses, on one OpenSSL."""
+    install(session, "vectors")
+    session.install("-q", *CONSTRAINTS, ".")
+    # The installed package is tested, not the checkout, which has no extension.
+    code = "import cryptography_vectors as v; print(v.__path__[0])"
+    directory = str(session.run("python", "-c", code, silent=True)).strip()
+    command = ["-P", "-m", "pytest", "tests/test_vectors.py", "--vectors", directory]
+    session.run("python", *command, *session.posargs)
 
 
 @nox.session

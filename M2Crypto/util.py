@@ -1,6 +1,8 @@
 """Padding, conversions, and the default callbacks.
 
-The default passphrase callback prompts by `getpass`. Nothing else in the package prompts.
+The default passphrase callback prompts by `getpass`. Nothing else in the package prompts. Modules
+of the standard library that few programs need are imported where they are used, because some take
+longer than the package itself.
 """
 
 from __future__ import annotations
@@ -52,10 +54,11 @@ class UtilError(M2CryptoError):
 
 def expectedFailureIf(condition: object) -> Callable[[_Test], _Test]:
     """Return a decorator that marks a unittest test as expected to fail if `condition` is true."""
-    # Modules that few programs need are imported on use, because every area imports this one.
-    import unittest
 
     def decorate(test: _Test) -> _Test:
+        # Modules that few programs need are imported on use, because every area imports this one.
+        import unittest
+
         return unittest.expectedFailure(test) if condition else test
 
     return decorate

@@ -39,6 +39,7 @@
 %area("EVP")
 %include "evp.i"
 %include "rc4.i"
+%include "mac.i"
 %area("RSA")
 %include "rsa.i"
 %area("EC")

@@ -31,12 +31,13 @@ static const m2_handle_chain bio_chain = {m2_bio_used, m2_bio_begin_more, m2_bio
 %chain_handle(BIO, BIO_free_all, is_shared_bio, &bio_chain)
 %shared_handle(BIO_METHOD, release_nothing, always_shared)
 %handle(BIGNUM, BN_clear_free)
-%shared_handle(EVP_MD, release_nothing, always_shared)
-%shared_handle(EVP_CIPHER, release_nothing, always_shared)
 
 %{
+#include "aead.h"
+#include "compat_evp.h"
 #include "ec.h"
 #include "evp.h"
+#include "mac.h"
 #include "rsa.h"
 %}
 %handle(EVP_MD_CTX, EVP_MD_CTX_free)
@@ -48,7 +49,11 @@ static const m2_handle_chain bio_chain = {m2_bio_used, m2_bio_begin_more, m2_bio
 %}
 %handle(m2_rc4, m2_rc4_free)
 #endif
+%shared_handle(EVP_MD, m2_digest_free, always_shared)
+%shared_handle(EVP_CIPHER, m2_cipher_free, always_shared)
 %handle(m2_hmac, m2_hmac_context_free)
+%handle(m2_mac, m2_mac_free)
+%shared_handle(m2_aead, m2_aead_free, always_shared)
 %handle(m2_rsa, m2_rsa_free)
 #ifndef OPENSSL_NO_EC
 %shared_handle(m2_ec, EVP_PKEY_free, always_shared)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ci.project import Project
 
 STUB = Path("M2Crypto", "_m2crypto.pyi")
+# What the extension adds by Python's API, which SWIG does not see.
+OBJECTS = Path(__file__).parent.parent / "SWIG" / "objects.stub"
 
 HEAD = '''\
 """The extension: OpenSSL's functions and constants. Made by `nox -s stubs`; do not edit."""
@@ -156,7 +158,7 @@ def stub(functions: Iterable[Function]) -> str:
     body = '    """A handle that owns one reference."""'
     classes = [f"class {handle}:\n{body}" for handle in handles]
     lines = [by_name[name].line for name in sorted(by_name)]
-    return "\n".join([HEAD, *classes, *lines, ""])
+    return "\n".join([HEAD + OBJECTS.read_text(encoding="utf-8"), *classes, *lines, ""])
 
 
 def main(arguments: Sequence[str], project: Project) -> None:

@@ -6,16 +6,19 @@ handshake. The handshake validates the certification path (`Context.set_verify`)
 
 from __future__ import annotations
 
-import hmac
-import ipaddress
 import re
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Union
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from M2Crypto import m2
 from M2Crypto._errors import SSLVerificationError, X509Error
 
 if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
+    from typing import Union
+
     from M2Crypto.X509 import X509
+
+    IPAddress = Union[IPv4Address, IPv6Address]
 
 __all__ = [
     "Checker",
@@ -27,7 +30,6 @@ __all__ = [
     "reference_identity",
 ]
 
-IPAddress = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
 # A label of letters, digits and hyphens (RFC 5890, section 2.3.1).
 _LDH_LABEL = re.compile("[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
@@ -96,6 +98,8 @@ def _address(host: str) -> IPAddress | None:
 
     Only an IPv6 address has a zone (RFC 4007, section 11).
     """
+    import ipaddress
+
     address, percent, zone = host.partition("%")
     try:
         found = ipaddress.ip_address(address)
@@ -145,6 +149,8 @@ class _Presented(NamedTuple):
 
 
 def _address_text(address: bytes) -> str:
+    import ipaddress
+
     return str(ipaddress.ip_address(address)) if len(address) in (4, 16) else address.hex()
 
 
@@ -232,7 +238,7 @@ class Checker:
     def _check_fingerprint(self, certificate: X509, fingerprint: str) -> None:
         expected = fingerprint.replace(":", "").lower()
         actual = certificate.get_fingerprint(self.digest).lower()
-        if not hmac.compare_digest(expected.encode(), actual.encode()):
+        if m2.crypto_memcmp(expected.encode(), actual.encode()) != 0:
             raise WrongCertificate(
                 f"peer certificate {self.digest} fingerprint does not match, "
                 f"expected {expected}, got {actual}"

@@ -11,13 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import inspect
 import os
-import secrets
 import threading
 import warnings
 import weakref
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Union
 
 from M2Crypto import BIO, X509, m2, util
@@ -28,6 +25,8 @@ from M2Crypto.SSL.Cipher import split_cipher_list
 from M2Crypto.SSL.SSLError import SSLError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from M2Crypto import _m2crypto
     from M2Crypto.SSL.Connection import Connection
     from M2Crypto.SSL.Revocation import Revocation
@@ -97,6 +96,8 @@ def _version_number(version: int | str) -> int:
 
 def _takes(callback: Callable[..., Any], count: int) -> bool:
     """Return whether a callback accepts `count` positional arguments."""
+    import inspect
+
     try:
         inspect.signature(callback).bind(*range(count))
     except TypeError:
@@ -142,7 +143,7 @@ class Context:
         self._staple: _Staple | None = None
         # The session ID context of server connections. Without one a server that verifies clients
         # resumes no session; a client with one resumes no session of another context.
-        self.server_session_id_ctx: bytes | None = secrets.token_bytes(16)
+        self.server_session_id_ctx: bytes | None = os.urandom(16)
         self._closed = False
         ctxmap()[self.ctx] = self
         m2.ssl_ctx_clear_options(self.ctx, _UNSAFE_WORKAROUNDS)
@@ -246,6 +247,8 @@ class Context:
 
     def _load(self, what: str, load: Callable[..., int], file: StrPath, *rest: Any) -> None:
         """Call a function with the context and a file, and name the file in its errors."""
+        from pathlib import Path
+
         name = os.fsdecode(file)
         if not Path(name).is_file():
             raise SSLError(f"{name}: no such file")
@@ -277,6 +280,8 @@ class Context:
             ValueError: both arguments are None.
             SSLError: the file has no certificates, or a path does not exist.
         """
+        from pathlib import Path
+
         if cafile is None and capath is None:
             raise ValueError("cafile and capath can not both be None")
         if capath is not None and not any(
@@ -452,6 +457,8 @@ class Context:
             SSLError: the file cannot be read.
             OCSPError: it has no OCSP response.
         """
+        from pathlib import Path
+
         staple = _Staple(Path(os.fsdecode(file)))
         self._set_ocsp_response(staple.read())
         self._staple = staple

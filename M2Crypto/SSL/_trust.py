@@ -6,7 +6,6 @@ which on another computer may not exist or may belong to another user. Therefore
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -38,6 +37,8 @@ def trusted_certificates(environ: Mapping[str, str]) -> TrustedCertificates:
     By default it is the first that exists of the usual paths. SSL_CERT_DIR can name several
     directories, separated by `os.pathsep`.
     """
+    from pathlib import Path
+
     cafile = environ.get("SSL_CERT_FILE") or None
     capath = environ.get("SSL_CERT_DIR") or None
     if cafile or capath:

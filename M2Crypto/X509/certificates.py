@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import threading
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -31,6 +30,8 @@ _GENERAL_NAME_KINDS = {
 
 def _general_name(kind: str, value: bytes) -> str:
     if kind == "IP Address":
+        import ipaddress
+
         return str(ipaddress.ip_address(value)) if len(value) in (4, 16) else "<invalid>"
     if kind in ("othername", "X400Name", "EdiPartyName"):
         return value.hex()

@@ -8,35 +8,20 @@
 #include <openssl/x509.h>
 
 #include "m2.h"
+#include "algorithms.h"
+#include "compat_evp.h"
 #include "evp.h"
 #include "ffc.h"
 #include "keys.h"
 
 /* ---- algorithms by name ------------------------------------------------------------------- */
 
-/* Copy the name in OpenSSL's spelling: "-" for "_", and CFB without the block size. */
-static int evp_openssl_name(const char *name, char *spelt, size_t size)
-{
-    size_t length = strlen(name);
-    char *cfb = NULL;
-    size_t i;
-
-    if (length >= size)
-        return 0;
-    for (i = 0; i <= length; i++)
-        spelt[i] = name[i] == '_' ? '-' : name[i];
-    cfb = strstr(spelt, "-cfb");
-    if (cfb != NULL && (strcmp(cfb, "-cfb128") == 0 || strcmp(cfb, "-cfb64") == 0))
-        cfb[strlen("-cfb")] = '\0';
-    return 1;
-}
-
 const EVP_MD *m2_get_digestbyname(const char *name)
 {
     char spelt[64];
     const EVP_MD *md = EVP_get_digestbyname(name);
 
-    if (md == NULL && evp_openssl_name(name, spelt, sizeof(spelt)))
+    if (md == NULL && m2_algorithm_spell(name, spelt, sizeof(spelt)))
         md = EVP_get_digestbyname(spelt);
     return md;
 }
@@ -46,7 +31,7 @@ const EVP_CIPHER *m2_get_cipherbyname(const char *name)
     char spelt[64];
     const EVP_CIPHER *cipher = EVP_get_cipherbyname(name);
 
-    if (cipher == NULL && evp_openssl_name(name, spelt, sizeof(spelt)))
+    if (cipher == NULL && m2_algorithm_spell(name, spelt, sizeof(spelt)))
         cipher = EVP_get_cipherbyname(spelt);
     return cipher;
 }
@@ -216,6 +201,26 @@ int m2_cipher_is_ccm(const EVP_CIPHER *cipher)
     return EVP_CIPHER_mode(cipher) == EVP_CIPH_CCM_MODE;
 }
 
+/* Return whether the cipher is in a mode of RFC 5297 or RFC 8452, whose additional authenticated
+ * data and IV are not those of other AEAD ciphers. */
+int m2_cipher_is_siv(const EVP_CIPHER *cipher)
+{
+#ifdef EVP_CIPH_SIV_MODE
+    return EVP_CIPHER_mode(cipher) == EVP_CIPH_SIV_MODE;
+#else
+    (void)cipher;
+    return 0;
+#endif
+}
+
+/* In these modes a second update would be another message, with the same tweak or IV. */
+static int cipher_is_of_one_update(const EVP_CIPHER *cipher)
+{
+    int mode = EVP_CIPHER_mode(cipher);
+
+    return mode == EVP_CIPH_XTS_MODE || mode == EVP_CIPH_WRAP_MODE;
+}
+
 static int cipher_is_initialized(const EVP_CIPHER_CTX *context)
 {
     if (m2_context_cipher(context) != NULL)
@@ -249,7 +254,7 @@ static int cipher_is_tag_long_enough(const char *what, const EVP_CIPHER *cipher,
 
 /* Return whether the tag has at least the required length. SP 800-38D, section 5.2.1.2, and RFC
  * 3610, section 2, allow shorter tags, which are easier to forge. */
-static int cipher_supports_tag(const EVP_CIPHER *cipher, size_t length, int min_length)
+int m2_cipher_supports_tag(const EVP_CIPHER *cipher, size_t length, int min_length)
 {
     char message[128];
     int mode = EVP_CIPHER_mode(cipher);
@@ -289,8 +294,13 @@ static int cipher_set_iv_length(EVP_CIPHER_CTX *context, const EVP_CIPHER *ciphe
 {
     int usual = EVP_CIPHER_iv_length(cipher);
 
+    /* RFC 3394 and RFC 5649 have IVs of their own. */
+    if (length == 0 && EVP_CIPHER_mode(cipher) == EVP_CIPH_WRAP_MODE)
+        return 1;
     if (!m2_cipher_is_aead(cipher))
         return cipher_is_tag_long_enough("IV", cipher, length, usual);
+    if (length == (size_t)EVP_CIPHER_CTX_iv_length(context))
+        return 1;
     if (!m2_fits_int(length))
         return 0;
     if (length > 0 && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_IVLEN, (int)length, NULL) == 1)
@@ -322,7 +332,7 @@ m2_status m2_cipher_init(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_b
                          m2_buffer iv, int encrypt)
 {
     if (cipher_prepare(context, cipher, key, iv, NULL, encrypt) &&
-        EVP_CipherInit_ex(context, NULL, NULL, key.data, iv.data, -1) == 1)
+        EVP_CipherInit_ex(context, NULL, NULL, key.data, iv.length == 0 ? NULL : iv.data, -1) == 1)
         return 1;
     /* A context with a cipher and no key crashes when it is used. */
     EVP_CIPHER_CTX_reset(context);
@@ -345,11 +355,35 @@ static m2_bytes cipher_process(EVP_CIPHER_CTX *context, m2_buffer data)
     return m2_bytes_finish(out, ok, (size_t)length);
 }
 
+EVP_CIPHER_CTX *m2_cipher_begin(const char *name, m2_buffer key, m2_buffer iv, int encrypt,
+                                int padding)
+{
+    EVP_CIPHER *cipher = m2_fetch_cipher(name, NULL);
+    EVP_CIPHER_CTX *context = cipher == NULL ? NULL : EVP_CIPHER_CTX_new();
+
+    if (context != NULL && (m2_cipher_init(context, cipher, key, iv, encrypt) != 1 ||
+                            EVP_CIPHER_CTX_set_padding(context, padding) != 1)) {
+        EVP_CIPHER_CTX_free(context);
+        context = NULL;
+    }
+    m2_cipher_free(cipher);
+    return context;
+}
+
 m2_bytes m2_cipher_update(EVP_CIPHER_CTX *context, m2_buffer data)
 {
     const m2_bytes failed = {NULL, 0};
 
-    return cipher_is_initialized(context) ? cipher_process(context, data) : failed;
+    if (!cipher_is_initialized(context))
+        return failed;
+    if (cipher_is_of_one_update(m2_context_cipher(context))) {
+        if (EVP_CIPHER_CTX_get_app_data(context) != NULL || data.length == 0) {
+            m2_error("the cipher processes a message, which is not empty, in one update");
+            return failed;
+        }
+        EVP_CIPHER_CTX_set_app_data(context, context);
+    }
+    return cipher_process(context, data);
 }
 
 /* OpenSSL decrypts ChaCha20-Poly1305 without a tag, so the context's app_data records whether
@@ -408,7 +442,7 @@ m2_status m2_cipher_set_iv(EVP_CIPHER_CTX *context, m2_buffer iv)
 m2_status m2_cipher_set_tag(EVP_CIPHER_CTX *context, m2_buffer tag, int min_length)
 {
     if (!cipher_is_aead_context(context) ||
-        !cipher_supports_tag(m2_context_cipher(context), tag.length, min_length))
+        !m2_cipher_supports_tag(m2_context_cipher(context), tag.length, min_length))
         return 0;
     if (EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, (int)tag.length, (void *)tag.data) ==
         1) {
@@ -450,7 +484,7 @@ m2_bytes m2_cipher_ccm(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_buf
         return out;
     }
     if (!m2_fits_int(aad.length) || !m2_fits_int(data.length) ||
-        !cipher_supports_tag(cipher, tag.length, encrypt ? 4 : min_length) ||
+        !m2_cipher_supports_tag(cipher, tag.length, encrypt ? 4 : min_length) ||
         !cipher_prepare(context, cipher, key, iv, &tag, encrypt) ||
         EVP_CipherInit_ex(context, NULL, NULL, key.data, iv.data, -1) != 1 ||
         EVP_CipherUpdate(context, NULL, &length, NULL, (int)data.length) != 1 ||

@@ -41,6 +41,9 @@ m2_bytes m2_bytes_to_key(const EVP_CIPHER *cipher, const EVP_MD *md, m2_buffer d
  * are used; one that is too short is refused. An AEAD cipher uses all bytes of its IV. */
 m2_status m2_cipher_init(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_buffer key,
                          m2_buffer iv, int encrypt);
+/* Return a context for the cipher called `name` that is initialized, with or without padding. */
+EVP_CIPHER_CTX *m2_cipher_begin(const char *name, m2_buffer key, m2_buffer iv, int encrypt,
+                                int padding);
 m2_bytes m2_cipher_update(EVP_CIPHER_CTX *context, m2_buffer data);
 m2_bytes m2_cipher_final(EVP_CIPHER_CTX *context);
 /* Set whether the last block is padded (1 or 0). */
@@ -60,6 +63,7 @@ m2_bytes m2_cipher_ccm(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_buf
 
 int m2_cipher_is_aead(const EVP_CIPHER *cipher);
 int m2_cipher_is_ccm(const EVP_CIPHER *cipher);
+int m2_cipher_is_siv(const EVP_CIPHER *cipher);
 
 /* ---- keys (EVP_PKEY_new(3), PEM_read_bio_PrivateKey(3)) ----------------------------------- */
 
@@ -102,6 +106,10 @@ int m2_pkey_is_usable(const EVP_PKEY *pkey, m2_key_use use);
 /* Set the key of `pkey`, which must have none, to that of `source`. Return 1, or less with an
  * error queued. */
 int m2_pkey_set_key(EVP_PKEY *pkey, EVP_PKEY *source);
+
+/* Return whether the cipher has tags of this length, and that is not less than `min_length`; 0 with
+ * an error queued. */
+int m2_cipher_supports_tag(const EVP_CIPHER *cipher, size_t length, int min_length);
 
 /* Return whether the digest is not the null digest; 0 with an error queued. Every digest of a
  * call is checked first. */
