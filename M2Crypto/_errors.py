@@ -55,10 +55,22 @@ class ECError(M2CryptoError):
     __module__ = "M2Crypto.EC"
 
 
+class EngineError(M2CryptoError):
+    """An operation with an engine failed, or this OpenSSL has no engines."""
+
+    __module__ = "M2Crypto.Engine"
+
+
 class EVPError(M2CryptoError, ValueError):
     """An operation with a digest, cipher, key derivation or PKey failed."""
 
     __module__ = "M2Crypto.EVP"
+
+
+class ProviderError(M2CryptoError, ValueError):
+    """An operation with a provider or its store failed, or this OpenSSL has no providers."""
+
+    __module__ = "M2Crypto.Provider"
 
 
 class RandError(M2CryptoError, ValueError):
@@ -109,6 +121,8 @@ _BY_AREA: dict[str, type[M2CryptoError]] = {
     "BIO": BIOError,
     "EC": ECError,
     "EVP": EVPError,
+    "Engine": EngineError,
+    "Provider": ProviderError,
     "RSA": RSAError,
     "Rand": RandError,
     "SSL": SSLError,

@@ -50,3 +50,7 @@
 %include "x509.i"
 %area("SSL")
 %include "ssl.i"
+%area("Engine")
+%include "engine.i"
+%area("Provider")
+%include "provider.i"
