@@ -341,10 +341,10 @@ SOFTHSM = Tool(
     packages("softhsm2", "softhsm", "softhsm", "softhsm", "softhsm"),
 )
 OPENSC = Tool(
-    "pkcs11-tool",
+    "OpenSC",
     "recommended",
-    "writes certificates to the token",
-    lambda: _first_line("pkcs11-tool", "--version"),
+    "pkcs11-tool writes certificates to the token",
+    lambda: _first_line("opensc-tool", "--info"),
     packages("opensc", "opensc", "opensc", "opensc", "opensc"),
 )
 PKCS11 = Tool(

@@ -30,7 +30,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setattr(toolchain, "_libraries", lambda *names: "/stub/pkcs11.so")
     names = ("cc", "as", "sh", "env", "perl", "make", "gcov", "openssl", "ccache")
-    for name in (*names, "softhsm2-util", "pkcs11-tool"):
+    for name in (*names, "softhsm2-util", "opensc-tool"):
         # A script, not a link: a compiler looks for its parts beside itself.
         real = shutil.which(name)
         program(folder / name, f'exec {real} "$@"' if real else f"echo {name} 1")
