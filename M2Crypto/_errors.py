@@ -73,6 +73,12 @@ class ECError(M2CryptoError):
     __module__ = "M2Crypto.EC"
 
 
+class EngineError(M2CryptoError):
+    """An operation with an engine failed, or this OpenSSL has no engines."""
+
+    __module__ = "M2Crypto.Engine"
+
+
 class EVPError(M2CryptoError, ValueError):
     """An operation with a digest, cipher, key derivation or PKey failed."""
 
@@ -116,6 +122,12 @@ class OCSPError(M2CryptoError):
     """An OCSP message is malformed or not trusted, or does not answer the request."""
 
     __module__ = "M2Crypto.OCSP"
+
+
+class ProviderError(M2CryptoError, ValueError):
+    """An operation with a provider or its store failed, or this OpenSSL has no providers."""
+
+    __module__ = "M2Crypto.Provider"
 
 
 class RandError(M2CryptoError, ValueError):
@@ -178,6 +190,8 @@ _BY_AREA: dict[str, type[M2CryptoError]] = {
     "PKCS12": PKCS12Error,
     "PKCS7": PKCS7_Error,
     "OCSP": OCSPError,
+    "Engine": EngineError,
+    "Provider": ProviderError,
     "RSA": RSAError,
     "Rand": RandError,
     "SSL": SSLError,

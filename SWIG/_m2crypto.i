@@ -69,3 +69,7 @@
 %area("SSL")
 %include "ssl.i"
 %include "revocation.i"
+%area("Engine")
+%include "engine.i"
+%area("Provider")
+%include "provider.i"

@@ -28,6 +28,8 @@
         m2_raise(M2_AREA, "$symname");
         SWIG_fail;
     }
+    /* A provider queues errors also if the handshake succeeds. */
+    m2_errors_clear();
     $result = PyLong_FromLongLong($1);
 }
 /* What was read or written counts in any case. */
@@ -59,6 +61,10 @@ const SSL_METHOD *TLS_server_method(void);
 
 SSL_CTX *SSL_CTX_new(const SSL_METHOD *method);
 void SSL_CTX_free(SSL_CTX *RELEASE);
+%rename(ssl_ctx_use_x509) SSL_CTX_use_certificate;
+m2_status SSL_CTX_use_certificate(SSL_CTX *context, X509 *certificate);
+%rename(ssl_ctx_use_pkey_privkey) SSL_CTX_use_PrivateKey;
+m2_status SSL_CTX_use_PrivateKey(SSL_CTX *context, EVP_PKEY *pkey);
 m2_status SSL_CTX_check_private_key(const SSL_CTX *context);
 m2_status SSL_CTX_load_verify_locations(SSL_CTX *context, const char *cafile, const char *capath);
 m2_status SSL_CTX_set_default_verify_paths(SSL_CTX *context);

@@ -10,12 +10,18 @@
 %constant long long VERIFY_CRL_CHECK_LEAF = X509_V_FLAG_CRL_CHECK;
 %constant long long VERIFY_CRL_CHECK_CHAIN = X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL;
 
-/* See m2_pkey_is_usable: a key that verifies, and one that signs. */
-%typemap(check, noblock=1) EVP_PKEY *key {
-    if (!m2_pkey_is_usable($1, M2_KEY_VERIFY)) {
+/* See m2_pkey_is_usable: a key that verifies, by m2_pkey_public, and one that signs. */
+%typemap(check, noblock=1) EVP_PKEY *key (EVP_PKEY *public_key = NULL) {
+    public_key = m2_pkey_is_usable($1, M2_KEY_VERIFY) ? m2_pkey_public($1) : NULL;
+    if (public_key == NULL) {
         m2_raise(M2_AREA, "$symname");
         SWIG_fail;
     }
+    $1 = public_key;
+}
+%typemap(freearg, noblock=1) EVP_PKEY *key {
+    EVP_PKEY_free(public_key$argnum);
+    m2_argument_end(&argument$argnum);
 }
 %typemap(check, noblock=1) EVP_PKEY *signer {
     if (!m2_pkey_is_usable($1, M2_KEY_SIGN)) {

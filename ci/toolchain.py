@@ -262,6 +262,18 @@ def _perl_version() -> str:
     return version
 
 
+def _libraries(*names: str) -> str:
+    """Return the paths of libraries of the system, one of each of `names`."""
+    found = []
+    for name in names:
+        roots = ("usr/lib/*", "usr/lib64", "usr/lib", "usr/local/lib", "opt/homebrew/lib")
+        paths = [path for root in roots for path in Path("/").glob(f"{root}/{name}")]
+        if not paths:
+            raise NotInstalledError(f"there is no {name}")
+        found.append(str(paths[0]))
+    return ", ".join(found)
+
+
 def _first_line(program: str, *arguments: str) -> str:
     if not shutil.which(program):
         raise NotInstalledError(f"there is no {program}")
@@ -321,6 +333,33 @@ OPENSSL = Tool(
     lambda: _first_line("openssl", "version"),
     packages("openssl", "openssl", "openssl", "openssl", "openssl", "ShiningLight.OpenSSL.Light"),
 )
+SOFTHSM = Tool(
+    "SoftHSM",
+    "recommended",
+    "a token; the tests of smart cards are skipped without it and the tools below",
+    lambda: _first_line("softhsm2-util", "--version"),
+    packages("softhsm2", "softhsm", "softhsm", "softhsm", "softhsm"),
+)
+OPENSC = Tool(
+    "OpenSC",
+    "recommended",
+    "pkcs11-tool writes certificates to the token",
+    lambda: _first_line("opensc-tool", "--info"),
+    packages("opensc", "opensc", "opensc", "opensc", "opensc"),
+)
+PKCS11 = Tool(
+    "PKCS #11",
+    "recommended",
+    "the provider and the engine that connect OpenSSL to the token",
+    lambda: _libraries("ossl-modules/pkcs11.so", "engines-*/pkcs11.so"),
+    packages(
+        "pkcs11-provider libengine-pkcs11-openssl",
+        "pkcs11-provider openssl-pkcs11",
+        "pkcs11-provider libp11",
+        "pkcs11-provider libp11",
+        "pkcs11-provider libp11",
+    ),
+)
 CCACHE = Tool(
     "ccache",
     "optional",
@@ -339,4 +378,5 @@ FOR_OPENSSL = (COMPILER, PERL, MAKE)
 # No cell of Windows counts lines of C.
 FOR_CELLS = (COMPILER,) if host.WINDOWS else (COMPILER, GCOV)
 REQUIRED = FOR_OPENSSL if host.WINDOWS else (*FOR_OPENSSL, GCOV)
-TOOLS = (*REQUIRED, OPENSSL, NASM if host.WINDOWS else CCACHE)
+TOKENS = () if host.WINDOWS else (SOFTHSM, OPENSC, PKCS11)
+TOOLS = (*REQUIRED, OPENSSL, NASM if host.WINDOWS else CCACHE, *TOKENS)

@@ -57,6 +57,15 @@ NEEDS = {
         test_rsa.py::test_a_digest_that_does_not_fit_the_modulus_is_refused
         test_rsa.py::test_invalid_key_sizes_and_exponents_are_refused[-1-65537]
     """,
+    "a token without a certificate": r"""
+        test_tokens.py::.*
+    """,
+    "the default provider": r"""
+        test_provider.py::test_a_key_and_a_certificate_are_loaded_from_a_file_uri
+        test_provider.py::test_an_exception_of_the_pin_callback_propagates
+        test_provider.py::test_an_encrypted_key_is_loaded_with_its_passphrase[.*]
+        test_provider.py::test_a_file_without_the_wanted_object_is_an_error
+    """,
     "keys of other kinds": """
         test_keys.py::test_each_operation_on_each_type_of_key_.*[(rsa_pss|dhx|x25519|x448)-private]
     """,

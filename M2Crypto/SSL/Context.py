@@ -27,7 +27,7 @@ from M2Crypto.SSL.SSLError import SSLError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from M2Crypto import _m2crypto
+    from M2Crypto import EVP, _m2crypto
     from M2Crypto.SSL.Connection import Connection
     from M2Crypto.SSL.Revocation import Revocation
     from M2Crypto.SSL.Session import Session
@@ -230,6 +230,20 @@ class Context:
         See `load_cert` for arguments and errors (SSL_CTX_use_certificate_chain_file(3)).
         """
         self._load_cert(m2.ssl_ctx_use_cert_chain, certchainfile, keyfile, callback)
+
+    def use_certificate(self, certificate: X509.X509, key: EVP.PKey) -> None:
+        """Use a certificate and its private key, which may be on a token.
+
+        Args:
+            certificate: the certificate.
+            key: its private key, for example from `M2Crypto.Provider.Provider.load_key`.
+
+        Raises:
+            SSLError: the key cannot be used or is not that of the certificate.
+        """
+        m2.ssl_ctx_use_x509(self.ctx, certificate._ptr())
+        m2.ssl_ctx_use_pkey_privkey(self.ctx, key._ptr())
+        m2.ssl_ctx_check_private_key(self.ctx)
 
     def _load_cert(
         self,

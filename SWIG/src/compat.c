@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "compat.h"
+#include "evp.h"
 
 #include <openssl/rsa.h>
 #ifndef OPENSSL_NO_DSA
@@ -153,6 +154,23 @@ int m2_pkey_has_private(const EVP_PKEY *pkey)
     ERR_pop_to_mark();
     OPENSSL_cleanse(raw, sizeof(raw));
     return found;
+}
+
+int m2_pkey_is_private(const EVP_PKEY *pkey)
+{
+    int type = EVP_PKEY_base_id(pkey);
+
+    if (m2_pkey_has_private(pkey))
+        return 1;
+    /* Engines set the flag in the keys that they have. */
+    return (type == EVP_PKEY_RSA || type == EVP_PKEY_RSA_PSS) &&
+           RSA_test_flags(EVP_PKEY_get0_RSA((EVP_PKEY *)pkey), RSA_FLAG_EXT_PKEY) != 0;
+}
+
+EVP_PKEY *m2_pkey_public(const EVP_PKEY *pkey)
+{
+    EVP_PKEY_up_ref((EVP_PKEY *)pkey);
+    return (EVP_PKEY *)pkey;
 }
 
 /* OpenSSL 1.1.1 dereferences the missing private key of Ed25519 and Ed448. */
@@ -400,6 +418,35 @@ int m2_pkey_has_private(const EVP_PKEY *pkey)
     return found;
 }
 
+/* Return whether the key is in memory, by OpenSSL's own providers. An engine's has no provider. */
+static int compat_is_in_memory(const EVP_PKEY *pkey)
+{
+    static const char *const NAMES[] = {"default", "fips", "legacy", "base"};
+    const OSSL_PROVIDER *provider = EVP_PKEY_get0_provider(pkey);
+    const char *name = provider == NULL ? "" : OSSL_PROVIDER_get0_name(provider);
+    size_t i;
+
+    for (i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++) {
+        if (strcmp(name, NAMES[i]) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+int m2_pkey_is_private(const EVP_PKEY *pkey)
+{
+    /* Public keys of tokens are copied when they are loaded. */
+    return m2_pkey_has_private(pkey) || !compat_is_in_memory(pkey);
+}
+
+EVP_PKEY *m2_pkey_public(const EVP_PKEY *pkey)
+{
+    if (!compat_is_in_memory(pkey))
+        return m2_pkey_copy_public(pkey);
+    EVP_PKEY_up_ref((EVP_PKEY *)pkey);
+    return (EVP_PKEY *)pkey;
+}
+
 int m2_pkey_signs_checked(const EVP_PKEY *pkey)
 {
     (void)pkey;
@@ -496,9 +543,13 @@ int m2_ec_has_point(const EVP_PKEY *pkey)
     int found;
 
     ERR_set_mark();
-    found = EVP_PKEY_get_octet_string_param(pkey, OSSL_PKEY_PARAM_PUB_KEY, NULL, 0, &length) == 1;
+    found =
+        (EVP_PKEY_get_octet_string_param(pkey, OSSL_PKEY_PARAM_PUB_KEY, NULL, 0, &length) == 1 &&
+         length > 0) ||
+        /* The providers of tokens may have no such parameter. */
+        (!compat_is_in_memory(pkey) && i2d_PUBKEY(pkey, NULL) > 0);
     ERR_pop_to_mark();
-    return found && length > 0;
+    return found;
 }
 #endif
 

@@ -73,6 +73,12 @@ BIGNUM *m2_pkey_number(const EVP_PKEY *pkey, m2_key_number which);
 
 /* Return whether the private key can be read from the key: 1 or 0, with no error queued. */
 int m2_pkey_has_private(const EVP_PKEY *pkey);
+/* Return whether the private key can be used, also if it cannot be read because it is on a token:
+ * 1 or 0, with no error queued. */
+int m2_pkey_is_private(const EVP_PKEY *pkey);
+/* Return a reference to the key for public key operations, or NULL with an error queued. For a key
+ * on a token it is a copy of the public key: with a private one, tokens cannot verify. */
+EVP_PKEY *m2_pkey_public(const EVP_PKEY *pkey);
 /* Return whether OpenSSL checks for the private key itself before it signs. */
 int m2_pkey_signs_checked(const EVP_PKEY *pkey);
 

@@ -178,11 +178,7 @@ m2_ec *m2_ec_key_read_pubkey(BIO *bio)
 m2_status m2_ec_key_write_bio(const m2_ec *key, BIO *bio, const EVP_CIPHER *cipher,
                               m2_callback passphrase)
 {
-    if (!m2_pkey_has_private(key)) {
-        m2_error("the EC key has no private part");
-        return 0;
-    }
-    if (!m2_pem_takes_cipher(cipher, 0))
+    if (!m2_pkey_is_exportable(key) || !m2_pem_takes_cipher(cipher, 0))
         return 0;
     return PEM_write_bio_PrivateKey_traditional(bio, (EVP_PKEY *)key, cipher, NULL, 0, m2_password,
                                                 passphrase);
@@ -226,15 +222,19 @@ m2_number m2_ec_key_keylen(const m2_ec *key)
 m2_verdict m2_ec_key_check_key(const m2_ec *key)
 {
     EVP_PKEY_CTX *context = NULL;
+    EVP_PKEY *checked = NULL;
     int agree = -1;
 
     if (!m2_ec_has_point(key))
         return 0;
-    context = EVP_PKEY_CTX_new((EVP_PKEY *)key, NULL);
+    checked = m2_pkey_public(key);
+    if (checked != NULL)
+        context = EVP_PKEY_CTX_new(checked, NULL);
     if (context != NULL)
-        agree = (m2_pkey_has_private(key) ? EVP_PKEY_check(context)
-                                          : EVP_PKEY_public_check(context)) == 1;
+        agree = (m2_pkey_has_private(checked) ? EVP_PKEY_check(context)
+                                              : EVP_PKEY_public_check(context)) == 1;
     EVP_PKEY_CTX_free(context);
+    EVP_PKEY_free(checked);
     return agree;
 }
 

@@ -534,9 +534,21 @@ static int pkey_has_valid_group(const EVP_PKEY *pkey)
     return valid;
 }
 
+#define NOT_PRIVATE "the key has no private part"
+
+int m2_pkey_is_exportable(const EVP_PKEY *pkey)
+{
+    if (m2_pkey_has_private(pkey))
+        return 1;
+    m2_error(m2_pkey_is_private(pkey)
+                 ? "the private key cannot be exported from its provider or engine"
+                 : NOT_PRIVATE);
+    return 0;
+}
+
 int m2_pkey_is_usable(const EVP_PKEY *pkey, m2_key_use use)
 {
-    int needs_private = use == M2_KEY_WRITE || (use == M2_KEY_SIGN && !m2_pkey_signs_checked(pkey));
+    int needs_private = use == M2_KEY_SIGN && !m2_pkey_signs_checked(pkey);
     const char *lack = NULL;
 
     if (EVP_PKEY_id(pkey) == EVP_PKEY_NONE)
@@ -545,15 +557,15 @@ int m2_pkey_is_usable(const EVP_PKEY *pkey, m2_key_use use)
         lack = "the key has no domain parameters (RFC 3279, section 2.3.2)";
     else if (EVP_PKEY_size(pkey) <= 0)
         lack = "the key has no modulus";
-    else if (needs_private && !m2_pkey_has_private(pkey))
-        lack = "the key has no private part";
+    else if (needs_private && !m2_pkey_is_private(pkey))
+        lack = NOT_PRIVATE;
     else if (!pkey_has_valid_group(pkey))
         lack = NOT_A_GROUP;
     else if ((EVP_PKEY_id(pkey) == EVP_PKEY_DSA || EVP_PKEY_id(pkey) == EVP_PKEY_DHX) &&
              !m2_ffc_order_is_safe(pkey))
         lack = "the order q of the key is too small";
     if (lack == NULL)
-        return 1;
+        return use != M2_KEY_WRITE || m2_pkey_is_exportable(pkey);
     ERR_clear_error();
     m2_error(lack);
     return 0;
@@ -562,6 +574,8 @@ int m2_pkey_is_usable(const EVP_PKEY *pkey, m2_key_use use)
 /* Other threads may be using a key, so it is never replaced. */
 int m2_pkey_set_key(EVP_PKEY *pkey, EVP_PKEY *source)
 {
+    if (!m2_pkey_has_private(source) && m2_pkey_is_private(source))
+        return m2_pkey_is_exportable(source);
     if (EVP_PKEY_id(pkey) == EVP_PKEY_NONE)
         return m2_pkey_copy_key(pkey, source);
     m2_error("the PKey already has a key; create another with pkey_new");
@@ -617,6 +631,16 @@ m2_bytes m2_pkey_as_der(const EVP_PKEY *pkey)
     return M2_DER(PUBKEY, pkey);
 }
 
+EVP_PKEY *m2_pkey_copy_public(const EVP_PKEY *pkey)
+{
+    m2_bytes der = M2_DER(PUBKEY, pkey);
+    const unsigned char *at = der.data;
+    EVP_PKEY *key = at == NULL ? NULL : d2i_PUBKEY(NULL, &at, (long)der.length);
+
+    m2_bytes_free(&der);
+    return key;
+}
+
 m2_bytes m2_pkey_get_key_identifier(const EVP_PKEY *pkey)
 {
     m2_bytes identifier = {NULL, 0};
@@ -669,12 +693,20 @@ m2_number m2_pkey_bits(const EVP_PKEY *pkey)
 EVP_PKEY_CTX *m2_pkey_begin(const EVP_PKEY *pkey, int (*init)(EVP_PKEY_CTX *context))
 {
     EVP_PKEY_CTX *context = NULL;
+    EVP_PKEY *key = NULL;
 
     if (!pkey_has_valid_group(pkey)) {
         m2_error(NOT_A_GROUP);
         return NULL;
     }
-    context = EVP_PKEY_CTX_new((EVP_PKEY *)pkey, NULL);
+    if (init == EVP_PKEY_encrypt_init || init == EVP_PKEY_verify_init ||
+        init == EVP_PKEY_verify_recover_init)
+        key = m2_pkey_public(pkey);
+    else if (EVP_PKEY_up_ref((EVP_PKEY *)pkey) == 1)
+        key = (EVP_PKEY *)pkey;
+    if (key != NULL)
+        context = EVP_PKEY_CTX_new(key, NULL);
+    EVP_PKEY_free(key);
     if (context != NULL && init(context) <= 0) {
         EVP_PKEY_CTX_free(context);
         context = NULL;
@@ -717,11 +749,19 @@ m2_bytes m2_sign_final(EVP_MD_CTX *context, EVP_PKEY *pkey)
 
 m2_verdict m2_verify_final(EVP_MD_CTX *context, m2_buffer signature, EVP_PKEY *pkey)
 {
+    EVP_PKEY *key = NULL;
+    int verdict;
+
     if (!digest_is_initialized(context) || !m2_pkey_is_usable(pkey, M2_KEY_VERIFY) ||
         !m2_fits_int(signature.length))
         return -1;
+    key = m2_pkey_public(pkey);
+    if (key == NULL)
+        return -1;
     /* A malformed signature does not verify and is no error. */
-    return EVP_VerifyFinal(context, signature.data, (unsigned int)signature.length, pkey) == 1;
+    verdict = EVP_VerifyFinal(context, signature.data, (unsigned int)signature.length, key) == 1;
+    EVP_PKEY_free(key);
+    return verdict;
 }
 
 /* OpenSSL 1.1.1 does not check whether a context is for signing or verifying, so the app_data of
@@ -758,12 +798,18 @@ m2_status m2_digest_sign_init(EVP_MD_CTX *context, const EVP_MD *md, EVP_PKEY *p
 
 m2_status m2_digest_verify_init(EVP_MD_CTX *context, const EVP_MD *md, EVP_PKEY *pkey)
 {
+    EVP_PKEY *key = NULL;
+    int status;
+
     if (!m2_pkey_is_usable(pkey, M2_KEY_VERIFY) || EVP_MD_CTX_reset(context) != 1)
         return 0;
-    if (EVP_DigestVerifyInit(context, NULL, m2_pkey_has_own_digest(pkey) ? NULL : md, NULL, pkey) !=
-        1)
+    key = m2_pkey_public(pkey);
+    if (key == NULL)
         return 0;
-    return digest_note_purpose(context, VERIFIES);
+    status =
+        EVP_DigestVerifyInit(context, NULL, m2_pkey_has_own_digest(key) ? NULL : md, NULL, key);
+    EVP_PKEY_free(key);
+    return status == 1 && digest_note_purpose(context, VERIFIES);
 }
 
 /* Ed25519 and Ed448 sign and verify a whole message at once. OpenSSL 1.1.1 calls a NULL function

@@ -103,6 +103,12 @@ typedef enum { M2_KEY_VERIFY, M2_KEY_SIGN, M2_KEY_WRITE } m2_key_use;
  * first, because OpenSSL 1.1.1 dereferences what a key lacks. */
 int m2_pkey_is_usable(const EVP_PKEY *pkey, m2_key_use use);
 
+/* Return whether the private key can be read; 0 with an error queued. */
+int m2_pkey_is_exportable(const EVP_PKEY *pkey);
+
+/* Return a copy of the public key in memory, or NULL with an error queued. */
+EVP_PKEY *m2_pkey_copy_public(const EVP_PKEY *pkey);
+
 /* Set the key of `pkey`, which must have none, to that of `source`. Return 1, or less with an
  * error queued. */
 int m2_pkey_set_key(EVP_PKEY *pkey, EVP_PKEY *source);
@@ -127,7 +133,8 @@ typedef int (*m2_pkey_operation)(EVP_PKEY_CTX *context, unsigned char *out, size
 /* Call `operation` for the length of the output, then for the output. Frees the context, which
  * may be NULL. */
 m2_bytes m2_pkey_operate(EVP_PKEY_CTX *context, m2_pkey_operation operation, m2_buffer input);
-/* Return a context for the key that `init` initialized, or NULL with an error queued. */
+/* Return a context for the key that `init` initialized, or NULL with an error queued. For a public
+ * key operation it is one for m2_pkey_public. */
 EVP_PKEY_CTX *m2_pkey_begin(const EVP_PKEY *pkey, int (*init)(EVP_PKEY_CTX *context));
 #endif
 #endif

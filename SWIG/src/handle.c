@@ -25,8 +25,12 @@ static void handle_destroy(PyObject *handle)
 {
     handle_state *state = PyCapsule_GetContext(handle);
 
-    if (!handle_is_spent(handle))
+    if (!handle_is_spent(handle)) {
+        /* The provider of a token queues errors also when its objects are released. */
+        ERR_set_mark();
         state->type->release(PyCapsule_GetPointer(handle, state->type->name));
+        ERR_pop_to_mark();
+    }
     PyMem_Free(state);
 }
 

@@ -217,9 +217,9 @@ m2_rsa *m2_rsa_read_pub_key(BIO *bio)
 m2_status m2_rsa_write_key(const m2_rsa *rsa, BIO *bio, const EVP_CIPHER *cipher,
                            m2_callback passphrase)
 {
-    EVP_PKEY *key = rsa_private_key(rsa);
+    EVP_PKEY *key = rsa_key(rsa);
 
-    if (key == NULL || !m2_pem_takes_cipher(cipher, 0))
+    if (key == NULL || !m2_pkey_is_exportable(key) || !m2_pem_takes_cipher(cipher, 0))
         return 0;
     return PEM_write_bio_PrivateKey_traditional(bio, key, cipher, NULL, 0, m2_password, passphrase);
 }
@@ -231,9 +231,9 @@ m2_status m2_rsa_write_key_no_cipher(const m2_rsa *rsa, BIO *bio, m2_callback pa
 
 m2_status m2_rsa_write_key_der(const m2_rsa *rsa, BIO *bio)
 {
-    EVP_PKEY *key = rsa_private_key(rsa);
+    EVP_PKEY *key = rsa_key(rsa);
 
-    return key == NULL ? 0 : i2d_PrivateKey_bio(bio, key);
+    return key == NULL || !m2_pkey_is_exportable(key) ? 0 : i2d_PrivateKey_bio(bio, key);
 }
 
 m2_status m2_rsa_write_pub_key(const m2_rsa *rsa, BIO *bio)
@@ -256,16 +256,16 @@ m2_verdict m2_rsa_is_private(const m2_rsa *rsa)
 {
     EVP_PKEY *key = rsa_key(rsa);
 
-    return key == NULL ? -1 : m2_pkey_has_private(key);
+    return key == NULL ? -1 : m2_pkey_is_private(key);
 }
 
 m2_verdict m2_rsa_check_key(const m2_rsa *rsa)
 {
-    EVP_PKEY *key = rsa_private_key(rsa);
+    EVP_PKEY *key = rsa_key(rsa);
     EVP_PKEY_CTX *context = NULL;
     int agree = -1;
 
-    if (key == NULL)
+    if (key == NULL || !m2_pkey_is_exportable(key))
         return -1;
     /* OpenSSL tests the factors for primality, which takes hours for a hostile key. */
     if (EVP_PKEY_bits(key) > OPENSSL_RSA_MAX_MODULUS_BITS) {
@@ -312,7 +312,12 @@ int m2_rsa_set_padding(EVP_PKEY_CTX *context, int padding)
         return 0;
     }
 #endif
-    return EVP_PKEY_CTX_set_rsa_padding(context, padding) > 0;
+    if (EVP_PKEY_CTX_set_rsa_padding(context, padding) <= 0)
+        return 0;
+    /* The digests by default, which the provider of a token does not know. */
+    return padding != RSA_PKCS1_OAEP_PADDING ||
+           (EVP_PKEY_CTX_set_rsa_oaep_md(context, EVP_sha1()) > 0 &&
+            EVP_PKEY_CTX_set_rsa_mgf1_md(context, EVP_sha1()) > 0);
 }
 
 /* Return a context with a padding for the key, which may be NULL. */

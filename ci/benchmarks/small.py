@@ -62,7 +62,7 @@ def cbc() -> bytes:
 def their_cbc() -> bytes:
     """Encrypt by cryptography."""
     cipher = Cipher(algorithms.AES(KEY), modes.CBC(IV)).encryptor()
-    return cipher.update(DATA) + cipher.finalize()
+    return bytes(cipher.update(DATA) + cipher.finalize())
 
 
 AEAD = EVP.AEAD("aes_128_gcm", KEY)
