@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "algorithms.h"
 #include "m2.h"
 #include "evp.h"
 #include "provider.h"
@@ -42,11 +43,14 @@ OSSL_PROVIDER *m2_provider_load(const char *name, m2_buffer configuration)
 {
     if (configuration.data != NULL && provider_configure(configuration) <= 0)
         return NULL;
+    m2_algorithms_forget();
     return OSSL_PROVIDER_try_load(NULL, name, 1);
 }
 
 m2_status m2_provider_unload(OSSL_PROVIDER *provider)
 {
+    /* The cache keeps the provider's algorithms. */
+    m2_algorithms_forget();
     return OSSL_PROVIDER_unload(provider);
 }
 
@@ -107,12 +111,15 @@ m2_bytes m2_provider_names(void)
 
 m2_status m2_provider_set_default_properties(const char *query)
 {
-    return EVP_set_default_properties(NULL, query);
+    return m2_set_default_properties(query);
 }
 
 m2_status m2_provider_enable_fips(int enable)
 {
-    return EVP_default_properties_enable_fips(NULL, enable != 0);
+    int status = EVP_default_properties_enable_fips(NULL, enable != 0);
+
+    m2_algorithms_forget();
+    return status;
 }
 
 /* ---- stores ------------------------------------------------------------------------------- */
