@@ -29,6 +29,9 @@ BROKEN = {
     "unknown option": f"{TAG}alg_section = all\n[all]\nrh-allow-sha1-signatures = yes\n",
     "syntax error": "openssl_conf = init\n[init\n",
 }
+if m2.openssl_version_num() < 0x30000000:
+    # 1.1.1 queues this error and returns success.
+    del BROKEN["unknown option"]
 WITHOUT_PROVIDER = ("missing provider", "damaged provider")
 # What is loaded, and then changes TLS.
 HARSH = {
@@ -180,7 +183,9 @@ def test_an_error_in_openssls_file_is_a_warning_as_openssl_ignores_it(shake_hand
         assert f" RuntimeWarning: OPENSSL_CONF={path}: OpenSSL cannot load it: " in line
 
 
-@pytest.mark.parametrize("case", ["unknown module", "missing section", "unknown option"])
+@pytest.mark.parametrize(
+    "case", sorted({"unknown module", "missing section", "unknown option"} & {*BROKEN})
+)
 def test_config_diagnostics_makes_errors_fatal(shake_hands, write, case):
     path = write(STRICT + BROKEN[case])
     done = shake_hands({"OPENSSL_CONF": path})
@@ -233,7 +238,7 @@ def test_modules_of_another_openssl_do_no_harm(shake_hands, write, tmp_path):
 # ---- the default file ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("case", ["missing provider", "syntax error", "unknown option"])
+@pytest.mark.parametrize("case", ["missing provider", "syntax error", "unknown module"])
 def test_the_systems_file_is_not_read_by_a_static_build(shake_hands, write, case):
     default = default_file()
     path = write(STRICT + BROKEN[case])
