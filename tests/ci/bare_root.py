@@ -13,21 +13,6 @@ from pathlib import Path
 from M2Crypto import SSL, X509, m2
 from M2Crypto.SSL import _trust
 
-# An openssl.cnf of another OpenSSL, as RHEL's crypto policies write it.
-FOREIGN = """\
-config_diagnostics = 1
-openssl_conf = openssl_init
-[openssl_init]
-providers = providers
-alg_section = algorithms
-[providers]
-gone = gone
-[gone]
-activate = 1
-[algorithms]
-rh-allow-sha1-signatures = yes
-"""
-
 
 def verify_root(context: SSL.Context) -> str:
     """Verify that a certificate of the system's bundle has a path to one of its roots."""
@@ -41,7 +26,7 @@ def verify_root(context: SSL.Context) -> str:
 
 
 def shake_hands(certificates: Path) -> str:
-    """Complete a handshake with a server of 127.0.0.1 whose CA SSL_CERT_FILE would name."""
+    """Complete a handshake with a server of 127.0.0.1."""
     client, server = SSL.Context(), SSL.Context()
     server.load_cert_chain(str(certificates / "server.pem"))
     client.load_verify_locations(str(certificates / "ca.pem"))
