@@ -144,6 +144,14 @@ def wheels(session: nox.Session) -> None:
 
 
 @nox.session
+def beside(session: nox.Session) -> None:
+    """Test the wheel named after `--`, or of pip's own build, beside others with an OpenSSL."""
+    install(session, "peers")
+    session.install("-q", *CONSTRAINTS, *(session.posargs or ["."]))
+    session.run("python", "-P", "tests/ci/beside.py")
+
+
+@nox.session
 def reproduce(session: nox.Session) -> None:
     """Build the sdist and the wheels of the commit twice, and compare the bytes."""
     install(session, "wheels", "audit")

@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 import M2Crypto
-from M2Crypto import _build_info, m2
+from M2Crypto import _build_info, _configuration, m2
 from M2Crypto.SSL._trust import trusted_certificates
 
 # The arguments of OpenSSL_version(3), which puts a title before the text.
@@ -68,7 +68,7 @@ def describe() -> dict[str, dict[str, Any]]:
         "origin": {
             "link": _build_info.LINK,
             "openssl_library": m2.openssl_library(),
-            "configuration": os.environ.get("M2CRYPTO_OPENSSL_CONF"),
+            "configuration": _configuration.source() or None,
             "trusted_file": trusted.cafile,
             "trusted_directory": trusted.capath,
         },

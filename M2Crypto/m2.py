@@ -6,16 +6,13 @@ when the handle is deallocated. A function that fails raises the exception of it
 `M2Crypto.X509.X509Error`.
 """
 
-import os
-
-from M2Crypto import _library
+from M2Crypto import _configuration, _library
 
 try:
     from M2Crypto._m2crypto import *  # noqa: F403  (the names are the build's own)
     from M2Crypto._m2crypto import (
         OPENSSL_VERSION_NUMBER,
         OPENSSL_VERSION_TEXT,
-        openssl_configure,
         openssl_version_num,
     )
 except ImportError as error:
@@ -27,18 +24,10 @@ except ImportError as error:
 why = _library.mismatch(OPENSSL_VERSION_NUMBER, openssl_version_num())
 if why:
     raise ImportError(why, name="M2Crypto._m2crypto")
-configuration = os.environ.get("M2CRYPTO_OPENSSL_CONF")
-if configuration:
-    # Before anything else uses OpenSSL, which would load the file of OPENSSL_CONF.
-    try:
-        openssl_configure(configuration)
-    except Exception as error:  # M2CryptoError, whose module imports this one
-        raise ImportError(
-            f"M2CRYPTO_OPENSSL_CONF={configuration}: OpenSSL cannot load it: {error}",
-            name="M2Crypto._m2crypto",
-        ) from error
+# Before anything else uses OpenSSL, which would load the system's file.
+_configuration.load()
 
-del configuration, why
+del why
 
 
 def __getattr__(name: str) -> int:

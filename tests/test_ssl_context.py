@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from M2Crypto import SSL, X509, m2
-from M2Crypto.SSL import _trust
 from M2Crypto.SSL.Context import ctxmap
 
 # ---- protocols -----------------------------------------------------------------------------------
@@ -278,32 +277,6 @@ def test_an_unreadable_ca_file_does_not_enable_verification(certificates):
     with pytest.raises(SSL.SSLError):
         context.load_verify_locations(certificates("README.md"))
     assert context.get_verify_mode() == SSL.verify_none
-
-
-def test_the_default_trust_store_comes_from_the_environment(certificates, monkeypatch, tmp_path):
-    monkeypatch.setenv("SSL_CERT_FILE", certificates("ca.pem"))
-    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
-    context = SSL.Context()
-    assert context.set_default_verify_paths() == 1
-    assert context.get_verify_mode() == SSL.verify_peer
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
-    with pytest.raises(SSL.SSLError, match=r"missing.pem"):
-        SSL.Context().set_default_verify_paths()
-
-
-def test_the_default_trust_store_falls_back_to_the_systems_directories(monkeypatch, tmp_path):
-    bundle = tmp_path / "bundle.pem"
-    bundle.write_text("")
-    monkeypatch.setattr(_trust, "FILES", (str(tmp_path / "none"), str(bundle)))
-    monkeypatch.setattr(_trust, "DIRECTORIES", (str(tmp_path),))
-    assert _trust.trusted_certificates({}) == (str(bundle), str(tmp_path))
-    assert _trust.trusted_certificates({"SSL_CERT_DIR": "/a:/b"}) == (None, "/a:/b")
-    monkeypatch.setattr(_trust, "FILES", ())
-    monkeypatch.setattr(_trust, "DIRECTORIES", ())
-    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
-    with pytest.raises(SSL.SSLError, match="set SSL_CERT_FILE"):
-        SSL.Context().set_default_verify_paths()
 
 
 def test_the_store_is_shared(certificates):

@@ -33,7 +33,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Callable, Union
 
-from M2Crypto import X509, Err, m2
+from M2Crypto import X509, Err, _configuration, m2
 from M2Crypto.SSL.Checker import Checker, SSLVerificationError, reference_identity
 from M2Crypto.SSL.Cipher import Cipher, Cipher_Stack, split_cipher_list
 from M2Crypto.SSL.Session import Session
@@ -458,8 +458,10 @@ class Connection:
         """Return an error with its cause: the verification error, the protocol, or the errno."""
         result = m2.ssl_get_verify_result(self.ssl)
         reason = getattr(error, "reason", "")
+        verification = ""
         if reason == "certificate verify failed" and result != m2.X509_V_OK:
-            error.args = (f"{error}: {Err.get_x509_verify_error(result)}",)
+            verification = Err.get_x509_verify_error(result)
+            error.args = (f"{error}: {verification}",)
         is_too_old = reason in ("no protocols available", "no ciphers available")
         context = m2.ssl_get_ssl_ctx(self.ssl)
         if is_too_old and 0 < m2.ssl_ctx_get_max_proto_version(context) < m2.TLS1_2_VERSION:
@@ -468,6 +470,8 @@ class Connection:
             if m2.err_get_lib(code) == m2.ERR_LIB_SYS:
                 number = m2.err_get_reason(code)
                 return SSLSystemError(number, os.strerror(number))
+        if suspicion := _configuration.suspicion(error, verification):
+            error.args = (f"{error}{suspicion}",)
         return error
 
     # ---- the handshake -------------------------------------------------------------------------

@@ -17,7 +17,7 @@ import warnings
 import weakref
 from typing import TYPE_CHECKING, Any, Callable, Union
 
-from M2Crypto import BIO, X509, m2, util
+from M2Crypto import BIO, X509, _configuration, m2, util
 from M2Crypto._errors import M2CryptoError
 from M2Crypto.SSL import _trust, cb
 from M2Crypto.SSL._contexts import _ctxmap, ctxmap  # noqa: F401  (a name of the API)
@@ -25,6 +25,7 @@ from M2Crypto.SSL.Cipher import split_cipher_list
 from M2Crypto.SSL.SSLError import SSLError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from M2Crypto import EVP, _m2crypto
@@ -108,6 +109,16 @@ def _takes(callback: Callable[..., Any], count: int) -> bool:
     return True
 
 
+@contextlib.contextmanager
+def _configured() -> Iterator[None]:
+    """Name OpenSSL's configuration file in the errors of what it can make fail."""
+    try:
+        yield
+    except SSLError as error:
+        error.args = (f"{error}{_configuration.hint()}",)
+        raise
+
+
 class Context:
     """A TLS context. `ctx` is the handle of the SSL_CTX."""
 
@@ -131,9 +142,12 @@ class Context:
 
         Raises:
             ValueError: the protocol is unknown or not supported by this OpenSSL.
+            SSLError: OpenSSL's configuration refuses TLS; the text names its file.
         """
         version, method = self._protocol(protocol)
-        self.ctx: _m2crypto.SSL_CTX = m2.ssl_ctx_new(method())
+        with _configured():
+            self.ctx: _m2crypto.SSL_CTX = m2.ssl_ctx_new(method())
+            self._set_defaults(bool(weak_crypto))
         self.post_connection_check = post_connection_check
         self.allow_unknown_ca: int | bool = 0
         self._verify: Callable[[int, Any], Any] | None = None
@@ -146,11 +160,6 @@ class Context:
         self.server_session_id_ctx: bytes | None = os.urandom(16)
         self._closed = False
         ctxmap()[self.ctx] = self
-        m2.ssl_ctx_clear_options(self.ctx, _UNSAFE_WORKAROUNDS)
-        m2.ssl_ctx_set_options(self.ctx, _OPTIONS)
-        m2.ssl_ctx_set_mode(self.ctx, _MODE)
-        m2.ssl_ctx_set_dh_auto(self.ctx, 1)
-        self._set_strength(bool(weak_crypto))
         if version is not None:
             self._set_version(protocol, version)
 
@@ -166,7 +175,11 @@ class Context:
             raise ValueError(f"unknown protocol {protocol!r}; this OpenSSL has {known}")
         return None, method
 
-    def _set_strength(self, weak: bool) -> None:
+    def _set_defaults(self, weak: bool) -> None:
+        m2.ssl_ctx_clear_options(self.ctx, _UNSAFE_WORKAROUNDS)
+        m2.ssl_ctx_set_options(self.ctx, _OPTIONS)
+        m2.ssl_ctx_set_mode(self.ctx, _MODE)
+        m2.ssl_ctx_set_dh_auto(self.ctx, 1)
         if weak:
             self.set_cipher_list(_WEAK_CIPHERS)
             self.set_min_proto_version(0)
@@ -269,7 +282,8 @@ class Context:
         try:
             load(self.ctx, name, *rest)
         except SSLError as error:
-            error.args = (f"{name}: no usable {what}: {error}",)
+            suspicion = _configuration.suspicion(error)
+            error.args = (f"{name}: no usable {what}: {error}{suspicion}",)
             raise
 
     # ---- trust store and peer verification -----------------------------------------------------
@@ -315,22 +329,41 @@ class Context:
     def set_default_verify_paths(self) -> int:
         """Load the system's default trust store.
 
-        It is that of SSL_CERT_FILE and SSL_CERT_DIR if these are set, else the first of the usual
-        paths, and not OPENSSLDIR (`M2Crypto.SSL._trust`). Peer verification is enabled as by
+        It is that of SSL_CERT_FILE and SSL_CERT_DIR if these are set, else the native one on
+        Windows and macOS, else the first of the usual paths that has certificates, and not
+        OPENSSLDIR (`M2Crypto.SSL._trust`). Peer verification is enabled as by
         `load_verify_locations`.
 
         Returns:
             1.
 
         Raises:
-            SSLError: there is no trust store.
+            SSLError: there is no trust store, or that of the variables cannot be loaded.
         """
         found = _trust.trusted_certificates(os.environ)
-        if found == (None, None):
-            raise SSLError(
-                "no trust store was found; set SSL_CERT_FILE to a PEM file of CA certificates"
-            )
-        return self.load_verify_locations(*found)
+        if found != (None, None):
+            return self._load_trusted(found)
+        if not _trust.is_native() or self._add_native() == 0:
+            raise SSLError(f"no trust store was found; {_trust.WAY_OUT}")
+        self._verify_by_default()
+        return 1
+
+    def _load_trusted(self, found: _trust.TrustedCertificates) -> int:
+        try:
+            return self.load_verify_locations(*found)
+        except SSLError as error:
+            error.args = (f"{error}; {_trust.origin(os.environ)}",)
+            raise
+
+    def _add_native(self) -> int:
+        """Add the certificates of the native trust store, and return their number."""
+        store = self.get_cert_store()
+        added = 0
+        for certificate in _trust.certificates():
+            # One that OpenSSL cannot parse is no reason to trust no other one.
+            with contextlib.suppress(X509.X509Error):
+                added += store.add_x509(X509.load_cert_der_string(certificate))
+        return added
 
     def _verify_by_default(self) -> None:
         if not self._verify_was_set:

@@ -6,6 +6,7 @@
 #include "compat.h"
 #include "evp.h"
 
+#include <openssl/conf.h>
 #include <openssl/rsa.h>
 #ifndef OPENSSL_NO_DSA
 #include <openssl/dsa.h>
@@ -14,6 +15,14 @@
 #if OPENSSL_VERSION_NUMBER < 0x30000000L
 
 /* ---- OpenSSL 1.1.1 ------------------------------------------------------------------------ */
+
+void m2_compat_load_conf_modules(void)
+{
+    OPENSSL_load_builtin_modules();
+#ifndef OPENSSL_NO_ENGINE
+    OPENSSL_init_crypto(OPENSSL_INIT_ENGINE_ALL_BUILTIN, NULL);
+#endif
+}
 
 int m2_compat_fips_enabled(void)
 {
@@ -302,6 +311,10 @@ int m2_store_load_file(X509_STORE *store, const char *file)
 #include <openssl/param_build.h>
 #include <openssl/params.h>
 #include <openssl/provider.h>
+
+void m2_compat_load_conf_modules(void)
+{
+}
 
 int m2_compat_fips_enabled(void)
 {

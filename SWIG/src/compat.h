@@ -23,6 +23,11 @@ unsigned long m2_compat_next_error(const char **data, int *flags);
 /* Return the name of the C function of an error code; NULL from OpenSSL 3.0 on. */
 const char *m2_compat_error_function(unsigned long code);
 
+/* ---- the configuration -------------------------------------------------------------------- */
+
+/* Make known what a configuration file can have sections for, which OpenSSL 3.0 does itself. */
+void m2_compat_load_conf_modules(void);
+
 /* ---- FIPS --------------------------------------------------------------------------------- */
 
 /* Return whether the default properties require FIPS: 1 or 0. */
