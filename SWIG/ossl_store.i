@@ -13,3 +13,4 @@
 
 %apply const char *PATH { const char *uri };
 %include "src/ossl_store.h"
+%clear const char *uri;

@@ -129,7 +129,6 @@ m2_verdict X509_check_ca(X509 *certificate);
 %thread X509_REQ_sign;
 %thread X509_REQ_verify;
 X509_REQ *X509_REQ_new(void);
-X509_REQ *X509_REQ_dup(X509_REQ *request);
 void X509_REQ_free(X509_REQ *RELEASE);
 m2_status X509_REQ_print(BIO *bio, X509_REQ *request);
 %rename(x509_req_write_pem) PEM_write_bio_X509_REQ;

@@ -373,6 +373,9 @@ if hasattr(m2, "cms_sign"):
     READERS["smime_read_cms"] = (m2.smime_write_cms(cms, None, 0), BIO, memory)
     WRITERS["cms_write_der"] = (BIO, cms)
     WRITERS["cms_write_pem"] = (BIO, cms)
+if hasattr(m2, "ocsp_response_create"):
+    # 1 is malformedRequest.
+    WRITERS["ocsp_response_print"] = (BIO, m2.ocsp_response_create(1, None))
 if hasattr(m2, "dsa_new"):
     dsa = EVP.load_key(PATH + "/../keys/dsa_1024.pem").get_dsa()._ptr()
     for kind, more in (("params", ()), ("key", (None, None)), ("pub_key", ())):

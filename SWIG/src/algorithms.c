@@ -162,7 +162,7 @@ int m2_algorithm_spell(const char *name, char *spelt, size_t size)
 static void algorithm_unknown(const char *what, const char *name)
 {
     ERR_clear_error();
-    m2_compat_queue_error();
+    m2_compat_queue_error(ERR_R_OPERATION_FAIL);
     ERR_add_error_data(3, what, ": ", name);
 }
 

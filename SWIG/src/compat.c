@@ -448,6 +448,8 @@ static int compat_is_in_memory(const EVP_PKEY *pkey)
 
 int m2_pkey_is_private(const EVP_PKEY *pkey)
 {
+    if (EVP_PKEY_get_id(pkey) == EVP_PKEY_NONE)
+        return 0;
     /* Public keys of tokens are copied when they are loaded. */
     return m2_pkey_has_private(pkey) || !compat_is_in_memory(pkey);
 }

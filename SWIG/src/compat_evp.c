@@ -154,7 +154,7 @@ static EVP_PKEY *compat_mac_key(const char *name, const m2_mac_parameters *param
         return compat_raw_key(EVP_PKEY_SIPHASH, 16, "SipHash needs a key of 16 bytes",
                               parameters->key);
 #endif
-    m2_compat_queue_error();
+    m2_compat_queue_error(ERR_R_OPERATION_FAIL);
     ERR_add_error_data(3, "this OpenSSL has no MAC called ", name,
                        "; GMAC, KMAC and BLAKE2 need OpenSSL 3.0");
     return NULL;
@@ -350,7 +350,7 @@ static EVP_MAC *compat_fetch_mac(const char *name, const char *properties)
     mac = EVP_MAC_fetch(NULL, name, properties);
     if (mac == NULL && properties == NULL) {
         ERR_clear_error();
-        m2_compat_queue_error();
+        m2_compat_queue_error(ERR_R_OPERATION_FAIL);
         ERR_add_error_data(2, "this OpenSSL has no MAC called ", name);
     } else if (properties == NULL) {
         m2_algorithm_keep(M2_CACHED_MAC, name, mac);

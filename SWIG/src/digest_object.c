@@ -235,15 +235,29 @@ static PyObject *digest_end(m2_use *use, PyObject *result, const char *function)
     return result;
 }
 
-static PyObject *digest_update(PyObject *object, PyObject *data)
+/* The one argument may be given by its name, as in every other `update`. */
+static PyObject *digest_data(PyObject *const *arguments, Py_ssize_t count, PyObject *names)
 {
+    Py_ssize_t named = names == NULL ? 0 : PyTuple_Size(names);
+
+    if (count + named == 1 &&
+        (named == 0 || PyUnicode_CompareWithASCIIString(PyTuple_GetItem(names, 0), "data") == 0))
+        return arguments[0];
+    PyErr_SetString(PyExc_TypeError, "update() takes one argument, data");
+    return NULL;
+}
+
+static PyObject *digest_update(PyObject *object, PyObject *const *arguments, Py_ssize_t count,
+                               PyObject *names)
+{
+    PyObject *data = digest_data(arguments, count, names);
     digest_object *self = (digest_object *)object;
     m2_use use = {0};
     Py_buffer view;
     PyObject *result = NULL;
     int ok;
 
-    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0)
+    if (data == NULL || PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0)
         return NULL;
     if (digest_begin(self, &use)) {
         PyThreadState *waiting = view.len > M2_GIL_THRESHOLD ? PyEval_SaveThread() : NULL;
@@ -307,8 +321,8 @@ static PyObject *digest_repr(PyObject *object)
 }
 
 static PyMethodDef digest_methods[] = {
-    {"update", digest_update, METH_O,
-     "update($self, data, /)\n--\n\nAdd data and return 1.\n\n"
+    {"update", (PyCFunction)(void (*)(void))digest_update, METH_FASTCALL | METH_KEYWORDS,
+     "update($self, data)\n--\n\nAdd data and return 1.\n\n"
      "Raises:\n    EVPError: the digest was finalized."},
     {"final", digest_final, METH_NOARGS,
      "final($self)\n--\n\nFinalize and return the digest.\n\nRaises:\n"

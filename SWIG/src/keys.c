@@ -59,11 +59,6 @@ m2_number m2_pkey_security_bits(const EVP_PKEY *pkey)
     return m2_pkey_is_usable(pkey, M2_KEY_VERIFY) ? EVP_PKEY_security_bits(pkey) : -1;
 }
 
-int m2_pkey_is_private(const EVP_PKEY *pkey)
-{
-    return m2_pkey_has_private(pkey);
-}
-
 m2_verdict m2_pkey_eq(const EVP_PKEY *pkey, const EVP_PKEY *other)
 {
     if (!m2_pkey_is_usable(pkey, M2_KEY_VERIFY) || !m2_pkey_is_usable(other, M2_KEY_VERIFY))

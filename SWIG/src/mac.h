@@ -20,7 +20,6 @@ m2_bytes m2_mac_final(m2_mac *mac);
  */
 m2_verdict m2_mac_verify(m2_mac *mac, m2_buffer expected);
 
-
 m2_bytes m2_pbkdf2(m2_buffer password, m2_buffer salt, int iterations, int length,
                    const EVP_MD *md);
 /* 0 is OpenSSL's limit of memory, 32 MiB. */

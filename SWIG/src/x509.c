@@ -157,6 +157,17 @@ X509_REQ *m2_d2i_x509_req(BIO *bio)
     return d2i_X509_REQ_bio(bio, NULL);
 }
 
+X509_REQ *m2_x509_req_dup(const X509_REQ *request)
+{
+    /* X509_REQ_dup copies the decoded key, too, and fails if that is an engine's. */
+    m2_bytes der = M2_DER(X509_REQ, request);
+    const unsigned char *start = der.data;
+    X509_REQ *copy = der.data == NULL ? NULL : d2i_X509_REQ(NULL, &start, (long)der.length);
+
+    m2_bytes_free(&der);
+    return copy;
+}
+
 m2_bytes m2_i2d_x509_req(const X509_REQ *request)
 {
     return M2_DER(X509_REQ, request);

@@ -26,6 +26,7 @@ int m2_x509_name_type_check(const X509_NAME *name);
 GENERAL_NAMES *m2_x509_get_subject_alt_names(const X509 *certificate);
 
 X509_REQ *m2_x509_req_read_pem(BIO *bio);
+X509_REQ *m2_x509_req_dup(const X509_REQ *request);
 X509_REQ *m2_d2i_x509_req(BIO *bio);
 m2_bytes m2_i2d_x509_req(const X509_REQ *request);
 m2_number m2_x509_req_get_version(const X509_REQ *request);
