@@ -12,6 +12,7 @@
 %thread m2_ocsp_basic_verify;
 %thread m2_ocsp_basic_sign;
 %thread m2_ocsp_request_sign;
+%thread_io(m2_ocsp_response_print)
 
 %none_for_null(ASN1_STRING, m2_ocsp_request_nonce)
 %none_for_null(ASN1_STRING, m2_ocsp_basic_nonce)
