@@ -3,6 +3,7 @@
 #include "ssl_callbacks.h"
 #include "ssl_context.h"
 #include "ssl_connection.h"
+#include "ssl_objects.h"
 #include "ssl_session.h"
 #include "ssl_use.h"
 %}
@@ -50,6 +51,14 @@
 /* Under these names programs look them up. */
 %constant int ssl_sent_shutdown = SSL_SENT_SHUTDOWN;
 %constant int ssl_received_shutdown = SSL_RECEIVED_SHUTDOWN;
+%constant int ssl_error_none = SSL_ERROR_NONE;
+%constant int ssl_error_ssl = SSL_ERROR_SSL;
+%constant int ssl_error_syscall = SSL_ERROR_SYSCALL;
+%constant int ssl_error_want_connect = SSL_ERROR_WANT_CONNECT;
+%constant int ssl_error_want_read = SSL_ERROR_WANT_READ;
+%constant int ssl_error_want_write = SSL_ERROR_WANT_WRITE;
+%constant int ssl_error_want_x509_lookup = SSL_ERROR_WANT_X509_LOOKUP;
+%constant int ssl_error_zero_return = SSL_ERROR_ZERO_RETURN;
 
 /* ---- contexts -------------------------------------------------------------------------------- */
 
@@ -147,3 +156,7 @@ const char *SSL_CIPHER_get_version(const SSL_CIPHER *cipher);
 void SSL_SESSION_free(SSL_SESSION *RELEASE);
 long SSL_SESSION_get_timeout(const SSL_SESSION *session);
 %include "src/ssl_session.h"
+
+/* ---- certificates, keys, modes and the cache ------------------------------------------------- */
+
+%include "src/ssl_objects.h"
