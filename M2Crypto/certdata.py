@@ -117,34 +117,32 @@ def parse(data: bytes) -> list[Root]:
     Raises:
         CertdataError: the file is invalid; the message has the line.
     """
-    certificates: dict[tuple[bytes, bytes], tuple[_Object, bytes]] = {}
+    certificates: dict[tuple[bytes, bytes], _Object] = {}
     trusts: dict[tuple[bytes, bytes], _Object] = {}
-    order: list[tuple[bytes, bytes]] = []
+    labels: dict[tuple[bytes, bytes], str] = {}
     for item in _objects(data):
         if item.kind == b"CKO_CERTIFICATE":
             if item.identity in certificates:
                 raise item.fail(f"{item.label} is a second certificate of its issuer and serial")
-            certificates[item.identity] = item, _certificate(item)
+            certificates[item.identity] = item
         elif item.kind in (b"CKO_NSS_TRUST", b"CKO_NETSCAPE_TRUST"):
             if item.identity in trusts:
                 raise item.fail(f"the trust in {item.label} is stated twice")
             trusts[item.identity] = item
         else:
             continue
-        order.append(item.identity)
+        labels.setdefault(item.identity, item.label)
     roots = []
-    for identity in dict.fromkeys(order):
-        item, der = certificates.get(identity, (None, None))
-        trust = trusts.get(identity)
-        named = item or trust
-        assert named is not None  # noqa: S101
+    for identity, label in labels.items():
+        certificate, trust = certificates.get(identity), trusts.get(identity)
+        der = None if certificate is None else _certificate(certificate)
         _check_hash(trust, der)
         roots.append(
             Root(
-                named.label,
+                label,
                 der,
                 {} if trust is None else _trust(trust),
-                {} if item is None else dict(_distrust_after(item)),
+                {} if certificate is None else dict(_distrust_after(certificate)),
             )
         )
     if not any(root.der for root in roots):

@@ -62,6 +62,8 @@ class Objects:
             "SSL_CIPHER": lambda: m2.sk_ssl_cipher_value(ciphers, 0),
             "m2_ssl_ciphers": lambda: ciphers,
             "BIO": BIO.MemoryBuffer().bio_ptr,
+            "EVP_PKEY": m2.pkey_new,
+            "X509": m2.x509_new,
         }
         return [made[kind]()] if kind in made else plain_values(kind)
 
