@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from M2Crypto.SSL.Session import Session
 
-__all__ = ["client_context", "handshake"]
+__all__ = ["client_context", "handshake", "name_server"]
 
 
 def client_context(
@@ -55,8 +55,7 @@ def handshake(
     try:
         connection = kind(context, sock)
         connection.setup_addr((host, None))
-        if _is_name(host):
-            connection.set_tlsext_host_name(host)
+        name_server(connection, host)
         if session is not None:
             connection.set_session(session)
         connection.handshake_on_existing_socket()
@@ -66,10 +65,12 @@ def handshake(
     return connection
 
 
-def _is_name(host: str) -> bool:
-    """Return whether `host` can be sent in the server_name extension (RFC 6066, section 3)."""
+def name_server(connection: SSL.Connection, host: str) -> None:
+    """Set the server_name extension, unless `host` is an IP address (RFC 6066, section 3)."""
     try:
-        return isinstance(reference_identity(host), str)
+        is_name = isinstance(reference_identity(host), str)
     except ValueError:
         # The check after the handshake names it in its error.
-        return False
+        return
+    if is_name:
+        connection.set_tlsext_host_name(host)
