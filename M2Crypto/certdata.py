@@ -48,7 +48,8 @@ _REASONS = {
     "CKT_NSS_VALID_DELEGATOR": "not trusted for {purpose}",
 }
 _OCTAL = re.compile(rb"(?:\\[0-3][0-7][0-7])*")
-_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----\r?\n(.*?)-----END CERTIFICATE-----", re.DOTALL)
+# At the beginning of a line, as a label can contain them.
+_BEGIN, _END = b"\n-----BEGIN CERTIFICATE-----", b"\n-----END CERTIFICATE-----"
 
 
 class CertdataError(M2CryptoError, ValueError):
@@ -321,12 +322,17 @@ def bundle(roots: Iterable[Root], comment: str = "") -> bytes:
 def _certificates(pem: bytes) -> set[bytes]:
     """Return the certificates of a PEM bundle in DER."""
     found = set()
-    for match in _PEM.finditer(pem):
+    before, *parts = (b"\n" + pem).split(_BEGIN)
+    line = before.count(b"\n") + 1
+    for part in parts:
+        body, end, _ = part.partition(_END)
+        if not end:
+            raise CertdataError(f"line {line}: the certificate has no END")
         try:
-            found.add(base64.b64decode(b"".join(match[1].split()), validate=True))
+            found.add(base64.b64decode(b"".join(body.split()), validate=True))
         except ValueError:
-            line = pem.count(b"\n", 0, match.start()) + 1
             raise CertdataError(f"line {line}: the certificate is not in base64") from None
+        line += part.count(b"\n") + 1
     if not found:
         raise CertdataError("the file has no certificates")
     return found
@@ -387,7 +393,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _date(text: str) -> datetime.datetime:
-    return datetime.datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=datetime.timezone.utc)
+    try:
+        date = datetime.datetime.strptime(text, "%Y-%m-%d")
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not YYYY-MM-DD") from None
+    return date.replace(tzinfo=datetime.timezone.utc)
 
 
 def _run(options: argparse.Namespace) -> int:

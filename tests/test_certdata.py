@@ -263,6 +263,8 @@ def test_a_file_that_cannot_be_opened(run, tmp_path, monkeypatch, arguments, mes
         (b"", "the file has no certificates"),
         (b"x\n-----BEGIN CERTIFICATE-----\nA*==\n-----END CERTIFICATE-----\n",
          "line 2: the certificate is not in base64"),
+        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+         b"-----BEGIN CERTIFICATE-----\nAAAA\n", "line 4: the certificate has no END"),
     ],
 )  # fmt: skip
 def test_a_bundle_without_certificates(run, tmp_path, pem, message):
