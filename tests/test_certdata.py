@@ -191,6 +191,8 @@ PARTS = DATA.split(b"\n\n")
         (DATA.replace(rb"\062\066\060\066\060\061", rb"\062\066\061\063\060\061", 1),
          "CKA_NSS_SERVER_DISTRUST_AFTER of Later CA is no UTCTime"),
     ],
+    # pytest 8 makes an id of all the data.
+    ids=lambda value: value if isinstance(value, str) else "data",
 )  # fmt: skip
 def test_bad_input_is_refused_in_one_line(run, tmp_path, data, message):
     file = tmp_path / "certdata.txt"
