@@ -3,6 +3,7 @@
 #include "ssl_callbacks.h"
 #include "ssl_context.h"
 #include "ssl_connection.h"
+#include "ssl_objects.h"
 #include "ssl_session.h"
 #include "ssl_use.h"
 %}
@@ -52,6 +53,14 @@
 /* Under these names programs look them up. */
 %constant int ssl_sent_shutdown = SSL_SENT_SHUTDOWN;
 %constant int ssl_received_shutdown = SSL_RECEIVED_SHUTDOWN;
+%constant int ssl_error_none = SSL_ERROR_NONE;
+%constant int ssl_error_ssl = SSL_ERROR_SSL;
+%constant int ssl_error_syscall = SSL_ERROR_SYSCALL;
+%constant int ssl_error_want_connect = SSL_ERROR_WANT_CONNECT;
+%constant int ssl_error_want_read = SSL_ERROR_WANT_READ;
+%constant int ssl_error_want_write = SSL_ERROR_WANT_WRITE;
+%constant int ssl_error_want_x509_lookup = SSL_ERROR_WANT_X509_LOOKUP;
+%constant int ssl_error_zero_return = SSL_ERROR_ZERO_RETURN;
 
 /* ---- contexts -------------------------------------------------------------------------------- */
 
@@ -61,10 +70,6 @@ const SSL_METHOD *TLS_server_method(void);
 
 SSL_CTX *SSL_CTX_new(const SSL_METHOD *method);
 void SSL_CTX_free(SSL_CTX *RELEASE);
-%rename(ssl_ctx_use_x509) SSL_CTX_use_certificate;
-m2_status SSL_CTX_use_certificate(SSL_CTX *context, X509 *certificate);
-%rename(ssl_ctx_use_pkey_privkey) SSL_CTX_use_PrivateKey;
-m2_status SSL_CTX_use_PrivateKey(SSL_CTX *context, EVP_PKEY *pkey);
 m2_status SSL_CTX_check_private_key(const SSL_CTX *context);
 m2_status SSL_CTX_load_verify_locations(SSL_CTX *context, const char *cafile, const char *capath);
 m2_status SSL_CTX_set_default_verify_paths(SSL_CTX *context);
@@ -153,3 +158,7 @@ const char *SSL_CIPHER_get_version(const SSL_CIPHER *cipher);
 void SSL_SESSION_free(SSL_SESSION *RELEASE);
 long SSL_SESSION_get_timeout(const SSL_SESSION *session);
 %include "src/ssl_session.h"
+
+/* ---- certificates, keys, modes and the cache ------------------------------------------------- */
+
+%include "src/ssl_objects.h"

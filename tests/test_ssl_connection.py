@@ -1378,3 +1378,13 @@ def test_an_unreachable_server_times_out(contexts):
     connection = SSL.Connection(client, UnreachableSocket())
     with connection, pytest.raises(SSL.SSLTimeoutError, match="^timed out$"):
         connection.connect(("127.0.0.1", 1))
+
+
+def test_a_text_file_has_an_encoding_and_line_ends(connected):
+    client, server = connected
+    with server.makefile("w", encoding="latin-1", newline="\r\n") as file:
+        file.write("é\n")
+    assert client.read() == b"\xe9\r\n"
+    server.write(b"\xe9\xff\n")
+    with client.makefile("r", encoding="ascii", errors="replace") as file:
+        assert file.readline() == "\ufffd\ufffd\n"

@@ -130,3 +130,12 @@ def test_a_server_can_be_bound_after_construction(contexts):
     server.server_bind()
     assert server.server_address[1] != 0
     server.server_close()
+
+
+def test_the_timeout_limits_the_handshake_and_the_wait_for_a_request(contexts, capfd):
+    with SSL.SSLServer(("127.0.0.1", 0), Echo, contexts[1], timeout=0.05) as server:
+        # Nobody connects.
+        server.handle_request()
+        with socket.create_connection(server.server_address):
+            server.handle_request()
+    assert capfd.readouterr().err.endswith(": timed out\n")

@@ -878,12 +878,23 @@ class Connection:
     def flush(self) -> None:
         """Do nothing, because writes are not buffered."""
 
-    def makefile(self, mode: str = "rb", bufsize: int = -1) -> IO[Any]:
+    def makefile(
+        self,
+        mode: str = "rb",
+        bufsize: int = -1,
+        *,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+    ) -> IO[Any]:
         """Return a file object for the connection, which is closed independently of it.
 
         Args:
-            mode: a combination of "r", "w" and "b"; without "b" text in UTF-8.
+            mode: a combination of "r", "w" and "b"; without "b" text.
             bufsize: the buffer size; -1 for the default, 0 for an unbuffered binary file.
+            encoding: the encoding of text, by default UTF-8.
+            errors: the handling of its errors, as in `open`.
+            newline: the handling of its line ends, as in `open`.
 
         Raises:
             ValueError: the mode is invalid.
@@ -903,7 +914,7 @@ class Connection:
             buffered = io.BufferedRWPair(raw, raw, size)
         if "b" in mode:
             return buffered  # type: ignore[no-any-return]
-        return io.TextIOWrapper(buffered, encoding="utf-8")
+        return io.TextIOWrapper(buffered, encoding or "utf-8", errors, newline)
 
     # ---- negotiated parameters -----------------------------------------------------------------
 

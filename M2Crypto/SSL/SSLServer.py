@@ -1,7 +1,7 @@
 """TLS servers: `socketserver.TCPServer`s whose requests are `Connection`s.
 
 The handshake runs in the thread or process that handles the request, so a slow client does not
-block the others. A timeout of the server's `socket`, or of the request in `get_request`, limits it.
+block the others. The server's timeout limits it.
 """
 
 from __future__ import annotations
@@ -28,11 +28,23 @@ class SSLServer(socketserver.TCPServer):
         RequestHandlerClass: Callable[..., Any],
         ssl_context: Context,
         bind_and_activate: bool = True,
+        timeout: float | None = None,
     ) -> None:
-        """Create the server; the context has its certificate."""
+        """Create the server.
+
+        Args:
+            server_address: the address to bind to.
+            RequestHandlerClass: the handler, called with the connection, its address and the
+                server.
+            ssl_context: the context, which has the server's certificate.
+            bind_and_activate: whether to bind and listen.
+            timeout: the seconds for each handshake, read and write of a request, and for
+                `handle_request` to wait for one; None for no limit.
+        """
         socketserver.BaseServer.__init__(self, server_address, RequestHandlerClass)
         self.ssl_ctx = ssl_context
         self.socket: Any = Connection(ssl_context, family=self.address_family)
+        self.socket.settimeout(timeout)
         if bind_and_activate:
             try:
                 self.server_bind()
