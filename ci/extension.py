@@ -31,7 +31,7 @@ LIMITED_API = (3, 11)
 
 HEADERS = (
     "asn1", "bio", "bn", "cms", "crypto", "ec", "err", "evp", "objects", "ocsp", "opensslv",
-    "pem", "pkcs7", "rand", "rsa", "ssl", "x509", "x509_vfy", "x509v3",
+    "pem", "pkcs12", "pkcs7", "rand", "rsa", "ssl", "store", "x509", "x509_vfy", "x509v3",
 )  # fmt: skip
 
 # The names after OPENSSL_NO_ of OpenSSL 1.1.1 to 4.0. Programs read these constants, so each exists

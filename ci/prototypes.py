@@ -20,13 +20,9 @@ from ci.errors import UserError
 # The functions of SWIG/src.
 OWN = "m2_"
 
-HEAD = """\
-#include <openssl/rand.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
-#include "m2.h"
-
-"""
+HEAD = (
+    "".join(f"#include <openssl/{name}.h>\n" for name in extension.HEADERS) + '#include "m2.h"\n\n'
+)
 
 # A narrower integer, another pointer, a lost `const` and a missing prototype are errors: compilers
 # before GCC 14 only warn of most. An added `const` is none: headers differ in it between releases.
