@@ -33,6 +33,7 @@ NEEDS = {
         test_rsa.py::test_saving_a_key_encrypts_with_aes_by_default
         test_rsa.py::test_a_private_key_round_trips_through_a_file[save_(key|pem)]
         test_rsa.py::test_a_passphrase_of_another_type_is_refused
+        test_dsa.py::test_a_private_key_round_trips_through_encrypted_pem[.*]
         test_rsa.py::test_without_a_callback_there_is_no_passphrase_prompt
     """,
     "TLS before 1.2": """
@@ -55,7 +56,47 @@ NEEDS = {
         test_rsa.py::test_a_keygen_callback_may_accept_and_return_any_value[.*]
         test_rsa.py::test_an_exception_of_the_keygen_callback_propagates
         test_rsa.py::test_a_digest_that_does_not_fit_the_modulus_is_refused
+        test_provider.py::test_keys_are_generated_by_a_provider
         test_rsa.py::test_invalid_key_sizes_and_exponents_are_refused[-1-65537]
+    """,
+    "DSA and DH parameters of less than 2,048 bits, or unknown groups": r"""
+        test_dh.py::test_parameters_are_generated[.*]
+        test_d(h|sa).py::test_an_exception_of_the_callback_ends_the_generation
+        test_dh.py::test_two_keys_have_one_shared_secret
+        test_dh.py::test_a_public_key_of_small_order_or_out_of_range_is_refused[.*]
+        test_dh.py::test_what_is_no_public_key_is_refused
+        test_dh.py::test_a_pkey_shares_the_key[dhx]
+        test_dh.py::test_a_copy_is_independent_and_no_key_is_pickled
+        test_dsa.py::test_parameters_are_generated_and_make_keys
+        test_dsa.py::test_parameters_are_set_from_numbers
+        test_dsa.py::test_a_copy_is_independent
+    """,
+    "X25519, X448, or a KEM of elliptic curves": r"""
+        test_pkey.py::test_a_key_of_each_type_is_generated[X(25519|448)]
+        test_pkey.py::test_a_p(rivate|ublic)_key_round_trips_through_der[X(25519|448)]
+        test_pkey.py::test_a_key_round_trips_through_octets[X(25519|448)]
+        test_pkey.py::test_two_keys_have_one_shared_secret[X(25519|448)]
+        test_pkey.py::test_keys_of_two_types_or_curves_have_no_shared_secret
+        test_pkey.py::test_older_types_encapsulate_by_rsasve_and_dhkem[(EC|X25519|X448)]
+        test_key_vectors.py::test_a_peer_of_small_order_is_refused.*
+        test_key_vectors.py::test_the_shared_secret_is_that_of_rfc_7748.*
+    """,
+    "signatures of SHA-1 or of short keys, or unapproved forms of EdDSA": r"""
+        test_key_vectors.py::test_a_dsa_signature_of_rfc_6979_verifies.*
+        test_key_vectors.py::test_an_ecdsa_signature_of_rfc_6979_verifies.*
+        test_key_vectors.py::test_an_eddsa_signature_is_that_of_rfc_8032.*
+        test_cms.py::test_a_message_is_encrypted_for_an_ec_key
+    """,
+    "the key derivation of PKCS #12": r"""
+        test_pkcs12.py::test_a_file_is_saved_for_its_owner_alone
+        test_pkcs12.py::test_a_nul_in_a_passphrase_is_refused
+        test_pkcs12.py::test_a_wrong_passphrase_has_an_error_of_its_own.*
+        test_pkcs12.py::test_what_is_created_can_be_loaded.*
+        test_pkcs12.py::test_a_file_of_the_openssl_program_is_loaded.*
+        test_pkcs12.py::test_a_passphrase_is_any_text.*
+        test_pkcs12.py::test_parts_can_be_missing.*
+        test_pkcs12.py::test_the_openssl_program_reads_a_file.*
+        test_store.py::test_a_pkcs12_file_is_loaded
     """,
     "a token without a certificate": r"""
         test_tokens.py::.*

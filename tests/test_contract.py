@@ -30,6 +30,7 @@ MODULES = {"": CONTRACT["package"], **CONTRACT["modules"]}
 PLANNED = {name: module for name, module in MODULES.items() if "planned" in module}
 FEATURES = CONTRACT["m2"]["features"]
 UNKNOWN = object()
+OLD = sys.version_info < (3, 11)
 
 
 # ---- modules, classes and functions --------------------------------------------------------------
@@ -82,6 +83,9 @@ def difference(found: Any, signature: str) -> str:
     Variable parameters accept whatever the listed ones do. Parameters that are added behind the
     listed ones have a default.
     """
+    if OLD and inspect.isclass(found) and found.__new__ is not object.__new__:
+        # Before Python 3.11 a type in C, created from a specification, has no signature.
+        return ""
     listed, here = parameters(signature), offered(found)
     positional = [each for each in here if each.kind is each.POSITIONAL_OR_KEYWORD]
     variable = {each.kind for each in here if each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD)}

@@ -379,7 +379,8 @@ int m2_compat_rc4_begin(m2_compat_rc4 *rc4)
     rc4->library = OSSL_LIB_CTX_new();
     if (rc4->library == NULL)
         return 0;
-    if (OSSL_PROVIDER_load(rc4->library, "legacy") == NULL) {
+    rc4->legacy = OSSL_PROVIDER_load(rc4->library, "legacy");
+    if (rc4->legacy == NULL) {
         ERR_clear_error();
         m2_error("RC4 needs the legacy provider, which this OpenSSL cannot load");
         return 0;
@@ -392,6 +393,9 @@ int m2_compat_rc4_begin(m2_compat_rc4 *rc4)
 void m2_compat_rc4_end(m2_compat_rc4 *rc4)
 {
     EVP_CIPHER_free(rc4->fetched);
+    /* The provider has a child of the library context, which keeps the context alive. */
+    if (rc4->legacy != NULL)
+        OSSL_PROVIDER_unload(rc4->legacy);
     OSSL_LIB_CTX_free(rc4->library);
 }
 #endif

@@ -63,6 +63,7 @@ typedef struct {
     const EVP_CIPHER *cipher;
     void *fetched;
     void *library;
+    void *legacy;
 } m2_compat_rc4;
 
 int m2_compat_rc4_begin(m2_compat_rc4 *rc4);

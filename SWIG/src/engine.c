@@ -140,7 +140,26 @@ m2_status m2_engine_load_dynamic(void)
 
 m2_status m2_engine_load_openssl(void)
 {
-    return OPENSSL_init_crypto(OPENSSL_INIT_ENGINE_OPENSSL, NULL);
+    ENGINE *engine;
+
+    if (OPENSSL_init_crypto(OPENSSL_INIT_ENGINE_OPENSSL, NULL) != 1)
+        return 0;
+    engine = ENGINE_by_id("openssl");
+    if (engine == NULL)
+        return 0;
+    /* OpenSSL registers it for every operation. It is the default of none until set_default: with
+     * it, keys are legacy ones, whose parameters cannot be copied in a handshake. */
+    ENGINE_unregister_RSA(engine);
+    ENGINE_unregister_DSA(engine);
+    ENGINE_unregister_DH(engine);
+    ENGINE_unregister_EC(engine);
+    ENGINE_unregister_RAND(engine);
+    ENGINE_unregister_ciphers(engine);
+    ENGINE_unregister_digests(engine);
+    ENGINE_unregister_pkey_meths(engine);
+    ENGINE_unregister_pkey_asn1_meths(engine);
+    ENGINE_free(engine);
+    return 1;
 }
 
 void m2_engine_cleanup(void)
