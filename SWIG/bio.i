@@ -31,7 +31,6 @@
 
 BIO *BIO_new_fd(int fd, int close_flag);
 BIO *BIO_new_file(const char *filename, const char *mode);
-void BIO_free(BIO *RELEASE);
 void BIO_free_all(BIO *RELEASE);
 %include "src/bio.h"
 %include "src/bio_chain.h"

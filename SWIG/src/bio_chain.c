@@ -89,6 +89,11 @@ int m2_bio_reaches(const BIO *bio, const void *target)
             m2_bio_reaches(SSL_get_wbio(connection), target));
 }
 
+void m2_bio_free(BIO *bio)
+{
+    BIO_free_all(bio);
+}
+
 BIO *m2_bio_push(BIO *bio, BIO *next)
 {
     BIO *last = bio_last(bio);

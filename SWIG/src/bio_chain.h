@@ -15,6 +15,9 @@ const BIO_METHOD *m2_bio_f_null(void);
 /* Return a BIO of a method. One of a cipher refuses data until bio_set_cipher. */
 BIO *m2_bio_new(const BIO_METHOD *method);
 
+/* Release a reference to a BIO, and so to those below it: BIO_free_all(3). BIO_free(3) would leak
+ * the reference that bio_push took to the next one. */
+void m2_bio_free(BIO *RELEASE);
 /* Append `next` and what follows it to the chain of `bio`, which ends with a filter, and return
  * `bio`. The chain holds references to all. */
 BIO *m2_bio_push(BIO *bio, BIO *SHARED);
