@@ -197,7 +197,7 @@ class Request:
         """Sign the request (OCSP_request_sign(3)); a responder can require it.
 
         Args:
-            certificate: the certificate of the requestor, which the request then has.
+            certificate: the certificate of the client, which the request then has.
             pkey: its private key.
             md: the digest; None for Ed25519 and Ed448 keys.
 
