@@ -1,6 +1,7 @@
 /*
  * Message authentication codes, and key derivation (mac.h).
  */
+#include "algorithms.h"
 #include "compat_evp.h"
 #include "evp.h"
 #include "mac.h"
@@ -31,6 +32,18 @@ static m2_mac *mac_of(m2_compat_mac *context)
     return mac;
 }
 
+/* Return whether the cipher of a CMAC is in CBC mode; OpenSSL 3.0 accepts any. */
+static int mac_is_cbc(const char *name, const char *properties)
+{
+    EVP_CIPHER *cipher = m2_fetch_cipher(name, properties);
+    int is_cbc = cipher != NULL && EVP_CIPHER_mode(cipher) == EVP_CIPH_CBC_MODE;
+
+    if (cipher != NULL && !is_cbc)
+        m2_error("CMAC needs a cipher in CBC mode");
+    m2_cipher_free(cipher);
+    return is_cbc;
+}
+
 m2_mac *m2_mac_new(const char *name, m2_buffer key, const char *digest, const char *cipher,
                    m2_buffer iv, m2_buffer custom, int length, int xof, const char *properties)
 {
@@ -41,6 +54,8 @@ m2_mac *m2_mac_new(const char *name, m2_buffer key, const char *digest, const ch
         return NULL;
     }
     if (!m2_fits_int(key.length) || !m2_fits_int(iv.length) || !m2_fits_int(custom.length))
+        return NULL;
+    if (strcmp(name, "CMAC") == 0 && cipher != NULL && !mac_is_cbc(cipher, properties))
         return NULL;
     return mac_of(m2_compat_mac_new(name, &parameters, properties));
 }

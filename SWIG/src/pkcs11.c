@@ -95,6 +95,8 @@ static int pkcs11_fail(const char *function, ck_ulong code)
 
     BIO_snprintf(message, sizeof(message), "%s failed with the code 0x%lx of PKCS #11", function,
                  code);
+    /* A module that uses the same libcrypto leaves its own errors in the queue. */
+    ERR_clear_error();
     m2_error(message);
     return 0;
 }
