@@ -325,22 +325,46 @@ def test_only_the_named_kind_of_key_is_destroyed(pkcs11, token):
     assert pkcs11.destroy_key(token.uri("kept", 8, type="private"), PIN) == 1
 
 
-def test_a_wrong_pin_is_refused(pkcs11, token, python):
+def test_keys_are_destroyed_without_a_provider_for_the_token(token, python):
     """In a process that has not logged in, whose modules PKCS #11 shares."""
-    pkcs11.generate_rsa_key_pair(2048, uri=token.uri("pin", 7) + f"?pin-value={PIN}")
+    program = shutil.which("pkcs11-tool")
+    if program is None:
+        pytest.skip("needs pkcs11-tool")
+    if m2.openssl_version_num() < 0x30000000:
+        pytest.skip("needs OpenSSL >= 3.0")
+    command = [
+        program, "--module", token.module, "--login", "--pin", PIN, "--token-label", token.label,
+        "--keypairgen", "--key-type", "rsa:2048", "--id", "07", "--label", "tool",
+    ]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True)
     code = (
         "import sys\n"
         "from M2Crypto import Provider\n"
-        "try:\n"
-        "    Provider.Provider('default').destroy_key(sys.argv[1], 'wrong', sys.argv[2])\n"
-        "except Provider.ProviderError as error:\n"
-        "    print(error)\n"
-        "Provider.Provider('default').destroy_key(sys.argv[1], sys.argv[3], sys.argv[2])\n"
+        "uri, module, pin = sys.argv[1:]\n"
+        "provider = Provider.Provider('default')\n"
+        "def destroy(*arguments):\n"
+        "    try:\n"
+        "        print(provider.destroy_key(*arguments, module))\n"
+        "    except Provider.ProviderError as error:\n"
+        "        print(error)\n"
+        "destroy(uri, 'wrong')\n"
+        "destroy('pkcs11:object=tool;token=missing', pin)\n"
+        "destroy(uri.replace('=tool', '=missing'), pin)\n"
+        "destroy(uri + ';type=public', pin)\n"
+        "destroy(uri + ';type=private', pin)\n"
+        "destroy(uri, pin)\n"
     )
-    done = python("-c", code, token.uri("pin", 7), token.module, PIN)
-    # CKR_PIN_INCORRECT.
-    expected = "C_Login failed with the code 0xa0 of PKCS #11\n"
-    assert (done.returncode, done.stdout, done.stderr) == (0, expected, "")
+    done = python("-c", code, token.uri("tool", 7), token.module, PIN)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        # CKR_PIN_INCORRECT.
+        "C_Login failed with the code 0xa0 of PKCS #11",
+        "no token has this label and serial number",
+        "there is no such key at the URI",
+        "1",
+        "1",
+        "there is no such key at the URI",
+    ]
 
 
 def test_objects_of_a_token_outlive_the_provider(pkcs11, token, python):
