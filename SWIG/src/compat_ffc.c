@@ -13,6 +13,9 @@
 #include "ffc.h"
 #include "keys.h"
 
+#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+#include <openssl/decoder.h>
+#endif
 #if OPENSSL_VERSION_NUMBER < 0x30000000L
 
 /* ---- OpenSSL 1.1.1 ------------------------------------------------------------------------ */
@@ -223,11 +226,23 @@ BIGNUM *m2_compat_ffc_number(const EVP_PKEY *pkey, m2_ffc_number which)
     return number;
 }
 
+/* Return the domain parameters in DER. d2i_KeyParams makes legacy keys. */
+static EVP_PKEY *ffc_decode_parameters(const char *type, const unsigned char *der, size_t length)
+{
+    EVP_PKEY *key = NULL;
+    OSSL_DECODER_CTX *context =
+        OSSL_DECODER_CTX_new_for_pkey(&key, "DER", NULL, type, EVP_PKEY_KEY_PARAMETERS, NULL, NULL);
+
+    if (context != NULL)
+        OSSL_DECODER_from_data(context, &der, &length);
+    OSSL_DECODER_CTX_free(context);
+    return key;
+}
+
 EVP_PKEY *m2_compat_ffc_read(BIO *bio, const char *type, m2_callback passphrase)
 {
     int is_dsa = strcmp(type, "DSA") == 0;
     unsigned char *der = NULL;
-    const unsigned char *at;
     char *label = NULL;
     EVP_PKEY *key = NULL;
     long length = 0;
@@ -237,12 +252,9 @@ EVP_PKEY *m2_compat_ffc_read(BIO *bio, const char *type, m2_callback passphrase)
                            is_dsa ? PEM_STRING_DSAPARAMS : PEM_STRING_DHPARAMS, bio, m2_password,
                            passphrase) != 1)
         return NULL;
-    at = der;
-    if (is_dsa)
-        key = d2i_KeyParams(EVP_PKEY_DSA, NULL, &at, length);
-    else
-        key = d2i_KeyParams(strcmp(label, PEM_STRING_DHXPARAMS) == 0 ? EVP_PKEY_DHX : EVP_PKEY_DH,
-                            NULL, &at, length);
+    if (!is_dsa)
+        type = strcmp(label, PEM_STRING_DHXPARAMS) == 0 ? "DHX" : "DH";
+    key = ffc_decode_parameters(type, der, (size_t)length);
     OPENSSL_free(label);
     OPENSSL_free(der);
     return key;
