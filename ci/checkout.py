@@ -16,7 +16,7 @@ from pathlib import Path
 from ci.errors import UserError
 
 PACKAGE = "M2Crypto"
-# What setup.py writes into it.
+# The files that setup.py writes into it.
 BUILD_INFO = "_build_info.py"
 
 # The range of modification times of copied files in seconds: from 2000, because an archive has none

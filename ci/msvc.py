@@ -24,9 +24,9 @@ PRINT_ENVIRONMENT = "import json, os; print(json.dumps(dict(os.environ)))"
 # The compiler's messages in English, as far as the language is installed.
 LANGUAGE = {"VSLANG": "1033"}
 
-# What the compiler and the linker read; part of the keys of what they build.
+# The variables that the compiler and the linker read; part of the keys of what they build.
 DECIDING = ("CL", "_CL_", "LINK", "_LINK_", "INCLUDE", "EXTERNAL_INCLUDE", "LIB", "LIBPATH")
-# What programs of Windows need, and what changes no result.
+# The variables that programs of Windows need, and that change no result.
 HARMLESS = re.compile(
     r"SYSTEMROOT|SYSTEMDRIVE|COMSPEC|PATHEXT|USERPROFILE|(COMMON)?PROGRAM(FILES|W6432).*|VSLANG"
 )

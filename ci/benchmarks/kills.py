@@ -46,7 +46,9 @@ def main() -> int:
             **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
             "M2CRYPTO_CACHE": str(cold),
             "M2CRYPTO_MIRRORS": str(mirror),
-            "CCACHE_DISABLE": "1",
+            # As on a user's computer a killed build continues with it, so that the later kills meet
+            # finished prefixes, extensions and cells.
+            "CCACHE_DIR": str(Path(directory, "ccache")),
         }
         wrong: list[str] = []
         prefixes: dict[str, int] = {}

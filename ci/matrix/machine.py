@@ -1,4 +1,4 @@
-"""What this computer can run: its platform, its Pythons, the system's OpenSSL, the sanitizers."""
+"""The abilities of this computer: platform, Pythons, the system's OpenSSL, and sanitizers."""
 
 from __future__ import annotations
 

@@ -222,7 +222,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What can change a result besides the plan, the sources and the wheel; see `Expected`."""
+    """The rest that can change a result: not plan, sources or wheel; see `Expected`."""
 
     interpreter: str = ""
     packages: tuple[str, ...] = ()

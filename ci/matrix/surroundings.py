@@ -1,4 +1,4 @@
-"""What a cell has around it: Python, libraries, sanitizers and OpenSSL's configuration."""
+"""The surroundings of a cell: Python, libraries, sanitizers and OpenSSL's configuration."""
 
 from __future__ import annotations
 
