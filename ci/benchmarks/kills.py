@@ -52,10 +52,12 @@ def main() -> int:
         }
         wrong: list[str] = []
         prefixes: dict[str, int] = {}
+        killed = 0
         for number in range(1, KILLS + 1):
             moment = chance.uniform(*MOMENTS)
             group = number % 2 == 0
             status = _run(clone, environment, moment, group=group)
+            killed += status is None
             wrong += _left(cold)
             wrong += _rebuilt(prefixes, cold)
             what = "group" if group else "top process"
@@ -66,7 +68,7 @@ def main() -> int:
         wrong += [*_left(cold), *_rebuilt(prefixes, cold), *_damaged(cold)]
     for line in wrong:
         print(f"wrong: {line}")
-    print(f"{KILLS} kills, {len(prefixes)} prefixes, {len(wrong)} defects")
+    print(f"{killed} kills in {KILLS} runs, {len(prefixes)} prefixes, {len(wrong)} defects")
     return 1 if wrong or len(prefixes) != 2 else 0
 
 
