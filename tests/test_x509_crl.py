@@ -264,7 +264,9 @@ def test_names_are_changed_by_m2():
 
 def test_gmtime_adj_sets_a_time_relative_to_now():
     time = ASN1.ASN1_TIME()
-    before = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+    # time(2), which OpenSSL calls, can be a clock tick behind.
+    second = datetime.timedelta(seconds=1)
+    before = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0) - second
     assert m2.x509_gmtime_adj(time._ptr(), 3600) == 1
     assert before <= time.get_datetime() - datetime.timedelta(hours=1) <= before + DAY
     for seconds in (2**62, -(2**62)):
