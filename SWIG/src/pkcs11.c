@@ -89,15 +89,20 @@ typedef ck_ulong (*ck_get_functions)(ck_functions **functions);
 
 /* ---- the module --------------------------------------------------------------------------- */
 
+/* A module that uses the same libcrypto leaves its own errors in the queue. */
+static void pkcs11_error(const char *message)
+{
+    ERR_clear_error();
+    m2_error(message);
+}
+
 static int pkcs11_fail(const char *function, ck_ulong code)
 {
     char message[96];
 
     BIO_snprintf(message, sizeof(message), "%s failed with the code 0x%lx of PKCS #11", function,
                  code);
-    /* A module that uses the same libcrypto leaves its own errors in the queue. */
-    ERR_clear_error();
-    m2_error(message);
+    pkcs11_error(message);
     return 0;
 }
 
@@ -118,7 +123,7 @@ static ck_functions *pkcs11_open(const char *path)
         *(void **)&get = dlsym(module, "C_GetFunctionList");
 #endif
     if (get == NULL || get(&functions) != CKR_OK || functions == NULL) {
-        m2_error("the file is not a PKCS #11 module that can be loaded");
+        pkcs11_error("the file is not a PKCS #11 module that can be loaded");
         functions = NULL;
     }
     return functions;
@@ -165,8 +170,8 @@ static int pkcs11_find_token(ck_functions *functions, const char *token, const c
         }
     }
     if (found != 1)
-        m2_error(found == 0 ? "no token has this label and serial number"
-                            : "several tokens fit; name one by its label and serial number");
+        pkcs11_error(found == 0 ? "no token has this label and serial number"
+                                : "several tokens fit; name one by its label and serial number");
     return found == 1;
 }
 
