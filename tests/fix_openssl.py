@@ -2,6 +2,7 @@
 
 @pytest.mark.openssl(">= 3.0")   only with such a version
 @pytest.mark.openssl("< 3.0")
+@pytest.mark.headers(">= 3.2")   only where the extension was built with such headers
 @pytest.mark.needs_ec            only where the build has elliptic curves
 @pytest.mark.needs_no_ec         only where it has none
 @pytest.mark.needs_tls13         only where it has TLS 1.3
@@ -17,6 +18,7 @@ import pytest
 
 MARKERS = {
     "openssl(condition)": "needs an OpenSSL version, such as '>= 3.0'",
+    "headers(condition)": "needs an extension that was built with the headers of such a version",
     "needs_ec": "needs elliptic curves",
     "needs_no_ec": "needs an OpenSSL without elliptic curves",
     "needs_tls13": "needs TLS 1.3",
@@ -52,6 +54,8 @@ def missing(marker: pytest.Mark) -> str | None:
     no_ec = bool(m2.OPENSSL_NO_EC)
     if marker.name == "openssl":
         return version_differs(marker.args[0], m2.openssl_version_num())
+    if marker.name == "headers":
+        return version_differs(marker.args[0], m2.OPENSSL_VERSION_NUMBER)
     if marker.name == "needs":
         absent = getattr(m2, f"OPENSSL_NO_{marker.args[0]}")
         return f"needs {marker.args[0]}" if absent else None

@@ -435,7 +435,7 @@ def test_an_empty_key_of_hkdf_is_allowed():
     assert len(EVP.hkdf(b"", 42)) == 42
 
 
-@pytest.mark.openssl(">= 3.2")
+@pytest.mark.headers(">= 3.2")
 def test_argon2_refuses_invalid_parameters():
     not_approved("Argon2")
     assert len(EVP.argon2(b"password", b"saltsalt", 40, memory=64)) == 40

@@ -197,7 +197,7 @@ def test_the_invalid_examples_of_rfc_9579_are_refused(example):
     assert m2.err_peek_error() == 0
 
 
-@pytest.mark.openssl(">= 3.4")
+@pytest.mark.headers(">= 3.4")
 @pytest.mark.parametrize("mac", ["sha256", "sha512"])
 def test_pbmac1_is_created_and_verified(someone, mac):
     created = PKCS12.create(someone.pkey, someone.cert, (), "secret", mac=mac, pbmac1=True, **FEW)
