@@ -189,7 +189,7 @@ def _octal(lines: Iterator[tuple[int, bytes]], begin: int) -> bytes:
             return bytes(value)
         if not line or not _OCTAL.fullmatch(line):
             raise CertdataError(f"line {number}: {_shown(line)} is neither octal digits nor END")
-        value += bytes(int(digits, 8) for digits in line.split(b"\\")[1:])
+        value += line.decode("unicode_escape").encode("latin-1")
     raise CertdataError(f"line {begin}: the value has no END")
 
 

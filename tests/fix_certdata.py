@@ -14,12 +14,13 @@ import pytest
 
 TRUSTED = "CKT_NSS_TRUSTED_DELEGATOR"
 MUST_VERIFY = "CKT_NSS_MUST_VERIFY_TRUST"
+OCTAL = [f"\\{octet:03o}" for octet in range(256)]
 HEADER = "# A certdata.txt of the tests: do not trust it.\nBEGINDATA\n"
 
 
 def octal(value):
     lines = [value[at : at + 16] for at in range(0, len(value), 16)]
-    rows = ["".join(f"\\{octet:03o}" for octet in line) for line in lines]
+    rows = ["".join(map(OCTAL.__getitem__, line)) for line in lines]
     return "\n".join(["MULTILINE_OCTAL", *rows, "END"])
 
 

@@ -114,18 +114,23 @@ NEEDS = {
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    if not is_active():
+        return
     for need, ids in NEEDS.items():
         # Brackets enclose a test's parameters.
         patterns = ids.replace("[", r"\[").replace("]", r"\]").split()
-        if any(re.search(f"{pattern}$", item.nodeid) for pattern in patterns) and is_active():
+        if any(re.search(f"{pattern}$", item.nodeid) for pattern in patterns):
             pytest.skip(f"needs {need}, which FIPS does not approve")
 
 
 @cache
 def is_active() -> bool:
     """Return whether OpenSSL's default properties select the FIPS provider."""
-    from M2Crypto import EVP, m2
-
+    try:
+        from M2Crypto import EVP, m2
+    except ImportError:
+        # The tests of the tooling (tests/ci) need no extension.
+        return False
     if m2.OPENSSL_VERSION_NUMBER < 0x30000000 or m2.OPENSSL_NO_MD5:
         return False
     try:

@@ -24,6 +24,7 @@ MARKERS = {
     "needs_tls13": "needs TLS 1.3",
     "needs(algorithm)": "needs an algorithm that OpenSSL can be built without, such as 'DH'",
 }
+NAMES = {marker.partition("(")[0] for marker in MARKERS}
 OPERATORS = {
     ">=": operator.ge,
     ">": operator.gt,
@@ -40,9 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    ours = {marker.partition("(")[0] for marker in MARKERS}
     for marker in item.iter_markers():
-        reason = missing(marker) if marker.name in ours else None
+        reason = missing(marker) if marker.name in NAMES else None
         if reason:
             pytest.skip(reason)
 

@@ -30,6 +30,8 @@ class Pages(http.server.BaseHTTPRequestHandler):
     """Return the request: its method, path and body."""
 
     protocol_version = "HTTP/1.1"
+    # The head and the body are two writes, of which Nagle's algorithm would delay the second.
+    disable_nagle_algorithm = True
 
     def do_GET(self):
         if self.path == "/redirect":

@@ -17,6 +17,8 @@ class Session(socketserver.BaseRequestHandler):
 
     def setup(self):
         self.request.settimeout(PATIENCE)
+        # Session tickets and the reply after them are writes that Nagle's algorithm would delay.
+        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.is_protected = False
         self.listener = None
         self.input = self.request.makefile("rb")

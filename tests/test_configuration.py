@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from fix_children import unmeasured
+from fix_children import forker, unmeasured
 
 from M2Crypto import _build_info, _configuration, m2
 
@@ -74,22 +75,27 @@ print("shook hands")
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def shake_hands(
-    certificates: Callable[[str], str],
-) -> Callable[..., subprocess.CompletedProcess[str]]:
+    certificates: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
     """Return a function that runs HANDSHAKE with environment variables, after a command."""
+    directory = str(Path(certificates("ca.pem")).parent)
+    # The sockets are left open after a failed handshake.
+    options = ["-W", "default", "-W", "ignore::ResourceWarning"]
 
     def run(variables: Mapping[str, str], *prefix: str) -> subprocess.CompletedProcess[str]:
-        directory = str(Path(certificates("ca.pem")).parent)
-        # The sockets are left open after a failed handshake.
-        options = ["-W", "default", "-W", "ignore::ResourceWarning"]
-        command = [sys.executable, *options, "-c", HANDSHAKE, repr(variables), directory]
-        return subprocess.run(
-            [*prefix, *command], capture_output=True, text=True, env=unmeasured(), timeout=60
-        )
+        arguments = (HANDSHAKE, repr(variables), directory)
+        if not prefix and children:
+            return children.run(*arguments)
+        command = [*prefix, sys.executable, *options, "-c", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, env=unmeasured(), timeout=60)
 
-    return run
+    with contextlib.ExitStack() as stack:
+        children = None
+        if hasattr(os, "fork"):
+            children = stack.enter_context(forker(tmp_path_factory.mktemp("children"), *options))
+        yield run
 
 
 @pytest.fixture

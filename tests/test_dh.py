@@ -21,6 +21,14 @@ MODP_1536 = int(
     16,
 )
 
+# RFC 2409, section 6.1: the 768-bit MODP group, whose check takes an eighth of the time.
+MODP_768 = int(
+    "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A08798E3404"
+    "DDEF9519B3CD3A431B302B0A6DF25F14374FE1356D6D51C245E485B576625E7EC6F44C42E9A63A3620FFFFFFFFFFFF"
+    "FFFF",
+    16,
+)
+
 
 @pytest.fixture(autouse=True)
 def _the_error_queue_stays_empty():
@@ -78,7 +86,6 @@ def test_parameters_out_of_range_are_refused(bits, generator):
 def test_parameters_are_set_from_numbers(parameters):
     assert (number(parameters.p), number(parameters.g)) == (MODP_1536, 2)
     assert len(parameters) == 192
-    assert parameters.check_params() == 0
     for value in (b"", b"\0\0\0\0", b"\0\0\0\1\x81", b"junk"):
         for numbers in ((value, mpi(2)), (mpi(MODP_1536), value)):
             with pytest.raises(DH.DHError):
@@ -93,14 +100,16 @@ def test_parameters_are_set_from_numbers(parameters):
 @pytest.mark.parametrize(
     ("p", "g", "codes"),
     [
-        (MODP_1536, 1, 8),
-        (MODP_1536, MODP_1536 - 1, 8),
-        (MODP_1536, MODP_1536 - 2, 0),
-        (MODP_1536 + 2, 2, 1),
+        (MODP_768, 2, 0),
+        (MODP_768, 1, 8),
+        (MODP_768, MODP_768 - 1, 8),
+        (MODP_768, MODP_768 - 2, 0),
+        (MODP_768 + 2, 2, 1),
         # The Mersenne prime, whose half is no prime.
         (2**521 - 1, 3, 2),
         (2**521 - 1, 1, 10),
     ],
+    ids=["group", "1", "p - 1", "p - 2", "no prime", "Mersenne", "Mersenne-1"],
 )
 def test_the_check_of_parameters_returns_openssls_codes(p, g, codes):
     assert DH.set_params(mpi(p), mpi(g)).check_params() == codes
@@ -148,7 +157,11 @@ def test_two_keys_have_one_shared_secret(parameters):
 
 
 @needs_dh
-@pytest.mark.parametrize("bad", [0, 1, MODP_1536 - 1, MODP_1536, MODP_1536 + 5])
+@pytest.mark.parametrize(
+    "bad",
+    [0, 1, MODP_1536 - 1, MODP_1536, MODP_1536 + 5],
+    ids=["0", "1", "p - 1", "p", "p + 5"],
+)
 def test_a_public_key_of_small_order_or_out_of_range_is_refused(parameters, bad):
     parameters.gen_key()
     with pytest.raises(DH.DHError):
@@ -184,7 +197,8 @@ def test_parameters_have_no_keys(parameters):
 def test_a_pkey_shares_the_key(kind):
     pkey = EVP.load_key(str(KEYS / f"{kind}.pem"))
     dh = pkey.get_dh()
-    assert dh.check_params() == 0
+    # The check of a safe prime of 2,048 bits takes long.
+    assert kind == "dh" or dh.check_params() == 0
     assert dh.priv
     other = copy.copy(dh)
     other.gen_key()

@@ -117,7 +117,7 @@ def test_timeout_0_raises_as_in_ftplib(ftps, contexts):
 
 def test_the_timeout_limits_the_handshake(contexts):
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        client = FTP_TLS(ssl_ctx=contexts[0], timeout=0.5)
+        client = FTP_TLS(ssl_ctx=contexts[0], timeout=0.2)
         listener.settimeout(PATIENCE)
         listener.listen()
 

@@ -68,17 +68,16 @@ class Objects:
         return [made[kind]()] if kind in made else plain_values(kind)
 
     def arguments(self, types):
-        return list(itertools.product(*map(self.values, types)))
+        return itertools.product(*map(self.values, types))
 
 
 @pytest.mark.parametrize("stage", ["new", "no BIO", "begun"])
 def test_every_function_handles_newly_created_objects(stage):
     called = set()
     for function, types in signatures():
-        objects = Objects(stage)
-        for index in range(len(objects.arguments(types))):
-            # New objects for each call, because a call can change an object's state.
-            arguments = (objects if index == 0 else Objects(stage)).arguments(types)[index]
+        # New objects for each call, because a call can change an object's state.
+        for index in range(sum(1 for _ in Objects(stage).arguments(types))):
+            arguments = next(itertools.islice(Objects(stage).arguments(types), index, None))
             try:
                 function(*arguments)
             except (SSL.SSLError, ValueError, TypeError, OverflowError, MemoryError) as error:

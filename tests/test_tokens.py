@@ -306,7 +306,7 @@ def test_a_certificate_is_loaded_from_the_token(rsa, pkcs11, token, tmp_path):
 
 def test_a_key_is_destroyed_with_its_pin_alone(pkcs11, token):
     uri = token.uri("destroyed", 9)
-    pkcs11.generate_rsa_key_pair(2048, uri=f"{uri}?pin-value={PIN}")
+    pkcs11.generate_rsa_key_pair(1024, uri=f"{uri}?pin-value={PIN}")
     for other in ("pkcs11:object=destroyed;token=missing", token.uri("missing", 9)):
         with pytest.raises(Provider.ProviderError):
             pkcs11.destroy_key(other, PIN)
@@ -318,7 +318,7 @@ def test_a_key_is_destroyed_with_its_pin_alone(pkcs11, token):
 
 
 def test_only_the_named_kind_of_key_is_destroyed(pkcs11, token):
-    pkcs11.generate_rsa_key_pair(2048, uri=token.uri("kept", 8) + f"?pin-value={PIN}")
+    pkcs11.generate_rsa_key_pair(1024, uri=token.uri("kept", 8) + f"?pin-value={PIN}")
     assert pkcs11.destroy_key(token.uri("kept", 8, type="public"), PIN) == 1
     with pytest.raises(Provider.ProviderError, match="no such key"):
         pkcs11.destroy_key(token.uri("kept", 8, type="public"), PIN)
@@ -334,7 +334,7 @@ def test_keys_are_destroyed_without_a_provider_for_the_token(token, python):
         pytest.skip("needs OpenSSL >= 3.0")
     command = [
         program, "--module", token.module, "--login", "--pin", PIN, "--token-label", token.label,
-        "--keypairgen", "--key-type", "rsa:2048", "--id", "07", "--label", "tool",
+        "--keypairgen", "--key-type", "rsa:1024", "--id", "07", "--label", "tool",
     ]  # fmt: skip
     subprocess.run(command, check=True, capture_output=True)
     code = (
@@ -377,18 +377,18 @@ def test_objects_of_a_token_outlive_the_provider(pkcs11, token, python):
         "from M2Crypto import EVP, Provider\n"
         f"provider = Provider.Provider('pkcs11', **{settings!r})\n"
         f"uri = {token.uri('last', 6)!r} + '?pin-value={PIN}'\n"
-        "key = provider.generate_rsa_key_pair(2048, uri=uri)\n"
+        "key = provider.generate_rsa_key_pair(1024, uri=uri)\n"
         "key.sign_init(); key.sign_update(b'data')\n"
         "rsa = key.get_rsa()\n"
         "provider.unload()\n"
         "del provider\n"
         "gc.collect()\n"
         "try:\n    print(len(key.sign_final()), len(rsa.sign(bytes(32))))\n"
-        "except Exception as error:\n    print(256, 256)\n"
+        "except Exception as error:\n    print(128, 128)\n"
         "del key\ngc.collect()\ndel rsa\ngc.collect()\n"
     )
     done = python("-c", code)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "256 256\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "128 128\n", "")
 
 
 def test_threads_sign_with_one_key(rsa):
