@@ -1,6 +1,8 @@
 /*
  * Message authentication codes, and key derivation (mac.h).
  */
+#include <string.h>
+
 #include "algorithms.h"
 #include "compat_evp.h"
 #include "evp.h"
