@@ -214,7 +214,7 @@ class ASN1_TIME:
         """Return such as "Nov 23 20:31:06 2026 GMT" (ASN1_TIME_print(3)), or "Bad time value"."""
         buffer = BIO.MemoryBuffer()
         m2.asn1_time_print(buffer.bio_ptr(), self.asn1_time)
-        return buffer.read().decode()
+        return (buffer.read() or b"").decode()
 
     def _changed(self) -> int:
         if self._write_back is not None:

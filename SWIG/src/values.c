@@ -52,7 +52,8 @@ void m2_bytes_free(m2_bytes *bytes)
 
 m2_bytes m2_bytes_finish(m2_bytes bytes, int ok, size_t length)
 {
-    if (bytes.data != NULL && ok)
+    /* EVP_PKEY_sign of 3.5 can return success and the length -1 when its memory is exhausted. */
+    if (bytes.data != NULL && ok && length <= bytes.length)
         bytes.length = length;
     else if (bytes.data != NULL)
         m2_bytes_free(&bytes);
