@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import datetime
 import time as _time
-from typing import TYPE_CHECKING, Callable
 
 from M2Crypto import BIO, m2
 from M2Crypto._errors import X509Error
+from M2Crypto._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import Callable
+
     from M2Crypto import _m2crypto
 
 __all__ = [

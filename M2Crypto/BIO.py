@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import IO, TYPE_CHECKING, Any, Callable, Union
 
 from M2Crypto import m2
 from M2Crypto._errors import BIOError
+from M2Crypto._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import IO, Any, Callable, TypeAlias
+
     from M2Crypto import SSL, _m2crypto
     from M2Crypto._m2crypto import Buffer
 
@@ -31,7 +33,7 @@ __all__ = [
     "openfile",
 ]
 
-FilePath = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+FilePath: TypeAlias = "str | bytes | os.PathLike[str] | os.PathLike[bytes]"
 
 _CHUNK = 65536
 # OpenSSL's lengths are C ints.

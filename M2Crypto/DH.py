@@ -7,13 +7,14 @@ can be imported, and its functions raise `DHError`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable
-
 from M2Crypto import BIO, _features, _pem, m2
 from M2Crypto._errors import DHError
+from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.util import genparam_callback, progress_callback
 
 if TYPE_CHECKING:
+    from typing import Any, Callable
+
     from M2Crypto._m2crypto import Buffer, m2_dh
 
 __all__ = [

@@ -7,12 +7,13 @@ DSA the module can be imported, and its functions raise `DSAError`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, NoReturn
-
 from M2Crypto import BIO, _features, _pem, util
 from M2Crypto._errors import DSAError
+from M2Crypto._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import Any, Callable, NoReturn
+
     from M2Crypto._m2crypto import Buffer, m2_dsa
 
 __all__ = [

@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Callable, NoReturn
 
 from M2Crypto import BIO, Err, _algorithms, _keys, _pem, m2, util
 from M2Crypto._errors import RSAError
+from M2Crypto._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import Callable, NoReturn
+
     from M2Crypto._m2crypto import EVP_MD, Buffer, m2_rsa
 
 __all__ = [

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import TYPE_CHECKING
 
 from M2Crypto import m2
 from M2Crypto._errors import RandError
+from M2Crypto._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from M2Crypto._m2crypto import Buffer

@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 import importlib
-import re
-from typing import TYPE_CHECKING, NamedTuple
+
+from M2Crypto._typing import TYPE_CHECKING, NamedTuple
 
 try:
     from M2Crypto import m2
@@ -53,10 +53,13 @@ class VersionCtor(NamedTuple):
 
 
 def _version_info(text: str) -> VersionCtor:
-    found = re.match(r"(\d+)\.(\d+)\.(\d+)(.*)", text)
-    if found is None:
+    major, _, rest = text.partition(".")
+    minor, _, rest = rest.partition(".")
+    suffix = rest.lstrip("0123456789")
+    patch = rest[: len(rest) - len(suffix)]
+    if not (major.isdecimal() and minor.isdecimal() and patch):
         raise ValueError(f"{text} is not a version")
-    return VersionCtor(int(found[1]), int(found[2]), int(found[3]), found[4].lstrip("."))
+    return VersionCtor(int(major), int(minor), int(patch), suffix.lstrip("."))
 
 
 version_info = _version_info(version)

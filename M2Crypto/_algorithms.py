@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from M2Crypto import m2
+from M2Crypto._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from M2Crypto._m2crypto import EVP_CIPHER, EVP_MD

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from threading import Lock
-from typing import TYPE_CHECKING
 
 from M2Crypto import _algorithms, m2
 from M2Crypto._errors import EVPError
+from M2Crypto._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from M2Crypto._m2crypto import EVP_CIPHER, Buffer

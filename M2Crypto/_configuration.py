@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import os
 import warnings
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from M2Crypto._build_info import LINK
+from M2Crypto._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from M2Crypto._errors import M2CryptoError
@@ -92,6 +91,8 @@ def source() -> str:
         if variable in os.environ:
             named = _named()
             return f"{variable}={named}" if named and named != os.devnull else ""
+    from pathlib import Path  # which takes 4 ms
+
     default = "" if LINK == "static" else _default()
     return default if Path(default).is_file() else ""
 

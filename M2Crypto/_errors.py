@@ -6,10 +6,16 @@ failed function's SWIG file declares.
 
 from __future__ import annotations
 
-import socket
-from typing import NamedTuple
+import sys
 
 from M2Crypto import m2
+from M2Crypto._typing import NamedTuple
+
+if sys.version_info >= (3, 10):
+    # socket.timeout, without the import of socket.
+    SocketTimeout = TimeoutError
+else:
+    from socket import timeout as SocketTimeout  # noqa: N812
 
 
 class ErrorEntry(NamedTuple):
@@ -148,7 +154,7 @@ class SSLError(M2CryptoError):
     __module__ = "M2Crypto.SSL.SSLError"
 
 
-class SSLTimeoutError(SSLError, socket.timeout):
+class SSLTimeoutError(SSLError, SocketTimeout):
     """A TLS operation timed out."""
 
     __module__ = "M2Crypto.SSL.SSLError"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from M2Crypto import _algorithms, m2
 from M2Crypto._errors import EVPError
+from M2Crypto._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from M2Crypto._m2crypto import Buffer

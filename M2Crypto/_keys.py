@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Union
-
 from M2Crypto import _algorithms, m2, util
 from M2Crypto._errors import EVPError
+from M2Crypto._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Union
 
     from M2Crypto._m2crypto import EVP_MD, EVP_PKEY, Buffer
 
-# A number of bytes, or a name of SALT_LENGTHS.
-SaltLength = Union[int, str]
+    # A number of bytes, or a name of SALT_LENGTHS.
+    SaltLength = Union[int, str]
 
 # EVP_PKEY_CTX_set_rsa_pss_saltlen(3).
 SALT_LENGTHS = {"digest": -1, "auto": -2, "max": -3}

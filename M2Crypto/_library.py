@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from M2Crypto._build_info import HEADER
 
 _WAY_OUT = (
     "install a wheel of M2Crypto, or build it with the headers of the OpenSSL that is installed"
 )
 # The message of ld.so for a library without the symbols that the extension needs.
-_LACKING = re.compile(r"(/\S*lib(?:ssl|crypto)\S*): (?:version|undefined)")
-_MISSING = re.compile(r"(lib(?:ssl|crypto)\S*): cannot open shared object file")
+_LACKING = r"(/\S*lib(?:ssl|crypto)\S*): (?:version|undefined)"
+_MISSING = r"(lib(?:ssl|crypto)\S*): cannot open shared object file"
 
 
 def mismatch(header: int, runtime: int) -> str:
@@ -36,10 +34,12 @@ def mismatch(header: int, runtime: int) -> str:
 
 def explain(error: ImportError) -> str:
     """Return a line for an ImportError of the extension that its libraries caused, else ``."""
-    lacking = _LACKING.search(str(error))
+    import re  # which the import of M2Crypto does not need
+
+    lacking = re.search(_LACKING, str(error))
     if lacking:
         return _refusal(_version_of(lacking[1]), f"whose {lacking[1]} lacks what it needs")
-    missing = _MISSING.search(str(error))
+    missing = re.search(_MISSING, str(error))
     if missing:
         return (
             f"M2Crypto was built with OpenSSL {HEADER}, whose {missing[1]} is not installed: "

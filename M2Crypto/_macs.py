@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
-
 from M2Crypto import m2
+from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.util import compare_digest as compare_digest
 
 if TYPE_CHECKING:
+    from typing import TypeVar
+
     from M2Crypto._m2crypto import Buffer
 
-_Code = TypeVar("_Code", bound="MAC")
+    _Code = TypeVar("_Code", bound="MAC")
 
 
 class MAC:

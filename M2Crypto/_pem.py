@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import copy
-from typing import TYPE_CHECKING, NoReturn, TypeVar
-
 from M2Crypto import BIO, _algorithms, util
+from M2Crypto._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import NoReturn, TypeVar
+
     from M2Crypto._m2crypto import EVP_CIPHER
 
-_Key = TypeVar("_Key", bound="Key")
+    _Key = TypeVar("_Key", bound="Key")
 
 
 def bio_of(content: str | bytes) -> BIO.MemoryBuffer:
@@ -32,7 +32,7 @@ class Key:
         return copied
 
     def __deepcopy__(self: _Key, memo: object) -> _Key:
-        return copy.copy(self)
+        return self.__copy__()
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         """Refuse to be pickled, because the pickle would hold the key unencrypted.

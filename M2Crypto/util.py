@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Callable, TypeVar, Union
 
 from M2Crypto import m2
 from M2Crypto._errors import M2CryptoError
+from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.BIO import BIOFileError, FilePath
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any, Callable, TypeAlias, TypeVar
 
     from M2Crypto._m2crypto import Buffer
+
+    _Text = TypeVar("_Text", str, bytes)
+    _Test = TypeVar("_Test", bound=Callable[..., Any])
 
 __all__ = [
     "AddrType",
@@ -38,14 +42,11 @@ __all__ = [
     "quiet_genparam_callback",
 ]
 
-# Evaluated when the module runs, on Python 3.9 too.
-AddrType = Union[tuple[str, int], str]
+# For annotations, which Python does not evaluate.
+AddrType: TypeAlias = "tuple[str, int] | str"
 ModeStr = str
 # Called with 1 to encrypt and with 0 to decrypt (pem_password_cb(3)).
-PassphraseCallback = Callable[[int], Union[str, bytes]]
-
-_Text = TypeVar("_Text", str, bytes)
-_Test = TypeVar("_Test", bound=Callable[..., Any])
+PassphraseCallback: TypeAlias = "Callable[[int], str | bytes]"
 
 
 class UtilError(M2CryptoError):

@@ -23,18 +23,52 @@ def test_the_import_works_or_refuses_as_the_cell_requires(
     assert f"OpenSSL {cell.runtime}, " in last
 
 
+@pytest.mark.parametrize(
+    ("modules", "others"),
+    [
+        ("BN, EVP, RSA, SSL, X509", ["unittest", "getpass", "http.cookies"]),
+        # These take as long as M2Crypto together, and are imported on use.
+        ("EVP, SSL, X509", ["typing", "re", "enum", "socket", "pathlib", "contextlib"]),
+        ("EVP", ["M2Crypto.SSL", "M2Crypto.X509", "M2Crypto.ASN1"]),
+    ],
+)
 def test_no_module_imports_what_few_programs_need(
-    cell: Expected | None, python: Callable[..., CompletedProcess[str]]
+    cell: Expected | None,
+    python: Callable[..., CompletedProcess[str]],
+    modules: str,
+    others: list[str],
 ) -> None:
     if cell is not None and cell.outcome != "works":
         pytest.skip("needs an extension that is imported")
-    # Python's own startup can import any of them.
+    # Python's own startup, and the measurement of coverage, can import any of them.
     program = (
-        "import sys; before = set(sys.modules); from M2Crypto import BN, EVP, RSA, SSL, X509; "
-        "print({'unittest', 'getpass', 'http.cookies'} & (set(sys.modules) - before))"
+        f"import sys; before = set(sys.modules); from M2Crypto import {modules}; "
+        f"print({{*{others}}} & (set(sys.modules) - before))"
     )
     done = python("-c", program)
     assert (done.stdout, done.stderr) == ("set()\n", "")
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import M2Crypto.SSL.SSLServer; from M2Crypto import SSL",
+        "from M2Crypto import SSL",
+        "from M2Crypto import SSL; from M2Crypto.SSL import SSLServer",
+        "from M2Crypto import SSL; from M2Crypto.SSL.SSLServer import SSLServer",
+    ],
+)
+def test_the_servers_are_imported_on_use(
+    cell: Expected | None, python: Callable[..., CompletedProcess[str]], imports: str
+) -> None:
+    if cell is not None and cell.outcome != "works":
+        pytest.skip("needs an extension that is imported")
+    program = (
+        f"{imports}; print(SSL.SSLServer.__name__, issubclass(SSL.ThreadingSSLServer, "
+        "SSL.SSLServer), 'SSLServer' in dir(SSL), hasattr(SSL, 'NoServer'))"
+    )
+    done = python("-c", program)
+    assert (done.stdout, done.stderr) == ("SSLServer True True False\n", "")
 
 
 @pytest.mark.parametrize(

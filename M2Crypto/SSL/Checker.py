@@ -6,15 +6,13 @@ handshake. The handshake validates the certification path (`Context.set_verify`)
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
-
 from M2Crypto import m2
 from M2Crypto._errors import SSLVerificationError, X509Error
+from M2Crypto._typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
-    from typing import Union
+    from typing import ClassVar, Union
 
     from M2Crypto.X509 import X509
 
@@ -31,12 +29,13 @@ __all__ = [
 ]
 
 
-# A label of letters, digits and hyphens (RFC 5890, section 2.3.1).
-_LDH_LABEL = re.compile("[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-# A DNS name of a host. Host names with underscores are in use.
-_LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+# The letters, digits and hyphens of a label (RFC 5890, section 2.3.1).
+_LDH = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-")
+# Host names with underscores are in use.
+_OF_HOSTS = _LDH | {"_"}
+# Of a label and of a name.
+_LONGEST_LABEL = 63
 _LONGEST = 253
-_NAME = re.compile(rf"(?=.{{1,{_LONGEST}}}\Z){_LABEL}(\.{_LABEL})*")
 
 
 class NoCertificate(SSLVerificationError):
@@ -88,7 +87,9 @@ def reference_identity(host: str) -> str | IPAddress:
             name = name.encode("idna").decode("ascii")
         except UnicodeError as error:
             raise ValueError(f"{host!r} is not a host name: {error}") from None
-    if not _NAME.fullmatch(name) or _address(name) is not None:
+    labels = name.split(".")
+    is_name = len(name) <= _LONGEST and all(_is_label(label, _OF_HOSTS) for label in labels)
+    if not is_name or _address(name) is not None:
         raise ValueError(f"{host!r} is not a host name")
     return name.lower()
 
@@ -126,8 +127,14 @@ def matches_dns_name(presented: str, name: str) -> bool:
     first, _, domain = presented.partition(".")
     label, _, rest = name.partition(".")
     labels = [label, *domain.split(".")]
-    is_valid = first == "*" and len(labels) > 2 and all(map(_LDH_LABEL.fullmatch, labels))
+    is_valid = first == "*" and len(labels) > 2 and all(_is_label(each, _LDH) for each in labels)
     return is_valid and domain == rest
+
+
+def _is_label(label: str, characters: frozenset[str]) -> bool:
+    """Return whether a label of a DNS name has these characters, and no hyphen at either end."""
+    is_long = 1 <= len(label) <= _LONGEST_LABEL
+    return is_long and characters.issuperset(label) and "-" not in (label[0], label[-1])
 
 
 class _Presented(NamedTuple):

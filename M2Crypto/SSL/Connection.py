@@ -22,18 +22,17 @@ leaves the connection and its socket open.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import io
 import math
 import os
 import select
-import socket
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Callable, Union
 
 from M2Crypto import X509, Err, _configuration, m2
+from M2Crypto._errors import SocketTimeout
+from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.SSL.Checker import Checker, SSLVerificationError, reference_identity
 from M2Crypto.SSL.Cipher import Cipher, Cipher_Stack, split_cipher_list
 from M2Crypto.SSL.Session import Session
@@ -41,18 +40,24 @@ from M2Crypto.SSL.SSLError import SSLError, SSLSystemError, SSLTimeoutError
 from M2Crypto.SSL.timeout import checked_seconds, timeout
 
 if TYPE_CHECKING:
+    import socket
     from types import TracebackType
-    from typing import IO
+    from typing import IO, Any, Callable, Union
 
     from M2Crypto import _m2crypto
     from M2Crypto.BIO import BIO
     from M2Crypto.SSL.Context import Context
 
+    # An address of the socket module: (host, port), with two more numbers for IPv6; a path for
+    # AF_UNIX.
+    Address = Union[tuple[Any, ...], str, bytes]
+    PostConnectionCheck = Callable[..., Any]
+
 __all__ = ["Connection"]
 
-# An address of the socket module: (host, port), with two more numbers for IPv6; a path for AF_UNIX.
-Address = Union[tuple[Any, ...], str, bytes]
-PostConnectionCheck = Callable[..., Any]
+
+# socket.AF_INET. `socket` takes 3 ms and is imported by what uses a socket.
+_AF_INET = 2
 
 _WANT_READ = -m2.SSL_ERROR_WANT_READ
 _WANT_WRITE = -m2.SSL_ERROR_WANT_WRITE
@@ -129,7 +134,7 @@ class Connection:
     )
 
     def __init__(
-        self, ctx: Context, sock: socket.socket | None = None, family: int = socket.AF_INET
+        self, ctx: Context, sock: socket.socket | None = None, family: int = _AF_INET
     ) -> None:
         """Create a connection.
 
@@ -138,6 +143,8 @@ class Connection:
             sock: a socket, whose timeout the connection uses; None creates one.
             family: the address family of the new socket: AF_INET, AF_INET6 or AF_UNIX.
         """
+        import socket
+
         self.ctx = ctx
         self.ssl: _m2crypto.SSL = m2.ssl_new(ctx.ctx)
         self.socket = socket.socket(family, socket.SOCK_STREAM) if sock is None else sock
@@ -232,9 +239,18 @@ class Connection:
         with self._lock:
             self._check_idle()
             if self._waiting:
-                with contextlib.suppress(OSError):
-                    self.socket.shutdown(socket.SHUT_RDWR)
+                self._wake()
             self.socket.close()
+
+    def _wake(self) -> None:
+        """Make the waits of other threads for the socket end."""
+        import socket
+
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            # The peer has closed it already.
+            pass
 
     def _send_close_notify(self, deadline: _Deadline) -> None:
         if not self._has_socket and not self._has_bio:
@@ -260,11 +276,16 @@ class Connection:
             SSLError: a callback of an operation on this connection called it.
             OSError: the socket is closed.
         """
+        import socket
+
         with self._lock:
             self._check_idle()
         if how in (socket.SHUT_WR, socket.SHUT_RDWR):
-            with contextlib.suppress(SSLSystemError):
+            try:
                 self._send_close_notify(_Deadline(self._seconds(self._write_timeout)))
+            except SSLSystemError:
+                # The peer has closed it already.
+                pass
         try:
             self.socket.shutdown(how)
         except OSError as error:
@@ -643,7 +664,7 @@ class Connection:
             self.socket.settimeout(deadline.part())
             try:
                 accepted = self.socket.accept()
-            except (socket.timeout, BlockingIOError):
+            except (SocketTimeout, BlockingIOError):
                 if not deadline.waits:
                     raise
                 if deadline.left() == 0:
@@ -684,7 +705,7 @@ class Connection:
                 self.socket.settimeout(_Deadline(self._timeout).part())
         try:
             self.socket.connect(addr)
-        except socket.timeout:
+        except SocketTimeout:
             raise SSLTimeoutError("timed out") from None
         except BlockingIOError:
             # The handshake waits for the connection of a non-blocking socket.

@@ -9,36 +9,37 @@ configuration, and another thread's handshake may be reading it.
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import os
 import threading
 import warnings
 import weakref
-from typing import TYPE_CHECKING, Any, Callable, Union
 
 from M2Crypto import BIO, X509, _configuration, m2, util
 from M2Crypto._errors import M2CryptoError
-from M2Crypto.SSL import _trust, cb
+from M2Crypto._typing import TYPE_CHECKING
+from M2Crypto.SSL import cb
 from M2Crypto.SSL._contexts import _ctxmap, ctxmap  # noqa: F401  (a name of the API)
 from M2Crypto.SSL.Cipher import split_cipher_list
 from M2Crypto.SSL.SSLError import SSLError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+    from typing import Any, Callable, Union
 
     from M2Crypto import EVP, _m2crypto
+    from M2Crypto.SSL import _trust
     from M2Crypto.SSL.Connection import Connection
     from M2Crypto.SSL.Revocation import Revocation
     from M2Crypto.SSL.Session import Session
 
-__all__ = ["Context", "ctxmap", "map"]
+    StrPath = Union[str, bytes, os.PathLike[str]]
+    # callback(ok, store_context), and the older callback(ssl_ctx_ptr, x509_ptr, errnum, errdepth,
+    # ok).
+    VerifyCallback = Callable[..., Any]
+    PostConnectionCheck = Callable[..., Any]
 
-StrPath = Union[str, bytes, "os.PathLike[str]"]
-# callback(ok, store_context), and the older callback(ssl_ctx_ptr, x509_ptr, errnum, errdepth, ok).
-VerifyCallback = Callable[..., Any]
-PostConnectionCheck = Callable[..., Any]
+__all__ = ["Context", "ctxmap", "map"]
 
 # Protocols of one version. The others are names of OpenSSL's methods.
 _VERSIONS = {"tlsv1": "TLS1", "tlsv1_1": "TLS1_1", "tlsv1_2": "TLS1_2", "tlsv1_3": "TLS1_3"}
@@ -109,14 +110,15 @@ def _takes(callback: Callable[..., Any], count: int) -> bool:
     return True
 
 
-@contextlib.contextmanager
-def _configured() -> Iterator[None]:
-    """Name OpenSSL's configuration file in the errors of what it can make fail."""
-    try:
-        yield
-    except SSLError as error:
-        error.args = (f"{error}{_configuration.hint()}",)
-        raise
+class _Configured:
+    """A context manager that names OpenSSL's configuration file in an SSLError."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, SSLError):
+            error.args = (f"{error}{_configuration.hint()}",)
 
 
 class Context:
@@ -145,7 +147,7 @@ class Context:
             SSLError: OpenSSL's configuration refuses TLS; the text names its file.
         """
         version, method = self._protocol(protocol)
-        with _configured():
+        with _Configured():
             self.ctx: _m2crypto.SSL_CTX = m2.ssl_ctx_new(method())
             self._set_defaults(bool(weak_crypto))
         self.post_connection_check = post_connection_check
@@ -340,6 +342,8 @@ class Context:
         Raises:
             SSLError: there is no trust store, or that of the variables cannot be loaded.
         """
+        from M2Crypto.SSL import _trust  # and with it pathlib and re, which take 6 ms
+
         found = _trust.trusted_certificates(os.environ)
         if found != (None, None):
             return self._load_trusted(found)
@@ -349,6 +353,8 @@ class Context:
         return 1
 
     def _load_trusted(self, found: _trust.TrustedCertificates) -> int:
+        from M2Crypto.SSL import _trust
+
         try:
             return self.load_verify_locations(*found)
         except SSLError as error:
@@ -357,12 +363,16 @@ class Context:
 
     def _add_native(self) -> int:
         """Add the certificates of the native trust store, and return their number."""
+        from M2Crypto.SSL import _trust
+
         store = self.get_cert_store()
         added = 0
         for certificate in _trust.certificates():
             # One that OpenSSL cannot parse is no reason to trust no other one.
-            with contextlib.suppress(X509.X509Error):
+            try:
                 added += store.add_x509(X509.load_cert_der_string(certificate))
+            except X509.X509Error:
+                pass
         return added
 
     def _verify_by_default(self) -> None:
@@ -700,8 +710,10 @@ class _Staple:
     def current(self) -> bytes | None:
         """Return the response to staple now, or None."""
         with self._lock:
-            with contextlib.suppress(M2CryptoError):
+            try:
                 self.read()
+            except M2CryptoError:
+                pass
             if self._expires is not None and self._expires <= _now():
                 self._response = b""
             return self._response or None

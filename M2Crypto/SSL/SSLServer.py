@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import socketserver
 import sys
-from typing import TYPE_CHECKING, Any, Callable
 
+from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.SSL.Connection import Connection
 from M2Crypto.SSL.SSLError import SSLError
 
 if TYPE_CHECKING:
+    from typing import Any, Callable
+
     from M2Crypto.SSL.Context import Context
 
 __all__ = ["ForkingSSLServer", "SSLServer", "ThreadingSSLServer"]

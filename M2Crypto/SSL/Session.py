@@ -6,12 +6,13 @@ it. A TLS 1.3 server sends session tickets after the handshake, so the client mu
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, ClassVar
-
 from M2Crypto import BIO, m2
+from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.SSL.SSLError import SSLError
 
 if TYPE_CHECKING:
+    from typing import Any, Callable, ClassVar
+
     from M2Crypto import _m2crypto
 
 __all__ = ["Session", "load_session"]

@@ -19,9 +19,13 @@ A server::
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
+from types import ModuleType
 
 from M2Crypto import m2
+from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.SSL import cb
 from M2Crypto.SSL.Checker import Checker
 from M2Crypto.SSL.Cipher import Cipher, Cipher_Stack
@@ -29,8 +33,10 @@ from M2Crypto.SSL.Connection import Connection
 from M2Crypto.SSL.Context import Context
 from M2Crypto.SSL.Session import Session
 from M2Crypto.SSL.SSLError import SSLError, SSLSystemError, SSLTimeoutError
-from M2Crypto.SSL.SSLServer import SSLServer, ThreadingSSLServer
 from M2Crypto.SSL.timeout import struct_size, struct_to_timeout, timeout
+
+if TYPE_CHECKING:
+    from M2Crypto.SSL.SSLServer import ForkingSSLServer, SSLServer, ThreadingSSLServer
 
 verify_none = m2.SSL_VERIFY_NONE
 verify_peer = m2.SSL_VERIFY_PEER
@@ -74,8 +80,32 @@ __all__ = [
     "verify_peer",
 ]
 
+_SERVERS = ["SSLServer", "ThreadingSSLServer"]
 # Windows has no fork.
 if hasattr(os, "fork"):
-    from M2Crypto.SSL.SSLServer import ForkingSSLServer
-
+    _SERVERS.append("ForkingSSLServer")
     __all__ += ["ForkingSSLServer"]
+
+
+def __getattr__(name: str) -> object:
+    """Import the servers on first use, because socketserver takes 4 ms and clients need none."""
+    if name not in _SERVERS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.SSLServer"), name)
+
+
+def __dir__() -> list[str]:
+    """Return the names of the module, and of the servers."""
+    return sorted({*globals(), *_SERVERS})
+
+
+class _Package(ModuleType):
+    """The class of this package, in which `SSLServer` is not its module, but the class."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "SSLServer" and isinstance(value, ModuleType):
+            value = value.SSLServer
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

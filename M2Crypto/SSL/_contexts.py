@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+
+from M2Crypto._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from M2Crypto import _m2crypto
     from M2Crypto.SSL.Context import Context
 

@@ -8,9 +8,9 @@ OpenSSL calls a verify callback for each certificate of the peer's path and for 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from M2Crypto import m2
+from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.SSL._contexts import ctxmap
 
 if TYPE_CHECKING:

@@ -12,10 +12,9 @@ A certificate or request must not be changed while another thread uses it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from M2Crypto import m2
 from M2Crypto._errors import X509Error
+from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.X509._formats import FORMAT_DER, FORMAT_PEM
 from M2Crypto.X509.certificates import (
     X509,
@@ -29,7 +28,6 @@ from M2Crypto.X509.certificates import (
 from M2Crypto.X509.crls import (
     CRL,
     CRL_Stack,
-    CRLReason,
     Revoked,
     load_crl,
     load_crl_bio,
@@ -53,9 +51,7 @@ from M2Crypto.X509.requests import (
 from M2Crypto.X509.stores import X509_Store, X509_Store_Context, x509_store_default_cb
 
 if TYPE_CHECKING:
-    # The constants at the end of the module.
-    def __getattr__(name: str) -> int: ...
-
+    from M2Crypto.X509.reasons import CRLReason
 
 __all__ = [
     "CRL",
@@ -95,17 +91,30 @@ __all__ = [
 
 V_OK = m2.X509_V_OK
 
+verify_crl_check_leaf = m2.VERIFY_CRL_CHECK_LEAF
+verify_crl_check_chain = m2.VERIFY_CRL_CHECK_CHAIN
+
 _OFFERED = ("X509_V_", "XN_FLAG_", "X509_PURPOSE_")
 _FLAG = "X509_V_FLAG_"
 
-globals().update({name: value for name, value in vars(m2).items() if name.startswith(_OFFERED)})
-# verify_x509_strict and the like, by the flags' names; the two for CRLs are those of M2Crypto.SSL.
-globals().update(
-    {
-        f"verify_{name[len(_FLAG) :].lower()}": value
-        for name, value in vars(m2).items()
-        if name.startswith(_FLAG)
-    }
-)
-verify_crl_check_leaf = m2.VERIFY_CRL_CHECK_LEAF
-verify_crl_check_chain = m2.VERIFY_CRL_CHECK_CHAIN
+
+def __getattr__(name: str) -> int:
+    """Return CRLReason, a constant of `m2`, or the flag X509_V_FLAG_name as verify_name.
+
+    The flags for CRLs without those names are the ones of M2Crypto.SSL.
+    """
+    if name == "CRLReason":
+        from M2Crypto.X509.reasons import CRLReason
+
+        return CRLReason  # type: ignore[return-value]
+    constant = _FLAG + name[7:].upper() if name.startswith("verify_") else name
+    if constant.startswith(_OFFERED) and hasattr(m2, constant):
+        return int(getattr(m2, constant))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the names of the module, and of the constants."""
+    constants = [name for name in vars(m2) if name.startswith(_OFFERED)]
+    flags = [f"verify_{name[len(_FLAG) :].lower()}" for name in constants if name.startswith(_FLAG)]
+    return sorted({*globals(), *constants, *flags, "CRLReason"})

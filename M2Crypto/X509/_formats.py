@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, TypeVar
-
 from M2Crypto import BIO, _algorithms
 from M2Crypto._errors import X509Error
+from M2Crypto._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import Callable, TypeVar
+
     from M2Crypto import _m2crypto
+
+    Handle = TypeVar("Handle")
 
 FORMAT_DER = 0
 FORMAT_PEM = 1
-
-Handle = TypeVar("Handle")
 
 
 def text(write: Callable[..., object], *arguments: object) -> str:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Generic, Protocol, TypeVar
+from M2Crypto._typing import TYPE_CHECKING, Generic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any, Callable, Protocol, TypeVar
 
-Self = TypeVar("Self", bound="Stack[Any]")
-Element = TypeVar("Element", bound="_HasHandle")
+    class _HasHandle(Protocol):
+        def _ptr(self) -> Any: ...
 
-
-class _HasHandle(Protocol):
-    def _ptr(self) -> Any: ...
+    Self = TypeVar("Self", bound="Stack[Any]")
+    Element = TypeVar("Element", bound=_HasHandle)
+else:
+    Element = None
 
 
 def index_of(index: int, count: int) -> int:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Callable
 
 from M2Crypto import ASN1, BIO, EVP, _pem, m2
 from M2Crypto._errors import X509Error
+from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.X509 import _formats, _stacks
 from M2Crypto.X509.extensions import X509_Extension, new_extension
 from M2Crypto.X509.names import X509_Name, name_of
 
 if TYPE_CHECKING:
+    from typing import Any, Callable
+
     from M2Crypto import _m2crypto
 
 

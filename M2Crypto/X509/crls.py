@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import datetime
-import enum
 import threading
-from typing import TYPE_CHECKING, NamedTuple
 
 from M2Crypto import ASN1, BIO, _pem, m2
+from M2Crypto._typing import TYPE_CHECKING, NamedTuple
 from M2Crypto.X509 import _formats, _stacks
 from M2Crypto.X509.extensions import X509_Extension
 from M2Crypto.X509.names import X509_Name, name_of
@@ -16,21 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from M2Crypto import EVP, _m2crypto
-
-
-class CRLReason(enum.IntEnum):
-    """The reason for a revocation (RFC 5280, section 5.3.1)."""
-
-    UNSPECIFIED = 0
-    KEY_COMPROMISE = 1
-    CA_COMPROMISE = 2
-    AFFILIATION_CHANGED = 3
-    SUPERSEDED = 4
-    CESSATION_OF_OPERATION = 5
-    CERTIFICATE_HOLD = 6
-    REMOVE_FROM_CRL = 8
-    PRIVILEGE_WITHDRAWN = 9
-    AA_COMPROMISE = 10
+    from M2Crypto.X509.reasons import CRLReason
 
 
 class Revoked(NamedTuple):
@@ -50,6 +35,8 @@ class Revoked(NamedTuple):
 
 
 def _revoked(handle: _m2crypto.X509_REVOKED) -> Revoked:
+    from M2Crypto.X509.reasons import CRLReason  # and with it enum, which takes 2 ms
+
     reason = m2.x509_revoked_get_reason(handle)
     invalid = m2.x509_revoked_get_invalidity_date(handle)
     return Revoked(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
-
 from M2Crypto import m2
 from M2Crypto._errors import X509Error
+from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.X509 import _formats, _stacks
 
 if TYPE_CHECKING:
+    import re
+
     from M2Crypto import EVP, _m2crypto
     from M2Crypto.X509.certificates import X509
 
@@ -84,9 +84,15 @@ class AuthorityKeyIdentifier:
 
 
 # "keyid:" followed by octets, which OpenSSL refuses, or ignores before 3.2.
-_KEY_IDENTIFIER = re.compile(
+_KEY_IDENTIFIER = (
     r"(?P<critical>critical,\s*)?keyid:(?P<octets>[0-9A-Fa-f]{2}(?::?[0-9A-Fa-f]{2})*)"
 )
+
+
+def _key_identifier(value: str) -> re.Match[str] | None:
+    import re  # which few programs need
+
+    return re.fullmatch(_KEY_IDENTIFIER, value)
 
 
 def new_extension(
@@ -123,7 +129,7 @@ def new_extension(
     """
     if "\0" in name or "\0" in value:
         raise X509Error("the name or value of an extension contains a NUL")
-    identifier = _KEY_IDENTIFIER.fullmatch(value) if name == "authorityKeyIdentifier" else None
+    identifier = _key_identifier(value) if name == "authorityKeyIdentifier" else None
     if identifier is not None:
         octets = bytes.fromhex(identifier["octets"].replace(":", ""))
         marked = identifier["critical"] is not None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, ClassVar
-
 from M2Crypto import ASN1, m2
+from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.X509 import _formats, _stacks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any, Callable, ClassVar
 
     from M2Crypto import _m2crypto
 

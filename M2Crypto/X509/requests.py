@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
 
 from M2Crypto import BIO, EVP, _pem, m2
+from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.X509 import _formats
 from M2Crypto.X509.names import X509_Name, name_of
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Callable
 
 from M2Crypto import m2
+from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.X509.certificates import X509, X509_Stack
 
 if TYPE_CHECKING:
+    from typing import Callable
+
     from M2Crypto import BIO, _m2crypto
     from M2Crypto.X509.crls import CRL, CRL_Stack
 
