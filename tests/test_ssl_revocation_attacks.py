@@ -25,7 +25,7 @@ from test_ssl_revocation import (
 )
 
 from M2Crypto import ASN1, OCSP, SSL, X509, m2
-from M2Crypto.SSL.Revocation import MAX_URLS, Cache, Revocation, RevocationError, Source
+from M2Crypto.SSL.Revocation import MAX_CACHED, MAX_URLS, Cache, Revocation, RevocationError, Source
 
 pytestmark = pytest.mark.needs("OCSP")
 
@@ -251,6 +251,15 @@ def test_threads_share_a_cache():
         thread.join()
     assert failures == []
     assert len(cache._kept) <= 10
+
+
+def test_the_cache_has_a_limited_number_of_bytes():
+    cache = Cache()
+    for name, hours in (("a", 1), ("b", 3), ("c", 2)):
+        cache.put(name, name, NOW + hours * HOUR, MAX_CACHED // 2)
+    assert [cache.get(name) for name in "abc"] == [None, "b", "c"]
+    cache.put("d", "d", NOW + 4 * HOUR, MAX_CACHED + 1)
+    assert cache._kept == {}
 
 
 # ---- files ---------------------------------------------------------------------------------------

@@ -42,6 +42,8 @@ StrPath = Union[str, bytes, "os.PathLike[str]"]
 
 # The most bytes of a CRL that is fetched. The largest of public CAs have 30 MB.
 MAX_CRL = 64 << 20
+# The most bytes of CRLs in a cache. In memory a CRL has six times its size.
+MAX_CACHED = 128 << 20
 # The number of responders, and of distribution points, of one certificate that are tried.
 MAX_URLS = 5
 # The status of a certificate whose response names no time of a newer one is kept this long.
@@ -114,25 +116,28 @@ class Cache:
     """Statuses and CRLs until they expire. Several `Revocation`s can share one."""
 
     def __init__(self, limit: int = 1000) -> None:
-        """Keep at most `limit` of each; the ones that expire first make room."""
+        """Keep at most `limit`, and 128 MB of CRLs; the ones that expire first make room."""
         self.limit = limit
         self._lock = threading.Lock()
-        self._kept: dict[object, tuple[Any, datetime.datetime]] = {}
+        self._kept: dict[object, tuple[Any, datetime.datetime, int]] = {}
 
     def get(self, key: object) -> Any:
         """Return what was kept under a key, or None."""
         with self._lock:
-            value, expires = self._kept.get(key, (None, None))
+            value, expires, _ = self._kept.get(key, (None, None, 0))
             if expires is not None and expires <= _now():
                 del self._kept[key]
                 value = None
             return value
 
-    def put(self, key: object, value: object, expires: datetime.datetime) -> None:
-        """Keep a value under a key until it expires."""
+    def put(self, key: object, value: object, expires: datetime.datetime, size: int = 0) -> None:
+        """Keep a value of `size` bytes under a key until it expires."""
         with self._lock:
-            self._kept[key] = (value, expires)
-            while len(self._kept) > self.limit:
+            self._kept[key] = (value, expires, size)
+            while self._kept and (
+                len(self._kept) > self.limit
+                or sum(size for _, _, size in self._kept.values()) > MAX_CACHED
+            ):
                 del self._kept[min(self._kept, key=lambda each: self._kept[each][1])]
 
     def clear(self) -> None:
@@ -452,7 +457,8 @@ class Revocation:
         """Fetch CRLs. They are kept once they are verified, as anybody may have answered."""
         source = Source.DISTRIBUTION_POINT
         try:
-            crls = _parse(_http.fetch(url, self.timeout, MAX_CRL, SSLError), url)
+            data = _http.fetch(url, self.timeout, MAX_CRL, SSLError)
+            crls = _parse(data, url)
         except SSLError as error:
             problems.append(str(error))
             return None
@@ -460,7 +466,8 @@ class Revocation:
         if status is not None:
             ends = [crl.get_nextUpdate() for crl in crls]
             times = [end.get_datetime() for end in ends if end is not None]
-            self.cache.put(url, crls, min(times, default=_now() + WITHOUT_NEXT_UPDATE))
+            expires = min(times, default=_now() + WITHOUT_NEXT_UPDATE)
+            self.cache.put(url, crls, expires, len(data))
         return status
 
 
