@@ -51,6 +51,9 @@ KIND = "application/ocsp-response"
 NONCE_LENGTH = 32
 # The tolerated difference between the responder's clock and ours.
 SKEW = datetime.timedelta(minutes=5)
+# The age up to which a status without nextUpdate is current. Otherwise it could be replayed for
+# ever.
+WITHOUT_NEXT_UPDATE = datetime.timedelta(days=1)
 
 
 class _WithoutOCSP:
@@ -369,7 +372,8 @@ class Response:
             untrusted: certificates from which a path is built, such as the issuer's.
             at: the time at which the answer must be current, by default now. Clocks may differ by
                 five minutes.
-            max_age: the oldest `this_update` that is accepted; None for any.
+            max_age: the oldest `this_update` that is accepted. None is for any until `next_update`;
+                for one day if there is none, unless the response has the nonce of the request.
             flags: `m2.OCSP_...` of OCSP_basic_verify(3).
 
         Raises:
@@ -392,6 +396,8 @@ class Response:
         answer = self.find(wanted)
         if answer is None:
             raise OCSPError(f"the response has no status for certificate {wanted.serial_number:#x}")
+        if max_age is None and answer.next_update is None and (nonce is None or not self.nonce):
+            max_age = WITHOUT_NEXT_UPDATE
         _check_current(answer, at or datetime.datetime.now(ASN1.UTC), max_age)
         return answer
 
@@ -475,7 +481,7 @@ def _digest(md: str | None) -> _m2crypto.EVP_MD | None:
 def urls(certificate: X509.X509) -> list[str]:
     """Return the URLs of a certificate's responders (RFC 5280, section 4.2.2.1), in order."""
     text: bytes = _m2.x509_ocsp_urls(certificate._ptr())
-    return text.decode(errors="backslashreplace").splitlines()
+    return text.decode(errors="backslashreplace").split("\n")[:-1]
 
 
 def fetch(request: Request, url: str, timeout: float = 10.0) -> Response:

@@ -297,11 +297,12 @@ def test_an_unknown_certificate_has_no_status(connect):
 # ---- CRLs ----------------------------------------------------------------------------------------
 
 
-def crl_of(openssl, tmp_path, *revoked, next_hours="24", form="PEM"):
+def crl_of(openssl, tmp_path, *revoked, next_hours="24", form="PEM", number=1, extensions=""):
     """Return a CRL of the test CA, made by the openssl program."""
     configuration, index = tmp_path / "ca.cnf", tmp_path / "index"
     configuration.write_text(
         f"[ca]\ndefault_ca=a\n[a]\ndatabase={index}\ndefault_md=sha256\ncrlnumber={tmp_path}/n\n"
+        f"crl_extensions=e\n[e]\n{extensions}\n"
     )
     index.write_text(
         "".join(
@@ -309,7 +310,7 @@ def crl_of(openssl, tmp_path, *revoked, next_hours="24", form="PEM"):
             for each in revoked
         )
     )
-    (tmp_path / "n").write_text("01\n")
+    (tmp_path / "n").write_text(f"{number:02X}\n")
     process = openssl(
         "ca", "-gencrl", "-config", configuration, "-cert", DATA / "certificates" / "ca.pem",
         "-keyfile", DATA / "certificates" / "ca.key", "-crlhours", next_hours,

@@ -71,6 +71,15 @@ _TRANSFERS = (m2.ssl_read, m2.ssl_write)
 _RECORD = 16384
 # poll(2) and sockets take milliseconds as an int, so a longer wait is divided.
 _LONGEST_WAIT = 24 * 86400.0
+# The number of reads of 64 KiB by which `close` empties the receive buffer.
+_DISCARDED = 128
+# What a reason of OpenSSL's can mean in a handshake.
+_NOT_TLS = {
+    "http request": "the peer sent plain HTTP",
+    "https proxy request": "the peer sent plain HTTP, a CONNECT",
+    "wrong version number": "the peer may not use TLS on this port",
+    "packet length too long": "the peer may not use TLS on this port",
+}
 
 
 class _Deadline:
@@ -240,6 +249,7 @@ class Connection:
             self._check_idle()
             if self._waiting:
                 self._wake()
+            self._discard_received()
             self.socket.close()
 
     def _wake(self) -> None:
@@ -250,6 +260,20 @@ class Connection:
             self.socket.shutdown(socket.SHUT_RDWR)
         except OSError:
             # The peer has closed it already.
+            pass
+
+    def _discard_received(self) -> None:
+        """Empty the socket's receive buffer, as session tickets that nobody read are in it.
+
+        A system resets a connection that is closed with unread data (RFC 1122, section 4.2.2.13),
+        and the peer then loses the end of what was written.
+        """
+        try:
+            for _ in range(_DISCARDED if self._has_socket else 0):
+                if not self.socket.recv(1 << 16):
+                    break
+        except OSError:
+            # It is empty or closed.
             pass
 
     def _send_close_notify(self, deadline: _Deadline) -> None:
@@ -483,6 +507,8 @@ class Connection:
         if reason == "certificate verify failed" and result != m2.X509_V_OK:
             verification = Err.get_x509_verify_error(result)
             error.args = (f"{error}: {verification}",)
+        if reason in _NOT_TLS and not m2.ssl_is_init_finished(self.ssl):
+            error.args = (f"{error}: {_NOT_TLS[reason]}",)
         is_too_old = reason in ("no protocols available", "no ciphers available")
         context = m2.ssl_get_ssl_ctx(self.ssl)
         if is_too_old and 0 < m2.ssl_ctx_get_max_proto_version(context) < m2.TLS1_2_VERSION:
@@ -694,6 +720,8 @@ class Connection:
             SSLError: the handshake failed.
             SSLTimeoutError: the operation timed out.
             SSLVerificationError: the certificate does not match the reference identity.
+            BlockingIOError: the connection is non-blocking and is being established. `connect` or
+                `connect_ssl` continues, best when the socket is writable.
             OSError: the connection could not be established.
         """
         with self._lock:
@@ -707,10 +735,14 @@ class Connection:
             self.socket.connect(addr)
         except SocketTimeout:
             raise SSLTimeoutError("timed out") from None
-        except BlockingIOError:
-            # The handshake waits for the connection of a non-blocking socket.
+        except OSError as error:
+            # The socket of a connection that `connect` continues is non-blocking.
+            is_pending = isinstance(error, BlockingIOError)
+            if not is_pending and (error.errno != errno.EISCONN or not self._has_socket):
+                raise
             self.setup_ssl()
-            return _AGAIN
+            if is_pending and self._timeout == 0:
+                raise
         self.setup_ssl()
         return self.connect_ssl()
 

@@ -9,7 +9,13 @@ the status of the peer's certificate is found in the first of these that has it:
 4. the CRLs at the certificate's distribution points.
 
 A revoked certificate always ends the connection. One whose status is found nowhere ends it, too,
-unless the failure is soft.
+unless the failure is soft. A trust anchor is not checked, as it has no issuer that could revoke it.
+
+Responders and distribution points are those that the certificate names, so its issuer chooses the
+hosts that the program connects to; on a server, the issuer of the client's certificate. Only
+`http:` URLs are fetched, no redirection is followed, and only certificates whose path is valid are
+checked. Hosts of an internal network are not excluded: `ocsp=False` and `distribution_points=False`
+fetch nothing. The handshake waits for what is fetched, also that of a non-blocking connection.
 """
 
 from __future__ import annotations
@@ -19,9 +25,10 @@ import enum
 import os
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Union
 
 from M2Crypto import ASN1, OCSP, X509, _http, m2
+from M2Crypto._errors import M2CryptoError
 from M2Crypto.SSL.SSLError import SSLError
 
 if TYPE_CHECKING:
@@ -35,6 +42,10 @@ StrPath = Union[str, bytes, "os.PathLike[str]"]
 
 # The most bytes of a CRL that is fetched. The largest of public CAs have 30 MB.
 MAX_CRL = 64 << 20
+# The most bytes of CRLs in a cache. In memory a CRL has six times its size.
+MAX_CACHED = 128 << 20
+# The number of responders, and of distribution points, of one certificate that are tried.
+MAX_URLS = 5
 # The status of a certificate whose response names no time of a newer one is kept this long.
 WITHOUT_NEXT_UPDATE = datetime.timedelta(minutes=5)
 PEM_CRL = b"-----BEGIN X509 CRL-----"
@@ -50,12 +61,28 @@ class Source(enum.Enum):
 
 
 class Status(NamedTuple):
-    """The status of one certificate: whether it is revoked, since when, why, and who says so."""
+    """The status of one certificate.
+
+    Attributes:
+        revoked: whether it is revoked.
+        source: where the status was found.
+        revoked_at: the time of the revocation, or None.
+        reason: the reason of the revocation, or None.
+        this_update: the thisUpdate of an OCSP response; None for a CRL.
+    """
 
     revoked: bool
     source: Source
     revoked_at: datetime.datetime | None = None
     reason: OCSP.Reason | None = None
+    this_update: datetime.datetime | None = None
+
+
+class _Staple(NamedTuple):
+    """The response that a server stapled, empty for none, and whether it resumed a session."""
+
+    response: bytes
+    is_resumed: bool
 
 
 class RevocationError(SSLError):
@@ -89,25 +116,28 @@ class Cache:
     """Statuses and CRLs until they expire. Several `Revocation`s can share one."""
 
     def __init__(self, limit: int = 1000) -> None:
-        """Keep at most `limit` of each; the ones that expire first make room."""
+        """Keep at most `limit`, and 128 MB of CRLs; the ones that expire first make room."""
         self.limit = limit
         self._lock = threading.Lock()
-        self._kept: dict[object, tuple[Any, datetime.datetime]] = {}
+        self._kept: dict[object, tuple[Any, datetime.datetime, int]] = {}
 
     def get(self, key: object) -> Any:
         """Return what was kept under a key, or None."""
         with self._lock:
-            value, expires = self._kept.get(key, (None, None))
+            value, expires, _ = self._kept.get(key, (None, None, 0))
             if expires is not None and expires <= _now():
                 del self._kept[key]
                 value = None
             return value
 
-    def put(self, key: object, value: object, expires: datetime.datetime) -> None:
-        """Keep a value under a key until it expires."""
+    def put(self, key: object, value: object, expires: datetime.datetime, size: int = 0) -> None:
+        """Keep a value of `size` bytes under a key until it expires."""
         with self._lock:
-            self._kept[key] = (value, expires)
-            while len(self._kept) > self.limit:
+            self._kept[key] = (value, expires, size)
+            while self._kept and (
+                len(self._kept) > self.limit
+                or sum(size for _, _, size in self._kept.values()) > MAX_CACHED
+            ):
                 del self._kept[min(self._kept, key=lambda each: self._kept[each][1])]
 
     def clear(self) -> None:
@@ -136,7 +166,8 @@ class Revocation:
 
         Args:
             crls: CRLs, files of CRLs in PEM or DER, and directories of such files. Files are read
-                again when they change.
+                again when they change. If a file vanishes or has no CRL later, the ones that were
+                read last are used until they expire. Delta CRLs are used with their base.
             stapled: whether to ask the server to staple an OCSP response.
             ocsp: whether to ask the certificate's OCSP responders.
             distribution_points: whether to fetch the CRLs that the certificate names.
@@ -144,8 +175,10 @@ class Revocation:
                 who controls the network can then prevent the check.
             whole_chain: whether to check the intermediate CAs, too, and not the peer's certificate
                 alone.
-            timeout: seconds that one responder, or one fetched CRL, may take.
-            max_age: the oldest OCSP response that is accepted; None for any that is current.
+            timeout: seconds that one responder, or one fetched CRL, may take. At most five of each
+                are tried for a certificate.
+            max_age: the oldest OCSP response that is accepted; None for any that is current
+                (`OCSP.Response.check`).
             cache: where statuses and CRLs are kept; by default a cache of this object's own.
 
         Raises:
@@ -162,7 +195,7 @@ class Revocation:
                 self._objects.append(each)
             else:
                 self._paths.append(Path(os.fsdecode(each)))
-        self._files: dict[Path, tuple[tuple[int, int], list[X509.CRL]]] = {}
+        self._files: dict[Path, tuple[tuple[int, ...], list[X509.CRL]]] = {}
         self._lock = threading.Lock()
         self.crls()
 
@@ -174,27 +207,46 @@ class Revocation:
         Raises:
             RevocationError: a certificate is revoked, or its status was not found.
         """
-        path = _path(connection)
-        if path is None:
+        certificate = connection.get_peer_cert()
+        if certificate is None:
             return
+        try:
+            path = _path(connection, certificate)
+        except RevocationError:
+            if self.soft_fail:
+                return
+            raise
         store = connection.get_context().get_cert_store()
         depth = len(path) - 1 if self.whole_chain else min(1, len(path) - 1)
-        response = m2.ssl_get_ocsp_response(connection.ssl) if self.stapled else b""
+        staple = self._staple(connection) if depth else None
         for position in range(depth):
-            self._check(path, position, store, response if position == 0 else b"")
+            self._check(path, position, store, staple if position == 0 else None)
+
+    def _staple(self, connection: Connection) -> _Staple | None:
+        """Return what the server stapled; None if it is not asked to, or the peer is a client."""
+        if not self.stapled or m2.OPENSSL_NO_OCSP or m2.ssl_is_server(connection.ssl):
+            return None
+        response = m2.ssl_get_ocsp_response(connection.ssl)
+        return _Staple(response, connection.session_reused())
 
     def _check(
-        self, path: Sequence[X509.X509], depth: int, store: X509.X509_Store, stapled: bytes
+        self,
+        path: Sequence[X509.X509],
+        depth: int,
+        store: X509.X509_Store,
+        staple: _Staple | None,
     ) -> None:
         certificate, issuer = path[depth], path[depth + 1]
         problems: list[str] = []
-        status = self._stapled(certificate, issuer, store, path, stapled, problems)
-        if status is None and depth == 0 and self.stapled and m2.x509_must_staple(certificate.x509):
-            why = problems[0] if problems else "it stapled none"
-            raise RevocationError(
-                f"the server must staple an OCSP response (RFC 7633): {why}",
-                certificate, depth, None, problems,
-            )  # fmt: skip
+        status = None
+        if staple is not None:
+            status = self._stapled(certificate, issuer, store, path, staple, problems)
+            if status is None and _must_staple(certificate, depth):
+                why = problems[0] if problems else "it stapled none"
+                raise RevocationError(
+                    f"the server must staple an OCSP response (RFC 7633): {why}",
+                    certificate, depth, None, problems,
+                )  # fmt: skip
         if status is None:
             status = self.status(certificate, issuer, store, path, problems)
         if status is None:
@@ -231,7 +283,8 @@ class Revocation:
             problems: a list, to which is appended why a source has no status.
         """
         problems = [] if problems is None else problems
-        status = self._of_crls(certificate, store, path, self.crls(), Source.CRL, problems)
+        crls = self.crls(problems)
+        status = self._of_crls(certificate, store, path, crls, Source.CRL, problems)
         if status is None and self.ocsp and not m2.OPENSSL_NO_OCSP:
             status = self._asked(certificate, issuer, store, path, problems)
         if status is None and self.distribution_points:
@@ -246,19 +299,37 @@ class Revocation:
         issuer: X509.X509,
         store: X509.X509_Store,
         path: Sequence[X509.X509],
-        der: bytes,
+        staple: _Staple,
         problems: list[str],
     ) -> Status | None:
-        if not der:
-            return None
+        # A server staples nothing when it resumes a session.
+        key = ("stapled", OCSP.CertID(certificate, issuer).as_der())
+        if not staple.response:
+            return self._kept(key) if staple.is_resumed else None
         try:
-            response = OCSP.load_response(der)
+            response = OCSP.load_response(staple.response)
             wanted = _identifier(response, certificate, issuer)
             answer = response.check(wanted, store, _stack(path), max_age=self.max_age)
         except OCSP.OCSPError as error:
             problems.append(f"the stapled OCSP response: {error}")
             return None
-        return _of_answer(answer, Source.STAPLED, problems)
+        return self._keep(key, answer, Source.STAPLED, problems)
+
+    def _kept(self, key: object) -> Status | None:
+        """Return the status in the cache, unless it has become too old for this object."""
+        status: Status | None = self.cache.get(key)
+        if status is None or self.max_age is None or status.this_update is None:
+            return status
+        return None if status.this_update < _now() - self.max_age - OCSP.SKEW else status
+
+    def _keep(
+        self, key: object, answer: OCSP.Answer, source: Source, problems: list[str]
+    ) -> Status | None:
+        """Return the status that an answer has, and put it into the cache."""
+        status = _of_answer(answer, source, problems)
+        if status is not None:
+            self.cache.put(key, status, answer.next_update or _now() + WITHOUT_NEXT_UPDATE)
+        return status
 
     def _asked(
         self,
@@ -270,10 +341,10 @@ class Revocation:
     ) -> Status | None:
         wanted = OCSP.CertID(certificate, issuer)
         key = wanted.as_der()
-        kept: Status | None = self.cache.get(key)
+        kept = self._kept(key)
         if kept is not None:
             return kept
-        for url in OCSP.urls(certificate):
+        for url in _named(OCSP.urls, certificate, problems):
             request = OCSP.Request([wanted])
             try:
                 response = OCSP.fetch(request, url, self.timeout)
@@ -281,37 +352,49 @@ class Revocation:
             except OCSP.OCSPError as error:
                 problems.append(f"OCSP: {error}")
                 continue
-            status = _of_answer(answer, Source.RESPONDER, problems)
+            status = self._keep(key, answer, Source.RESPONDER, problems)
             if status is not None:
-                expires = answer.next_update or _now() + WITHOUT_NEXT_UPDATE
-                self.cache.put(key, status, expires)
                 return status
         return None
 
     # ---- CRLs -----------------------------------------------------------------------------------
 
-    def crls(self) -> list[X509.CRL]:
+    def crls(self, problems: list[str] | None = None) -> list[X509.CRL]:
         """Return the CRLs that the program supplied; the files that changed are read again.
 
+        Args:
+            problems: a list, to which is appended what would be raised.
+
         Raises:
-            SSLError: a file or directory does not exist, or a file has no CRL.
+            SSLError: a file or directory does not exist, or a file has no CRL, and none was read
+                from it before.
         """
         found = list(self._objects)
         with self._lock:
-            for path in self._paths:
-                for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+            files = [file for path in self._paths for file in _files(path)]
+            for file in files:
+                try:
                     found += self._of_file(file)
+                except SSLError as error:
+                    if problems is None:
+                        raise
+                    problems.append(str(error))
+            self._files = {file: self._files[file] for file in files if file in self._files}
         return found
 
     def _of_file(self, path: Path) -> list[X509.CRL]:
+        read, crls = self._files.get(path, ((), []))
         try:
             about = path.stat()
-            stamp = (about.st_mtime_ns, about.st_size)
-            read, crls = self._files.get(path, (None, []))
+            stamp = (about.st_mtime_ns, about.st_size, about.st_ino)
             if read != stamp:
                 crls = _parse(path.read_bytes(), str(path))
                 self._files[path] = (stamp, crls)
-        except OSError as error:
+        except (OSError, SSLError) as error:
+            if crls:
+                return crls
+            if isinstance(error, SSLError):
+                raise
             raise SSLError(f"{path}: {error.strerror}") from error
         return crls
 
@@ -334,6 +417,7 @@ class Revocation:
         context.init(store, certificate, _stack(path))
         context.add_crls(stack)
         flags = m2.X509_V_FLAG_CRL_CHECK | m2.X509_V_FLAG_EXTENDED_CRL_SUPPORT
+        flags |= m2.X509_V_FLAG_USE_DELTAS
         m2.x509_store_ctx_set_flags(context.ctx, flags)
         if context.verify_cert() == 1:
             return Status(False, source)
@@ -350,28 +434,41 @@ class Revocation:
         path: Sequence[X509.X509],
         problems: list[str],
     ) -> Status | None:
-        for url in urls(certificate):
-            try:
-                crls = self._get(url)
-            except SSLError as error:
-                problems.append(str(error))
-                continue
-            status = self._of_crls(
-                certificate, store, path, crls, Source.DISTRIBUTION_POINT, problems
-            )
+        for url in _named(urls, certificate, problems):
+            kept: list[X509.CRL] | None = self.cache.get(url)
+            status = None
+            if kept is not None:
+                source = Source.DISTRIBUTION_POINT
+                status = self._of_crls(certificate, store, path, kept, source, [])
+            if status is None:
+                status = self._get(url, certificate, store, path, problems)
             if status is not None:
                 return status
         return None
 
-    def _get(self, url: str) -> list[X509.CRL]:
-        kept: list[X509.CRL] | None = self.cache.get(url)
-        if kept is not None:
-            return kept
-        crls = _parse(_http.fetch(url, self.timeout, MAX_CRL, SSLError), url)
-        ends = [crl.get_nextUpdate() for crl in crls]
-        times = [end.get_datetime() for end in ends if end is not None]
-        self.cache.put(url, crls, min(times, default=_now() + WITHOUT_NEXT_UPDATE))
-        return crls
+    def _get(
+        self,
+        url: str,
+        certificate: X509.X509,
+        store: X509.X509_Store,
+        path: Sequence[X509.X509],
+        problems: list[str],
+    ) -> Status | None:
+        """Fetch CRLs. They are kept once they are verified, as anybody may have answered."""
+        source = Source.DISTRIBUTION_POINT
+        try:
+            data = _http.fetch(url, self.timeout, MAX_CRL, SSLError)
+            crls = _parse(data, url)
+        except SSLError as error:
+            problems.append(str(error))
+            return None
+        status = self._of_crls(certificate, store, path, crls, source, problems)
+        if status is not None:
+            ends = [crl.get_nextUpdate() for crl in crls]
+            times = [end.get_datetime() for end in ends if end is not None]
+            expires = min(times, default=_now() + WITHOUT_NEXT_UPDATE)
+            self.cache.put(url, crls, expires, len(data))
+        return status
 
 
 # ---- parts ---------------------------------------------------------------------------------------
@@ -379,7 +476,7 @@ class Revocation:
 
 def urls(certificate: X509.X509) -> list[str]:
     """Return the URLs of a certificate's CRLs (RFC 5280, section 4.2.1.13), in order."""
-    return m2.x509_crl_urls(certificate.x509).decode(errors="backslashreplace").splitlines()
+    return m2.x509_crl_urls(certificate.x509).decode(errors="backslashreplace").split("\n")[:-1]
 
 
 def _now() -> datetime.datetime:
@@ -397,30 +494,59 @@ def _stack(path: Sequence[X509.X509]) -> X509.X509_Stack:
     return stack
 
 
-def _path(connection: Connection) -> list[X509.X509] | None:
-    """Return the validated path of the peer's certificate; None if the peer sent none.
+def _path(connection: Connection, certificate: X509.X509) -> list[X509.X509]:
+    """Return the validated path of the peer's certificate.
 
     A resumed session has no path, so it is built again.
 
     Raises:
-        SSLError: it does not validate.
+        RevocationError: it is not valid. Without verification, or if a callback accepts an error,
+            anybody may have made the certificate and the URLs in it.
     """
-    certificate = connection.get_peer_cert()
-    if certificate is None:
-        return None
-    path = list(X509.X509_Stack(m2.ssl_get1_verified_chain(connection.ssl), 1, 1))
-    if path:
-        return path
-    context = X509.X509_Store_Context()
-    sent = connection.get_peer_cert_chain()
-    context.init(connection.get_context().get_cert_store(), certificate, sent)
-    if context.verify_cert() != 1:
-        fault = m2.x509_get_verify_error(context.get_error())
+    error, depth = connection.get_verify_result(), 0
+    if error == m2.X509_V_OK:
+        path = list(X509.X509_Stack(m2.ssl_get1_verified_chain(connection.ssl), 1, 1))
+        if path:
+            return path
+        context = X509.X509_Store_Context()
+        sent = connection.get_peer_cert_chain()
+        context.init(connection.get_context().get_cert_store(), certificate, sent)
+        if context.verify_cert() == 1:
+            return list(context.get1_chain())
+        error, depth = context.get_error(), context.get_error_depth()
+    raise RevocationError(
+        f"the path of {_name(certificate)}, whose revocation is to be checked, is not valid: "
+        f"{m2.x509_get_verify_error(error)}", certificate, depth,
+    )  # fmt: skip
+
+
+def _must_staple(certificate: X509.X509, depth: int) -> bool:
+    try:
+        return bool(m2.x509_must_staple(certificate.x509))
+    except SSLError as error:
         raise RevocationError(
-            f"the path of {_name(certificate)}, whose revocation is to be checked, is not valid: "
-            f"{fault}", certificate, context.get_error_depth(),
-        )  # fmt: skip
-    return list(context.get1_chain())
+            f"the TLS feature extension of {_name(certificate)} (RFC 7633): {error}",
+            certificate, depth,
+        ) from None  # fmt: skip
+
+
+def _named(
+    urls: Callable[[X509.X509], list[str]], certificate: X509.X509, problems: list[str]
+) -> list[str]:
+    """Return the URLs in a certificate of which one after another is tried."""
+    try:
+        return urls(certificate)[:MAX_URLS]
+    except M2CryptoError as error:
+        problems.append(str(error))
+        return []
+
+
+def _files(path: Path) -> list[Path]:
+    """Return the files of a directory, or a file itself."""
+    try:
+        return sorted(path.iterdir()) if path.is_dir() else [path]
+    except OSError:
+        return [path]
 
 
 def _identifier(response: OCSP.Response, certificate: X509.X509, issuer: X509.X509) -> OCSP.CertID:
@@ -437,7 +563,7 @@ def _of_answer(answer: OCSP.Answer, source: Source, problems: list[str]) -> Stat
         problems.append(f"{source.value}: the responder does not know the certificate")
         return None
     revoked = answer.status is OCSP.Status.REVOKED
-    return Status(revoked, source, answer.revoked_at, answer.reason)
+    return Status(revoked, source, answer.revoked_at, answer.reason, answer.this_update)
 
 
 def _parse(data: bytes, origin: str) -> list[X509.CRL]:
