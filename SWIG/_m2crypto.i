@@ -68,6 +68,7 @@
 %include "ocsp.i"
 %area("SSL")
 %include "ssl.i"
+%include "ssl_extensions.i"
 %include "revocation.i"
 %area("Engine")
 %include "engine.i"

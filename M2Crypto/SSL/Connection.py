@@ -316,6 +316,22 @@ class Connection:
             if error.errno != errno.ENOTCONN:
                 raise
 
+    def unwrap(self) -> socket.socket | None:
+        """Send close_notify, wait for the peer's, and return the socket.
+
+        Returns:
+            The socket; None if the connection is non-blocking and would block.
+
+        Raises:
+            SSLTimeoutError: waiting for the peer's close_notify timed out.
+            SSLError: the connection failed.
+        """
+        deadline = _Deadline(self._timeout)
+        done = 0
+        while done == 0:
+            done = self._operate(m2.ssl_shutdown, deadline)
+        return None if done < 0 else self.socket
+
     def set_shutdown(self, mode: int) -> None:
         """Set the shutdown state (SSL_set_shutdown(3))."""
         with self._lock:
@@ -1048,6 +1064,94 @@ class Connection:
         with self._lock:
             handle = m2.ssl_get_current_cipher(self.ssl)
         return None if handle is None else Cipher(handle)
+
+    def get_group(self) -> str | None:
+        """Return the group of the key exchange, such as X25519; None if there is none.
+
+        OpenSSL 1.1.1 knows it only where the peer's key says which it is.
+        """
+        with self._lock:
+            return m2.ssl_get_group_name(self.ssl)
+
+    def selected_alpn_protocol(self) -> str | None:
+        """Return the application protocol (RFC 7301); None if there is none."""
+        with self._lock:
+            return m2.ssl_get_alpn_selected(self.ssl).decode("ascii", "backslashreplace") or None
+
+    def get_server_name(self) -> str | None:
+        """Return the name of the server_name extension; None without one."""
+        with self._lock:
+            return m2.ssl_get_servername(self.ssl)
+
+    def get_channel_binding(self, type: str = "tls-unique") -> bytes | None:
+        """Return the data that bind an authentication to this connection; None if there are none.
+
+        Args:
+            type: "tls-exporter" (RFC 9266), "tls-server-end-point" or "tls-unique", which TLS 1.3
+                does not have (RFC 5929).
+
+        Raises:
+            ValueError: the type is unknown.
+            SSLError: the certificate's signature algorithm has no digest.
+        """
+        if type not in ("tls-exporter", "tls-server-end-point", "tls-unique"):
+            raise ValueError(f"{type} channel binding type not implemented")
+        with self._lock:
+            if not m2.ssl_is_init_finished(self.ssl):
+                return None
+            is_server = bool(m2.ssl_is_server(self.ssl))
+            if type == "tls-exporter":
+                label = "EXPORTER-Channel-Binding"
+                return m2.ssl_export_keying_material(self.ssl, label, b"", 32)
+            if type == "tls-server-end-point":
+                get = m2.ssl_get_certificate if is_server else m2.ssl_get_peer_cert
+                certificate = get(self.ssl)
+                return None if certificate is None else m2.x509_endpoint_digest(certificate)
+            if m2.ssl_version(self.ssl) >= m2.TLS1_3_VERSION:
+                return None
+            # The first Finished message is the client's, and the server's in a resumed session.
+            of_client = not m2.ssl_session_reused(self.ssl)
+            return m2.ssl_get_finished(self.ssl, of_client == is_server) or None
+
+    def export_keying_material(
+        self, label: str, length: int, context: bytes | None = None
+    ) -> bytes:
+        """Return keying material of the connection (RFC 5705, RFC 8446 section 7.5).
+
+        Args:
+            label: the label, which the application's protocol registers.
+            length: the number of bytes.
+            context: bytes that it depends on, too; None for none.
+
+        Raises:
+            SSLError: the handshake is not complete.
+        """
+        with self._lock:
+            return m2.ssl_export_keying_material(self.ssl, label, context, length)
+
+    def set_context(self, ctx: Context) -> None:
+        """Use the certificate and private key of another context (SSL_set_SSL_CTX(3))."""
+        with self._lock:
+            m2.ssl_set_ssl_ctx(self.ssl, ctx.ctx)
+
+    def verify_client_post_handshake(self) -> int:
+        """Ask a TLS 1.3 client for its certificate, and return 1 (RFC 8446, section 4.6.2).
+
+        The request is sent with the next write, and the answer comes with a later read.
+
+        Raises:
+            SSLError: this is a client, or the client did not offer it.
+        """
+        with self._lock:
+            self._check_idle()
+            return m2.ssl_verify_client_post_handshake(self.ssl)
+
+    def get_verified_chain(self) -> X509.X509_Stack | None:
+        """Return the path from the peer's certificate to the trust anchor; None without one."""
+        with self._lock:
+            if not m2.ssl_is_init_finished(self.ssl) or not self.verify_ok():
+                return None
+            return X509.X509_Stack(m2.ssl_get1_verified_chain(self.ssl), 1)
 
     def get_ciphers(self) -> Cipher_Stack:
         """Return the enabled ciphers."""

@@ -20,12 +20,13 @@ from M2Crypto._errors import M2CryptoError
 from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.SSL import cb
 from M2Crypto.SSL._contexts import _ctxmap, ctxmap  # noqa: F401  (a name of the API)
-from M2Crypto.SSL.Cipher import split_cipher_list
+from M2Crypto.SSL.Cipher import Cipher_Stack, split_cipher_list
 from M2Crypto.SSL.SSLError import SSLError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
-    from typing import Any, Callable, Union
+    from typing import Any, Callable, Optional, Union
 
     from M2Crypto import EVP, _m2crypto
     from M2Crypto.SSL import _trust
@@ -33,11 +34,13 @@ if TYPE_CHECKING:
     from M2Crypto.SSL.Revocation import Revocation
     from M2Crypto.SSL.Session import Session
 
-    StrPath = Union[str, bytes, os.PathLike[str]]
+    StrPath = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
     # callback(ok, store_context), and the older callback(ssl_ctx_ptr, x509_ptr, errnum, errdepth,
     # ok).
     VerifyCallback = Callable[..., Any]
     PostConnectionCheck = Callable[..., Any]
+    # callback(name, connection), which returns a Context, None or the number of an alert.
+    ServerNameCallback = Callable[[Optional[str], Any], Any]
 
 __all__ = ["Context", "ctxmap", "map"]
 
@@ -157,6 +160,8 @@ class Context:
         self._info: Callable[[int, int, Any], Any] | None = None
         self._revocation: Revocation | None = None
         self._staple: _Staple | None = None
+        self._server_name: ServerNameCallback | None = None
+        self._key_log: _KeyLog | None = None
         # The session ID context of server connections. Without one a server that verifies clients
         # resumes no session; a client with one resumes no session of another context.
         self.server_session_id_ctx: bytes | None = os.urandom(16)
@@ -209,7 +214,7 @@ class Context:
         if self._closed:
             return
         self._closed = True
-        self._verify = self._info = None
+        self._verify = self._info = self._server_name = None
         del ctxmap()[self.ctx]
         m2.ssl_ctx_free(self.ctx)
 
@@ -577,6 +582,98 @@ class Context:
         """Add options, m2.SSL_OP_..., and return all that are set (SSL_CTX_set_options(3))."""
         return m2.ssl_ctx_set_options(self.ctx, op)
 
+    def clear_options(self, op: int) -> int:
+        """Remove options, and return those that remain set."""
+        return m2.ssl_ctx_clear_options(self.ctx, op)
+
+    def get_options(self) -> int:
+        """Return the options, m2.SSL_OP_..."""
+        return m2.ssl_ctx_get_options(self.ctx)
+
+    def get_ciphers(self) -> Cipher_Stack:
+        """Return the enabled ciphers in order of preference."""
+        return Cipher_Stack(m2.ssl_ctx_get_ciphers(self.ctx), 1)
+
+    def set_groups(self, groups: str) -> int:
+        """Set the groups of the key exchange, and return 1 (SSL_CTX_set1_groups_list(3)).
+
+        Args:
+            groups: names in order of preference, separated by colons, such as "X25519:P-256".
+
+        Raises:
+            SSLError: a group is unknown to this OpenSSL.
+        """
+        return m2.ssl_ctx_set1_groups_list(self.ctx, groups)
+
+    # ---- server names and application protocols ------------------------------------------------
+
+    def set_server_name_callback(self, callback: ServerNameCallback | None) -> None:
+        """Set what a server calls with the name that a client asks for; None for nothing.
+
+        The name is that of the server_name extension (RFC 6066, section 3), or None without one.
+        The callback is called as callback(name, connection), with the handle of the connection. It
+        returns the `Context` whose certificate the server uses, None for this one, or the number of
+        an alert, such as 112 (unrecognized_name), with which the handshake fails. An exception
+        propagates to the caller of the handshake.
+        """
+        self._server_name = callback
+        set_callback = m2.ssl_ctx_set_servername_callback
+        set_callback(self.ctx, None if callback is None else self._server_namer())
+
+    def _server_namer(self) -> Callable[[Any, str | None], Any]:
+        reference = weakref.ref(self)
+
+        def choose(connection: Any, name: str | None) -> Any:
+            context = reference()
+            callback = None if context is None else context._server_name
+            chosen = None if callback is None else callback(name, connection)
+            if chosen is None or isinstance(chosen, Context):
+                return None if chosen is None else chosen.ctx
+            if not isinstance(chosen, int):
+                kind = type(chosen).__name__
+                raise TypeError(
+                    f"a server name callback returns a Context, None or int, not {kind}"
+                )
+            return chosen
+
+        return choose
+
+    def set_alpn_protocols(self, protocols: Iterable[str | bytes]) -> None:
+        """Set the application protocols in order of preference (RFC 7301), such as ["h2"].
+
+        A client offers them. A server selects its first one that the client offers, and refuses a
+        client that offers others only. `Connection.selected_alpn_protocol` returns the result.
+
+        Raises:
+            ValueError: a protocol is empty, longer than 255 bytes or not ASCII.
+        """
+        encoded = bytearray()
+        for protocol in protocols:
+            name = protocol.encode("ascii") if isinstance(protocol, str) else bytes(protocol)
+            if not 0 < len(name) < 256:
+                raise ValueError(f"the application protocol {protocol!r} has not 1 to 255 bytes")
+            encoded += bytes([len(name)]) + name
+        m2.ssl_ctx_set_alpn_protos(self.ctx, encoded)
+
+    # ---- key log and post-handshake authentication ---------------------------------------------
+
+    def set_key_log_file(self, file: StrPath | None) -> None:
+        """Append the secrets of connections to a file, from which programs decrypt them.
+
+        The format is that of SSLKEYLOGFILE (RFC 9850), and the file is created with mode 0600. None
+        stops it. Whoever can read the file can read the connections.
+
+        Raises:
+            OSError: the file cannot be opened.
+        """
+        log = None if file is None else _KeyLog(os.fsdecode(file))
+        m2.ssl_ctx_set_keylog_callback(self.ctx, log)
+        self._key_log = log
+
+    def set_post_handshake_auth(self, on: bool) -> None:
+        """Set whether a client offers post-handshake authentication (RFC 8446, section 4.2.6)."""
+        m2.ssl_ctx_set_post_handshake_auth(self.ctx, bool(on))
+
     def set_tmp_dh(self, dhpfile: StrPath | BIO.BIO) -> int:
         """Set the DH parameters from a PEM file, and return 1. By default OpenSSL selects them.
 
@@ -662,6 +759,14 @@ class Context:
         """
         return m2.ssl_ctx_set_timeout(self.ctx, timeout)
 
+    def set_num_tickets(self, count: int) -> int:
+        """Set how many session tickets a TLS 1.3 server sends after a handshake, and return 1."""
+        return m2.ssl_ctx_set_num_tickets(self.ctx, count)
+
+    def get_num_tickets(self) -> int:
+        """Return how many session tickets a TLS 1.3 server sends."""
+        return m2.ssl_ctx_get_num_tickets(self.ctx)
+
     def set_session_cache_mode(self, mode: int) -> int:
         """Set the session cache mode, m2.SSL_SESS_CACHE_..., and return the previous one."""
         return m2.ssl_ctx_set_session_cache_mode(self.ctx, mode)
@@ -669,6 +774,24 @@ class Context:
     def get_session_cache_mode(self) -> int:
         """Return the session cache mode, m2.SSL_SESS_CACHE_..."""
         return m2.ssl_ctx_get_session_cache_mode(self.ctx)
+
+
+class _KeyLog:
+    """A file with the secrets of connections, called with each line."""
+
+    _file = -1
+
+    def __init__(self, name: str) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
+        self._file = os.open(name, flags, 0o600)
+
+    def __call__(self, line: str) -> None:
+        os.write(self._file, line.encode() + b"\n")
+
+    def __del__(self) -> None:
+        # Opening it may have failed.
+        if self._file >= 0:
+            os.close(self._file)
 
 
 class _Staple:

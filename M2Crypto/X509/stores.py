@@ -7,12 +7,13 @@ import threading
 from M2Crypto import m2
 from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.X509.certificates import X509, X509_Stack
+from M2Crypto.X509.crls import CRL_Stack
 
 if TYPE_CHECKING:
     from typing import Callable
 
     from M2Crypto import BIO, _m2crypto
-    from M2Crypto.X509.crls import CRL, CRL_Stack
+    from M2Crypto.X509.crls import CRL
 
 
 class X509_Store_Context:
@@ -154,3 +155,15 @@ class X509_Store:
     def set_flags(self, flags: int) -> int:
         """Add validation flags, `m2.X509_V_FLAG_...`, and return 1."""
         return m2.x509_store_set_flags(self.store, flags)
+
+    def clear_flags(self, flags: int) -> int:
+        """Remove validation flags, and return 1."""
+        return m2.x509_store_clear_flags(self.store, flags)
+
+    def get_certificates(self) -> X509_Stack:
+        """Return the certificates that are loaded, without those of look-ups in directories."""
+        return X509_Stack(m2.x509_store_get_certificates(self.store), 1)
+
+    def get_crls(self) -> CRL_Stack:
+        """Return the CRLs that are loaded; see `get_certificates`."""
+        return CRL_Stack(m2.x509_store_get_crls(self.store), 1)

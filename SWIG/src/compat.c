@@ -615,6 +615,23 @@ X509 *m2_compat_ssl_get1_peer_certificate(SSL *connection)
     return SSL_get_peer_certificate(connection);
 }
 
+const char *m2_compat_ssl_group_name(SSL *connection)
+{
+    EVP_PKEY *key = NULL;
+    int number = NID_undef;
+
+    /* Only a key of the peer says which group it is. */
+    if (!SSL_get_peer_tmp_key(connection, &key))
+        return NULL;
+    number = EVP_PKEY_base_id(key);
+#ifndef OPENSSL_NO_EC
+    if (number == EVP_PKEY_EC)
+        number = EC_GROUP_get_curve_name(EC_KEY_get0_group(EVP_PKEY_get0_EC_KEY(key)));
+#endif
+    EVP_PKEY_free(key);
+    return OBJ_nid2sn(number);
+}
+
 int m2_compat_ssl_ctx_set_tmp_dh(SSL_CTX *context, BIO *parameters)
 {
 #ifdef OPENSSL_NO_DH
@@ -657,6 +674,13 @@ const char *m2_compat_error_function(unsigned long code)
 X509 *m2_compat_ssl_get1_peer_certificate(SSL *connection)
 {
     return SSL_get1_peer_certificate(connection);
+}
+
+const char *m2_compat_ssl_group_name(SSL *connection)
+{
+    int number = (int)SSL_get_negotiated_group(connection);
+
+    return number == NID_undef ? NULL : SSL_group_to_name(connection, number);
 }
 
 int m2_compat_ssl_ctx_set_tmp_dh(SSL_CTX *context, BIO *parameters)
@@ -709,6 +733,35 @@ long long m2_compat_ssl_session_get_time(const SSL_SESSION *session)
 void m2_compat_ssl_session_set_time(SSL_SESSION *session, long long seconds)
 {
     (void)SSL_SESSION_set_time_ex(session, (time_t)seconds);
+}
+
+#endif
+
+#if OPENSSL_VERSION_NUMBER < 0x30300000L
+
+STACK_OF(X509_OBJECT) * m2_compat_store_objects_begin(X509_STORE *store)
+{
+    X509_STORE_lock(store);
+    return X509_STORE_get0_objects(store);
+}
+
+void m2_compat_store_objects_end(X509_STORE *store, STACK_OF(X509_OBJECT) * objects)
+{
+    (void)objects;
+    X509_STORE_unlock(store);
+}
+
+#else
+
+STACK_OF(X509_OBJECT) * m2_compat_store_objects_begin(X509_STORE *store)
+{
+    return X509_STORE_get1_objects(store);
+}
+
+void m2_compat_store_objects_end(X509_STORE *store, STACK_OF(X509_OBJECT) * objects)
+{
+    (void)store;
+    sk_X509_OBJECT_pop_free(objects, X509_OBJECT_free);
 }
 
 #endif

@@ -127,6 +127,12 @@ typedef uint64_t m2_ssl_options;
 void m2_compat_system_error(int number);
 /* Return a reference to the peer's certificate, or NULL. */
 X509 *m2_compat_ssl_get1_peer_certificate(SSL *connection);
+/* The objects that are loaded into a store, which stays locked in the meantime in older versions.
+ */
+STACK_OF(X509_OBJECT) * m2_compat_store_objects_begin(X509_STORE *store);
+void m2_compat_store_objects_end(X509_STORE *store, STACK_OF(X509_OBJECT) * objects);
+/* The group of the key exchange, or NULL. */
+const char *m2_compat_ssl_group_name(SSL *connection);
 /* Set the DH parameters from PEM. */
 int m2_compat_ssl_ctx_set_tmp_dh(SSL_CTX *context, BIO *parameters);
 long long m2_compat_ssl_session_get_time(const SSL_SESSION *session);

@@ -36,6 +36,7 @@ typedef struct m2_handle_chain {
 
 /* The types of handles.i whose handles callbacks create. */
 extern const m2_handle_type handle_SSL;
+extern const m2_handle_type handle_SSL_CTX;
 extern const m2_handle_type handle_m2_x509_store_ctx;
 
 /* A handle that is an argument of a call. All fields are zero before the call. */

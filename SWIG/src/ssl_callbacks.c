@@ -1,6 +1,7 @@
-/* Info callbacks of connections (SSL_CTX_set_info_callback(3)). */
+/* Callbacks of connections (ssl_callbacks.h). */
 #include <Python.h>
 #include <errno.h>
+#include <limits.h>
 
 #include "handle.h"
 #include "ssl_callbacks.h"
@@ -22,6 +23,65 @@ void m2_call_info(m2_callback callback, int where, int ret, SSL *connection)
 done:
     Py_XDECREF(returned);
     Py_XDECREF(handle);
+    PyGILState_Release(state);
+    errno = saved_errno;
+}
+
+/* Return the alert of what a callback for server names returned, or -1. */
+static int ssl_server_name_result(SSL *connection, PyObject *returned)
+{
+    m2_argument argument = {0};
+    SSL_CTX *context;
+    long alert;
+
+    if (returned == Py_None)
+        return -1;
+    if (PyLong_Check(returned)) {
+        alert = PyLong_AsLong(returned);
+        return alert < 0 || alert > UCHAR_MAX ? SSL_AD_INTERNAL_ERROR : (int)alert;
+    }
+    context = m2_argument_begin(&argument, returned, &handle_SSL_CTX, M2_READS, "SSL",
+                                "ssl_ctx_set_servername_callback");
+    alert = context != NULL && SSL_set_SSL_CTX(connection, context) != NULL ? -1
+                                                                            : SSL_AD_INTERNAL_ERROR;
+    m2_argument_end(&argument);
+    return (int)alert;
+}
+
+int m2_call_server_name(m2_callback callback, SSL *connection, const char *name)
+{
+    int saved_errno = errno;
+    PyGILState_STATE state = PyGILState_Ensure();
+    PyObject *function = (PyObject *)callback;
+    PyObject *handle = NULL;
+    PyObject *returned = NULL;
+    int alert = SSL_AD_INTERNAL_ERROR;
+
+    Py_INCREF(function);
+    if (!PyErr_Occurred() && SSL_up_ref(connection))
+        handle = m2_handle_new(connection, &handle_SSL);
+    if (handle != NULL)
+        returned = PyObject_CallFunction(function, "Oz", handle, name);
+    if (returned != NULL)
+        alert = ssl_server_name_result(connection, returned);
+    Py_XDECREF(returned);
+    Py_XDECREF(handle);
+    Py_DECREF(function);
+    PyGILState_Release(state);
+    errno = saved_errno;
+    return alert;
+}
+
+void m2_call_key_log(m2_callback callback, const char *line)
+{
+    int saved_errno = errno;
+    PyGILState_STATE state = PyGILState_Ensure();
+    PyObject *function = (PyObject *)callback;
+
+    Py_INCREF(function);
+    if (!PyErr_Occurred())
+        Py_XDECREF(PyObject_CallFunction(function, "s", line));
+    Py_DECREF(function);
     PyGILState_Release(state);
     errno = saved_errno;
 }

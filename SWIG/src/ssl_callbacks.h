@@ -1,4 +1,5 @@
-/* Info callbacks of connections (SSL_CTX_set_info_callback(3)). */
+/* Callbacks of connections: for states and alerts (SSL_CTX_set_info_callback(3)), server names and
+ * key logs. */
 #ifndef M2_SSL_CALLBACKS_H
 #define M2_SSL_CALLBACKS_H
 
@@ -8,6 +9,12 @@
 
 /* Call callback(where, ret, connection). For an exception see m2_call_ints. */
 void m2_call_info(m2_callback callback, int where, int ret, SSL *connection);
+
+/* Call callback(connection, name), where a NULL name is None. Returns -1, or the alert with which
+ * the handshake fails. If the callback returns a context, the connection uses its certificate. */
+int m2_call_server_name(m2_callback callback, SSL *connection, const char *name);
+/* Call callback(line). */
+void m2_call_key_log(m2_callback callback, const char *line);
 
 /* Store the exception that a callback raised while bytes were read or written. The operation
  * returns the number of bytes, and the next one raises the exception. The GIL is held. */

@@ -217,6 +217,17 @@ ASN1_STRING *m2_x509_name_entry_get_data(const X509_NAME_ENTRY *entry)
     return data == NULL ? NULL : ASN1_STRING_dup(data);
 }
 
+m2_number m2_x509_name_entry_set(const X509_NAME *name, int index)
+{
+    const X509_NAME_ENTRY *entry = X509_NAME_get_entry(name, index);
+
+    if (entry == NULL) {
+        m2_error("the name has no such entry");
+        return -1;
+    }
+    return X509_NAME_ENTRY_set(entry);
+}
+
 m2_status m2_x509_name_entry_set_data(X509_NAME_ENTRY *entry, int type, m2_buffer value)
 {
     const int length = (int)value.length;

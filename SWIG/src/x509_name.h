@@ -31,6 +31,8 @@ X509_NAME_ENTRY *m2_x509_name_entry_create_by_txt(const char *field, int type, m
 m2_status m2_x509_name_entry_set_object(X509_NAME_ENTRY *entry, const ASN1_OBJECT *object);
 ASN1_OBJECT *m2_x509_name_entry_get_object(const X509_NAME_ENTRY *entry);
 ASN1_STRING *m2_x509_name_entry_get_data(const X509_NAME_ENTRY *entry);
+/* The number of an entry's relative distinguished name, from 0. */
+m2_number m2_x509_name_entry_set(const X509_NAME *name, int index);
 m2_status m2_x509_name_entry_set_data(X509_NAME_ENTRY *entry, int type, m2_buffer value);
 
 /* The place of the first entry of that kind behind the place `after` (-1: of all); -1: there is

@@ -13,6 +13,47 @@ m2_status m2_x509_store_load_locations(X509_STORE *store, const char *file)
     return m2_store_load_file(store, file);
 }
 
+m2_x509_stack *m2_x509_store_get_certificates(X509_STORE *store)
+{
+    m2_x509_stack *certificates = m2_sk_x509_new_null();
+    STACK_OF(X509_OBJECT) *objects = m2_compat_store_objects_begin(store);
+    int i;
+
+    for (i = 0; certificates != NULL && i < sk_X509_OBJECT_num(objects); i++) {
+        X509 *certificate = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
+
+        if (certificate != NULL && !m2_sk_x509_push(certificates, certificate)) {
+            m2_sk_x509_free(certificates);
+            certificates = NULL;
+        }
+    }
+    m2_compat_store_objects_end(store, objects);
+    return certificates;
+}
+
+m2_x509_crl_stack *m2_x509_store_get_crls(X509_STORE *store)
+{
+    m2_x509_crl_stack *crls = m2_sk_x509_crl_new_null();
+    STACK_OF(X509_OBJECT) *objects = m2_compat_store_objects_begin(store);
+    int i;
+
+    for (i = 0; crls != NULL && i < sk_X509_OBJECT_num(objects); i++) {
+        X509_CRL *crl = X509_OBJECT_get0_X509_CRL(sk_X509_OBJECT_value(objects, i));
+
+        if (crl != NULL && !m2_sk_x509_crl_push(crls, crl)) {
+            m2_sk_x509_crl_free(crls);
+            crls = NULL;
+        }
+    }
+    m2_compat_store_objects_end(store, objects);
+    return crls;
+}
+
+m2_status m2_x509_store_clear_flags(X509_STORE *store, unsigned long flags)
+{
+    return X509_VERIFY_PARAM_clear_flags(X509_STORE_get0_param(store), flags);
+}
+
 m2_status m2_x509_store_set_verify_cb(X509_STORE *store, m2_callback callback)
 {
     if (!m2_verify_callback_set(store, callback))

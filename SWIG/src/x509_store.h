@@ -25,6 +25,11 @@ typedef struct m2_x509_store_ctx {
 
 /* PEM files of certificates and CRLs. */
 m2_status m2_x509_store_load_locations(X509_STORE *store, const char *file);
+/* Copies of the certificates and CRLs that are loaded, without those that a look-up would find. */
+m2_x509_stack *m2_x509_store_get_certificates(X509_STORE *SHARED);
+m2_x509_crl_stack *m2_x509_store_get_crls(X509_STORE *SHARED);
+/* Remove X509_V_FLAG_... of the store. */
+m2_status m2_x509_store_clear_flags(X509_STORE *store, unsigned long flags);
 /* Set callback(ok, context), which returns whether to continue; NULL removes it. */
 m2_status m2_x509_store_set_verify_cb(X509_STORE *SHARED, m2_callback callback);
 

@@ -1,0 +1,412 @@
+"""The objects below `ssl.SSLSocket` and `ssl.SSLObject`, over a `Connection`.
+
+The standard library's classes for sockets and memory BIOs call an object of the module `_ssl` for
+everything about TLS. The classes of this module have the same methods, so `stdlib.SSLContext`
+gives the two classes of the standard library another TLS and leaves everything else to them.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any, Callable
+
+from M2Crypto import BIO, Err, m2
+from M2Crypto._errors import M2CryptoError
+from M2Crypto.SSL import _decoded
+from M2Crypto.SSL.Checker import SSLVerificationError
+from M2Crypto.SSL.Connection import Connection
+from M2Crypto.SSL.SSLError import SSLSystemError, SSLTimeoutError
+
+if TYPE_CHECKING:
+    from M2Crypto import X509
+    from M2Crypto.SSL.Session import Session
+    from M2Crypto.SSL.stdlib import SSLContext
+
+__all__ = ["MemoryObject", "SocketObject", "current_object", "translated"]
+
+# The values of `binary_form` for certificates in the standard library (_ssl.ENCODING_PEM).
+_ENCODING_PEM = 1
+
+
+def translated(error: M2CryptoError, operation: str = "operation") -> Exception:
+    """Return the exception that the standard library raises for such an error.
+
+    Args:
+        error: the error.
+        operation: what timed out.
+    """
+    if isinstance(error, SSLTimeoutError):
+        return socket.timeout(f"The {operation} timed out")
+    if isinstance(error, SSLSystemError):
+        return OSError(error.errno, error.strerror)
+    reason = error.reason.upper().replace(" ", "_")
+    if isinstance(error, SSLVerificationError) or reason == "CERTIFICATE_VERIFY_FAILED":
+        made: ssl.SSLError = ssl.SSLCertVerificationError(
+            ssl.SSL_ERROR_SSL, f"[SSL: CERTIFICATE_VERIFY_FAILED] {error}"
+        )
+        reason = "CERTIFICATE_VERIFY_FAILED"
+    elif reason == "UNEXPECTED_EOF_WHILE_READING":
+        made = ssl.SSLEOFError(ssl.SSL_ERROR_EOF, f"[SSL: {reason}] {error}")
+    else:
+        made = ssl.SSLError(ssl.SSL_ERROR_SSL, f"[SSL: {reason}] {error}" if reason else str(error))
+    made.reason, made.library = reason, "SSL"
+    return made
+
+
+_operating = threading.local()
+
+
+def current_object() -> SSLObject:
+    """Return the object whose operation called the callback that runs in this thread."""
+    current: SSLObject = _operating.object
+    return current
+
+
+class _Certificate:
+    """A certificate of `get_verified_chain`."""
+
+    def __init__(self, certificate: X509.X509) -> None:
+        self._certificate = certificate
+
+    def public_bytes(self, format: int = _ENCODING_PEM) -> str | bytes:
+        """Return the certificate in PEM, or in DER for the other encoding."""
+        if format == _ENCODING_PEM:
+            return self._certificate.as_pem().decode()
+        return self._certificate.as_der()
+
+
+class SSLObject:
+    """A connection with the methods of `_ssl._SSLSocket`."""
+
+    def __init__(
+        self,
+        context: SSLContext,
+        connection: Connection,
+        server_side: bool,
+        server_hostname: str | None,
+        owner: Any,
+        session: Session | None,
+    ) -> None:
+        self._context = context
+        self._connection = connection
+        self._owner = None if owner is None else weakref.ref(owner)
+        self.server_side = server_side
+        self.server_hostname = server_hostname
+        self._is_connected = False
+        self._configure()
+        if session is not None:
+            self.session = session
+
+    def _configure(self) -> None:
+        """Set the names that the peer must have and the check of the context."""
+        connection, name = self._connection, self.server_hostname
+        checks = not self.server_side and self._context.check_hostname
+        if name and not self.server_side:
+            try:
+                connection.set_tlsext_host_name(name)
+            except ValueError:
+                # An IP address is not sent.
+                if checks:
+                    connection.set1_host(name)
+            else:
+                if checks:
+                    connection.set1_host(name)
+        if not checks and connection.ctx.post_connection_check is None:
+            connection.set_post_connection_check_callback(None)
+
+    # ---- operations ----------------------------------------------------------------------------
+
+    def _call(self, what: str, operation: Callable[..., Any], *arguments: Any) -> Any:
+        """Call an operation of the connection, and raise what the standard library raises.
+
+        Raises:
+            ssl.SSLWantReadError, ssl.SSLWantWriteError: the operation would block.
+            ssl.SSLError: it failed.
+            OSError: the socket failed.
+            TimeoutError: it timed out.
+        """
+        before = getattr(_operating, "object", None)
+        _operating.object = self
+        try:
+            result = operation(*arguments)
+        except M2CryptoError as error:
+            made = self._with_verification(translated(error, f"{what} operation"))
+            raise made from error
+        finally:
+            _operating.object = before
+        if result is None or (result is not True and result == -1):
+            if self._connection.ssl_get_error(-1) == m2.SSL_ERROR_WANT_WRITE:
+                raise ssl.SSLWantWriteError(
+                    ssl.SSL_ERROR_WANT_WRITE, "The operation did not complete (write)"
+                )
+            raise ssl.SSLWantReadError(
+                ssl.SSL_ERROR_WANT_READ, "The operation did not complete (read)"
+            )
+        return result
+
+    def _with_verification(self, made: Exception) -> Exception:
+        if isinstance(made, ssl.SSLCertVerificationError):
+            code = self._connection.get_verify_result()
+            made.verify_code = code or m2.X509_V_ERR_HOSTNAME_MISMATCH
+            made.verify_message = Err.get_x509_verify_error(made.verify_code)
+        return made
+
+    def do_handshake(self) -> None:
+        """Perform the handshake."""
+        if self.server_side:
+            self._call("handshake", self._connection.accept_ssl)
+        else:
+            self._call("handshake", self._connection.connect_ssl)
+        self._is_connected = True
+
+    def read(self, len: int = 1024, buffer: Any = None) -> Any:
+        """Read up to `len` bytes, into a buffer if there is one."""
+        if buffer is None:
+            return self._call("read", self._connection.read, len)
+        view = memoryview(buffer).cast("B")
+        size = min(len, view.nbytes) if len > 0 else view.nbytes
+        return self._call("read", self._connection.recv_into, view, size)
+
+    def write(self, data: Any) -> int:
+        """Write bytes, and return how many."""
+        if not memoryview(data).nbytes:
+            return 0
+        count: int = self._call("write", self._connection.write, data)
+        return count
+
+    def pending(self) -> int:
+        """Return the number of bytes that can be read at once."""
+        return self._connection.pending()
+
+    def shutdown(self) -> Any:
+        """Send close_notify, wait for that of the peer, and return the socket below."""
+        self._call("shutdown", self._connection.unwrap)
+        return None
+
+    def verify_client_post_handshake(self) -> None:
+        """Ask a TLS 1.3 client for its certificate (RFC 8446, section 4.6.2)."""
+        self._call("request", self._connection.verify_client_post_handshake)
+
+    def uses_ktls_for_send(self) -> bool:
+        """Return that the kernel does not encrypt."""
+        return False
+
+    # ---- what was negotiated -------------------------------------------------------------------
+
+    @property
+    def context(self) -> SSLContext:
+        """The context."""
+        return self._context
+
+    @context.setter
+    def context(self, context: SSLContext) -> None:
+        # A callback for the server name sets it, and the handshake takes what this returns.
+        if getattr(_operating, "object", None) is not self:
+            self._connection.set_context(context.context)
+        self._context = context
+
+    @property
+    def owner(self) -> Any:
+        """The socket or object of the standard library."""
+        return None if self._owner is None else self._owner()
+
+    @property
+    def session(self) -> Session | None:
+        """The session."""
+        return self._connection.get_session() if self._is_connected else None
+
+    @session.setter
+    def session(self, session: Session) -> None:
+        self._connection.set_session(session)
+
+    @property
+    def session_reused(self) -> bool:
+        """Whether the session was resumed."""
+        return self._connection.session_reused()
+
+    def getpeercert(self, binary_form: bool = False) -> Any:
+        """Return the peer's certificate: in DER, or as a dict that is empty without verification.
+
+        Raises:
+            ValueError: the handshake is not complete.
+        """
+        if not self._is_connected:
+            raise ValueError("handshake not done yet")
+        certificate = self._connection.get_peer_cert()
+        if certificate is None:
+            return None
+        if binary_form:
+            return certificate.as_der()
+        if not self._connection.get_verify_mode() & m2.SSL_VERIFY_PEER:
+            return {}
+        return _decoded.certificate(certificate)
+
+    def get_verified_chain(self) -> list[_Certificate]:
+        """Return the path from the peer's certificate to a trust anchor."""
+        return [_Certificate(each) for each in self._connection.get_verified_chain() or ()]
+
+    def get_unverified_chain(self) -> list[_Certificate]:
+        """Return the certificates that the peer sent."""
+        chain = list(self._connection.get_peer_cert_chain() or ())
+        peer = self._connection.get_peer_cert()
+        if self.server_side and peer is not None:
+            chain.insert(0, peer)
+        return [_Certificate(each) for each in chain]
+
+    def version(self) -> str | None:
+        """Return the protocol version, such as TLSv1.3; None before the handshake."""
+        return self._connection.get_version() if self._is_connected else None
+
+    def cipher(self) -> tuple[str, str, int] | None:
+        """Return name, protocol version and secret bits of the cipher."""
+        cipher = self._connection.get_cipher()
+        return None if cipher is None else (cipher.name(), cipher.version(), len(cipher))
+
+    def shared_ciphers(self) -> list[tuple[str, str, int]] | None:
+        """Return the ciphers that a server has in common with the client; None for a client."""
+        if not self.server_side or not self._is_connected:
+            return None
+        return [(each.name(), each.version(), len(each)) for each in self._connection.get_ciphers()]
+
+    def compression(self) -> None:
+        """Return that there is no compression."""
+
+    def selected_alpn_protocol(self) -> str | None:
+        """Return the application protocol (RFC 7301)."""
+        return self._connection.selected_alpn_protocol()
+
+    def get_channel_binding(self, cb_type: str = "tls-unique") -> bytes | None:
+        """Return the channel binding data (RFC 5929, RFC 9266)."""
+        return self._connection.get_channel_binding(cb_type) if self._is_connected else None
+
+    def group(self) -> str | None:
+        """Return the group of the key exchange."""
+        return self._connection.get_group()
+
+
+class SocketObject(SSLObject):
+    """The object below an `ssl.SSLSocket`."""
+
+    def __init__(
+        self,
+        context: SSLContext,
+        sock: socket.socket,
+        server_side: bool,
+        server_hostname: str | None,
+        session: Session | None,
+    ) -> None:
+        self._socket = weakref.ref(sock)
+        connection = Connection(context.context, _Borrowed(sock))  # type: ignore[arg-type]
+        super().__init__(context, connection, server_side, server_hostname, sock, session)
+
+    def _call(self, what: str, operation: Callable[..., Any], *arguments: Any) -> Any:
+        sock = self._socket()
+        if sock is None:
+            raise ssl.SSLError("Underlying socket connection gone")
+        timeout = sock.gettimeout()
+        self._connection.settimeout(timeout)
+        if timeout is None:
+            # The program has set blocking mode since the last operation, or not yet changed it.
+            _make_non_blocking(sock)
+        return super()._call(what, operation, *arguments)
+
+    def shutdown(self) -> Any:
+        """Send close_notify, wait for that of the peer, and return the socket."""
+        super().shutdown()
+        sock = self._socket()
+        if sock is not None:
+            # The descriptor is non-blocking, which a socket without a timeout does not know.
+            sock.settimeout(sock.gettimeout())
+        return sock
+
+
+class _Borrowed:
+    """The socket of an `ssl.SSLSocket` as its `Connection` sees it, which does not own it."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = weakref.ref(sock)
+
+    def fileno(self) -> int:
+        sock = self._socket()
+        return -1 if sock is None else sock.fileno()
+
+    def gettimeout(self) -> float | None:
+        sock = self._socket()
+        return None if sock is None else sock.gettimeout()
+
+    def settimeout(self, timeout: float | None) -> None:
+        """Do nothing: the timeout is that of the `ssl.SSLSocket`."""
+
+    def setblocking(self, mode: bool) -> None:
+        sock = self._socket()
+        if sock is not None and sock.gettimeout() is None:
+            _make_non_blocking(sock)
+
+    def shutdown(self, how: int) -> None:
+        sock = self._socket()
+        if sock is not None:
+            socket.socket.shutdown(sock, how)
+
+    def close(self) -> None:
+        """Do nothing: the program closes its socket."""
+
+
+def _make_non_blocking(sock: socket.socket) -> None:
+    """Set the descriptor to non-blocking mode, and leave the timeout of the object as it is."""
+    if os.name == "posix":
+        os.set_blocking(sock.fileno(), False)
+        return
+    other = socket.socket(sock.family, sock.type, sock.proto, sock.fileno())
+    try:
+        other.setblocking(False)
+    finally:
+        other.detach()
+
+
+class MemoryObject(SSLObject):
+    """The object below an `ssl.SSLObject`, between two `ssl.MemoryBIO`."""
+
+    def __init__(
+        self,
+        context: SSLContext,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool,
+        server_hostname: str | None,
+        owner: Any,
+        session: Session | None,
+    ) -> None:
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._reads, self._writes = BIO.MemoryBuffer(), BIO.MemoryBuffer()
+        connection = Connection(context.context, _Nothing())  # type: ignore[arg-type]
+        connection.set_bio(self._reads, self._writes)
+        super().__init__(context, connection, server_side, server_hostname, owner, session)
+
+    def _call(self, what: str, operation: Callable[..., Any], *arguments: Any) -> Any:
+        if self._incoming.pending:
+            self._reads.write(self._incoming.read())
+        if self._incoming.eof:
+            self._reads.write_close()
+        try:
+            return super()._call(what, operation, *arguments)
+        finally:
+            if len(self._writes):
+                self._outgoing.write(self._writes.read())
+
+
+class _Nothing:
+    """The socket of a connection between memory BIOs."""
+
+    def fileno(self) -> int:
+        return -1
+
+    def gettimeout(self) -> float:
+        return 0.0
+
+    def close(self) -> None:
+        """Do nothing."""

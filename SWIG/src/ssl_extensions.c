@@ -1,0 +1,269 @@
+/* What clients and servers agree on besides versions and ciphers (ssl_extensions.h). */
+#include <limits.h>
+#include <string.h>
+
+#include <openssl/x509v3.h>
+
+#include "compat.h"
+#include "ssl_callbacks.h"
+#include "ssl_connection.h"
+#include "ssl_extensions.h"
+
+/* The ex_data indices of what a context has. */
+static struct {
+    int protocols;
+    int server_name;
+    int key_log;
+} index_of = {-1, -1, -1};
+static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
+
+static m2_bytes ssl_copy(const unsigned char *data, size_t length)
+{
+    m2_bytes copy = m2_bytes_new(length);
+
+    if (copy.data != NULL && length > 0)
+        memcpy(copy.data, data, length);
+    return copy;
+}
+
+/* ---- application protocols ------------------------------------------------------------------ */
+
+typedef struct {
+    size_t length;
+    unsigned char data[];
+} protocol_list;
+
+static void ssl_free_protocols(void *parent, void *list, CRYPTO_EX_DATA *data, int index, long argl,
+                               void *argp)
+{
+    (void)parent;
+    (void)data;
+    (void)index;
+    (void)argl;
+    (void)argp;
+    OPENSSL_free(list);
+}
+
+static void ssl_make_indices(void)
+{
+    index_of.protocols = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, ssl_free_protocols);
+    index_of.server_name = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, m2_callback_drop_ex_data);
+    index_of.key_log = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, m2_callback_drop_ex_data);
+}
+
+static int ssl_have_indices(void)
+{
+    return CRYPTO_THREAD_run_once(&once, ssl_make_indices) && index_of.protocols >= 0 &&
+           index_of.server_name >= 0 && index_of.key_log >= 0;
+}
+
+static int ssl_select_protocol(SSL *connection, const unsigned char **selected,
+                               unsigned char *length, const unsigned char *offered,
+                               unsigned int offered_length, void *argument)
+{
+    const protocol_list *list =
+        SSL_CTX_get_ex_data(SSL_get_SSL_CTX(connection), index_of.protocols);
+
+    (void)argument;
+    if (list == NULL || list->length == 0)
+        return SSL_TLSEXT_ERR_NOACK;
+    if (SSL_select_next_proto((unsigned char **)selected, length, list->data,
+                              (unsigned int)list->length, offered,
+                              offered_length) != OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+m2_status m2_ssl_ctx_set_alpn_protos(SSL_CTX *context, m2_buffer protocols)
+{
+    protocol_list *list;
+    protocol_list *before;
+
+    /* The extension has a length of two bytes (RFC 7301, section 3.1). */
+    if (protocols.length > USHRT_MAX - 2) {
+        m2_error("the application protocols are too long");
+        return 0;
+    }
+    if (!ssl_have_indices())
+        return 0;
+    list = OPENSSL_malloc(sizeof(*list) + protocols.length);
+    if (list == NULL)
+        return 0;
+    list->length = protocols.length;
+    if (protocols.length > 0)
+        memcpy(list->data, protocols.data, protocols.length);
+    before = SSL_CTX_get_ex_data(context, index_of.protocols);
+    /* Unlike others, this function returns 0 for success. */
+    if (SSL_CTX_set_alpn_protos(context, list->data, (unsigned int)list->length) != 0 ||
+        !SSL_CTX_set_ex_data(context, index_of.protocols, list)) {
+        OPENSSL_free(list);
+        return 0;
+    }
+    OPENSSL_free(before);
+    SSL_CTX_set_alpn_select_cb(context, ssl_select_protocol, NULL);
+    return 1;
+}
+
+m2_bytes m2_ssl_get_alpn_selected(const SSL *connection)
+{
+    const unsigned char *protocol = NULL;
+    unsigned int length = 0;
+
+    SSL_get0_alpn_selected(connection, &protocol, &length);
+    return ssl_copy(protocol, length);
+}
+
+/* ---- server names and key logs -------------------------------------------------------------- */
+
+static int ssl_keep(SSL_CTX *context, int index, m2_callback callback)
+{
+    m2_callback before = SSL_CTX_get_ex_data(context, index);
+
+    if (!SSL_CTX_set_ex_data(context, index, callback))
+        return 0;
+    if (callback != NULL)
+        m2_callback_keep(callback);
+    if (before != NULL)
+        m2_callback_drop(before);
+    return 1;
+}
+
+static int ssl_server_name(SSL *connection, int *alert, void *argument)
+{
+    m2_callback callback = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(connection), index_of.server_name);
+
+    (void)argument;
+    if (callback == NULL)
+        return SSL_TLSEXT_ERR_OK;
+    *alert = m2_call_server_name(callback, connection, m2_ssl_get_servername(connection));
+    return *alert < 0 ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+m2_status m2_ssl_ctx_set_servername_callback(SSL_CTX *context, m2_callback callback)
+{
+    if (!ssl_have_indices() || !ssl_keep(context, index_of.server_name, callback))
+        return 0;
+    return SSL_CTX_set_tlsext_servername_callback(context, ssl_server_name) > 0;
+}
+
+const char *m2_ssl_get_servername(const SSL *connection)
+{
+    return SSL_get_servername(connection, TLSEXT_NAMETYPE_host_name);
+}
+
+m2_status m2_ssl_set_ssl_ctx(SSL *connection, SSL_CTX *context)
+{
+    return SSL_set_SSL_CTX(connection, context) != NULL;
+}
+
+static void ssl_key_log(const SSL *connection, const char *line)
+{
+    m2_callback callback = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(connection), index_of.key_log);
+
+    if (callback != NULL)
+        m2_call_key_log(callback, line);
+}
+
+m2_status m2_ssl_ctx_set_keylog_callback(SSL_CTX *context, m2_callback callback)
+{
+    if (!ssl_have_indices() || !ssl_keep(context, index_of.key_log, callback))
+        return 0;
+    SSL_CTX_set_keylog_callback(context, callback == NULL ? NULL : ssl_key_log);
+    return 1;
+}
+
+/* ---- groups, tickets, post-handshake authentication -------------------------------------------
+ */
+
+m2_status m2_ssl_ctx_set1_groups_list(SSL_CTX *context, const char *groups)
+{
+    return (m2_status)SSL_CTX_set1_groups_list(context, (char *)groups);
+}
+
+const char *m2_ssl_get_group_name(const SSL *connection)
+{
+    return m2_compat_ssl_group_name((SSL *)connection);
+}
+
+m2_status m2_ssl_ctx_set_num_tickets(SSL_CTX *context, unsigned int count)
+{
+    return SSL_CTX_set_num_tickets(context, count);
+}
+
+unsigned int m2_ssl_ctx_get_num_tickets(const SSL_CTX *context)
+{
+    return (unsigned int)SSL_CTX_get_num_tickets((SSL_CTX *)context);
+}
+
+void m2_ssl_ctx_set_post_handshake_auth(SSL_CTX *context, int on)
+{
+    SSL_CTX_set_post_handshake_auth(context, on);
+}
+
+m2_status m2_ssl_verify_client_post_handshake(SSL *connection)
+{
+    return SSL_verify_client_post_handshake(connection);
+}
+
+m2_ssl_ciphers *m2_ssl_ctx_get_ciphers(const SSL_CTX *context)
+{
+    return sk_SSL_CIPHER_dup(SSL_CTX_get_ciphers(context));
+}
+
+/* ---- channel bindings ----------------------------------------------------------------------- */
+
+m2_bytes m2_ssl_get_finished(const SSL *connection, int of_peer)
+{
+    unsigned char finished[EVP_MAX_MD_SIZE];
+    size_t length = of_peer ? SSL_get_peer_finished(connection, finished, sizeof(finished))
+                            : SSL_get_finished(connection, finished, sizeof(finished));
+
+    return ssl_copy(finished, length);
+}
+
+m2_bytes m2_ssl_export_keying_material(SSL *connection, const char *label, m2_buffer context,
+                                       int length)
+{
+    m2_bytes material = {NULL, 0};
+
+    if (length < 1) {
+        m2_error("the length of the keying material is not positive");
+        return material;
+    }
+    material = m2_bytes_new((size_t)length);
+    if (material.data != NULL &&
+        SSL_export_keying_material(connection, material.data, material.length, label, strlen(label),
+                                   context.data, context.length, context.data != NULL) <= 0)
+        m2_bytes_free(&material);
+    return material;
+}
+
+m2_bytes m2_x509_endpoint_digest(const X509 *certificate)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned int length = 0;
+    int number = NID_undef;
+    const EVP_MD *algorithm;
+    m2_bytes nothing = {NULL, 0};
+
+    X509_get_signature_info((X509 *)certificate, &number, NULL, NULL, NULL);
+    if (number == NID_md5 || number == NID_sha1)
+        number = NID_sha256;
+    algorithm = EVP_get_digestbynid(number);
+    if (algorithm == NULL) {
+        m2_error("the certificate's signature algorithm has no digest");
+        return nothing;
+    }
+    if (!X509_digest(certificate, algorithm, digest, &length))
+        return nothing;
+    return ssl_copy(digest, length);
+}
+
+X509 *m2_ssl_get_certificate(const SSL *connection)
+{
+    X509 *certificate = SSL_get_certificate(connection);
+
+    if (certificate != NULL)
+        X509_up_ref(certificate);
+    return certificate;
+}
