@@ -268,8 +268,12 @@ class Connection:
         A system resets a connection that is closed with unread data (RFC 1122, section 4.2.2.13),
         and the peer then loses the end of what was written.
         """
+        if not self._has_socket:
+            return
         try:
-            for _ in range(_DISCARDED if self._has_socket else 0):
+            # The program can have changed the mode of the descriptor.
+            self.socket.setblocking(False)
+            for _ in range(_DISCARDED):
                 if not self.socket.recv(1 << 16):
                     break
         except OSError:
