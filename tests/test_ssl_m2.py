@@ -29,6 +29,7 @@ def plain_values(kind):
         "int": [0, 1, -1, 2**31 - 1, -(2**31)],
         "str": ["", "x", "localhost", "/none", "DHE+AESGCM"],
         "Buffer": [b"", b"x", bytes(40)],
+        "Buffer | None": [None, b"x"],
         "bytearray | memoryview": [bytearray(), bytearray(4)],
         "Callable[..., object] | None": [None, lambda *_: 1],
         "str | None": [None, "/none"],
