@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import shutil
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import pytest
 from fix_tokens import PIN
 
 from M2Crypto import ASN1, EC, EVP, RSA, SSL, X509, Err, Provider, m2
+from M2Crypto.SSL.stdlib import SSLContext
 
 DIGEST = hashlib.sha256(b"message").digest()
 CERTIFICATES = Path(__file__).with_name("data") / "certificates"
@@ -276,6 +280,42 @@ def test_both_peers_of_a_handshake_have_keys_on_the_token(
     assert server.read() == b"hello"
     for peer in (client, server):
         assert peer.get_peer_cert().as_der() == certificate.as_der()
+
+
+def test_asyncio_connects_with_keys_on_the_token(rsa, tmp_path):
+    certificate = self_signed(rsa, "token")
+    path = tmp_path / "certificate.pem"
+    certificate.save(str(path))
+    contexts = []
+    for protocol in (ssl.PROTOCOL_TLS_CLIENT, ssl.PROTOCOL_TLS_SERVER):
+        context = SSL.Context()
+        context.use_certificate(certificate, rsa)
+        contexts.append(SSLContext(protocol, context))
+        contexts[-1].load_verify_locations(str(path))
+        contexts[-1].check_hostname = False
+        contexts[-1].verify_mode = ssl.CERT_REQUIRED
+    client, server = contexts
+
+    async def answer(reader, writer):
+        writer.write(
+            await reader.readline() + writer.get_extra_info("ssl_object").getpeercert(True)
+        )
+        await writer.drain()
+        writer.close()
+
+    async def talk():
+        listener = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=server)
+        async with listener:
+            address = listener.sockets[0].getsockname()
+            reader, writer = await asyncio.open_connection(*address, ssl=client)
+            writer.write(b"hello\n")
+            data = await reader.read()
+            writer.close()
+            with contextlib.suppress(ssl.SSLError):
+                await writer.wait_closed()
+        return data
+
+    assert asyncio.run(talk()) == b"hello\n" + certificate.as_der()
 
 
 def test_a_certificate_of_another_key_is_refused(rsa):
