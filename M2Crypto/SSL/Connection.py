@@ -1124,7 +1124,7 @@ class Connection:
 
         Args:
             label: the label, which the application's protocol registers.
-            length: the number of bytes.
+            length: the number of bytes, 1 to 65535.
             context: bytes that it depends on, too; None for none.
 
         Raises:

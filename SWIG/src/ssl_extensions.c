@@ -226,8 +226,8 @@ m2_bytes m2_ssl_export_keying_material(SSL *connection, const char *label, m2_bu
 {
     m2_bytes material = {NULL, 0};
 
-    if (length < 1) {
-        m2_error("the length of the keying material is not positive");
+    if (length < 1 || length > USHRT_MAX) {
+        m2_error("the keying material has 1 to 65535 bytes");
         return material;
     }
     material = m2_bytes_new((size_t)length);
