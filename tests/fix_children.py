@@ -64,8 +64,9 @@ class Forker:
 def forker(directory: Path, *options: str) -> Iterator[Forker]:
     """Start a Forker with options of the interpreter; its children write into `directory`."""
     command = [sys.executable, *options, "-c", FORK]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, env=unmeasured(), **pipes) as process:
+    with subprocess.Popen(
+        command, text=True, env=unmeasured(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
         yield Forker(process, directory)
 
 

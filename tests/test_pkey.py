@@ -632,7 +632,7 @@ def test_a_copy_shares_the_key_and_starts_no_operation(rsa):
     for copied in (copy.copy(rsa), copy.deepcopy(rsa)):
         assert type(copied) is EVP.PKey
         assert copied.has_public_key_of(rsa)
-        copied.assign_rsa(RSA.gen_key(2048, 65537, None))
+        copied.assign_rsa(RSA.load_key(str(CERTIFICATE.with_name("leaf.key"))))
         assert not copied.has_public_key_of(rsa)
     key = rsa.get_rsa()
     key.set_ex_data(1, "one")

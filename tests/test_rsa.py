@@ -705,6 +705,5 @@ def test_a_key_with_a_prime_longer_than_the_modulus_is_refused_at_once(primes):
     assert _private_key(2**2047 + 1, *primes).check_key() == 0
 
 
-def test_a_key_passes_its_handle():
-    key = RSA.gen_key(2048, 65537, lambda *_: None)
+def test_a_key_passes_its_handle(key):
     assert key._ptr() is key.rsa
