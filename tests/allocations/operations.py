@@ -175,22 +175,23 @@ def digests() -> Prepared:
     yield digest
 
 
-@operation
-def fetched_digest() -> Prepared:
-    def fetch() -> bytes:
-        m2.algorithms_forget()
-        return EVP.MessageDigest("sha3-256").digest()
+if NEW:
 
-    yield fetch
+    @operation
+    def fetched_digest() -> Prepared:
+        def fetch() -> bytes:
+            m2.set_default_properties(None)
+            return EVP.MessageDigest("sha3-256").digest()
 
+        yield fetch
 
-@operation
-def fetched_cipher() -> Prepared:
-    def fetch() -> int:
-        m2.algorithms_forget()
-        return m2.cipher_get_iv_length(m2.fetch_cipher("AES-128-CBC", None))
+    @operation
+    def fetched_cipher() -> Prepared:
+        def fetch() -> int:
+            m2.set_default_properties(None)
+            return m2.cipher_get_iv_length(m2.fetch_cipher("AES-128-CBC", None))
 
-    yield fetch
+        yield fetch
 
 
 @operation
