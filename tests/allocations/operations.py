@@ -344,6 +344,17 @@ def rsa_operations() -> Prepared:
 
 
 @operation
+def rsa_oaep() -> Prepared:
+    rsa = load(RSA.load_key, SERVER)
+    md = "sha256"
+    sealed = rsa.public_encrypt(b"data", RSA.pkcs1_oaep_padding, md=md, label=b"label")
+    yield lambda: (
+        rsa.public_encrypt(b"data", RSA.pkcs1_oaep_padding, md=md, label=b"label"),
+        rsa.private_decrypt(sealed, RSA.pkcs1_oaep_padding, md=md, label=b"label"),
+    )
+
+
+@operation
 def rsa_generation() -> Prepared:
     yield lambda: len(RSA.gen_key(1024, 65537, None))
 
@@ -799,6 +810,24 @@ def contexts() -> Prepared:
         return m2.ssl_ctx_get_verify_mode(context.ctx)
 
     yield make
+
+
+@operation
+def context_callbacks() -> Prepared:
+    context = SSL.Context()
+
+    def keep() -> None:
+        context.set_info_callback(lambda *arguments: None)
+        context.set_verify(SSL.verify_peer, 9, lambda ok, store: ok)
+        m2.ssl_ctx_set_ocsp_response(context.ctx, b"response")
+
+    yield keep
+
+
+@operation
+def store_callbacks() -> Prepared:
+    store = X509.X509_Store()
+    yield lambda: m2.x509_store_set_verify_cb(store.store, lambda ok, context: ok)
 
 
 @operation
