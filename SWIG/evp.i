@@ -56,8 +56,6 @@ void m2_hmac_context_free(m2_hmac *RELEASE);
 EVP_CIPHER_CTX *EVP_CIPHER_CTX_new(void);
 %rename(cipher_ctx_free) EVP_CIPHER_CTX_free;
 void EVP_CIPHER_CTX_free(EVP_CIPHER_CTX *RELEASE);
-%rename(cipher_get_key_length) EVP_CIPHER_key_length;
-int EVP_CIPHER_key_length(const EVP_CIPHER *cipher);
 %rename(cipher_get_iv_length) EVP_CIPHER_iv_length;
 int EVP_CIPHER_iv_length(const EVP_CIPHER *cipher);
 
@@ -68,4 +66,6 @@ void EVP_PKEY_free(EVP_PKEY *RELEASE);
 %rename(pkey_base_id) EVP_PKEY_base_id;
 int EVP_PKEY_base_id(const EVP_PKEY *pkey);
 
+%ignore m2_cipher_is_aead;
+%ignore m2_cipher_is_siv;
 %include "src/evp.h"

@@ -22,6 +22,7 @@
 %clear const char *digest, const char *cipher;
 %clear m2_buffer iv, m2_buffer custom;
 %include "src/aead.h"
+%ignore m2_algorithms_forget;
 %include "src/algorithms.h"
 %clear const char *properties;
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import M2Crypto
-from M2Crypto import BIO, EVP, SSL, m2
+from M2Crypto import BIO, EVP, SSL, X509, m2
 from M2Crypto.BIO import BIOError
 
 PATIENCE = 20
@@ -404,6 +404,18 @@ def read_all(bio, length):
             return data
         assert part or bio.should_retry()
     raise AssertionError(f"{len(data)} of {length} bytes were read")
+
+
+def test_an_extension_is_printed_over_tls(pair, shake, contexts, certificates):
+    client, server = shake(*pair(*contexts))
+    extension = X509.load_cert(certificates("server.pem")).get_ext("subjectAltName")
+    # X509V3_EXT_print(3) writes with BIO_puts(3), too.
+    assert m2.x509_ext_print(over_ssl(client).bio_ptr(), extension.x509_ext, 0, 4) == 1
+    text = b"    " + extension.get_value().encode()
+    incoming = over_ssl(server)
+    assert incoming.read(1) == text[:1]
+    assert m2.bio_ctrl_pending(incoming.bio_ptr()) == server.pending()
+    assert read_all(incoming, len(text) - 1) == text[1:]
 
 
 def test_lines_are_read_and_written_over_tls(pair, shake, contexts):

@@ -30,7 +30,7 @@ static int ocsp_id_parts(const OCSP_CERTID *id, ASN1_OBJECT **algorithm, ASN1_IN
     return OCSP_id_get0_info(NULL, algorithm, NULL, serial, (OCSP_CERTID *)id);
 }
 
-int m2_ocsp_id_digest(const OCSP_CERTID *id)
+static int ocsp_id_digest(const OCSP_CERTID *id)
 {
     ASN1_OBJECT *algorithm = NULL;
 
@@ -39,7 +39,7 @@ int m2_ocsp_id_digest(const OCSP_CERTID *id)
 
 m2_verdict m2_ocsp_id_is_issued_by(const OCSP_CERTID *id, X509 *issuer)
 {
-    const EVP_MD *algorithm = EVP_get_digestbynid(m2_ocsp_id_digest(id));
+    const EVP_MD *algorithm = EVP_get_digestbynid(ocsp_id_digest(id));
     OCSP_CERTID *wanted;
     int same;
 

@@ -20,7 +20,6 @@ int m2_ocsp_id_equal(const OCSP_CERTID *id, const OCSP_CERTID *other);
 /* Return whether the id's issuer is this certificate, hashed as in the id. */
 m2_verdict m2_ocsp_id_is_issued_by(const OCSP_CERTID *id, X509 *issuer);
 ASN1_INTEGER *m2_ocsp_id_serial_number(const OCSP_CERTID *id);
-int m2_ocsp_id_digest(const OCSP_CERTID *id);
 
 /* ---- requests ---- */
 

@@ -318,14 +318,10 @@ m2_verdict m2_ssl_ctx_add_session(SSL_CTX *context, const SSL_SESSION *session)
     int removed = -1;
     int result = -1;
 
-    if (copy == NULL)
-        goto done;
-    removed = ssl_remove_cached(context, session);
-    if (removed < 0)
-        goto done;
-    if (SSL_CTX_add_session(context, copy))
+    if (copy != NULL)
+        removed = ssl_remove_cached(context, session);
+    if (removed >= 0 && SSL_CTX_add_session(context, copy))
         result = !removed;
-done:
     SSL_SESSION_free(copy);
     return result;
 }

@@ -110,26 +110,19 @@ m2_status m2_x509_store_ctx_init(m2_x509_store_ctx *context, X509_STORE *store, 
     if (!store_is_own(context))
         return 0;
     parts.context = X509_STORE_CTX_new();
-    if (parts.context == NULL)
-        goto failed;
-    if (X509_STORE_up_ref(store) != 1)
-        goto failed;
-    parts.store = store;
-    if (X509_up_ref(certificate) != 1)
-        goto failed;
-    parts.certificate = certificate;
-    if (untrusted != NULL && (parts.untrusted = X509_chain_up_ref(untrusted)) == NULL)
-        goto failed;
-    if ((parts.crls = sk_X509_CRL_new_null()) == NULL)
-        goto failed;
-    if (X509_STORE_CTX_init(parts.context, store, certificate, parts.untrusted) != 1)
-        goto failed;
+    parts.store = X509_STORE_up_ref(store) == 1 ? store : NULL;
+    parts.certificate = X509_up_ref(certificate) == 1 ? certificate : NULL;
+    parts.untrusted = untrusted == NULL ? NULL : X509_chain_up_ref(untrusted);
+    parts.crls = sk_X509_CRL_new_null();
+    if (parts.context == NULL || parts.store == NULL || parts.certificate == NULL ||
+        (untrusted != NULL && parts.untrusted == NULL) || parts.crls == NULL ||
+        X509_STORE_CTX_init(parts.context, store, certificate, parts.untrusted) != 1) {
+        store_release_parts(&parts);
+        return 0;
+    }
     store_release_parts(context);
     *context = parts;
     return 1;
-failed:
-    store_release_parts(&parts);
-    return 0;
 }
 
 m2_status m2_x509_store_ctx_set_flags(m2_x509_store_ctx *context, unsigned long flags)

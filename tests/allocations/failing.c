@@ -34,8 +34,8 @@ static int fails(const void *caller)
     Dl_info from;
 
     if (left < 0 || dladdr(caller, &from) == 0 || from.dli_fname == NULL ||
-        (strstr(from.dli_fname, "_m2crypto") == NULL && strstr(from.dli_fname, "libcrypto") == NULL &&
-         strstr(from.dli_fname, "libssl") == NULL) ||
+        (strstr(from.dli_fname, "_m2crypto") == NULL &&
+         strstr(from.dli_fname, "libcrypto") == NULL && strstr(from.dli_fname, "libssl") == NULL) ||
         left-- > 0)
         return 0;
     errno = ENOMEM;
