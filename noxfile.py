@@ -146,7 +146,7 @@ def wheels(session: nox.Session) -> None:
 @nox.session
 def beside(session: nox.Session) -> None:
     """Test the wheel named after `--`, or of pip's own build, beside others with an OpenSSL."""
-    install(session, "peers")
+    install(session, "beside")
     session.install("-q", *CONSTRAINTS, *(session.posargs or ["."]))
     session.run("python", "-P", "tests/ci/beside.py")
 
@@ -191,6 +191,12 @@ def bench(session: nox.Session) -> None:
     """Run the benchmarks named after `--`, or all, each beside its peer."""
     install(session, "bench")
     run(session, "bench")
+
+
+@nox.session
+def peers(session: nox.Session) -> None:
+    """Shake hands with other implementations of TLS, in either role, on the builds after `--`."""
+    run(session, "peers")
 
 
 @nox.session
