@@ -105,7 +105,7 @@ class Stdlib:
 
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificates / "server.pem")
-        context.load_dh_params(certificates / "dh.pem")
+        context.load_dh_params(str(certificates / "dh.pem"))
         return self._wrapped(context, sock, version, server_side=True)
 
     def connect(self, sock: socket.socket, version: str, certificates: Path) -> End:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from ci.peers.implementations import VERSIONS, Peer
 
@@ -181,13 +182,11 @@ def _port_of(process: subprocess.Popen[bytes], server: Peer, given: int) -> int:
 def _listens(port: int) -> bool:
     """Return whether something listens on a port (proc(5))."""
     wanted = f":{port:04X}"
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        with suppress(OSError), open(table, encoding="ascii") as lines:
-            for line in lines:
-                fields = line.split()
-                if fields[1].endswith(wanted) and fields[3] == "0A":
-                    return True
-    return False
+    sockets: list[list[str]] = []
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        with suppress(OSError):
+            sockets += map(str.split, table.read_text(encoding="ascii").splitlines())
+    return any(fields[1].endswith(wanted) and fields[3] == "0A" for fields in sockets)
 
 
 def _free_port() -> int:

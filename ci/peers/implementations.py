@@ -55,7 +55,9 @@ def of_python(
     )
 
 
-def programs(certificates: Path, directory: Path, *, isolated: bool) -> tuple[list[Peer], list[str]]:
+def programs(
+    certificates: Path, directory: Path, *, isolated: bool
+) -> tuple[list[Peer], list[str]]:
     """Return the programs that this computer has, and lines that say which are missing.
 
     Args:
