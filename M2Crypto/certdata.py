@@ -438,10 +438,13 @@ def _named(file: str) -> Iterator[None]:
 
 def _read(file: str) -> bytes:
     with open(file, "rb") as stream:  # noqa: PTH123  (a pipe too)
-        data = stream.read(_LARGEST + 1)
+        data = bytearray()
+        # A read of that size would allocate it.
+        while len(data) <= _LARGEST and (piece := stream.read(1 << 20)):
+            data += piece
     if len(data) > _LARGEST:
         raise CertdataError(f"{file}: the file is larger than {_LARGEST >> 20} MiB")
-    return data
+    return bytes(data)
 
 
 def _write(path: Path, content: bytes) -> None:
