@@ -163,7 +163,8 @@ def _nss(certificates: Path, directory: Path, isolated: bool) -> Peer:
 def _nginx(certificates: Path, directory: Path, isolated: bool) -> Peer:
     def serve(version: str, port: int) -> Command:
         root = directory / f"nginx-{port}"
-        root.mkdir()
+        # A port may be free again.
+        root.mkdir(exist_ok=True)
         (root / "index.html").write_text("hello\n")
         (root / "nginx.conf").write_text(
             # Without a master process it does not change its user, which owns the directories.
