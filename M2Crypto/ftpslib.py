@@ -45,9 +45,13 @@ class _DataConnection(SSL.Connection):
             # The reply on the control connection says whether the server has the file.
             with contextlib.suppress(SSL.SSLError, OSError):
                 self.shutdown(socket.SHUT_WR)
-                while self.read(65536):
-                    pass
+                # This returns at the end. A server that sends data instead would never end.
+                self.read(1)
         super().close(freeBio)
+
+
+# The most characters of a reply, of which ftplib limits each line alone.
+_MAX_REPLY = 16 << 20
 
 
 class FTP_TLS(ftplib.FTP):
@@ -72,6 +76,7 @@ class FTP_TLS(ftplib.FTP):
         """
         self.ssl_ctx = client_context(ssl_ctx)
         self.prot = 0
+        self._reply_left = _MAX_REPLY
         super().__init__(host or "", **ftp)
 
     def connect(self, host: str = "", *args: Any, **kwargs: Any) -> str:
@@ -110,6 +115,23 @@ class FTP_TLS(ftplib.FTP):
 
     def _secured(self, kind: type[SSL.Connection], sock: Any, session: Any = None) -> Any:
         return handshake(kind, self.ssl_ctx, sock, self.host, session)
+
+    def getmultiline(self) -> str:
+        """Return a reply.
+
+        Raises:
+            ftplib.Error: it has more than 16 million characters.
+        """
+        self._reply_left = _MAX_REPLY
+        return super().getmultiline()
+
+    def getline(self) -> str:
+        """Return one line of a reply; see `getmultiline`."""
+        line = super().getline()
+        self._reply_left -= len(line) + 1
+        if self._reply_left < 0:
+            raise ftplib.Error(f"got more than {_MAX_REPLY} characters in a reply")  # noqa: S321
+        return line
 
     def prot_p(self) -> str:
         """Protect the data connections with TLS (RFC 4217, section 9), and return the reply."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import re
 import urllib.parse
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from M2Crypto import SSL
 from M2Crypto._network import client_context, handshake
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from M2Crypto.SSL.Session import Session
 
 __all__ = ["HTTPS_PORT", "HTTPSConnection", "ProxyHTTPSConnection"]
@@ -18,7 +21,38 @@ __all__ = ["HTTPS_PORT", "HTTPSConnection", "ProxyHTTPSConnection"]
 HTTPS_PORT = http.client.HTTPS_PORT
 # What http.client.HTTPConnection takes besides the host and the port.
 _HTTP = ("timeout", "source_address", "blocksize")
+# What would end the target of a CONNECT, or its line.
+_NOT_IN_HOST = re.compile(r"[\x00-\x20\x7f]")
+# The status, as many fields as http.client takes, and the empty line.
+_LINES = 102
+_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PROXY_AUTHORIZATION = "Proxy-Authorization"
+
+
+class _ProxyResponse(http.client.HTTPResponse):
+    """The response to a CONNECT, of whose header Python before 3.12 reads lines without end."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.fp: Any = _Lines(self.fp)
+
+
+class _Lines:
+    """A file of which no more lines can be read than a header has."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._left = _LINES
+
+    def readline(self, size: int = -1) -> bytes:
+        self._left -= 1
+        if self._left < 0:
+            raise http.client.HTTPException(f"the proxy sent more than {_LINES} lines")
+        line: bytes = self._file.readline(size)
+        return line
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 class HTTPSConnection(http.client.HTTPConnection):
@@ -70,9 +104,32 @@ class HTTPSConnection(http.client.HTTPConnection):
             SSLVerificationError: the certificate does not match the host.
             OSError: the connection could not be established.
         """
-        super().connect()
-        host = getattr(self, "_tunnel_host", None) or self.host
-        self.sock = handshake(self.ssl_conn_cls, self.ssl_ctx, self.sock, host, self._session)
+        ours, self.response_class = self.response_class, _ProxyResponse
+        try:
+            super().connect()
+            host = getattr(self, "_tunnel_host", None) or self.host
+            self.sock = handshake(self.ssl_conn_cls, self.ssl_ctx, self.sock, host, self._session)
+        except BaseException:
+            # A request after this one would be sent without TLS.
+            self.close()
+            raise
+        finally:
+            self.response_class = ours
+
+    def set_tunnel(
+        self, host: str, port: int | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Set the host to connect to through a proxy; see `http.client.HTTPConnection`.
+
+        Raises:
+            ValueError: the host or a header has a character that a request must not have.
+        """
+        # The standard library checks neither, or only in its latest versions.
+        if _NOT_IN_HOST.search(host):
+            raise ValueError(f"{host!r} is not a host: it has a space or control character")
+        for name, value in (headers or {}).items():
+            _check_header(str(name), str(value))
+        super().set_tunnel(host, port, dict(headers or {}))
 
     def close(self) -> None:
         """Close the connection, and keep its session for the next one."""
@@ -114,6 +171,9 @@ class ProxyHTTPSConnection(HTTPSConnection):
             username: the user of the proxy's Basic authentication (RFC 7617); None for none.
             password: the password.
             ssl: see `HTTPSConnection`.
+
+        Raises:
+            ValueError: the user has a colon, or the user or password a control character.
         """
         super().__init__(host, port, strict, **ssl)
         if port is None and self.port == HTTPS_PORT and not _has_port(host):
@@ -121,6 +181,8 @@ class ProxyHTTPSConnection(HTTPSConnection):
         self._target: tuple[str, int] | None = None
         self._proxy_headers: dict[str, str] = {}
         if username is not None:
+            if ":" in username or not (username + (password or "")).isprintable():
+                raise ValueError("a colon in the user, or a control character in the credentials")
             credentials = f"{username}:{password or ''}".encode()
             token = base64.b64encode(credentials).decode("ascii")
             self._proxy_headers[_PROXY_AUTHORIZATION] = f"Basic {token}"
@@ -155,8 +217,7 @@ class ProxyHTTPSConnection(HTTPSConnection):
             return
         texts = [value.decode("latin-1") if isinstance(value, bytes) else str(value)
                  for value in values]  # fmt: skip
-        if any(c in text for text in texts for c in "\r\n"):
-            raise ValueError(f"a value of {name} has a line break")
+        _check_header(name, " ".join(texts))
         self._proxy_headers[_PROXY_AUTHORIZATION] = " ".join(texts)
 
     def endheaders(self, *args: Any, **kwargs: Any) -> None:
@@ -178,6 +239,14 @@ class ProxyHTTPSConnection(HTTPSConnection):
     def _set_tunnel(self) -> None:
         if self.sock is None and self._target is not None:
             self.set_tunnel(*self._target, headers=dict(self._proxy_headers))
+
+
+def _check_header(name: str, value: str) -> None:
+    """Raise ValueError if a header would end its line, or its name early (RFC 9110, section 5)."""
+    if not _FIELD_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not the name of a header")
+    if any(c in value for c in "\r\n\0"):
+        raise ValueError(f"a value of {name} has a line break or NUL")
 
 
 def _has_port(host: str) -> bool:

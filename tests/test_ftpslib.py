@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ftplib
 import io
 import socket
@@ -9,6 +10,7 @@ import threading
 
 import pytest
 from fix_services import PATIENCE
+from fix_services_ftp import Session
 
 from M2Crypto import SSL
 from M2Crypto.ftpslib import FTP_TLS
@@ -137,3 +139,89 @@ def test_the_timeout_limits_the_handshake(contexts):
             client.auth_tls()
         client.close()
         thread.join(PATIENCE)
+
+
+# ---- attacks -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def plain_server():
+    """Return a function that serves one client without TLS by a function of the socket."""
+    with contextlib.ExitStack() as stack:
+
+        def start(serve):
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            listener.settimeout(PATIENCE)
+
+            def run():
+                sock, _ = listener.accept()
+                with sock, contextlib.suppress(OSError):
+                    sock.settimeout(PATIENCE)
+                    serve(sock)
+
+            thread = threading.Thread(target=run)
+            thread.start()
+            stack.callback(thread.join, PATIENCE)
+            return listener.getsockname()[1]
+
+        yield start
+
+
+def test_a_reply_has_a_limited_length(plain_server, contexts, monkeypatch):
+    monkeypatch.setattr("M2Crypto.ftpslib._MAX_REPLY", 1_000_000)
+
+    def greet_without_end(sock):
+        while True:
+            sock.sendall(b"220-welcome\r\n" * 1000)
+
+    port = plain_server(greet_without_end)
+    with FTP_TLS(ssl_ctx=contexts[0], timeout=PATIENCE) as client:
+        with pytest.raises(ftplib.Error, match="more than 1000000 characters"):
+            client.connect("localhost", port)
+        client.close()
+
+
+def test_replies_do_not_share_the_limit(ftp, ftps, monkeypatch):
+    monkeypatch.setattr("M2Crypto.ftpslib._MAX_REPLY", 30)
+    for _ in range(10):
+        assert ftp.voidcmd("TYPE I") == "200 done"
+
+
+def test_an_upload_to_a_server_that_sends_data_without_end_ends(ftp, ftps, monkeypatch):
+    def send_without_end(session, name):
+        with contextlib.suppress(OSError), session.data() as sock:
+            while True:
+                sock.sendall(bytes(1000))
+        session.reply("226 done")
+
+    monkeypatch.setattr(Session, "stor", send_without_end)
+    ftp.login()
+    ftp.prot_p()
+    assert ftp.storbinary("STOR new", io.BytesIO(b"content")) == "226 done"
+
+
+def test_pasv_cannot_name_another_host(ftp, ftps, monkeypatch):
+    """The address of 227 is the server's choice, and would be another computer's."""
+    listed = Session.pasv
+
+    def elsewhere(session, argument):
+        reply = session.reply
+        session.reply = lambda text: reply(text.replace("127,0,0,1", "192,0,2,1"))
+        listed(session, argument)
+        session.reply = reply
+
+    monkeypatch.setattr(Session, "pasv", elsewhere)
+    ftp.login()
+    ftp.prot_p()
+    assert read(ftp) == b"line 1\r\nline 2\r\n"
+
+
+@pytest.mark.parametrize("text", ["a\r\nDELE x", "a\nDELE x", "a\rDELE x"])
+def test_no_argument_adds_a_command(ftp, ftps, text):
+    with pytest.raises(ValueError, match="newline"):
+        ftp.login(text, "password")
+    ftp.login()
+    for use in (ftp.login, ftp.delete, ftp.cwd, ftp.mkd, ftp.size):
+        with pytest.raises(ValueError, match="newline"):
+            use(text)
+    assert "DELE" not in [command for command, _ in ftps.seen]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import http.server
+import itertools
 import socket
 import socketserver
 import ssl
@@ -311,3 +313,103 @@ def test_a_proxy_needs_a_request_before_it_connects(proxy, connect):
 def test_the_default_port_of_a_proxy_is_80(contexts, host, port, expected):
     connection = httpslib.ProxyHTTPSConnection(host, port, ssl_context=contexts[0])
     assert connection.port == expected
+
+
+# ---- attacks -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def answering():
+    """Return a function that starts a server that sends pieces to each client, and what it gets."""
+    with contextlib.ExitStack() as stack:
+
+        def start(pieces):
+            class Answer(socketserver.BaseRequestHandler):
+                def handle(self):
+                    self.request.settimeout(PATIENCE)
+                    with contextlib.suppress(OSError):
+                        self.server.seen.append(self.request.recv(65536))
+                        for piece in pieces:
+                            self.request.sendall(piece)
+
+            server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Answer)
+            server.seen = []
+            return stack.enter_context(running(server))
+
+        yield start
+
+
+def test_no_request_is_sent_without_tls_after_a_failed_connect(answering, connect):
+    server = answering([b"junk\r\n\r\n"])
+    connection = connect(server.server_address[1], "127.0.0.1")
+    connection.set_tunnel("localhost", 443)
+    for _ in range(2):
+        with pytest.raises(http.client.BadStatusLine):
+            connection.connect()
+        assert connection.sock is None
+    with pytest.raises(http.client.BadStatusLine):
+        connection.request("GET", "/secret")
+    assert len(server.seen) == 3
+    assert not any(b"secret" in request for request in server.seen)
+
+
+def test_a_connection_can_be_used_after_a_failed_handshake(https, connect, contexts, certificates):
+    connection = connect(https().server_address[1], ssl_context=SSL.Context())
+    connection.ssl_ctx.load_verify_locations(certificates("other_ca.pem"))
+    for _ in range(2):
+        with pytest.raises(SSL.SSLError, match="certificate verify failed"):
+            get(connection)
+    connection.ssl_ctx = contexts[0]
+    assert get(connection) == b"GET / "
+
+
+@pytest.mark.parametrize(
+    ("pieces", "error"),
+    [
+        ([b"\0" * 100], http.client.BadStatusLine),
+        ([], http.client.RemoteDisconnected),
+        ([b"H" * 100_000], http.client.LineTooLong),
+        ([b"HTTP/1.1 200 OK\r\n", b"X: " + b"y" * 100_000], http.client.LineTooLong),
+        (itertools.chain([b"HTTP/1.1 200 OK\r\n"], itertools.repeat(b"X: y\r\n" * 99)),
+         http.client.HTTPException),
+        ([b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"], OSError),
+        ([b"HTTP/1.1 200 OK\r\n\r\n", b"no TLS at all"], SSL.SSLError),
+    ],
+    ids=["zeros", "nothing", "long status", "long header", "endless header", "100", "no TLS"],
+)  # fmt: skip
+def test_a_proxy_that_sends_garbage_is_refused(answering, connect, pieces, error):
+    connection = through(connect, answering(pieces))
+    with pytest.raises(error):
+        connection.request("GET", "https://localhost/")
+    assert connection.sock is None
+
+
+@pytest.mark.parametrize(
+    ("host", "headers"),
+    [
+        ("a\r\nX: y", None), ("a b", None), ("a\0b", None), ("a\tb", None), ("a\x7f", None),
+        ("a", {"X": "y\r\nZ: 1"}), ("a", {"X": "\0"}), ("a", {"X\r\nZ: 1": "y"}), ("a", {"": "y"}),
+    ],
+)  # fmt: skip
+def test_a_tunnel_has_no_lines_of_the_host_or_a_header(connect, host, headers):
+    with pytest.raises(ValueError, match="space or control|line break|not the name"):
+        connect(1).set_tunnel(host, 443, headers)
+
+
+@pytest.mark.parametrize("url", ["https://a b/", "https://a\x0bb/", "https://a\0b/"])
+def test_a_url_adds_nothing_to_a_connect(proxy, connect, url):
+    server = proxy()
+    with pytest.raises(ValueError, match="is not a host"):
+        through(connect, server).request("GET", url)
+    assert server.seen == []
+
+
+@pytest.mark.parametrize(
+    ("username", "password"), [("a:b", "c"), ("a\n", "c"), ("a", "c\r\n"), ("a", "\0")]
+)
+def test_credentials_that_basic_authentication_does_not_have_are_refused(username, password):
+    """RFC 7617, section 2."""
+    with pytest.raises(ValueError, match="a colon in the user, or a control character"):
+        httpslib.ProxyHTTPSConnection(
+            "127.0.0.1", username=username, password=password, ssl_context=SSL.Context()
+        )

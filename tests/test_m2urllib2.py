@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from fix_services import PATIENCE
+from fix_services import PATIENCE, Pages
 
 from M2Crypto import SSL, m2urllib2
 
@@ -85,3 +85,42 @@ def test_a_connection_is_closed_with_its_last_file(contexts, https):
     file.close()
     assert connection.fileno() == -1
     assert issubclass(m2urllib2.RefCountingSSLConnection, SSL.Connection)
+
+
+class Redirecting(Pages):
+    """Redirects to the URL in the query."""
+
+    def do_GET(self):  # noqa: N802
+        if "?" not in self.path:
+            super().do_GET()
+            return
+        self.send_response(302)
+        self.send_header("Location", self.path.partition("?")[2])
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+@pytest.mark.parametrize("target", ["http://127.0.0.1:1/", "ftp://127.0.0.1:1/"])
+def test_a_redirection_that_leaves_https_is_refused(https, contexts, target):
+    url = f"https://localhost:{https(Redirecting).server_address[1]}/?{target}"
+    with pytest.raises(urllib.error.HTTPError, match="a redirection from https to") as caught:
+        fetch(m2urllib2.build_opener(contexts[0]), url)
+    caught.value.close()
+    # The program can decide otherwise.
+    opener = m2urllib2.build_opener(contexts[0], urllib.request.HTTPRedirectHandler)
+    with pytest.raises(urllib.error.URLError, match="refused"):
+        fetch(opener, url)
+
+
+@pytest.mark.parametrize(("host", "is_sent"), [("localhost", True), ("127.0.0.1", False)])
+def test_credentials_are_not_sent_to_another_host(https, contexts, host, is_sent):
+    server = https(Redirecting)
+    contexts[0].post_connection_check = lambda certificate, host: True
+    port = server.server_address[1]
+    request = urllib.request.Request(f"https://localhost:{port}/?https://{host}:{port}/x")
+    for name in ("Authorization", "Cookie", "X-Other"):
+        request.add_header(name, "secret")
+    assert fetch(m2urllib2.build_opener(contexts[0]), request) == b"GET /x "
+    headers = server.seen[-1][1]
+    assert headers["X-Other"] == "secret"
+    assert ("Authorization" in headers, "Cookie" in headers) == (is_sent, is_sent)

@@ -116,3 +116,29 @@ def test_splituser(contexts, host, expected):
 )  # fmt: skip
 def test_splitport(contexts, host, expected):
     assert SSL_Transport(contexts[0]).splitport(host) == expected
+
+
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_a_response_has_a_limited_length(server, contexts, monkeypatch, is_compressed):
+    """The compressed one is 1000 times smaller."""
+    if not is_compressed:
+        monkeypatch.setattr(Handler, "encode_threshold", None)
+    server.register_function(lambda: "x" * 500_000, "long")
+    url = f"https://localhost:{server.server_address[1]}"
+    for limit, is_enough in ((100_000, False), (600_000, True), (None, True)):
+        transport = SSL_Transport(contexts[0], timeout=PATIENCE, max_response=limit)
+        with xmlrpc.client.ServerProxy(url, transport=transport) as proxy:
+            if is_enough:
+                assert proxy.long() == "x" * 500_000
+            else:
+                with pytest.raises(xmlrpc.client.ResponseError, match="more than 100000 bytes"):
+                    proxy.long()
+                assert proxy.echo(1) == [1]
+
+
+def test_a_verbose_proxy_prints_the_response(server, contexts, capsys):
+    transport = SSL_Transport(contexts[0], timeout=PATIENCE)
+    url = f"https://localhost:{server.server_address[1]}"
+    with xmlrpc.client.ServerProxy(url, transport=transport, verbose=True) as proxy:
+        assert proxy.echo(1) == [1]
+    assert "\nbody: b" in capsys.readouterr().out

@@ -11,7 +11,7 @@ import threading
 import pytest
 from fix_peers import PATIENCE
 
-from M2Crypto import SSL
+from M2Crypto import SSL, m2
 
 # ---- connecting without blocking -----------------------------------------------------------------
 
@@ -161,3 +161,125 @@ def test_a_server_without_tls_is_named(pair, contexts, data):
     with pytest.raises(SSL.SSLError, match="the peer may not use TLS on this port"):
         for _ in range(3):
             client.connect_ssl()
+
+
+# ---- peers that stall, dribble, truncate or reset ------------------------------------------------
+
+
+class Wire:
+    """A client and a server, and between them this thread, which forwards their bytes.
+
+    It forwards at most `limit` bytes from `sender`, and `at_once` bytes at a time.
+    """
+
+    def __init__(self, contexts, sender="client", limit=1 << 20, at_once=1 << 16):
+        self.connections, self.ends, self.left = {}, {}, {"client": 1 << 20, "server": 1 << 20}
+        for role, context in zip(("client", "server"), contexts):
+            sock, self.ends[role] = socket.socketpair()
+            self.ends[role].setblocking(False)
+            self.connections[role] = SSL.Connection(context, sock)
+            self.connections[role].setblocking(False)
+            self.connections[role].set_post_connection_check_callback(None)
+        self.left[sender] = limit
+        self.at_once = at_once
+        self.done = set()
+
+    def step(self):
+        """Continue each handshake, forward what was sent, and return whether there was any."""
+        self.shake("client")
+        self.shake("server")
+        return self.forward("client", "server") + self.forward("server", "client") > 0
+
+    def shake(self, role):
+        connection = self.connections[role]
+        if (connection.connect_ssl if role == "client" else connection.accept_ssl)() == 1:
+            self.done.add(role)
+
+    def forward(self, source, target):
+        try:
+            data = self.ends[source].recv(min(self.at_once, self.left[source]))
+        except BlockingIOError:
+            return 0
+        self.left[source] -= len(data)
+        self.ends[target].sendall(data)
+        return len(data)
+
+    def run(self):
+        """Continue until nothing is sent, or both handshakes are complete."""
+        while len(self.done) < 2 and self.step():
+            pass
+
+    def close(self):
+        for each in (*self.connections.values(), *self.ends.values()):
+            each.close()
+
+
+POINTS = [0, 1, 4, 5, 6, 50, 100, 200, 300, 500, 700, 1000, 1300]
+VERSIONS = ["tlsv1_2", pytest.param("tlsv1_3", marks=pytest.mark.needs_tls13)]
+
+
+@pytest.fixture(params=VERSIONS)
+def wire(request, contexts):
+    contexts[1].set_max_proto_version(request.param)
+    with contextlib.ExitStack() as stack:
+
+        def make(*arguments, **options):
+            made = Wire(contexts, *arguments, **options)
+            stack.callback(made.close)
+            return made
+
+        yield make
+
+
+def test_a_handshake_of_single_bytes_completes(wire):
+    made = wire(at_once=1)
+    made.run()
+    assert made.done == {"client", "server"}
+
+
+@pytest.mark.parametrize("sender", ["client", "server"])
+def test_a_peer_that_stalls_at_any_point_times_out(wire, sender):
+    timed_out = 0
+    for point in POINTS:
+        made = wire(sender, point)
+        made.run()
+        for role in {"client", "server"} - made.done:
+            made.connections[role].settimeout(0.001)
+            with pytest.raises(SSL.SSLTimeoutError):
+                made.shake(role)
+            timed_out += 1
+    assert timed_out >= len(POINTS)
+
+
+@pytest.mark.parametrize("sender", ["client", "server"])
+@pytest.mark.parametrize("how", [socket.SHUT_WR, socket.SHUT_RDWR])
+def test_a_handshake_that_ends_at_any_point_is_an_error(wire, sender, how):
+    receiver = {"client": "server", "server": "client"}[sender]
+    for point in POINTS:
+        made = wire(sender, point)
+        made.run()
+        if receiver in made.done:
+            continue
+        made.ends[receiver].shutdown(how)
+        with pytest.raises(SSL.SSLError, match="unexpected eof|Broken pipe|reset by peer"):
+            made.shake(receiver)
+        assert m2.err_peek_error() == 0
+
+
+@pytest.mark.parametrize("sender", ["client", "server"])
+def test_a_record_that_is_truncated_or_altered_is_an_error(wire, sender):
+    receiver = {"client": "server", "server": "client"}[sender]
+    for keep, problem in (
+        (-1, "unexpected eof"),
+        (None, "bad record mac|decryption failed|cipher op"),
+    ):
+        made = wire()
+        made.run()
+        made.connections[sender].write(b"a record")
+        record = bytearray(made.ends[sender].recv(1 << 16))
+        record[-1] ^= keep is None
+        made.ends[receiver].sendall(record[:keep])
+        made.ends[receiver].shutdown(socket.SHUT_WR)
+        with pytest.raises(SSL.SSLError, match=problem):
+            # TLS 1.3 session tickets may precede it.
+            made.connections[receiver].read()

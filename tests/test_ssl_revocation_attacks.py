@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 
@@ -16,6 +17,7 @@ from test_ssl_revocation import (
     KEY,
     KEY_FILE,
     NOW,
+    OCSP_RESPONSE,
     REVOKED,
     answering,
     crl_of,
@@ -364,6 +366,44 @@ def test_a_malformed_authority_information_access_is_a_problem(connect):
     with pytest.raises(RevocationError, match="was not found: .*"):
         connect(Revocation(), certificate)
     connect(Revocation(soft_fail=True), certificate)
+
+
+# ---- each answer, soft and hard, stapled and asked -----------------------------------------------
+
+
+ANSWERS = {
+    "good": lambda certificate: response_of(certificate),
+    "revoked": lambda certificate: response_of(certificate, REVOKED),
+    "unknown": lambda certificate: response_of(certificate, OCSP.Status.UNKNOWN),
+    "expired": lambda certificate: response_of(certificate, validity=-2 * DAY),
+    "replayed": lambda certificate: old_response(certificate, 2 * DAY).as_der(),
+    "wrongly signed": lambda certificate: response_of(certificate, signer=certificate, pkey=KEY),
+    "another certificate's": lambda certificate: response_of(leaf(1)),
+    "try later": lambda certificate: OCSP.Response(m2.ocsp_response_create(3, None)).as_der(),
+    "missing": lambda certificate: b"",
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+@pytest.mark.parametrize("soft_fail", [True, False], ids=["soft", "hard"])
+@pytest.mark.parametrize("source", ["stapled", "must be stapled", "asked"])
+def test_each_answer(connect, answer, soft_fail, source):
+    """A good one passes, a revoked one ends the connection, and all others are a failure."""
+    pages = {"/ocsp": lambda body: (200, OCSP_RESPONSE, ANSWERS[answer](certificate))}
+    with web(pages) as (url, asked):
+        extensions = MUST_STAPLE if source == "must be stapled" else {}
+        if source == "asked":
+            extensions = {"authorityInfoAccess": f"OCSP;URI:{url}/ocsp"}
+        certificate = leaf(**extensions)
+        staple = None if source == "asked" else ANSWERS[answer](certificate) or None
+        passes = answer == "good" or (
+            answer != "revoked" and soft_fail and source != "must be stapled"
+        )
+        with contextlib.nullcontext() if passes else pytest.raises(RevocationError) as caught:
+            connect(Revocation(soft_fail=soft_fail), certificate, staple)
+        if not passes:
+            assert (caught.value.status is not None) == (answer == "revoked")
+        assert asked == ["/ocsp"] * (source == "asked")
 
 
 # ---- delta CRLs ----------------------------------------------------------------------------------
