@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from M2Crypto import m2
+from M2Crypto._arguments import text
 from M2Crypto._errors import SSLVerificationError, X509Error
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _address(host: str) -> IPAddress | None:
     """
     import ipaddress
 
-    address, percent, zone = host.partition("%")
+    address, percent, zone = text(host).partition("%")
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
@@ -120,7 +121,7 @@ def matches_dns_name(presented: str, name: str) -> bool:
         presented: the name in the certificate.
         name: the DNS name that `reference_identity` returned.
     """
-    presented = presented.lower()
+    presented = text(presented).lower()
     if "*" not in presented:
         return presented == name
     first, _, domain = presented.partition(".")
@@ -209,6 +210,9 @@ class Checker:
         self.fingerprint = peerCertHash
         self.digest = peerCertDigest
         self.strict = strict
+
+    def __repr__(self) -> str:
+        return f"<Checker {self.host!r}>"
 
     def __call__(self, peerCert: X509 | None, host: str | None = None) -> bool:
         """Check a certificate.

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from M2Crypto import ASN1, OCSP, X509, _http, m2
+from M2Crypto._arguments import handle_of
 from M2Crypto.SSL.SSLError import SSLError
 
 if TYPE_CHECKING:
@@ -93,6 +94,9 @@ class Cache:
         self.limit = limit
         self._lock = threading.Lock()
         self._kept: dict[object, tuple[Any, datetime.datetime]] = {}
+
+    def __repr__(self) -> str:
+        return "<Cache>"
 
     def get(self, key: object) -> Any:
         """Return what was kept under a key, or None."""
@@ -167,6 +171,9 @@ class Revocation:
         self.crls()
 
     # ---- one connection -------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        return "<Revocation>"
 
     def check(self, connection: Connection) -> None:
         """Check the path of a connection's peer; one that has no certificate passes.
@@ -379,7 +386,7 @@ class Revocation:
 
 def urls(certificate: X509.X509) -> list[str]:
     """Return the URLs of a certificate's CRLs (RFC 5280, section 4.2.1.13), in order."""
-    return m2.x509_crl_urls(certificate.x509).decode(errors="backslashreplace").splitlines()
+    return m2.x509_crl_urls(handle_of(certificate)).decode(errors="backslashreplace").splitlines()
 
 
 def _now() -> datetime.datetime:
