@@ -9,13 +9,17 @@ import datetime
 import time as _time
 
 from M2Crypto import BIO, m2
+from M2Crypto._arguments import check_type
+from M2Crypto._copies import Constant
 from M2Crypto._errors import X509Error
 from M2Crypto._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import Callable
+    from typing import Any, Callable, TypeVar
 
     from M2Crypto import _m2crypto
+
+    _Time = TypeVar("_Time", bound="ASN1_TIME")
 
 __all__ = [
     "ASN1_TIME",
@@ -62,8 +66,11 @@ class ASN1_Integer:
     def __repr__(self) -> str:
         return f"<ASN1_Integer {int(self)}>"
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (int(self),)
 
-class ASN1_String:
+
+class ASN1_String(Constant):
     """A string of any ASN.1 type. `bytes` returns its content octets."""
 
     def __init__(self, asn1str: _m2crypto.ASN1_STRING | str | bytes, _pyfree: int = 0) -> None:
@@ -94,6 +101,9 @@ class ASN1_String:
         except UnicodeDecodeError as error:
             # OpenSSL 1.1.1 does not check that the value is Unicode.
             raise X509Error(f"the ASN.1 string is not Unicode: {error.reason}") from None
+
+    def __repr__(self) -> str:
+        return f"<ASN1_String {bytes(self)!r}>"
 
     def as_text(self, flags: int = 0) -> str:
         """Return the text of ASN1_STRING_print_ex(3) with flags `m2.ASN1_STRFLGS_`."""
@@ -154,6 +164,9 @@ class ASN1_Object:
     def __str__(self) -> str:
         return m2.obj_obj2txt(self.asn1obj, 1).decode()
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (str(self),)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ASN1_Object):
             return NotImplemented
@@ -172,9 +185,13 @@ class ASN1_Object:
 class LocalTimezone(datetime.tzinfo):
     """The local time zone of the C library."""
 
+    def __repr__(self) -> str:
+        return "LocalTimezone()"
+
     def _local(self, when: datetime.datetime) -> _time.struct_time:
         # Without its zone; mktime determines whether daylight saving time is in effect.
-        return _time.localtime(_time.mktime(when.replace(tzinfo=None).timetuple()))
+        naive = check_type(when, datetime.datetime).replace(tzinfo=None)
+        return _time.localtime(_time.mktime(naive.timetuple()))
 
     def utcoffset(self, dt: datetime.datetime | None) -> datetime.timedelta | None:
         """Return the offset of local time from UTC; None if `dt` is None."""
@@ -217,6 +234,20 @@ class ASN1_TIME:
         buffer = BIO.MemoryBuffer()
         m2.asn1_time_print(buffer.bio_ptr(), self.asn1_time)
         return (buffer.read() or b"").decode()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self}>"
+
+    def __copy__(self: _Time) -> _Time:
+        """Return an equal time, which belongs to no certificate."""
+        return _restored(*self.__reduce__()[1])
+
+    def __reduce__(self: _Time) -> tuple[Any, tuple[type[_Time], str | None]]:
+        if not m2.asn1_time_check(self.asn1_time):
+            return _restored, (type(self), None)
+        digits = m2.asn1_time_digits(self.asn1_time).decode()
+        is_short = m2.asn1_time_type(self.asn1_time) == m2.V_ASN1_UTCTIME
+        return _restored, (type(self), f"{digits[2 * is_short :]}Z")
 
     def _changed(self) -> int:
         if self._write_back is not None:
@@ -269,12 +300,20 @@ class ASN1_TIME:
             X509Error: the time is not in the years 0 to 9999.
             ValueError: a naive `date` has no local time.
         """
-        if date.tzinfo is None:
+        if check_type(date, datetime.datetime).tzinfo is None:
             try:
                 date = date.astimezone(UTC)
             except (OverflowError, OSError) as error:
                 raise ValueError(f"{date} is not a local time: {error}") from None
         return self.set_time((date - _EPOCH) // datetime.timedelta(seconds=1))
+
+
+def _restored(kind: type[_Time], text: str | None) -> _Time:
+    """Return the time of a pickle."""
+    time = kind()
+    if text is not None:
+        time.set_string(text)
+    return time
 
 
 class ASN1_UTCTIME(ASN1_TIME):

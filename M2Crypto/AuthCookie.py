@@ -12,6 +12,7 @@ import time
 from http.cookies import CookieError, SimpleCookie
 
 from M2Crypto import EVP, Rand, util
+from M2Crypto._arguments import check_type
 
 __all__ = ["AuthCookie", "AuthCookieJar", "mix", "unmix", "unmix3"]
 
@@ -35,7 +36,7 @@ def unmix(dough: str, regex: re.Pattern[str] = _MIX_RE) -> tuple[float, str] | N
 
 def unmix3(dough: str, regex: re.Pattern[str] = _MIX_RE) -> tuple[float, str, str] | None:
     """Return the expiry, the data and the MAC of a cookie's value, or None if it is malformed."""
-    found = regex.fullmatch(dough)
+    found = check_type(regex, re.Pattern).fullmatch(dough)
     return None if found is None else (float(found[1]), found[2], found[3])
 
 
@@ -49,6 +50,9 @@ class AuthCookie:
         self._mac = mac
         self._cookie: SimpleCookie = SimpleCookie()
         self._cookie[_TOKEN] = f"{dough}{mac}"
+
+    def __repr__(self) -> str:
+        return f"<AuthCookie until {self._expiry}>"
 
     def expiry(self) -> float:
         """Return the end of the validity in seconds since the epoch."""
@@ -89,6 +93,9 @@ class AuthCookieJar:
     def __init__(self) -> None:
         self._key = Rand.rand_bytes(_KEY_BYTES)
 
+    def __repr__(self) -> str:
+        return "<AuthCookieJar>"
+
     def _hmac(self, dough: str) -> str:
         return EVP.hmac(self._key, dough.encode(), "sha256").hex()
 
@@ -99,7 +106,7 @@ class AuthCookieJar:
 
     def isGoodCookie(self, cookie: AuthCookie) -> bool:
         """Return whether this jar made the cookie, unchanged, and it has not expired."""
-        return not cookie.isExpired() and self._is_mine(
+        return not check_type(cookie, AuthCookie).isExpired() and self._is_mine(
             cookie.expiry(), cookie.data(), cookie.mac()
         )
 

@@ -11,6 +11,8 @@ import os
 import sys
 
 from M2Crypto import m2
+from M2Crypto._arguments import handle_of
+from M2Crypto._copies import Unique
 from M2Crypto._errors import BIOError
 from M2Crypto._typing import TYPE_CHECKING
 
@@ -53,7 +55,7 @@ class BIOFileError(BIOError, OSError):
     __str__ = OSError.__str__
 
 
-class BIO:
+class BIO(Unique):
     """A stream on a BIO handle. `_pyfree` is ignored."""
 
     def __init__(
@@ -73,6 +75,9 @@ class BIO:
         return self.bio
 
     bio_ptr = _ptr
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}{', closed' * self.closed}>"
 
     def fileno(self) -> int:
         """Return the BIO's file descriptor (BIO_get_fd(3))."""
@@ -219,6 +224,9 @@ class MemoryBuffer(BIO):
     def __len__(self) -> int:
         return m2.bio_ctrl_pending(self._ptr())
 
+    def __repr__(self) -> str:
+        return f"<MemoryBuffer of {len(self)} bytes>"
+
     def read(self, size: int | None = None) -> bytes | Any:
         """Read up to `size` bytes; None or 0 reads all.
 
@@ -323,7 +331,7 @@ class IOBuffer(BIO):
             _pyfree: ignored.
         """
         super().__init__(m2.bio_new(m2.bio_f_buffer()), _pyfree)
-        m2.bio_push(self._ptr(), under_bio.bio_ptr())
+        m2.bio_push(self._ptr(), handle_of(under_bio))
         # The other BIO may own what it uses, such as a Python file.
         self._under_bio = under_bio
         self._reads = "r" in mode
@@ -356,7 +364,7 @@ class CipherStream(BIO):
     def __init__(self, obio: BIO) -> None:
         """Create the filter over `obio`. Call `set_cipher` before reading or writing."""
         super().__init__(m2.bio_new(m2.bio_f_cipher()), 1)
-        m2.bio_push(self._ptr(), obio.bio_ptr())
+        m2.bio_push(self._ptr(), handle_of(obio))
         self.obio = obio
         self._wrote = False
 
@@ -427,7 +435,9 @@ class SSLBio(BIO):
         Raises:
             BIOError: there is a connection already, or its BIOs lead to this one.
         """
-        m2.bio_set_ssl(self._ptr(), conn.ssl, close_flag)
+        # The extension refuses what is no connection.
+        ssl: Any = getattr(conn, "ssl", conn)
+        m2.bio_set_ssl(self._ptr(), ssl, close_flag)
         self._connection = conn
 
     def do_handshake(self) -> int:

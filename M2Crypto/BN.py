@@ -31,7 +31,13 @@ def rand_range(range: int) -> int:
 
 
 def randfname(length: int) -> str:
-    """Return a random file name of `length` letters and digits. Deprecated: use `tempfile`."""
+    """Return a random file name of `length` letters and digits. Deprecated: use `tempfile`.
+
+    Raises:
+        ValueError: `length` is more than 255, which few file systems support.
+    """
     warnings.warn("randfname is deprecated: use tempfile", DeprecationWarning, stacklevel=2)
+    if length > 255:
+        raise ValueError(f"a file name of {length} characters is too long")
     letters = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
     return "".join(letters[rand_range(len(letters))] for _ in range(length))

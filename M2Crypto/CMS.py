@@ -14,6 +14,7 @@ import enum
 from typing import TYPE_CHECKING, Any
 
 from M2Crypto import BIO, EVP, X509, _algorithms, _pem, m2
+from M2Crypto._arguments import handle_of
 from M2Crypto._errors import CMSError
 
 if TYPE_CHECKING:
@@ -64,11 +65,11 @@ class Flags(enum.IntFlag):
 def _stack(certificates: Iterable[X509.X509] | None) -> Any:
     """Return the handle of a stack, or None."""
     if certificates is None or isinstance(certificates, X509.X509_Stack):
-        return None if certificates is None else certificates._ptr()
+        return None if certificates is None else handle_of(certificates)
     stack = X509.X509_Stack()
     for certificate in certificates:
         stack.push(certificate)
-    return stack._ptr()
+    return handle_of(stack)
 
 
 class ContentInfo:
@@ -106,7 +107,7 @@ class ContentInfo:
 
     def _written(self, write: Any) -> bytes:
         bio = BIO.MemoryBuffer()
-        write(bio._ptr(), self.cms)
+        write(handle_of(bio), self.cms)
         return bio.read() or b""
 
     def as_smime(self, data: Buffer | None = None, flags: int = 0) -> bytes:
@@ -164,7 +165,7 @@ class ContentInfo:
         Raises:
             CMSError: a signature or path does not verify, or the message is malformed.
         """
-        content: bytes = cms_m2.cms_verify(self.cms, _stack(certs), store._ptr(), data, flags)
+        content: bytes = cms_m2.cms_verify(self.cms, _stack(certs), handle_of(store), data, flags)
         return content
 
     def decrypt(self, pkey: EVP.PKey, cert: X509.X509 | None = None, flags: int = 0) -> bytes:
@@ -183,8 +184,8 @@ class ContentInfo:
         Raises:
             CMSError: the message is not encrypted for the certificate, or it is malformed.
         """
-        certificate = None if cert is None else cert._ptr()
-        content: bytes = cms_m2.cms_decrypt(self.cms, pkey._ptr(), certificate, flags)
+        certificate = None if cert is None else handle_of(cert)
+        content: bytes = cms_m2.cms_decrypt(self.cms, handle_of(pkey), certificate, flags)
         return content
 
 
@@ -212,7 +213,7 @@ def sign(
     """
     digest = None if md is None else _algorithms.digest(md, CMSError)
     return ContentInfo(
-        cms_m2.cms_sign(cert._ptr(), pkey._ptr(), _stack(certs), data, digest, flags)
+        cms_m2.cms_sign(handle_of(cert), handle_of(pkey), _stack(certs), data, digest, flags)
     )
 
 
@@ -245,7 +246,7 @@ def load_bio(bio: BIO.BIO) -> ContentInfo:
     Raises:
         CMSError: there is none.
     """
-    return ContentInfo(cms_m2.cms_read_pem(bio._ptr()))
+    return ContentInfo(cms_m2.cms_read_pem(handle_of(bio)))
 
 
 def load(file: BIO.FilePath) -> ContentInfo:

@@ -8,6 +8,7 @@ can be imported, and its functions raise `DHError`.
 from __future__ import annotations
 
 from M2Crypto import BIO, _features, _pem, m2
+from M2Crypto._arguments import handle_of
 from M2Crypto._errors import DHError
 from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.util import genparam_callback, progress_callback
@@ -117,7 +118,7 @@ class DH(_pem.Key):
 
     def print_params(self, bio: BIO.BIO) -> int:
         """Print the parameters into a BIO and return 1 (EVP_PKEY_print_params(3))."""
-        status: int = dh_m2.dhparams_print(bio._ptr(), self.dh)
+        status: int = dh_m2.dhparams_print(handle_of(bio), self.dh)
         return status
 
     def save_params(self, filename: str | bytes) -> int:
@@ -127,7 +128,7 @@ class DH(_pem.Key):
 
     def save_params_bio(self, bio: BIO.BIO) -> int:
         """Save the parameters as PEM into a BIO and return 1."""
-        status: int = dh_m2.dh_write_parameters(self.dh, bio._ptr())
+        status: int = dh_m2.dh_write_parameters(self.dh, handle_of(bio))
         return status
 
 
@@ -159,7 +160,7 @@ def load_params(file: str | bytes) -> DH:
 
 def load_params_bio(bio: BIO.BIO) -> DH:
     """Load parameters in PEM from a BIO; see `load_params`."""
-    return DH(dh_m2.dh_read_parameters(bio._ptr()), 1)
+    return DH(dh_m2.dh_read_parameters(handle_of(bio)), 1)
 
 
 def set_params(p: Buffer, g: Buffer) -> DH:

@@ -8,6 +8,7 @@ DSA the module can be imported, and its functions raise `DSAError`.
 from __future__ import annotations
 
 from M2Crypto import BIO, _features, _pem, util
+from M2Crypto._arguments import handle_of
 from M2Crypto._errors import DSAError
 from M2Crypto._typing import TYPE_CHECKING
 
@@ -116,7 +117,7 @@ class DSA(_pem.PrivateKey):
 
     def save_params_bio(self, bio: BIO.BIO) -> int:
         """Save the parameters as PEM into a BIO and return 1."""
-        status: int = dsa_m2.dsa_write_params_bio(self.dsa, bio._ptr())
+        status: int = dsa_m2.dsa_write_params_bio(self.dsa, handle_of(bio))
         return status
 
     def save_key(
@@ -132,7 +133,7 @@ class DSA(_pem.PrivateKey):
         self, bio: BIO.BIO, cipher: str | None, callback: util.PassphraseCallback
     ) -> int:
         encryption = _pem.cipher(cipher, DSAError)
-        status: int = dsa_m2.dsa_write_key_bio(self.dsa, bio._ptr(), encryption, callback)
+        status: int = dsa_m2.dsa_write_key_bio(self.dsa, handle_of(bio), encryption, callback)
         return status
 
     def save_pub_key(self, filename: str | bytes) -> int:
@@ -142,7 +143,7 @@ class DSA(_pem.PrivateKey):
 
     def save_pub_key_bio(self, bio: BIO.BIO) -> int:
         """Save the public key as PEM (SubjectPublicKeyInfo) into a BIO and return 1."""
-        status: int = dsa_m2.dsa_write_pub_key_bio(self.dsa, bio._ptr())
+        status: int = dsa_m2.dsa_write_pub_key_bio(self.dsa, handle_of(bio))
         return status
 
     def sign(self, digest: Buffer) -> tuple[bytes, bytes]:
@@ -265,7 +266,7 @@ def load_params_bio(
     bio: BIO.BIO, callback: util.PassphraseCallback | None = util.passphrase_callback
 ) -> DSA:
     """Load parameters in PEM from a BIO; see `load_params`."""
-    return DSA(dsa_m2.dsa_read_params(bio._ptr(), callback), 1)
+    return DSA(dsa_m2.dsa_read_params(handle_of(bio), callback), 1)
 
 
 def load_key(
@@ -287,7 +288,7 @@ def load_key_bio(
     bio: BIO.BIO, callback: util.PassphraseCallback | None = util.passphrase_callback
 ) -> DSA:
     """Load a key pair in PEM from a BIO; see `load_key`."""
-    return DSA(dsa_m2.dsa_read_key(bio._ptr(), callback), 1)
+    return DSA(dsa_m2.dsa_read_key(handle_of(bio), callback), 1)
 
 
 def pub_key_from_params(p: Buffer, q: Buffer, g: Buffer, pub: Buffer) -> DSA_pub:
@@ -320,4 +321,4 @@ def load_pub_key_bio(
     bio: BIO.BIO, callback: util.PassphraseCallback | None = util.passphrase_callback
 ) -> DSA_pub:
     """Load a public key in PEM from a BIO; see `load_pub_key`."""
-    return DSA_pub(dsa_m2.dsa_read_pub_key(bio._ptr(), callback), 1)
+    return DSA_pub(dsa_m2.dsa_read_pub_key(handle_of(bio), callback), 1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NewType, NoReturn
 
 from M2Crypto import BIO, Err, _pem, m2, util
+from M2Crypto._arguments import handle_of
 from M2Crypto._errors import ECError
 
 if TYPE_CHECKING:
@@ -135,19 +136,19 @@ class EC(_pem.PrivateKey):
         Raises:
             ECError: this is not a private key, `pub_key` has no public key, or the curves differ.
         """
-        secret: bytes = ec_m2.ecdh_compute_key(self.ec, pub_key.ec)
+        secret: bytes = ec_m2.ecdh_compute_key(self.ec, handle_of(pub_key))
         return secret
 
     def _write_private(
         self, bio: BIO.BIO, cipher: str | None, callback: util.PassphraseCallback
     ) -> int:
         encryption = _pem.cipher(cipher, ECError)
-        status: int = ec_m2.ec_key_write_bio(self.ec, bio._ptr(), encryption, callback)
+        status: int = ec_m2.ec_key_write_bio(self.ec, handle_of(bio), encryption, callback)
         return status
 
     def save_pub_key_bio(self, bio: BIO.BIO) -> int:
         """Save the public key as PEM (SubjectPublicKeyInfo) into a BIO and return 1."""
-        status: int = ec_m2.ec_key_write_pubkey(self.ec, bio._ptr())
+        status: int = ec_m2.ec_key_write_pubkey(self.ec, handle_of(bio))
         return status
 
     def save_pub_key(self, file: str | bytes) -> int:
@@ -220,7 +221,7 @@ def load_key_bio(
     bio: BIO.BIO, callback: util.PassphraseCallback | None = util.passphrase_callback
 ) -> EC:
     """Load a key pair in PEM from a BIO; see `load_key`."""
-    return EC(ec_m2.ec_key_read_bio(bio._ptr(), callback), 1)
+    return EC(ec_m2.ec_key_read_bio(handle_of(bio), callback), 1)
 
 
 def load_pub_key(file: str | bytes) -> EC_pub:
@@ -243,7 +244,7 @@ def load_key_string_pubkey(
 
 def load_pub_key_bio(bio: BIO.BIO) -> EC_pub:
     """Load a public key in PEM from a BIO; see `load_pub_key`."""
-    return EC_pub(ec_m2.ec_key_read_pubkey(bio._ptr()), 1)
+    return EC_pub(ec_m2.ec_key_read_pubkey(handle_of(bio)), 1)
 
 
 def pub_key_from_der(der: Buffer) -> EC_pub:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from M2Crypto import EVP, X509, m2
+from M2Crypto._copies import Unique
 from M2Crypto._errors import EngineError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class _WithoutEngines:
 engine_m2: Any = _WithoutEngines() if m2.OPENSSL_NO_ENGINE else m2
 
 
-class Engine:
+class Engine(Unique):
     """An engine, by its id. As a context manager it is initialized by `init` and `finish`.
 
     `_pyfree` is ignored.

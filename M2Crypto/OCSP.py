@@ -19,6 +19,8 @@ import secrets
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, NoReturn
 
 from M2Crypto import ASN1, BIO, EVP, X509, _algorithms, _http, m2
+from M2Crypto._arguments import check_type, handle_of
+from M2Crypto._copies import Constant
 from M2Crypto._errors import OCSPError
 
 if TYPE_CHECKING:
@@ -100,7 +102,7 @@ class Reason(enum.IntEnum):
     AA_COMPROMISE = 10
 
 
-class CertID:
+class CertID(Constant):
     """The identifier of a certificate in OCSP: hashes of its issuer, and its serial number.
 
     Identifiers are equal if they have the same digest, issuer and serial number.
@@ -129,7 +131,7 @@ class CertID:
             if certificate is None or issuer is None:
                 raise TypeError("a CertID needs a certificate and its issuer")
             digest = _algorithms.digest(md, OCSPError)
-            _id = _m2.ocsp_cert_to_id(digest, certificate._ptr(), issuer._ptr())
+            _id = _m2.ocsp_cert_to_id(digest, handle_of(certificate), handle_of(issuer))
         self.id = _id
 
     def _ptr(self) -> _m2crypto.OCSP_CERTID:
@@ -146,7 +148,7 @@ class CertID:
         Raises:
             OCSPError: this OpenSSL does not have their digest.
         """
-        return bool(_m2.ocsp_id_is_issued_by(self.id, issuer._ptr()))
+        return bool(_m2.ocsp_id_is_issued_by(self.id, handle_of(issuer)))
 
     def as_der(self) -> bytes:
         """Return the identifier in DER."""
@@ -192,9 +194,15 @@ class Request:
     def _ptr(self) -> _m2crypto.OCSP_REQUEST:
         return self.request
 
+    def __repr__(self) -> str:
+        return f"<Request for {len(self.ids)}>"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return load_request, (self.as_der(),)
+
     def add(self, id: CertID) -> None:
         """Ask for the status of one more certificate."""
-        _m2.ocsp_request_add(self.request, id._ptr())
+        _m2.ocsp_request_add(self.request, handle_of(id))
 
     def sign(self, certificate: X509.X509, pkey: EVP.PKey, md: str | None = "sha256") -> None:
         """Sign the request (OCSP_request_sign(3)); a responder can require it.
@@ -207,7 +215,7 @@ class Request:
         Raises:
             OCSPError: the key is not the certificate's, or cannot sign with the digest.
         """
-        _m2.ocsp_request_sign(self.request, certificate._ptr(), pkey._ptr(), _digest(md))
+        _m2.ocsp_request_sign(self.request, handle_of(certificate), handle_of(pkey), _digest(md))
 
     @property
     def ids(self) -> list[CertID]:
@@ -261,11 +269,20 @@ class Answer(NamedTuple):
 
 
 class Response:
-    """A response. Nothing that it says is trusted before `check` or `verify`."""
+    """A response. Nothing that it says is trusted before `check` or `verify`.
+
+    Pickling keeps its DER.
+    """
 
     def __init__(self, _response: _m2crypto.OCSP_RESPONSE) -> None:
         self.response = _response
         self._answers: _m2crypto.OCSP_BASICRESP | None = None
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status.name}>"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return load_response, (self.as_der(),)
 
     def _ptr(self) -> _m2crypto.OCSP_RESPONSE:
         return self.response
@@ -344,13 +361,13 @@ class Response:
             OCSPError: the response is not successful, its signature does not verify, or its signer
                 is not trusted.
         """
-        stack = None if untrusted is None else untrusted._ptr()
-        _m2.ocsp_basic_verify(self._basic(), stack, store._ptr(), flags)
+        stack = None if untrusted is None else handle_of(untrusted)
+        _m2.ocsp_basic_verify(self._basic(), stack, handle_of(store), flags)
 
     def find(self, id: CertID) -> Answer | None:
         """Return what the response says, not verified, of a certificate; None for nothing."""
         basic = self._basic()
-        index = _m2.ocsp_basic_find(basic, id._ptr())
+        index = _m2.ocsp_basic_find(basic, handle_of(id))
         return None if index < 0 else _answer(basic, index)
 
     def check(
@@ -480,7 +497,7 @@ def _digest(md: str | None) -> _m2crypto.EVP_MD | None:
 
 def urls(certificate: X509.X509) -> list[str]:
     """Return the URLs of a certificate's responders (RFC 5280, section 4.2.2.1), in order."""
-    text: bytes = _m2.x509_ocsp_urls(certificate._ptr())
+    text: bytes = _m2.x509_ocsp_urls(handle_of(certificate))
     return text.decode(errors="backslashreplace").split("\n")[:-1]
 
 
@@ -498,11 +515,12 @@ def fetch(request: Request, url: str, timeout: float = 10.0) -> Response:
         OCSPError: the URL is not HTTP's, the responder cannot be reached in time, answers with
             another status or type, with more than a megabyte, or with no OCSP response.
     """
+    body = check_type(request, Request).as_der()
     headers = {"Content-Type": "application/ocsp-request", "Accept": KIND}
-    body = _http.fetch(
-        url, timeout, MAX_RESPONSE, OCSPError, body=request.as_der(), headers=headers, kind=KIND
+    answer = _http.fetch(
+        url, timeout, MAX_RESPONSE, OCSPError, body=body, headers=headers, kind=KIND
     )
-    return load_response(body)
+    return load_response(answer)
 
 
 # ---- a responder ---------------------------------------------------------------------------------
@@ -539,6 +557,9 @@ class Responder:
         self.issuer, self.certificate, self.pkey = issuer, certificate, pkey
         self.status, self.md, self.validity = status, md, validity
 
+    def __repr__(self) -> str:
+        return f"<Responder for {self.issuer.get_subject()}>"
+
     def respond(self, der: Buffer) -> bytes:
         """Return the response to a request, both in DER.
 
@@ -556,9 +577,9 @@ class Responder:
         now = datetime.datetime.now(ASN1.UTC)
         for each in ids:
             self._add(basic, each, now)
-        _m2.ocsp_basic_copy_nonce(basic, request._ptr())
+        _m2.ocsp_basic_copy_nonce(basic, handle_of(request))
         _m2.ocsp_basic_sign(
-            basic, self.certificate._ptr(), self.pkey._ptr(), _digest(self.md), None, 0
+            basic, handle_of(self.certificate), handle_of(self.pkey), _digest(self.md), None, 0
         )
         response = _m2.ocsp_response_create(ResponseStatus.SUCCESSFUL, basic)
         return Response(response).as_der()
@@ -581,7 +602,7 @@ class Responder:
                 raise ValueError("a revoked certificate needs the time: return Revoked(at)")
         _m2.ocsp_basic_add(
             basic,
-            id._ptr(),
+            handle_of(id),
             int(status),
             reason,
             revoked_at,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from M2Crypto import BIO, EVP, X509, _algorithms, m2, util
+from M2Crypto._arguments import handle_of, text
 from M2Crypto._errors import PKCS12Error
 
 if TYPE_CHECKING:
@@ -121,10 +122,10 @@ def create(
         stack.push(certificate)
     handle = m2.pkcs12_create(
         _passphrase(passphrase),
-        (name or "").encode(),
-        None if pkey is None else pkey._ptr(),
-        None if x509 is None else x509._ptr(),
-        stack._ptr(),
+        text(name or "").encode(),
+        None if pkey is None else handle_of(pkey),
+        None if x509 is None else handle_of(x509),
+        handle_of(stack),
         None if cipher is None else _algorithms.cipher(cipher, PKCS12Error),
         None if mac is None else _algorithms.digest(mac, PKCS12Error),
         # OpenSSL's is a C int.

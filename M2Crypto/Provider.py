@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from urllib.parse import unquote, unquote_to_bytes
 
 from M2Crypto import EVP, X509, m2
+from M2Crypto._arguments import text
+from M2Crypto._copies import Unique
 from M2Crypto._errors import ProviderError
 
 if TYPE_CHECKING:
@@ -68,7 +70,7 @@ _settings: dict[str, _Settings] = {}
 _lock = Lock()
 
 
-class Provider:
+class Provider(Unique):
     """A provider of OpenSSL's default library context (OSSL_PROVIDER(3))."""
 
     def __init__(
@@ -297,7 +299,7 @@ def _attributes(uri: str) -> dict[str, bytes]:
     Raises:
         ValueError: it is no such URI, an attribute is repeated, or it names no key.
     """
-    scheme, _, rest = uri.partition(":")
+    scheme, _, rest = text(uri).partition(":")
     if scheme.lower() != "pkcs11":
         raise ValueError("a PKCS #11 URI begins with pkcs11:")
     path, _, query = rest.partition("?")

@@ -11,6 +11,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from M2Crypto import m2
+from M2Crypto._copies import Unique
 from M2Crypto._errors import EVPError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["RC4"]
 
 
-class RC4:
+class RC4(Unique):
     """The key stream of an RC4 key."""
 
     def __init__(self, key: Buffer | None = None) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 
 from M2Crypto import BIO, Err, _algorithms, _keys, _pem, m2, util
+from M2Crypto._arguments import handle_of
 from M2Crypto._errors import RSAError
 from M2Crypto._typing import TYPE_CHECKING
 
@@ -169,13 +170,13 @@ class RSA(_pem.PrivateKey):
         self, bio: BIO.BIO, cipher: str | None, callback: util.PassphraseCallback
     ) -> int:
         encryption = _pem.cipher(cipher, RSAError)
-        return m2.rsa_write_key(self.rsa, bio._ptr(), encryption, callback)
+        return m2.rsa_write_key(self.rsa, handle_of(bio), encryption, callback)
 
     save_pem = _pem.PrivateKey.save_key
 
     def save_key_der_bio(self, bio: BIO.BIO) -> int:
         """Save the private key unencrypted in DER (PKCS #1) into a BIO, and return 1."""
-        return m2.rsa_write_key_der(self.rsa, bio._ptr())
+        return m2.rsa_write_key_der(self.rsa, handle_of(bio))
 
     def save_key_der(self, file: str | bytes) -> int:
         """Save the private key unencrypted in DER into a file of mode 0600, and return 1."""
@@ -185,7 +186,7 @@ class RSA(_pem.PrivateKey):
 
     def save_pub_key_bio(self, bio: BIO.BIO) -> int:
         """Save the public key as PEM (SubjectPublicKeyInfo) into a BIO and return 1."""
-        return m2.rsa_write_pub_key(self.rsa, bio._ptr())
+        return m2.rsa_write_pub_key(self.rsa, handle_of(bio))
 
     def save_pub_key(self, file: str | bytes) -> int:
         """Save the public key as PEM into a file and return 1."""
@@ -372,7 +373,7 @@ def load_key_bio(
     bio: BIO.BIO, callback: util.PassphraseCallback | None = util.passphrase_callback
 ) -> RSA:
     """Load a key pair in PEM from a BIO; see `load_key`."""
-    return RSA(m2.rsa_read_key(bio._ptr(), callback), 1)
+    return RSA(m2.rsa_read_key(handle_of(bio), callback), 1)
 
 
 def load_key_string(
@@ -395,7 +396,7 @@ def load_pub_key(file: str | bytes) -> RSA_pub:
 
 def load_pub_key_bio(bio: BIO.BIO) -> RSA_pub:
     """Load a public key in PEM from a BIO; see `load_pub_key`."""
-    return RSA_pub(m2.rsa_read_pub_key(bio._ptr()), 1)
+    return RSA_pub(m2.rsa_read_pub_key(handle_of(bio)), 1)
 
 
 def new_pub_key(e_n: tuple[Buffer, Buffer]) -> RSA_pub:

@@ -16,6 +16,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from M2Crypto import BIO, EVP, X509, _algorithms, m2, util
+from M2Crypto._arguments import check_type, handle_of
+from M2Crypto._copies import Constant
 from M2Crypto._errors import PKCS7_Error, SMIME_Error
 
 if TYPE_CHECKING:
@@ -83,6 +85,11 @@ class PKCS7:
     def __repr__(self) -> str:
         return f"<PKCS7 {self.type(1)}>"
 
+    def __reduce__(self) -> tuple[object, ...]:
+        bio = BIO.MemoryBuffer()
+        self.write_der(bio)
+        return _restored, (bio.read(),)
+
     def type(self, text_name: int = 0) -> int | str:
         """Return the content type: a number such as `PKCS7_SIGNED`.
 
@@ -93,11 +100,11 @@ class PKCS7:
 
     def write(self, bio: BIO.BIO) -> int:
         """Write the message in PEM, and return 1."""
-        return m2.pkcs7_write_bio(bio._ptr(), self.pkcs7)
+        return m2.pkcs7_write_bio(handle_of(bio), self.pkcs7)
 
     def write_der(self, bio: BIO.BIO) -> int:
         """Write the message in DER, and return 1."""
-        return m2.pkcs7_write_bio_der(bio._ptr(), self.pkcs7)
+        return m2.pkcs7_write_bio_der(handle_of(bio), self.pkcs7)
 
     def get0_signers(self, certs: X509.X509_Stack | None, flags: int = 0) -> X509.X509_Stack:
         """Return the signers' certificates, which are not verified (PKCS7_get0_signers(3)).
@@ -109,7 +116,7 @@ class PKCS7:
         Raises:
             PKCS7_Error: the message is not signed, or a certificate is not found.
         """
-        stack = None if certs is None else certs._ptr()
+        stack = None if certs is None else handle_of(certs)
         return X509.X509_Stack(m2.pkcs7_get0_signers(self.pkcs7, stack, flags), 1)
 
     def get_certificates(self) -> X509.X509_Stack:
@@ -127,6 +134,11 @@ class PKCS7:
             PKCS7_Error: the message has another type.
         """
         return X509.CRL_Stack(m2.pkcs7_get1_crls(self.pkcs7), 1)
+
+
+def _restored(der: bytes) -> PKCS7:
+    """Return the message of a pickle."""
+    return load_pkcs7_bio_der(BIO.MemoryBuffer(der))
 
 
 def load_pkcs7(p7file: BIO.FilePath) -> PKCS7:
@@ -148,12 +160,12 @@ def load_pkcs7_der(p7file: BIO.FilePath) -> PKCS7:
 
 def load_pkcs7_bio(p7_bio: BIO.BIO) -> PKCS7:
     """Load a message in PEM from a BIO."""
-    return PKCS7(m2.pkcs7_read_bio(p7_bio._ptr()), 1)
+    return PKCS7(m2.pkcs7_read_bio(handle_of(p7_bio)), 1)
 
 
 def load_pkcs7_bio_der(p7_bio: BIO.BIO) -> PKCS7:
     """Load a message in DER from a BIO."""
-    return PKCS7(m2.pkcs7_read_bio_der(p7_bio._ptr()), 1)
+    return PKCS7(m2.pkcs7_read_bio_der(handle_of(p7_bio)), 1)
 
 
 def smime_load_pkcs7(p7file: BIO.FilePath) -> tuple[PKCS7, BIO.BIO | None]:
@@ -172,18 +184,18 @@ def smime_load_pkcs7_bio(p7_bio: BIO.BIO) -> tuple[PKCS7, BIO.BIO | None]:
         PKCS7_Error: it is not S/MIME.
     """
     content = BIO.MemoryBuffer()
-    message = m2.smime_read_pkcs7(p7_bio._ptr(), content._ptr())
+    message = m2.smime_read_pkcs7(handle_of(p7_bio), content._ptr())
     return PKCS7(message, 1), content if m2.pkcs7_is_detached(message) else None
 
 
 def create_degenerate(cert_stack: X509.X509_Stack, bio: BIO.BIO) -> int:
     """Write certificates as a degenerate message in PEM (RFC 2315, section 9.1), and return 1."""
-    return cert_stack.create_degenerate(bio)
+    return check_type(cert_stack, X509.X509_Stack).create_degenerate(bio)
 
 
 def save_degenerate(cert_stack: X509.X509_Stack, filename: BIO.FilePath) -> int:
     """Write the output of `create_degenerate` to a file, and return 1."""
-    return cert_stack.save_degenerate(filename)
+    return check_type(cert_stack, X509.X509_Stack).save_degenerate(filename)
 
 
 def load_certificates(filename: BIO.FilePath) -> X509.X509_Stack:
@@ -196,7 +208,7 @@ def load_certificates(filename: BIO.FilePath) -> X509.X509_Stack:
     return load_pkcs7(filename).get_certificates()
 
 
-class Cipher:
+class Cipher(Constant):
     """The cipher that encrypts the content of messages.
 
     Raises:
@@ -230,6 +242,9 @@ class SMIME:
     x509_stack: X509.X509_Stack | None = None
     x509_store: X509.X509_Store | None = None
     cipher: Cipher | None = None
+
+    def __repr__(self) -> str:
+        return f"<SMIME of {self.x509!r}>"
 
     def load_key(
         self,
@@ -317,8 +332,8 @@ class SMIME:
             raise SMIME_Error("there is no cipher: call set_cipher")
         if self.x509_stack is None:
             raise SMIME_Error("there are no recipients' certificates: call set_x509_stack")
-        stack, cipher = self.x509_stack._ptr(), self.cipher._ptr()
-        return PKCS7(m2.pkcs7_encrypt(stack, data_bio._ptr(), cipher, flags), 1)
+        stack, cipher = handle_of(self.x509_stack), handle_of(self.cipher)
+        return PKCS7(m2.pkcs7_encrypt(stack, handle_of(data_bio), cipher, flags), 1)
 
     def decrypt(self, pkcs7: PKCS7, flags: int = 0) -> bytes:
         """Decrypt a message by the private key, and return the data (PKCS7_decrypt(3)).
@@ -335,7 +350,7 @@ class SMIME:
             PKCS7_Error: the message is not encrypted for this certificate, or it is malformed.
         """
         pkey, certificate = self._key()
-        return m2.pkcs7_decrypt(pkcs7._ptr(), pkey._ptr(), certificate._ptr(), flags)
+        return m2.pkcs7_decrypt(handle_of(pkcs7), handle_of(pkey), handle_of(certificate), flags)
 
     def sign(
         self, data_bio: BIO.BIO, flags: int = PKCS7_DETACHED, algo: str | None = "sha256"
@@ -357,10 +372,10 @@ class SMIME:
         if algo is None:
             raise SMIME_Error("a PKCS #7 signature needs a digest")
         digest = _algorithms.digest(algo, SMIME_Error)
-        signer, data = (certificate._ptr(), pkey._ptr()), data_bio._ptr()
+        signer, data = (handle_of(certificate), handle_of(pkey)), handle_of(data_bio)
         if self.x509_stack is None:
             return PKCS7(m2.pkcs7_sign0(*signer, data, digest, flags), 1)
-        return PKCS7(m2.pkcs7_sign1(*signer, self.x509_stack._ptr(), data, digest, flags), 1)
+        return PKCS7(m2.pkcs7_sign1(*signer, handle_of(self.x509_stack), data, digest, flags), 1)
 
     def verify(self, pkcs7: PKCS7, data_bio: BIO.BIO | None = None, flags: int = 0) -> bytes:
         """Verify the signatures and the signers' paths, and return the data (PKCS7_verify(3)).
@@ -378,11 +393,11 @@ class SMIME:
         """
         if self.x509_store is None:
             raise SMIME_Error("there are no trust anchors: call set_x509_store")
-        message, store = pkcs7._ptr(), self.x509_store._ptr()
-        stack = None if self.x509_stack is None else self.x509_stack._ptr()
+        message, store = handle_of(pkcs7), handle_of(self.x509_store)
+        stack = None if self.x509_stack is None else handle_of(self.x509_stack)
         if data_bio is None:
             return m2.pkcs7_verify0(message, stack, store, flags)
-        return m2.pkcs7_verify1(message, stack, store, data_bio._ptr(), flags)
+        return m2.pkcs7_verify1(message, stack, store, handle_of(data_bio), flags)
 
     def write(
         self,
@@ -399,10 +414,10 @@ class SMIME:
             data_bio: the data of a detached signature, which make it multipart/signed.
             flags: those of `sign`.
         """
-        bio, message = out_bio._ptr(), pkcs7._ptr()
+        bio, message = handle_of(out_bio), handle_of(pkcs7)
         if data_bio is None or not flags & PKCS7_DETACHED:
             return m2.smime_write_pkcs7(bio, message, flags)
-        return m2.smime_write_pkcs7_multi(bio, message, data_bio._ptr(), flags)
+        return m2.smime_write_pkcs7_multi(bio, message, handle_of(data_bio), flags)
 
     def _key(self) -> tuple[EVP.PKey, X509.X509]:
         if self.pkey is None or self.x509 is None:
@@ -419,5 +434,5 @@ def text_crlf(text: str | bytes) -> bytes:
 def text_crlf_bio(bio_in: BIO.BIO) -> BIO.MemoryBuffer:
     """Return a BIO of what `text_crlf` returns for the content of `bio_in`."""
     out = BIO.MemoryBuffer()
-    m2.smime_crlf_copy(bio_in._ptr(), out._ptr(), PKCS7_TEXT)
+    m2.smime_crlf_copy(handle_of(bio_in), out._ptr(), PKCS7_TEXT)
     return out

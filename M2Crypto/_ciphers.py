@@ -5,6 +5,7 @@ from __future__ import annotations
 from threading import Lock
 
 from M2Crypto import _algorithms, m2
+from M2Crypto._copies import Constant, Unique
 from M2Crypto._errors import EVPError
 from M2Crypto._typing import TYPE_CHECKING
 
@@ -76,7 +77,7 @@ class _WholeMessage:
         return b"" if self.is_done else self.update(b"")
 
 
-class Cipher:
+class Cipher(Unique):
     """An encryption or decryption (EVP_EncryptInit(3)).
 
     For AEAD ciphers (GCM, CCM, OCB, SIV, ChaCha20-Poly1305), which `AEAD` uses in one call, call
@@ -127,6 +128,7 @@ class Cipher:
             cipher = m2.fetch_cipher(alg, None)
             key = m2.bytes_to_key(cipher, _algorithms.digest(d, EVPError), key, salt, i)
             vector = vector.ljust(m2.cipher_get_iv_length(cipher), b"\0")
+        self.algo = alg
         self._iv = vector
         self._whole = None
         if _is_ccm(alg):
@@ -134,6 +136,25 @@ class Cipher:
             self.ctx = self._whole.ctx
         else:
             self.ctx = m2.cipher_begin(alg, key, vector, op, padding)
+
+    def __copy__(self) -> Cipher:
+        """Return a cipher with the same key and data so far (EVP_CIPHER_CTX_copy(3)).
+
+        Raises:
+            EVPError: OpenSSL cannot copy this cipher.
+        """
+        if self._whole is not None:
+            raise EVPError(f"OpenSSL cannot copy {self.algo}")
+        copied = object.__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        copied.ctx = m2.cipher_copy(self.ctx)
+        return copied
+
+    def __deepcopy__(self, memo: object) -> Cipher:
+        return self.__copy__()
+
+    def __repr__(self) -> str:
+        return f"<Cipher {self.algo!r}>"
 
     def update(self, data: Buffer) -> bytes:
         """Process `data` and return the output available so far.
@@ -217,7 +238,7 @@ class Cipher:
 # ---- one call ------------------------------------------------------------------------------------
 
 
-class AEAD:
+class AEAD(Constant):
     """A key for authenticated encryption with associated data (RFC 5116).
 
     Several threads can use it at once. A nonce must be used for one message only; AES-SIV and

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from M2Crypto import _algorithms, m2, util
+from M2Crypto._arguments import handle_of
 from M2Crypto._errors import EVPError
 from M2Crypto._typing import TYPE_CHECKING
 
@@ -40,6 +41,9 @@ class Operations:
     """The properties and operations of a key handle, `pkey`."""
 
     pkey: EVP_PKEY
+
+    def _ptr(self) -> EVP_PKEY:
+        return self.pkey
 
     @property
     def algorithm(self) -> str:
@@ -82,7 +86,7 @@ class Operations:
         Raises:
             EVPError: one of them has no key.
         """
-        return bool(m2.pkey_eq(self.pkey, other.pkey))
+        return bool(m2.pkey_eq(self.pkey, handle_of(other)))
 
     def raw_private(self) -> bytes:
         """Return the octets of the private key (EVP_PKEY_get_raw_private_key(3)).
@@ -181,7 +185,7 @@ class Operations:
             EVPError: there is no private key, the types or parameters of the keys differ, or
                 `peer` is a point of small order (RFC 7748, section 6).
         """
-        return m2.pkey_derive(self.pkey, peer.pkey)
+        return m2.pkey_derive(self.pkey, handle_of(peer))
 
     def encapsulate(self) -> tuple[bytes, bytes]:
         """Return a ciphertext for the owner of the private key, and the secret in it.

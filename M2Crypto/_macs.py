@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from M2Crypto import m2
+from M2Crypto._copies import Unique
 from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.util import compare_digest as compare_digest
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     _Code = TypeVar("_Code", bound="MAC")
 
 
-class MAC:
+class MAC(Unique):
     """A message authentication code (EVP_MAC(3)). Several threads can update one."""
 
     def __init__(
@@ -91,6 +92,9 @@ class MAC:
         return copy
 
     __copy__ = copy
+
+    def __deepcopy__(self: _Code, memo: object) -> _Code:
+        return self.copy()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.algo!r}>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from threading import Lock
 
 from M2Crypto import BIO, _algorithms, _keys, _pem, m2, util
+from M2Crypto._arguments import handle_of, text
 from M2Crypto._errors import EVPError
 from M2Crypto._typing import TYPE_CHECKING
 
@@ -39,9 +40,6 @@ class PKey(_keys.Operations, _pem.PrivateKey):
         copied._lock = Lock()
         copied.ctx = m2.md_ctx_new()
         return copied
-
-    def _ptr(self) -> EVP_PKEY:
-        return self.pkey
 
     def reset_context(self, md: str | None = "sha256") -> None:
         """Discard the current operation and set the digest; None for Ed25519 and Ed448 keys.
@@ -155,7 +153,7 @@ class PKey(_keys.Operations, _pem.PrivateKey):
         Raises:
             EVPError: the RSA key is incomplete.
         """
-        self.pkey = m2.pkey_from_rsa(rsa.rsa)
+        self.pkey = m2.pkey_from_rsa(handle_of(rsa))
         return 1
 
     def get_rsa(self) -> RSA.RSA:
@@ -180,7 +178,7 @@ class PKey(_keys.Operations, _pem.PrivateKey):
         """
         from M2Crypto import EC
 
-        self.pkey = EC.ec_m2.pkey_from_ec(ec.ec)
+        self.pkey = EC.ec_m2.pkey_from_ec(handle_of(ec))
         return 1
 
     def get_ec(self) -> EC.EC_pub:
@@ -226,7 +224,7 @@ class PKey(_keys.Operations, _pem.PrivateKey):
         """
         from M2Crypto import DSA
 
-        self.pkey = DSA.dsa_m2.pkey_from_dsa(dsa.dsa)
+        self.pkey = DSA.dsa_m2.pkey_from_dsa(handle_of(dsa))
         return 1
 
     def assign_dh(self, dh: DH.DH) -> int:
@@ -237,14 +235,14 @@ class PKey(_keys.Operations, _pem.PrivateKey):
         """
         from M2Crypto import DH
 
-        self.pkey = DH.dh_m2.pkey_from_dh(dh.dh)
+        self.pkey = DH.dh_m2.pkey_from_dh(handle_of(dh))
         return 1
 
     def _write_private(
         self, bio: BIO.BIO, cipher: str | None, callback: util.PassphraseCallback
     ) -> int:
         encryption = None if cipher is None else _algorithms.cipher(cipher, EVPError)
-        return m2.pkey_write_pem(self.pkey, bio._ptr(), encryption, callback)
+        return m2.pkey_write_pem(self.pkey, handle_of(bio), encryption, callback)
 
     def as_der(self) -> bytes:
         """Return the SubjectPublicKeyInfo in DER (RFC 5280, section 4.1.2.7)."""
@@ -302,14 +300,14 @@ def load_key_bio(
     bio: BIO.BIO, callback: util.PassphraseCallback | None = util.passphrase_callback
 ) -> PKey:
     """Load a private key in PEM from a BIO; see `load_key`."""
-    return PKey(m2.pkey_read_pem(bio._ptr(), callback), 1)
+    return PKey(m2.pkey_read_pem(handle_of(bio), callback), 1)
 
 
 def load_key_bio_pubkey(
     bio: BIO.BIO, callback: util.PassphraseCallback | None = util.passphrase_callback
 ) -> PKey:
     """Load a public key in PEM from a BIO; see `load_key_pubkey`."""
-    return PKey(m2.pkey_read_pem_pubkey(bio._ptr(), callback), 1)
+    return PKey(m2.pkey_read_pem_pubkey(handle_of(bio), callback), 1)
 
 
 def load_key_string(
@@ -358,14 +356,14 @@ def load_key_raw(algorithm: str, octets: Buffer, curve: str | int | None = None)
     Raises:
         EVPError: this OpenSSL does not have the type, or the octets are not a key of it.
     """
-    if algorithm.upper() == "EC":
+    if text(algorithm).upper() == "EC":
         return PKey(m2.pkey_from_ec_scalar(_group(curve, "curve"), octets), 1)
     return PKey(m2.pkey_from_raw_private(algorithm, octets), 1)
 
 
 def load_key_raw_pubkey(algorithm: str, octets: Buffer, curve: str | int | None = None) -> PKey:
     """Return the public key with the octets that `PKey.raw_public` returns; see `load_key_raw`."""
-    if algorithm.upper() == "EC":
+    if text(algorithm).upper() == "EC":
         from M2Crypto import EC
 
         point = EC.ec_m2.ec_key_from_pubkey_params(_group(curve, "curve"), octets)
@@ -410,7 +408,7 @@ def gen_key(
     Raises:
         EVPError: this OpenSSL does not have the type, or it does not have the parameter.
     """
-    kind = algorithm.upper()
+    kind = text(algorithm).upper()
     given = {"bits": bits, "curve": curve, "group": group, "seed": seed}
     for parameter, value in given.items():
         if value is not None and parameter not in _PARAMETERS.get(kind, ("seed",)):
@@ -468,7 +466,7 @@ def sign(
         EVPError: there is no private key, its type does not sign, or it does not have an option.
     """
     return m2.pkey_sign(
-        key.pkey,
+        handle_of(key),
         data,
         _keys.digest(md, EVPError),
         padding,
@@ -498,7 +496,7 @@ def verify(
         EVPError: the type of the key does not sign, or it does not have an option.
     """
     verdict = m2.pkey_verify(
-        key.pkey,
+        handle_of(key),
         signature,
         data,
         _keys.digest(md, EVPError),

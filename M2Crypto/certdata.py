@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from M2Crypto import X509
+from M2Crypto._arguments import check_type, text
 from M2Crypto._errors import M2CryptoError
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def parse(data: bytes) -> list[Root]:
 
 def _objects(data: bytes) -> Iterator[_Object]:
     """Yield the objects, each of which begins with CKA_CLASS."""
-    lines = enumerate(data.split(b"\n"), 1)
+    lines = enumerate(check_type(data, bytes).split(b"\n"), 1)
     if not any(line.strip() == b"BEGINDATA" for _, line in lines):
         raise CertdataError("the file is no certdata.txt: it has no line BEGINDATA")
     current: _Object | None = None
@@ -285,13 +286,17 @@ def select(
     """
     when = when or datetime.datetime.now(datetime.timezone.utc)
     kept, left_out = [], []
-    for root in roots:
+    for root in _roots(roots):
         reason = _reason(root, purpose, when, ignore_distrust_after)
         if reason is None:
             kept.append(root)
         else:
             left_out.append(LeftOut(root.label, reason))
     return kept, left_out
+
+
+def _roots(roots: Iterable[Root]) -> list[Root]:
+    return [check_type(root, Root) for root in roots]
 
 
 def _reason(root: Root, purpose: str, when: datetime.datetime, ignore: bool) -> str | None:
@@ -310,8 +315,8 @@ def _reason(root: Root, purpose: str, when: datetime.datetime, ignore: bool) -> 
 
 def bundle(roots: Iterable[Root], comment: str = "") -> bytes:
     """Return a PEM bundle, with the label before each certificate and a comment before all."""
-    lines = [f"# {line}" for line in comment.splitlines()]
-    for root in roots:
+    lines = [f"# {line}" for line in text(comment).splitlines()]
+    for root in _roots(roots):
         if root.der is not None:
             body = textwrap.fill(base64.b64encode(root.der).decode("ascii"), 64)
             lines += ["", f"# {root.label}", "-----BEGIN CERTIFICATE-----", body]

@@ -56,3 +56,9 @@ def test_mpi_is_a_length_and_a_signed_big_endian_number():
 def test_an_invalid_number_is_refused(text):
     with pytest.raises(Err.M2CryptoError, match="not a number"):
         m2.hex_to_bn(text)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_randfname_refuses_a_name_that_is_too_long():
+    with pytest.raises(ValueError, match="too long"):
+        BN.randfname(2**80)

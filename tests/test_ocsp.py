@@ -209,6 +209,15 @@ def test_a_responder_that_the_issuer_did_not_sign_is_not_trusted(store):
     assert m2.err_peek_error() == 0
 
 
+def test_a_response_that_is_not_signed_is_refused(store):
+    with pytest.raises(OCSP.OCSPError, match="the response is not signed"):
+        m2.ocsp_basic_verify(m2.ocsp_basic_new(), None, store._ptr(), 0)
+
+
+def test_a_root_is_its_own_issuer():
+    assert OCSP.CertID(CA, CA).is_issued_by(CA)
+
+
 def test_a_store_without_the_issuer_trusts_nothing():
     with pytest.raises(OCSP.OCSPError):
         answered(OCSP.Request([ID]), responder()).check(ID, X509.X509_Store())

@@ -7,6 +7,7 @@ handshake. The handshake validates the certification path (`Context.set_verify`)
 from __future__ import annotations
 
 from M2Crypto import m2
+from M2Crypto._arguments import text
 from M2Crypto._errors import SSLVerificationError, X509Error
 from M2Crypto._typing import TYPE_CHECKING, NamedTuple
 
@@ -101,7 +102,7 @@ def _address(host: str) -> IPAddress | None:
     """
     import ipaddress
 
-    address, percent, zone = host.partition("%")
+    address, percent, zone = text(host).partition("%")
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
@@ -121,7 +122,7 @@ def matches_dns_name(presented: str, name: str) -> bool:
         presented: the name in the certificate.
         name: the DNS name that `reference_identity` returned.
     """
-    presented = presented.lower()
+    presented = text(presented).lower()
     if "*" not in presented:
         return presented == name
     first, _, domain = presented.partition(".")
@@ -216,6 +217,9 @@ class Checker:
         self.fingerprint = peerCertHash
         self.digest = peerCertDigest
         self.strict = strict
+
+    def __repr__(self) -> str:
+        return f"<Checker {self.host!r}>"
 
     def __call__(self, peerCert: X509 | None, host: str | None = None) -> bool:
         """Check a certificate.

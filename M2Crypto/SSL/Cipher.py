@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from M2Crypto import m2
+from M2Crypto._copies import Constant
 from M2Crypto._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def split_cipher_list(cipher_list: str | None) -> tuple[str | None, str | None]:
     return ":".join(older) or None, ":".join(newer)
 
 
-class Cipher:
+class Cipher(Constant):
     """A cipher suite. `_pyfree` is ignored."""
 
     def __init__(self, cipher: _m2crypto.SSL_CIPHER, _pyfree: int = 0) -> None:
@@ -59,7 +60,7 @@ class Cipher:
         return f"{self.name()}-{len(self)}"
 
 
-class Cipher_Stack:
+class Cipher_Stack(Constant):
     """Cipher suites in order of preference. `_pyfree` is ignored."""
 
     def __init__(self, stack: _m2crypto.m2_ssl_ciphers, _pyfree: int = 0) -> None:
@@ -72,6 +73,9 @@ class Cipher_Stack:
         if not 0 <= idx < len(self):
             raise IndexError(f"the stack has {len(self)} ciphers, and no number {idx}")
         return Cipher(m2.sk_ssl_cipher_value(self.stack, idx))
+
+    def __repr__(self) -> str:
+        return f"<Cipher_Stack of {len(self)}>"
 
     def __iter__(self) -> Iterator[Cipher]:
         return (self[index] for index in range(len(self)))

@@ -31,6 +31,8 @@ import threading
 import time
 
 from M2Crypto import X509, Err, _configuration, m2
+from M2Crypto._arguments import handle_of
+from M2Crypto._copies import Unique
 from M2Crypto._errors import SocketTimeout
 from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.SSL.Checker import Checker, SSLVerificationError, reference_identity
@@ -129,7 +131,7 @@ def _accept_every_client(certificate: X509.X509 | None, host: object = None) -> 
     return True
 
 
-class Connection:
+class Connection(Unique):
     """A TLS connection. `ssl` is the handle of the SSL, `ctx` the context.
 
     Several threads can use a connection. A lock is held for each operation of OpenSSL, and another
@@ -426,7 +428,7 @@ class Connection:
         """
         with self._lock:
             self._check_idle()
-            m2.ssl_set_bio(self.ssl, readbio.bio_ptr(), writebio.bio_ptr())
+            m2.ssl_set_bio(self.ssl, handle_of(readbio), handle_of(writebio))
             self._has_bio = True
 
     # ---- timeouts ------------------------------------------------------------------------------
@@ -1204,7 +1206,7 @@ class Connection:
         """Set a session to resume in the next handshake, and return 1."""
         with self._lock:
             self._check_idle()
-            return m2.ssl_set_session(self.ssl, session._ptr())
+            return m2.ssl_set_session(self.ssl, handle_of(session))
 
     def session_reused(self) -> bool:
         """Return whether the handshake resumed a session."""

@@ -16,6 +16,8 @@ import warnings
 import weakref
 
 from M2Crypto import BIO, X509, _configuration, m2, util
+from M2Crypto._arguments import handle_of, text
+from M2Crypto._copies import Unique
 from M2Crypto._errors import M2CryptoError
 from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.SSL import cb
@@ -87,7 +89,7 @@ def _version_number(version: int | str) -> int:
         if version == 0:
             return 0
     else:
-        stem = _VERSIONS.get(version.lower().replace(".", "_"))
+        stem = _VERSIONS.get(text(version).lower().replace(".", "_"))
     if stem is None:
         raise ValueError(
             f"protocol version {version!r} is none of {', '.join(_VERSIONS)}, "
@@ -124,7 +126,7 @@ class _Configured:
             error.args = (f"{error}{_configuration.hint()}",)
 
 
-class Context:
+class Context(Unique):
     """A TLS context. `ctx` is the handle of the SSL_CTX."""
 
     map = staticmethod(ctxmap)
@@ -173,7 +175,7 @@ class Context:
     @staticmethod
     def _protocol(protocol: str) -> tuple[int | None, Callable[[], Any]]:
         """Return the version of a protocol of one version, else None, and OpenSSL's method."""
-        name = protocol.lower().replace(".", "_")
+        name = text(protocol).lower().replace(".", "_")
         if name in _VERSIONS:
             return _version_number(protocol), m2.tls_method
         method = getattr(m2, f"{name}_method", None)
@@ -261,8 +263,8 @@ class Context:
         Raises:
             SSLError: the key cannot be used or is not that of the certificate.
         """
-        m2.ssl_ctx_use_x509(self.ctx, certificate._ptr())
-        m2.ssl_ctx_use_pkey_privkey(self.ctx, key._ptr())
+        m2.ssl_ctx_use_x509(self.ctx, handle_of(certificate))
+        m2.ssl_ctx_use_pkey_privkey(self.ctx, handle_of(key))
         m2.ssl_ctx_check_private_key(self.ctx)
 
     def _load_cert(
@@ -734,7 +736,7 @@ class Context:
         Returns:
             1, or 0 if it replaces a session with the same session ID.
         """
-        return m2.ssl_ctx_add_session(self.ctx, session._ptr())
+        return m2.ssl_ctx_add_session(self.ctx, handle_of(session))
 
     def remove_session(self, session: Session) -> int:
         """Remove the session with the same session ID from the cache (SSL_CTX_remove_session(3)).
@@ -742,7 +744,7 @@ class Context:
         Returns:
             1, or 0 if the cache has none.
         """
-        return m2.ssl_ctx_remove_session(self.ctx, session._ptr())
+        return m2.ssl_ctx_remove_session(self.ctx, handle_of(session))
 
     def get_session_timeout(self) -> int:
         """Return the lifetime of new sessions in seconds."""

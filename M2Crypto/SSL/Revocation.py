@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Union
 
 from M2Crypto import ASN1, OCSP, X509, _http, m2
+from M2Crypto._arguments import handle_of
 from M2Crypto._errors import M2CryptoError
 from M2Crypto.SSL.SSLError import SSLError
 
@@ -121,6 +122,9 @@ class Cache:
         self._lock = threading.Lock()
         self._kept: dict[object, tuple[Any, datetime.datetime, int]] = {}
 
+    def __repr__(self) -> str:
+        return "<Cache>"
+
     def get(self, key: object) -> Any:
         """Return what was kept under a key, or None."""
         with self._lock:
@@ -200,6 +204,9 @@ class Revocation:
         self.crls()
 
     # ---- one connection -------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        return "<Revocation>"
 
     def check(self, connection: Connection) -> None:
         """Check the path of a connection's peer; one that has no certificate passes.
@@ -476,7 +483,8 @@ class Revocation:
 
 def urls(certificate: X509.X509) -> list[str]:
     """Return the URLs of a certificate's CRLs (RFC 5280, section 4.2.1.13), in order."""
-    return m2.x509_crl_urls(certificate.x509).decode(errors="backslashreplace").split("\n")[:-1]
+    text = m2.x509_crl_urls(handle_of(certificate)).decode(errors="backslashreplace")
+    return text.split("\n")[:-1]
 
 
 def _now() -> datetime.datetime:

@@ -7,6 +7,8 @@ it. A TLS 1.3 server sends session tickets after the handshake, so the client mu
 from __future__ import annotations
 
 from M2Crypto import BIO, m2
+from M2Crypto._arguments import handle_of
+from M2Crypto._copies import Unique
 from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.SSL.SSLError import SSLError
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Session", "load_session"]
 
 
-class Session:
+class Session(Unique):
     """A session. `_pyfree` is ignored."""
 
     # SSL.Session is both this class and its module in programs.
@@ -45,7 +47,7 @@ class Session:
 
     def write_bio(self, bio: BIO.BIO) -> int:
         """Write the session as PEM, including its secrets, and return 1."""
-        return m2.ssl_session_write_bio(bio.bio_ptr(), self.session)
+        return m2.ssl_session_write_bio(handle_of(bio), self.session)
 
     def get_time(self) -> int:
         """Return the creation time in seconds since the epoch."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 
 from M2Crypto import m2
+from M2Crypto._arguments import handle_of
 from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.SSL._contexts import ctxmap
 
@@ -62,7 +63,7 @@ def ssl_verify_callback(
 
 def ssl_verify_callback_allow_unknown_ca(ok: int, store: X509_Store_Context) -> int:
     """Return `ok`, but true for an unknown issuer."""
-    return 1 if store.get_error() in unknown_issuer else ok
+    return 1 if m2.x509_store_ctx_get_error(handle_of(store)) in unknown_issuer else ok
 
 
 def ssl_info_callback(where: int, ret: int, ssl_ptr: _m2crypto.SSL) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import operator
+
+from M2Crypto._arguments import handle_of
 from M2Crypto._typing import TYPE_CHECKING, Generic
 
 if TYPE_CHECKING:
@@ -21,8 +24,10 @@ def index_of(index: int, count: int) -> int:
     """Return the index from the start of one that can be negative.
 
     Raises:
+        TypeError: the index is no integer.
         IndexError: the index is out of range.
     """
+    index = operator.index(index)
     if not -count <= index < count:
         raise IndexError(f"there are {count} elements, and none at {index}")
     return index % count
@@ -66,7 +71,7 @@ class Stack(Generic[Element]):
         return (self[i] for i in range(len(self)))
 
     def _add(self, element: Element) -> int:
-        return self._push(self.stack, element._ptr())
+        return self._push(self.stack, handle_of(element))
 
     def pop(self) -> Element | None:
         """Remove and return the last element; None if the stack is empty."""

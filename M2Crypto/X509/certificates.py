@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 import threading
 
 from M2Crypto import ASN1, BIO, EVP, _pem, m2
+from M2Crypto._arguments import handle_of, text
 from M2Crypto._errors import X509Error
 from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.X509 import _formats, _stacks
@@ -103,11 +105,11 @@ class X509:
 
     def set_not_before(self, asn1_time: ASN1.ASN1_TIME) -> int:
         """Set notBefore, the start of the validity period."""
-        return m2.x509_set_not_before(self.x509, asn1_time._ptr())
+        return m2.x509_set_not_before(self.x509, handle_of(asn1_time))
 
     def set_not_after(self, asn1_time: ASN1.ASN1_TIME) -> int:
         """Set notAfter, the end of the validity period."""
-        return m2.x509_set_not_after(self.x509, asn1_time._ptr())
+        return m2.x509_set_not_after(self.x509, handle_of(asn1_time))
 
     def get_not_before(self) -> ASN1.ASN1_TIME:
         """Return notBefore, the start of the validity period."""
@@ -137,7 +139,7 @@ class X509:
 
     def set_pubkey(self, pkey: EVP.PKey) -> int:
         """Set the public key."""
-        return m2.x509_set_pubkey(self.x509, pkey._ptr())
+        return m2.x509_set_pubkey(self.x509, handle_of(pkey))
 
     def get_issuer(self) -> X509_Name:
         """Return the issuer distinguished name."""
@@ -146,7 +148,7 @@ class X509:
 
     def set_issuer(self, name: X509_Name) -> int:
         """Set the issuer distinguished name to a copy of `name`."""
-        return m2.x509_set_issuer_name(self.x509, name._ptr())
+        return m2.x509_set_issuer_name(self.x509, handle_of(name))
 
     set_issuer_name = set_issuer
 
@@ -157,13 +159,13 @@ class X509:
 
     def set_subject_name(self, name: X509_Name) -> int:
         """Set the subject distinguished name to a copy of `name`."""
-        return m2.x509_set_subject_name(self.x509, name._ptr())
+        return m2.x509_set_subject_name(self.x509, handle_of(name))
 
     set_subject = set_subject_name
 
     def add_ext(self, ext: X509_Extension) -> int:
         """Add a copy of an extension."""
-        return m2.x509_add_ext(self.x509, ext._ptr(), -1)
+        return m2.x509_add_ext(self.x509, handle_of(ext), -1)
 
     def get_ext_count(self) -> int:
         """Return the number of extensions."""
@@ -175,7 +177,7 @@ class X509:
         Raises:
             IndexError: the index is out of range.
         """
-        if not 0 <= index < self.get_ext_count():
+        if not 0 <= operator.index(index) < self.get_ext_count():
             raise IndexError(f"the certificate has no extension at {index}")
         return X509_Extension(m2.x509_get_ext(self.x509, index))
 
@@ -185,6 +187,7 @@ class X509:
         Raises:
             LookupError: there is no such extension.
         """
+        text(name)
         for index in range(self.get_ext_count()):
             extension = self.get_ext_at(index)
             if extension.get_name() == name:
@@ -246,7 +249,7 @@ class X509:
             X509Error: the digest is unknown, or the key cannot sign with it.
         """
         with self._signing:
-            return m2.x509_sign(self.x509, pkey._ptr(), _formats.digest(md))
+            return m2.x509_sign(self.x509, handle_of(pkey), _formats.digest(md))
 
     def verify(self, pkey: EVP.PKey | None = None) -> int:
         """Return 1 if the signature verifies with `pkey`, by default the subject's, else 0.
@@ -256,7 +259,7 @@ class X509:
         Raises:
             X509Error: the key is not of the signature's type, or the algorithm is unknown.
         """
-        key = m2.x509_get_pubkey(self.x509) if pkey is None else pkey._ptr()
+        key = m2.x509_get_pubkey(self.x509) if pkey is None else handle_of(pkey)
         return m2.x509_verify(self.x509, key)
 
     def check_ca(self) -> int:
@@ -296,7 +299,7 @@ def load_cert(file: BIO.FilePath, format: int = _formats.FORMAT_PEM) -> X509:
 
 def load_cert_bio(bio: BIO.BIO, format: int = _formats.FORMAT_PEM) -> X509:
     """Load the next certificate from a BIO."""
-    handle = bio.bio_ptr()
+    handle = handle_of(bio)
     return X509(
         _formats.in_format(format, lambda: m2.x509_read_pem(handle), lambda: m2.d2i_x509(handle))
     )
@@ -340,7 +343,7 @@ class X509_Stack(_stacks.Stack[X509]):
 
     def create_degenerate(self, bio: BIO.BIO) -> int:
         """Write a PEM of degenerate PKCS #7 to a BIO (RFC 2315, section 9.1), and return 1."""
-        return m2.sk_x509_write_degenerate(bio.bio_ptr(), self.stack)
+        return m2.sk_x509_write_degenerate(handle_of(bio), self.stack)
 
     def save_degenerate(self, filename: BIO.FilePath) -> int:
         """Write the output of `create_degenerate` to a file, and return 1."""

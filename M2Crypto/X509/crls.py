@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import operator
 import threading
 
 from M2Crypto import ASN1, BIO, _pem, m2
+from M2Crypto._arguments import handle_of, text
 from M2Crypto._typing import TYPE_CHECKING, NamedTuple
 from M2Crypto.X509 import _formats, _stacks
 from M2Crypto.X509.extensions import X509_Extension
@@ -54,8 +56,8 @@ def _time(time: ASN1.ASN1_TIME | datetime.datetime) -> _m2crypto.ASN1_TIME:
             raise ValueError("the datetime has no time zone")
         value = ASN1.ASN1_TIME()
         value.set_datetime(time)
-        return value._ptr()
-    return time._ptr()
+        return handle_of(value)
+    return handle_of(time)
 
 
 class CRL:
@@ -123,7 +125,7 @@ class CRL:
 
     def set_issuer(self, name: X509_Name) -> int:
         """Set the issuer distinguished name to a copy of `name`, and return 1."""
-        return m2.x509_crl_set_issuer_name(self.crl, name._ptr())
+        return m2.x509_crl_set_issuer_name(self.crl, handle_of(name))
 
     def get_lastUpdate(self) -> ASN1.ASN1_TIME:
         """Return thisUpdate, the issue date."""
@@ -203,7 +205,7 @@ class CRL:
 
     def add_ext(self, ext: X509_Extension) -> int:
         """Add a copy of an extension, such as an authorityKeyIdentifier, and return 1."""
-        return m2.x509_crl_add_ext(self.crl, ext._ptr(), -1)
+        return m2.x509_crl_add_ext(self.crl, handle_of(ext), -1)
 
     def get_ext_count(self) -> int:
         """Return the number of extensions."""
@@ -215,7 +217,7 @@ class CRL:
         Raises:
             IndexError: the index is out of range.
         """
-        if not 0 <= index < self.get_ext_count():
+        if not 0 <= operator.index(index) < self.get_ext_count():
             raise IndexError(f"the CRL has no extension at {index}")
         return X509_Extension(m2.x509_crl_get_ext(self.crl, index))
 
@@ -225,6 +227,7 @@ class CRL:
         Raises:
             LookupError: there is no such extension.
         """
+        text(name)
         for index in range(self.get_ext_count()):
             extension = self.get_ext_at(index)
             if extension.get_name() == name:
@@ -247,15 +250,15 @@ class CRL:
         digest = _formats.digest(md)
         with self._signing:
             m2.x509_crl_sort(self.crl)
-            size = m2.x509_crl_sign(self.crl, pkey._ptr(), digest)
+            size = m2.x509_crl_sign(self.crl, handle_of(pkey), digest)
             # OpenSSL keeps what a path validation reads of the extensions since the decoding.
             bio = BIO.MemoryBuffer(m2.i2d_x509_crl(self.crl))
-            self.crl = m2.d2i_x509_crl(bio._ptr())
+            self.crl = m2.d2i_x509_crl(handle_of(bio))
         return size
 
     def verify(self, pkey: EVP.PKey) -> int:
         """Return 1 if the signature verifies with `pkey`, else 0 (X509_CRL_verify(3))."""
-        return m2.x509_crl_verify(self.crl, pkey._ptr())
+        return m2.x509_crl_verify(self.crl, handle_of(pkey))
 
 
 def load_crl(file: BIO.FilePath, format: int = _formats.FORMAT_PEM) -> CRL:
@@ -271,7 +274,7 @@ def load_crl(file: BIO.FilePath, format: int = _formats.FORMAT_PEM) -> CRL:
 
 def load_crl_bio(bio: BIO.BIO, format: int = _formats.FORMAT_PEM) -> CRL:
     """Load the next CRL from a BIO."""
-    handle = bio.bio_ptr()
+    handle = handle_of(bio)
     return CRL(
         _formats.in_format(
             format, lambda: m2.x509_crl_read_pem(handle), lambda: m2.d2i_x509_crl(handle)

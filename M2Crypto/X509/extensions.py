@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from M2Crypto import m2
+from M2Crypto._arguments import handle_of
 from M2Crypto._errors import X509Error
 from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.X509 import _formats, _stacks
@@ -77,6 +78,9 @@ class AuthorityKeyIdentifier:
     def __init__(self, key_identifier: bytes) -> None:
         self.key_identifier = key_identifier
 
+    def __repr__(self) -> str:
+        return f"<AuthorityKeyIdentifier {self.key_identifier.hex()}>"
+
     def as_extension(self, critical: int = 0, _pyfree: int = 1) -> X509_Extension:
         """Encode this as an authorityKeyIdentifier extension (RFC 5280, section 4.2.1.1)."""
         handle = m2.x509_new_authority_key_identifier(self.key_identifier, critical)
@@ -137,12 +141,14 @@ def new_extension(
     if pkey is not None:
         if issuer is not None or subject is not None or config:
             raise ValueError("pkey cannot be given with issuer, subject or config")
-        return X509_Extension(m2.x509_new_extension(name, value, critical, pkey._ptr()), _pyfree)
+        return X509_Extension(
+            m2.x509_new_extension(name, value, critical, handle_of(pkey)), _pyfree
+        )
     context = m2.x509v3_set_nconf()
     m2.x509v3_set_ctx(
         context,
-        None if issuer is None else issuer._ptr(),
-        None if subject is None else subject._ptr(),
+        None if issuer is None else handle_of(issuer),
+        None if subject is None else handle_of(subject),
     )
     sections = m2.nconf_load(config.encode() if isinstance(config, str) else config)
     extension = X509_Extension(m2.x509v3_ext_conf(sections, context, name, value), _pyfree)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from M2Crypto import ASN1, m2
+from M2Crypto._arguments import handle_of, text
 from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.X509 import _formats, _stacks
 
@@ -17,6 +18,7 @@ def typed(value: str | bytes, type: int) -> tuple[int, bytes]:
     """Return the type and the bytes of a string: text is encoded as UTF-8 or UTF-16."""
     if isinstance(value, bytes):
         return type, value
+    value = text(value)
     if type == ASN1.MBSTRING_BMP:
         return type, value.encode("utf-16-be")
     return ASN1.MBSTRING_UTF8 if type == ASN1.MBSTRING_ASC else type, value.encode()
@@ -33,6 +35,14 @@ class X509_Name_Entry:
     def _ptr(self) -> _m2crypto.X509_NAME_ENTRY:
         return self.x509_name_entry
 
+    def __repr__(self) -> str:
+        return f"<X509_Name_Entry {self.get_object().short_name or self.get_object()}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        value = self.get_data()
+        kind = m2.asn1_string_type(value._ptr())
+        return _restored_entry, (str(self.get_object()), kind, bytes(value))
+
     def _changed(self) -> int:
         if self._write_back is not None:
             self._write_back(self.x509_name_entry)
@@ -40,7 +50,7 @@ class X509_Name_Entry:
 
     def set_object(self, asn1obj: ASN1.ASN1_Object) -> int:
         """Set the attribute type, and return 1."""
-        m2.x509_name_entry_set_object(self.x509_name_entry, asn1obj._ptr())
+        m2.x509_name_entry_set_object(self.x509_name_entry, handle_of(asn1obj))
         return self._changed()
 
     def set_data(self, data: str | bytes, type: int = ASN1.MBSTRING_ASC) -> int:
@@ -67,6 +77,14 @@ class X509_Name_Entry:
         data = data if length < 0 else data[:length]
         self.x509_name_entry = m2.x509_name_entry_create_by_txt(field, kind, data)
         return self._changed()
+
+
+def _restored_entry(attribute: str, kind: int, value: bytes) -> X509_Name_Entry:
+    """Return the entry of a pickle."""
+    entry = X509_Name_Entry(m2.x509_name_entry_new())
+    entry.set_object(ASN1.ASN1_Object(attribute))
+    entry.set_data(value, kind)
+    return entry
 
 
 class X509_Name:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from M2Crypto import BIO, EVP, _pem, m2
+from M2Crypto._arguments import handle_of
 from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.X509 import _formats
 from M2Crypto.X509.names import X509_Name, name_of
@@ -66,7 +67,7 @@ class Request:
 
     def set_pubkey(self, pkey: EVP.PKey) -> int:
         """Set the public key."""
-        return m2.x509_req_set_pubkey(self.req, pkey._ptr())
+        return m2.x509_req_set_pubkey(self.req, handle_of(pkey))
 
     def get_subject(self) -> X509_Name:
         """Return the subject distinguished name."""
@@ -75,22 +76,22 @@ class Request:
 
     def set_subject_name(self, name: X509_Name) -> int:
         """Set the subject distinguished name to a copy of `name`."""
-        return m2.x509_req_set_subject_name(self.req, name._ptr())
+        return m2.x509_req_set_subject_name(self.req, handle_of(name))
 
     set_subject = set_subject_name
 
     def add_extensions(self, ext_stack: X509_Extension_Stack) -> int:
         """Add an extensionRequest attribute (RFC 2985, section 5.4.2)."""
-        return m2.x509_req_add_extensions(self.req, ext_stack._ptr())
+        return m2.x509_req_add_extensions(self.req, handle_of(ext_stack))
 
     def verify(self, pkey: EVP.PKey) -> int:
         """Return 1 if the signature verifies with `pkey`, else 0 (X509_REQ_verify(3))."""
-        return m2.x509_req_verify(self.req, pkey._ptr())
+        return m2.x509_req_verify(self.req, handle_of(pkey))
 
     def sign(self, pkey: EVP.PKey, md: str | None) -> int:
         """Sign the request; see `X509.sign`."""
         with self._signing:
-            return m2.x509_req_sign(self.req, pkey._ptr(), _formats.digest(md))
+            return m2.x509_req_sign(self.req, handle_of(pkey), _formats.digest(md))
 
     def get_version(self) -> int:
         """Return the version, which is 0 (RFC 2986, section 4.1).
@@ -117,7 +118,7 @@ def load_request(file: BIO.FilePath, format: int = _formats.FORMAT_PEM) -> Reque
 
 def load_request_bio(bio: BIO.BIO, format: int = _formats.FORMAT_PEM) -> Request:
     """Load a request from a BIO."""
-    handle = bio.bio_ptr()
+    handle = handle_of(bio)
     return Request(
         _formats.in_format(
             format, lambda: m2.x509_req_read_pem(handle), lambda: m2.d2i_x509_req(handle)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 
 from M2Crypto import m2
+from M2Crypto._arguments import handle_of
+from M2Crypto._copies import Unique
 from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.X509.certificates import X509, X509_Stack
 from M2Crypto.X509.crls import CRL_Stack
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from M2Crypto.X509.crls import CRL
 
 
-class X509_Store_Context:
+class X509_Store_Context(Unique):
     """The validation of one certification path (X509_STORE_CTX_new(3)).
 
     Call `init`, then `verify_cert`, then the getters. A verify callback can call only the getters
@@ -41,9 +43,9 @@ class X509_Store_Context:
             cert: the certificate.
             untrusted: certificates from which the path can be built.
         """
-        stack = None if untrusted is None else untrusted._ptr()
+        stack = None if untrusted is None else handle_of(untrusted)
         with self._lock:
-            return m2.x509_store_ctx_init(self.ctx, store._ptr(), cert._ptr(), stack)
+            return m2.x509_store_ctx_init(self.ctx, handle_of(store), handle_of(cert), stack)
 
     def add_crls(self, crls: CRL_Stack) -> int:
         """Add CRLs to those of the store after `init`, and return 1.
@@ -51,7 +53,7 @@ class X509_Store_Context:
         They are used if the store has the flag `m2.X509_V_FLAG_CRL_CHECK`.
         """
         with self._lock:
-            return m2.x509_store_ctx_add_crls(self.ctx, crls._ptr())
+            return m2.x509_store_ctx_add_crls(self.ctx, handle_of(crls))
 
     def verify_cert(self) -> int:
         """Validate the path and return 1 if it is valid, else 0; `get_error` returns the error.
@@ -90,7 +92,7 @@ def x509_store_default_cb(ok: int, ctx: X509_Store_Context) -> int:
     return ok
 
 
-class X509_Store:
+class X509_Store(Unique):
     """A trust store: trust anchors, CRLs and validation flags (X509_STORE_new(3))."""
 
     def __init__(self, store: _m2crypto.X509_STORE | None = None, _pyfree: int = 0) -> None:
@@ -111,11 +113,11 @@ class X509_Store:
 
     def add_x509(self, x509: X509) -> int:
         """Add a trust anchor, and return 1."""
-        return m2.x509_store_add_cert(self.store, x509._ptr())
+        return m2.x509_store_add_cert(self.store, handle_of(x509))
 
     def add_crl(self, crl: CRL) -> int:
         """Add a CRL, which is used if a flag enables CRL checks, and return 1."""
-        return m2.x509_store_add_crl(self.store, crl._ptr())
+        return m2.x509_store_add_crl(self.store, handle_of(crl))
 
     add_cert = add_x509
 

@@ -417,6 +417,17 @@ m2_bytes m2_cipher_final(EVP_CIPHER_CTX *context)
     return out;
 }
 
+EVP_CIPHER_CTX *m2_cipher_copy(const EVP_CIPHER_CTX *context)
+{
+    EVP_CIPHER_CTX *copy = EVP_CIPHER_CTX_new();
+
+    if (copy != NULL && EVP_CIPHER_CTX_copy(copy, context) != 1) {
+        EVP_CIPHER_CTX_free(copy);
+        copy = NULL;
+    }
+    return copy;
+}
+
 m2_status m2_cipher_set_padding(EVP_CIPHER_CTX *context, int padding)
 {
     return cipher_is_initialized(context) ? EVP_CIPHER_CTX_set_padding(context, padding) : 0;

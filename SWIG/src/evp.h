@@ -47,6 +47,7 @@ EVP_CIPHER_CTX *m2_cipher_begin(const char *name, m2_buffer key, m2_buffer iv, i
 m2_bytes m2_cipher_update(EVP_CIPHER_CTX *context, m2_buffer data);
 m2_bytes m2_cipher_final(EVP_CIPHER_CTX *context);
 /* Set whether the last block is padded (1 or 0). */
+EVP_CIPHER_CTX *m2_cipher_copy(const EVP_CIPHER_CTX *context);
 m2_status m2_cipher_set_padding(EVP_CIPHER_CTX *context, int padding);
 
 /* For AEAD ciphers: add additional authenticated data, set another IV, set and return the tag. */

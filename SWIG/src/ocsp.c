@@ -10,7 +10,8 @@
 
 /* ---- CertIDs ------------------------------------------------------------------------------ */
 
-OCSP_CERTID *m2_ocsp_cert_to_id(const EVP_MD *algorithm, X509 *certificate, X509 *issuer)
+OCSP_CERTID *m2_ocsp_cert_to_id(const EVP_MD *algorithm, const X509 *certificate,
+                                const X509 *issuer)
 {
     return OCSP_cert_to_id(algorithm, certificate, issuer);
 }
@@ -320,8 +321,15 @@ m2_x509_stack *m2_ocsp_basic_certificates(const OCSP_BASICRESP *basic)
 m2_verdict m2_ocsp_basic_verify(OCSP_BASICRESP *basic, m2_x509_stack *certificates,
                                 X509_STORE *store, unsigned long flags)
 {
-    int verdict = OCSP_basic_verify(basic, certificates, store, flags);
+    const ASN1_OCTET_STRING *key = NULL;
+    const X509_NAME *name = NULL;
+    int verdict = -1;
 
+    /* OpenSSL dereferences the responder ID, which a response has once it is signed. */
+    if (!OCSP_resp_get0_id(basic, &key, &name))
+        m2_error("the response is not signed");
+    else
+        verdict = OCSP_basic_verify(basic, certificates, store, flags);
     /* The reason is in the queue, so that the exception has it. */
     return verdict == 1 ? 1 : -1;
 }

@@ -14,7 +14,8 @@
 /* ---- CertIDs ---- */
 
 /* Identify a certificate by its issuer's name, its issuer's key and its serial number. */
-OCSP_CERTID *m2_ocsp_cert_to_id(const EVP_MD *algorithm, X509 *certificate, X509 *issuer);
+OCSP_CERTID *m2_ocsp_cert_to_id(const EVP_MD *algorithm, const X509 *certificate,
+                                const X509 *issuer);
 m2_bytes m2_i2d_ocsp_certid(OCSP_CERTID *id);
 int m2_ocsp_id_equal(const OCSP_CERTID *id, const OCSP_CERTID *other);
 /* Return whether the id's issuer is this certificate, hashed as in the id. */

@@ -39,6 +39,16 @@ LIMITS: dict[tuple[str, str], tuple[int, int | None]] = {
     ("bn_rand", "bits"): (1 << 14, 1 << 31),
     # One call of the generator for every 16 bytes.
     ("rand_bytes", "length"): (1 << 18, 1 << 31),
+    # The time is that of a search for a prime.
+    ("dh_generate_parameters", "bits"): (64, 1 << 31),
+    ("dsa_generate_parameters", "bits"): (511, 1 << 31),
+    ("provider_generate_rsa", "bits"): (640, None),
+    # The time and the memory are proportional to the cost.
+    ("pbkdf2", "iterations"): (2000, None),
+    ("pkcs12_create", "iterations"): (2000, None),
+    ("scrypt", "n"): (1 << 6, None),
+    ("argon2", "iterations"): (3, None),
+    ("argon2", "memory"): (64, None),
     # Every line is indented by so many spaces.
     ("x509_name_print_ex", "indent"): (1 << 12, None),
     ("x509_ext_print", "indent"): (1 << 12, None),
@@ -92,6 +102,8 @@ LABELS = [
     ("key", b"PRIVATE KEY"),
 ]  # fmt: skip
 READER = re.compile(r"read_|_read|d2i_|tmp_dh")
+# The functions that change the process: its recipes would fail without algorithms.
+PROCESS = {"provider_enable_fips", "provider_set_default_properties", "set_default_properties"}
 # The functions that read the queue of errors, which is what the oracle looks at.
 QUEUE = re.compile(r"err_(get|peek)_error|err_clear_error|err_print_errors")
 
@@ -114,7 +126,9 @@ class RawFuzzer:
         self.random = session.random
         functions, self.types = stub.read()
         self.functions = {
-            name: function for name, function in functions.items() if name not in session.without
+            name: function
+            for name, function in functions.items()
+            if name not in session.without | PROCESS
         }
         self.groups = self._groups()
         self.stock = stock.Stock(self.random, Path.cwd())

@@ -347,7 +347,143 @@ def values(stock: Stock) -> Made:
     ]
 
 
+def _signer(stock: Stock) -> tuple[Any, Any]:
+    """Return a new certificate that is signed, and its key."""
+    m2 = stock.m2
+    new, key = m2.x509_new(), m2.pkey_read_pem(stock.bio(stock.keys[0]), None)
+    subject, time = m2.x509_name_new(), m2.asn1_time_new()
+    m2.asn1_time_set(time, 2**30)
+    m2.x509_name_add_entry_by_txt(subject, "CN", m2.MBSTRING_ASC, b"signer", -1, 0)
+    m2.x509_set_subject_name(new, subject)
+    m2.x509_set_issuer_name(new, subject)
+    m2.x509_set_not_before(new, time)
+    m2.x509_set_not_after(new, time)
+    m2.x509_set_pubkey(new, key)
+    m2.x509_sign(new, key, m2.sha256())
+    return new, key
+
+
+def _stack(stock: Stock, certificate: Any) -> Any:
+    made = stock.m2.sk_x509_new_null()
+    stock.m2.sk_x509_push(made, certificate)
+    return made
+
+
+def pkcs7(stock: Stock) -> Made:
+    """Messages of PKCS #7, signed and encrypted, with their parts."""
+    m2 = stock.m2
+    certificate, key = _signer(stock)
+    stack, data = _stack(stock, certificate), stock.bio(b"text\n")
+    return [
+        ("PKCS7", m2.pkcs7_sign0(certificate, key, data, m2.sha256(), 0)),
+        ("PKCS7", m2.pkcs7_encrypt(stack, stock.bio(b"text\n"), m2.aes_128_cbc(), 0)),
+        ("X509", certificate),
+        ("EVP_PKEY", key),
+        ("m2_x509_stack", stack),
+    ]
+
+
+def cms(stock: Stock) -> Made:
+    """Messages of CMS, signed and encrypted, with their parts."""
+    m2 = stock.m2
+    if not hasattr(m2, "cms_sign"):
+        return []
+    certificate, key = _signer(stock)
+    stack = _stack(stock, certificate)
+    flags = stock.random.choice((0, m2.CMS_DETACHED, m2.CMS_BINARY, m2.CMS_NOATTR))
+    return [
+        ("CMS_ContentInfo", m2.cms_sign(certificate, key, None, b"text", m2.sha256(), flags)),
+        ("CMS_ContentInfo", m2.cms_encrypt(stack, b"text", m2.aes_128_cbc(), 0)),
+        ("X509", certificate),
+        ("EVP_PKEY", key),
+    ]
+
+
+def pkcs12(stock: Stock) -> Made:
+    """A PKCS #12 file and its parts."""
+    m2 = stock.m2
+    certificate, key = _signer(stock)
+    more = (_stack(stock, certificate), m2.aes_128_cbc(), m2.sha256(), 1, 0)
+    made = m2.pkcs12_create(b"secret", b"name", key, certificate, *more)
+    stock.blobs.append(m2.i2d_pkcs12(made))
+    return [("PKCS12", made), ("m2_pkcs12_parts", m2.pkcs12_parse(made, b"secret"))]
+
+
+def ocsp(stock: Stock) -> Made:
+    """A request and a response of OCSP, signed or not, and their parts."""
+    m2 = stock.m2
+    if not hasattr(m2, "ocsp_request_new"):
+        return []
+    certificate, key = _signer(stock)
+    identifier = m2.ocsp_cert_to_id(m2.sha1(), certificate, certificate)
+    request, basic, time = m2.ocsp_request_new(), m2.ocsp_basic_new(), m2.asn1_time_new()
+    m2.asn1_time_set(time, 2**30)
+    m2.ocsp_request_add(request, identifier)
+    made: Made = [("OCSP_REQUEST", request), ("OCSP_BASICRESP", basic)]
+    if stock.random.random() < 0.8:
+        m2.ocsp_basic_add(basic, identifier, 0, -1, None, time, time)
+        m2.ocsp_basic_sign(basic, certificate, key, m2.sha256(), None, 0)
+        response = m2.ocsp_response_create(0, basic)
+        stock.blobs += [m2.i2d_ocsp_response(response), m2.i2d_ocsp_request(request)]
+        made.append(("OCSP_RESPONSE", response))
+    return [*made, ("OCSP_CERTID", identifier), ("X509", certificate), ("EVP_PKEY", key)]
+
+
+def revoked(stock: Stock) -> Made:
+    """An entry of a CRL, and a new CRL."""
+    m2 = stock.m2
+    crl, entry, time = m2.x509_crl_new(), m2.x509_revoked_new(), m2.asn1_time_new()
+    serial = m2.asn1_integer_from_hex("1234")
+    m2.asn1_time_set(time, 2**30)
+    m2.x509_revoked_set_serial_number(entry, serial)
+    m2.x509_revoked_set_date(entry, time)
+    made: Made = [("X509_CRL", crl), ("X509_REVOKED", entry), ("ASN1_INTEGER", serial)]
+    if stock.random.random() < 0.5:
+        m2.x509_crl_add_revoked(crl, entry)
+        made.append(("X509_REVOKED", m2.x509_crl_revoked_value(crl, 0)))
+    return made
+
+
+def finite_fields(stock: Stock) -> Made:
+    """Keys and parameters of DSA and DH, complete or empty."""
+    m2 = stock.m2
+    made: Made = []
+    if hasattr(m2, "dsa_new"):
+        text = (DATA / "keys" / "dsa_1024.pem").read_bytes()
+        made += [("m2_dsa", m2.dsa_read_key(stock.bio(text), None)), ("m2_dsa", m2.dsa_new())]
+    if hasattr(m2, "dh_new"):
+        text = (DATA / "certificates" / "dh.pem").read_bytes()
+        made += [("m2_dh", m2.dh_read_parameters(stock.bio(text))), ("m2_dh", m2.dh_new())]
+        if stock.random.random() < 0.5:
+            m2.dh_generate_key(made[-2][1])
+    return made
+
+
+def symmetric(stock: Stock) -> Made:
+    """MACs, AEAD keys, RC4, a configuration and the context of extensions."""
+    m2, random = stock.m2, stock.random
+    none = (None, None, 0, 0, None)
+    made: Made = [
+        ("m2_mac", m2.mac_new("HMAC", b"key", "sha256", None, *none)),
+        ("m2_mac", m2.mac_new("CMAC", bytes(16), None, "aes-128-cbc", *none)),
+        ("CONF", m2.nconf_load(b"[section]\nname = value\n")),
+        ("m2_x509v3_ctx", m2.x509v3_set_nconf()),
+    ]
+    for name in random.sample(("aes_128_gcm", "aes_128_ccm", "aes_128_ocb"), 2):
+        made.append(("m2_aead", m2.aead_new(name, bytes(16), 16, None)))
+    if hasattr(m2, "rc4_new"):
+        made.append(("m2_rc4", m2.rc4_new()))
+    return made
+
+
+def store(stock: Stock) -> Made:
+    """The objects of a file."""
+    path = stock.file(stock.random.choice(("x509-leaf.pem", "x509-crl.pem", "keys-rsa_pss.pem")))
+    return [("m2_store_objects", stock.m2.store_load(path, None))]
+
+
 RECIPES: list[Callable[[Stock], Made]] = [
     some_text, some_text, empty, rsa, elliptic, pkey, pkey, certificate, certificate, request, name,
     stacks, verification, contexts_of_evp, tls, tls, connected, values,
+    pkcs7, cms, cms, pkcs12, ocsp, ocsp, revoked, finite_fields, symmetric, store,
 ]  # fmt: skip

@@ -1,0 +1,144 @@
+"""Every class and function of the package: wrong arguments, copies, pickles and repr.
+
+The tables come from the modules (fix_surface.py), so that nothing new is left out.
+"""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+from fix_surface import EXAMPLES, SECRET, argument, classes, functions, methods, positional
+
+from M2Crypto import ASN1, EVP, _copies, _pem, m2
+from M2Crypto.Err import M2CryptoError
+
+# Examples are dropped and not closed, and some functions warn.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+# What an argument of the wrong type or value may raise. LookupError is of an index or a name.
+DOCUMENTED = (M2CryptoError, TypeError, ValueError, OverflowError, OSError, LookupError)
+WRONG = {"None": None, "object": object(), "text": "a\0\ud800", "float": 1.5, "huge": 2**80}
+# Change the process or prompt.
+LEFT_OUT = {
+    "EVP.set_default_properties",
+    "Provider.set_default_properties",
+    "Provider.enable_fips",
+    "util.passphrase_callback",
+    "certdata.main",
+}
+CLASSES = classes()
+
+
+def example(name):
+    """Return an object of a class, or skip the test if this OpenSSL has none."""
+    try:
+        return EXAMPLES[name]()
+    except (M2CryptoError, AttributeError) as error:
+        pytest.skip(f"this OpenSSL was built without {name}: {error}")
+
+
+def refuses(name, function):
+    """Call a function with each wrong argument in each place, the others being right."""
+    parameters = positional(function)
+    try:
+        right = [argument(each) for each in parameters]
+    except (M2CryptoError, AttributeError):
+        # This OpenSSL lacks the type of an argument.
+        return
+    for label, wrong in WRONG.items():
+        for place, parameter in enumerate(parameters):
+            given = [*right[:place], wrong, *right[place + 1 :]]
+            try:
+                function(*given)
+            except DOCUMENTED as error:
+                assert str(error), (name, parameter.name, label)
+            except Exception as error:
+                pytest.fail(f"{name}({parameter.name}={label}) raised {error!r}")
+            assert m2.err_peek_error() == 0, (name, parameter.name, label)
+
+
+def test_every_class_has_an_example():
+    assert sorted(CLASSES) == sorted(EXAMPLES)
+
+
+def test_functions_refuse_wrong_arguments(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name, function in functions().items():
+        if name not in LEFT_OUT and not name.startswith("SSL"):
+            refuses(name, function)
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(CLASSES) if name[:3] != "SSL"])
+def test_classes_refuse_wrong_arguments(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refuses(name, CLASSES[name])
+    made = example(name)
+    for method in methods(CLASSES[name]):
+        refuses(f"{name}.{method}", getattr(made, method))
+
+
+# ---- copies, pickles, repr -----------------------------------------------------------------------
+
+
+def handles(value):
+    return [each for each in vars(value).values() if "PyCapsule" in type(each).__name__]
+
+
+@pytest.mark.parametrize("name", sorted(CLASSES))
+def test_repr_helps_and_shows_no_secret(name):
+    made = example(name)
+    shown = repr(made)
+    assert type(made).__repr__ is not object.__repr__
+    assert "object at 0x" not in shown
+    for secret in (SECRET.decode(), SECRET.hex(), "PRIVATE KEY"):
+        assert secret not in shown + str(made)
+
+
+@pytest.mark.parametrize(
+    "duplicate", [copy.copy, copy.deepcopy, pickle.dumps], ids=["copy", "deepcopy", "pickle"]
+)
+@pytest.mark.parametrize("name", sorted(CLASSES))
+def test_a_copy_is_independent_or_refused(name, duplicate):
+    made = example(name)
+    try:
+        found = duplicate(made)
+    except TypeError as error:
+        assert str(error).startswith("cannot"), error
+        assert "PyCapsule" not in str(error)
+        return
+    if duplicate is pickle.dumps:
+        assert SECRET not in found
+        found = pickle.loads(found)
+    assert type(found) is type(made)
+    # What nothing changes may be shared.
+    if hasattr(made, "__dict__") and not isinstance(made, (_copies.Constant, _pem.Key)):
+        for one, other in zip(handles(made), handles(found)):
+            assert one is not other
+
+
+def test_a_copied_cipher_continues_from_the_same_state():
+    cipher = EVP.Cipher("aes_128_cbc", bytes(16), bytes(16), 1)
+    begun = cipher.update(bytes(20))
+    copied = copy.copy(cipher)
+    rest = cipher.update(b"data") + cipher.final()
+    other = copy.deepcopy(copied)
+    assert copied.update(b"data") + copied.final() == rest
+    assert other.update(b"else") + other.final() != rest
+    whole = EVP.Cipher("aes_128_cbc", bytes(16), bytes(16), 1)
+    assert whole.update(bytes(20) + b"data") + whole.final() == begun + rest
+    with pytest.raises(EVP.EVPError, match="cannot copy aes_128_ccm"):
+        copy.copy(EVP.Cipher("aes_128_ccm", bytes(16), bytes(12), 1))
+
+
+@pytest.mark.parametrize("text", ["20300101000000Z", "991231235959Z", "19500101000000Z", None])
+def test_a_copied_time_keeps_its_encoding(text):
+    time = ASN1.ASN1_TIME()
+    if text is not None:
+        time.set_string(text)
+    for copied in (copy.copy(time), copy.deepcopy(time), pickle.loads(pickle.dumps(time))):
+        assert str(copied) == str(time)
+        assert m2.asn1_time_type(copied._ptr()) == m2.asn1_time_type(time._ptr())
+        copied.set_time(0)
+        assert str(copied) != str(time)
