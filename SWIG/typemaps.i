@@ -59,8 +59,7 @@
         SWIG_fail;
     }
     m2_errors_clear();
-    $result = PyBytes_FromStringAndSize((const char *)$1.data, (Py_ssize_t)$1.length);
-    m2_bytes_free(&$1);
+    $result = m2_bytes_take(&$1);
 }
 
 %typemap(out, noblock=1) m2_integer {

@@ -219,3 +219,24 @@ def test_xts_processes_one_data_unit():
     # SP 800-38E and IEEE 1619: both halves must differ.
     with pytest.raises(EVP.EVPError):
         EVP.Cipher("aes_256_xts", bytes(64), bytes(16), 1)
+
+
+@pytest.mark.parametrize("name", ["aes_256_gcm", "aes_256_ctr", "aes_256_cbc", "chacha20_poly1305"])
+@pytest.mark.parametrize("size", [2048, 2049, (1 << 20) + 5])
+def test_large_data_are_encrypted_as_their_parts_are(name, size):
+    require(name)
+    key, iv, data = bytes(range(32)), bytes(range(16)), bytes(range(256)) * (size // 256 + 1)
+    data, iv = data[:size], iv[: m2.cipher_get_iv_length(m2.fetch_cipher(name, None))]
+    whole, parts = EVP.Cipher(name, key, iv, 1), EVP.Cipher(name, key, iv, 1)
+    sealed = whole.update(data) + whole.final()
+    assert sealed == b"".join(
+        [*(parts.update(data[at : at + 1000]) for at in range(0, size, 1000)), parts.final()]
+    )
+    back = EVP.Cipher(name, key, iv, 0)
+    if name in ("aes_256_gcm", "chacha20_poly1305"):
+        assert EVP.seal(name, key, iv, data) == sealed + whole.get_tag()
+        assert EVP.open(name, key, iv, sealed + whole.get_tag()) == data
+        with pytest.raises(EVP.EVPError, match="the tag does not match"):
+            EVP.open(name, key, iv, sealed + bytes(16))
+        back.set_tag(whole.get_tag())
+    assert back.update(sealed) + back.final() == data

@@ -1,5 +1,6 @@
 """EVP: keys of any type are generated, encoded, read back and used by the same functions."""
 
+import base64
 import copy
 import os
 import pickle
@@ -713,3 +714,69 @@ def test_an_ec_key_is_written_unencrypted_without_a_cipher():
     key, bio = EC.load_key(str(KEYS / "ec.pem")), BIO.MemoryBuffer()
     assert m2.ec_key_write_bio_no_cipher(key.ec, bio._ptr(), None) == 1
     assert bio.read() == key.as_pem(None)
+
+
+# ---- PEM in memory, whose first key is decoded by its label --------------------------------------
+
+
+def labelled(label, der):
+    body = base64.encodebytes(der).decode()
+    return f"-----BEGIN {label}-----\n{body}-----END {label}-----\n".encode()
+
+
+def stored(name):
+    return (KEYS / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(CERTIFICATE.read_bytes(), id="a certificate"),
+        pytest.param(labelled("EC PARAMETERS", b"\6\10*\x86H\xce=\3\1\7"), id="parameters"),
+    ],
+)
+def test_keys_are_read_one_after_the_other(first, rsa):
+    for pem in (rsa.as_pem(None), stored("rsa_2048.pem"), rsa.as_pem("aes_256_cbc", secret)):
+        bio = BIO.MemoryBuffer(first + pem + rsa.get_rsa().as_pem(None) + b"rest\n")
+        assert [EVP.load_key_bio(bio, secret).as_der() for _ in range(2)] == [rsa.as_der()] * 2
+        assert bio.read() == b"rest\n"
+    assert Err.peek_error_code() == 0
+
+
+def test_a_label_that_is_not_the_types_is_judged_as_in_a_file(rsa, tmp_path):
+    der = rsa.private_der(None, secret)
+    inner = labelled("RSA PRIVATE KEY", der)
+    for pem in (
+        inner,
+        labelled("EC PRIVATE KEY", der),
+        labelled("PRIVATE KEY", der + b"\0"),
+        labelled("PRIVATE KEY", der[:-1]),
+        labelled("PRIVATE KEY", b"0\0"),
+        labelled("ANY PRIVATE KEY", der),
+        inner.replace(b"KEY-----\n", b"KEY-----\nProc-Type: 4,ENCRYPTED\n\n", 1),
+    ):
+        file = tmp_path / "key.pem"
+        file.write_bytes(pem)
+        outcomes = []
+        for load, argument in ((EVP.load_key, str(file)), (EVP.load_key_string, pem)):
+            try:
+                outcomes.append(load(argument, wrong).as_der())
+            except EVP.EVPError as error:
+                outcomes.append(type(error))
+        assert outcomes[0] == outcomes[1]
+        assert Err.peek_error_code() == 0
+
+
+@pytest.mark.parametrize("name", ["ec.pem", "sm2.pem", "ed25519.pem", "ed448.pem", "x25519.pem"])
+@needs_ec
+def test_a_key_in_memory_is_the_key_in_the_file(name):
+    try:
+        key = EVP.load_key(str(KEYS / name))
+    except EVP.EVPError:
+        with pytest.raises(EVP.EVPError):
+            EVP.load_key_string(stored(name))
+        return
+    loaded = EVP.load_key_string(stored(name))
+    assert loaded.algorithm == key.algorithm
+    assert loaded.private_der(None, None) == key.private_der(None, None)

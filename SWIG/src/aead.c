@@ -177,7 +177,7 @@ static int aead_process(EVP_CIPHER_CTX *context, m2_buffer aad, m2_buffer data, 
 static m2_bytes aead_seal(m2_aead *aead, m2_buffer nonce, m2_buffer data, m2_buffer aad)
 {
     size_t tag_length = (size_t)aead->tag_length;
-    m2_bytes out = m2_bytes_new(data.length + tag_length);
+    m2_bytes out = m2_result_new(data.length + tag_length);
     EVP_CIPHER_CTX *context = out.data == NULL ? NULL : aead_take(aead, 1);
     int ok = context != NULL && aead_set_nonce(context, aead, nonce) &&
              aead_process(context, aad, data, out.data) &&
@@ -191,7 +191,7 @@ static m2_bytes aead_seal(m2_aead *aead, m2_buffer nonce, m2_buffer data, m2_buf
 static m2_bytes aead_open(m2_aead *aead, m2_buffer nonce, m2_buffer data, m2_buffer tag,
                           m2_buffer aad)
 {
-    m2_bytes out = m2_bytes_new(data.length);
+    m2_bytes out = m2_result_new(data.length);
     EVP_CIPHER_CTX *context = out.data == NULL ? NULL : aead_take(aead, 0);
     int ok = context != NULL && aead_set_nonce(context, aead, nonce) &&
              EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, aead->tag_length,
@@ -224,7 +224,7 @@ static m2_bytes aead_siv(const m2_aead *aead, m2_buffer nonce, m2_buffer data, m
 {
     EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
     size_t before = encrypt ? tag.length : 0;
-    m2_bytes out = m2_bytes_new(data.length + before);
+    m2_bytes out = m2_result_new(data.length + before);
     int length = 0;
     int ok = context != NULL && out.data != NULL;
 
@@ -265,7 +265,7 @@ static m2_bytes aead_ccm(const m2_aead *aead, m2_buffer nonce, m2_buffer data, m
         return out;
     out = m2_cipher_ccm(context, aead->cipher, key, nonce, aad, data, tag, encrypt, 4);
     if (out.data != NULL && encrypt) {
-        sealed = m2_bytes_new(out.length + tag.length);
+        sealed = m2_result_new(out.length + tag.length);
         ok = sealed.data != NULL;
         if (ok) {
             memcpy(sealed.data, out.data, out.length);

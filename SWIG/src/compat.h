@@ -105,6 +105,8 @@ int m2_rsa_generate_exponent(EVP_PKEY_CTX *context, const BIGNUM *exponent);
 #ifndef OPENSSL_NO_EC
 /* Return a copy of the key's group for EC_GROUP_free, or NULL with an error queued. */
 EC_GROUP *m2_ec_group(const EVP_PKEY *pkey);
+/* The same for a group without a name, and NULL for others, which are not copied. */
+EC_GROUP *m2_ec_explicit_group(const EVP_PKEY *pkey);
 /* Return whether the EC key has a public key, and not only parameters. */
 int m2_ec_has_point(const EVP_PKEY *pkey);
 #endif

@@ -96,6 +96,11 @@ static EVP_PKEY *keys_from_raw(const char *type, m2_buffer octets,
     }
 }
 
+EVP_PKEY *m2_compat_read_private_key(BIO *bio, pem_password_cb *password, void *argument)
+{
+    return PEM_read_bio_PrivateKey(bio, NULL, password, argument);
+}
+
 EVP_PKEY *m2_compat_raw_private(const char *type, m2_buffer octets)
 {
     return keys_from_raw(type, octets, EVP_PKEY_new_raw_private_key);
@@ -170,7 +175,9 @@ int m2_compat_decapsulate(EVP_PKEY_CTX *context, unsigned char *out, size_t *len
 /* ---- OpenSSL 3.0 and later ---------------------------------------------------------------- */
 
 #include <openssl/core_names.h>
+#include <openssl/decoder.h>
 #include <openssl/params.h>
+#include <openssl/x509.h>
 
 /* OpenSSL also represents the keys of MACs as EVP_PKEYs. */
 static int keys_is_mac(const char *type)
@@ -230,6 +237,88 @@ const char *m2_compat_type_name(const EVP_PKEY *pkey)
 int m2_compat_eq(const EVP_PKEY *pkey, const EVP_PKEY *other)
 {
     return EVP_PKEY_eq(pkey, other);
+}
+
+/* Return the key in `der` if all of it is a key of that structure and type, else NULL. */
+static EVP_PKEY *keys_decode(const char *structure, const char *type, m2_buffer der)
+{
+    EVP_PKEY *key = NULL;
+    OSSL_DECODER_CTX *context =
+        OSSL_DECODER_CTX_new_for_pkey(&key, "DER", structure, type, EVP_PKEY_KEYPAIR, NULL, NULL);
+
+    if (context != NULL && OSSL_DECODER_from_data(context, &der.data, &der.length) == 1 &&
+        der.length > 0) {
+        EVP_PKEY_free(key);
+        key = NULL;
+    }
+    OSSL_DECODER_CTX_free(context);
+    return key;
+}
+
+static EVP_PKEY *keys_decode_pkcs8(m2_buffer der)
+{
+    const unsigned char *at = der.data;
+    PKCS8_PRIV_KEY_INFO *info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &at, (long)der.length);
+    const ASN1_OBJECT *algorithm = NULL;
+    char type[80];
+    EVP_PKEY *key = NULL;
+
+    if (info == NULL || PKCS8_pkey_get0(&algorithm, NULL, NULL, NULL, info) != 1)
+        goto done;
+    /* By its other name, id-ecPublicKey, OpenSSL takes twice the time. */
+    if (OBJ_obj2nid(algorithm) == EVP_PKEY_EC)
+        key = keys_decode("PrivateKeyInfo", "EC", der);
+    else if (OBJ_obj2txt(type, sizeof(type), algorithm, 0) > 0)
+        key = keys_decode("PrivateKeyInfo", type, der);
+done:
+    PKCS8_PRIV_KEY_INFO_free(info);
+    return key;
+}
+
+static EVP_PKEY *keys_decode_labelled(const char *label, m2_buffer der)
+{
+    if (strcmp(label, PEM_STRING_RSA) == 0)
+        return keys_decode("type-specific", "RSA", der);
+    if (strcmp(label, PEM_STRING_ECPRIVATEKEY) == 0)
+        return keys_decode("type-specific", "EC", der);
+    return strcmp(label, PEM_STRING_PKCS8INF) == 0 ? keys_decode_pkcs8(der) : NULL;
+}
+
+/* Read the key if it is unencrypted and comes first. Otherwise return NULL, with the BIO as it was.
+ */
+static EVP_PKEY *keys_read_first(BIO *bio)
+{
+    int position = BIO_tell(bio);
+    char *label = NULL;
+    char *header = NULL;
+    unsigned char *data = NULL;
+    long length = 0;
+    EVP_PKEY *key = NULL;
+
+    if (position < 0)
+        return NULL;
+    ERR_set_mark();
+    if (PEM_read_bio(bio, &label, &header, &data, &length) == 1 && header[0] == '\0') {
+        m2_buffer der = {data, (size_t)length};
+
+        key = keys_decode_labelled(label, der);
+    }
+    OPENSSL_free(label);
+    OPENSSL_free(header);
+    OPENSSL_clear_free(data, (size_t)length);
+    ERR_pop_to_mark();
+    if (key == NULL)
+        (void)BIO_seek(bio, position);
+    return key;
+}
+
+EVP_PKEY *m2_compat_read_private_key(BIO *bio, pem_password_cb *password, void *argument)
+{
+    /* Its search for decoders takes as long as decoding. Other BIOs may not return to a position.
+     */
+    EVP_PKEY *key = BIO_method_type(bio) == BIO_TYPE_MEM ? keys_read_first(bio) : NULL;
+
+    return key != NULL ? key : PEM_read_bio_PrivateKey(bio, NULL, password, argument);
 }
 
 EVP_PKEY *m2_compat_raw_private(const char *type, m2_buffer octets)

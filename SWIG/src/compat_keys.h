@@ -6,12 +6,17 @@
 
 #include "m2.h"
 
+#include <openssl/pem.h>
+
 /* Return a context for keys of the type, or NULL with an error queued. */
 EVP_PKEY_CTX *m2_compat_context_of_type(const char *type);
 /* Set the seed of the key to generate. */
 int m2_compat_set_seed(EVP_PKEY_CTX *context, m2_buffer seed);
 const char *m2_compat_type_name(const EVP_PKEY *pkey);
 int m2_compat_eq(const EVP_PKEY *pkey, const EVP_PKEY *other);
+
+/* Read a private key in PEM, as PEM_read_bio_PrivateKey does. */
+EVP_PKEY *m2_compat_read_private_key(BIO *bio, pem_password_cb *password, void *argument);
 
 EVP_PKEY *m2_compat_raw_private(const char *type, m2_buffer octets);
 EVP_PKEY *m2_compat_raw_public(const char *type, m2_buffer octets);

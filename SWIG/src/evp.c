@@ -346,10 +346,13 @@ static m2_bytes cipher_process(EVP_CIPHER_CTX *context, m2_buffer data)
     int length = 0;
     int ok;
 
-    /* The output of key wrap is 8 bytes longer than the data, or up to 15 with padding. */
     if (!m2_fits_int(data.length) || !m2_fits_int(data.length + EVP_MAX_BLOCK_LENGTH))
         return out;
-    out = m2_bytes_new(data.length + EVP_MAX_BLOCK_LENGTH);
+    /* The output of key wrap is 8 bytes longer than the data, or up to 15 with padding; without
+     * blocks it has the length of the data. */
+    out = EVP_CIPHER_CTX_block_size(context) == 1
+              ? m2_result_new(data.length)
+              : m2_bytes_new(data.length + EVP_MAX_BLOCK_LENGTH);
     ok = out.data != NULL &&
          EVP_CipherUpdate(context, out.data, &length, evp_not_null(data), (int)data.length) == 1;
     return m2_bytes_finish(out, ok, (size_t)length);
@@ -534,8 +537,8 @@ static int pkey_has_valid_group(const EVP_PKEY *pkey)
     EC_GROUP *group = NULL;
 
     if (EVP_PKEY_id(pkey) == EVP_PKEY_EC || EVP_PKEY_id(pkey) == EVP_PKEY_SM2)
-        group = m2_ec_group(pkey);
-    if (group != NULL && EC_GROUP_get_curve_name(group) == NID_undef) {
+        group = m2_ec_explicit_group(pkey);
+    if (group != NULL) {
         ERR_set_mark();
         valid = EC_GROUP_check(group, NULL) == 1 && !BN_is_one(EC_GROUP_get0_order(group));
         ERR_pop_to_mark();

@@ -258,8 +258,7 @@ EVP_PKEY *m2_read_private_key(BIO *bio, m2_callback callback)
 {
     keys_passphrase passphrase = {callback, 0};
 
-    return keys_decrypted(PEM_read_bio_PrivateKey(bio, NULL, keys_password, &passphrase),
-                          &passphrase);
+    return keys_decrypted(m2_compat_read_private_key(bio, keys_password, &passphrase), &passphrase);
 }
 
 EVP_PKEY *m2_pkey_from_raw_private(const char *type, m2_buffer octets)

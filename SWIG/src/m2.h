@@ -37,10 +37,11 @@ typedef struct {
 } m2_buffer;
 
 /* A result that is converted to bytes, then cleansed and freed. OPENSSL_malloc allocated `data`,
- * which is NULL if the function failed. */
+ * which is NULL if the function failed, or they are those of `object`, a bytes object. */
 typedef struct {
     unsigned char *data;
     size_t length;
+    struct _object *object;
 } m2_bytes;
 
 /* Hexadecimal digits with a sign that are converted to an int, as m2_bytes are to bytes. */
@@ -57,6 +58,11 @@ typedef struct _object *m2_callback;
 /* Return uninitialized bytes of a length; `data` is NULL with an error queued if allocation
  * fails. */
 m2_bytes m2_bytes_new(size_t length);
+/* Return uninitialized bytes of a new bytes object, which is the result unless it is shorter.
+ * Acquires the GIL; `data` is NULL with an exception set if allocation fails. */
+m2_bytes m2_result_new(size_t length);
+/* Return a bytes object of a result, which is then empty. The GIL is held. */
+struct _object *m2_bytes_take(m2_bytes *bytes);
 /* Return a copy of a memory BIO's data and free the BIO; the failed value for NULL. */
 m2_bytes m2_bytes_from_bio(BIO *bio);
 /* Return the DER of an object by its i2d function: M2_DER(X509, certificate). */

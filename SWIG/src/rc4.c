@@ -60,7 +60,7 @@ m2_bytes m2_rc4_update(m2_rc4 *rc4, m2_buffer data)
     }
     if (!m2_fits_int(data.length))
         return out;
-    out = m2_bytes_new(data.length);
+    out = m2_result_new(data.length);
     ok = out.data != NULL &&
          (data.length == 0 ||
           EVP_EncryptUpdate(rc4->context, out.data, &length, data.data, (int)data.length) == 1);

@@ -45,7 +45,13 @@ m2_bytes m2_bytes_new(size_t length)
 
 void m2_bytes_free(m2_bytes *bytes)
 {
-    OPENSSL_clear_free(bytes->data, bytes->length);
+    if (bytes->object != NULL) {
+        OPENSSL_cleanse(bytes->data, bytes->length);
+        m2_callback_drop(bytes->object);
+    } else {
+        OPENSSL_clear_free(bytes->data, bytes->length);
+    }
+    bytes->object = NULL;
     bytes->data = NULL;
     bytes->length = 0;
 }

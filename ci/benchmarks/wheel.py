@@ -5,7 +5,9 @@ peers are the `cryptography` wheel, with pyOpenSSL for TLS, and M2Crypto as the 
 have it, with an OpenSSL that is compiled with -O1. Each library has a process of its own, and they
 take turns in each round. The output is the CPU time of an operation, as the median of the rounds,
 and the median of the rounds' ratios of the wheel to each peer: below 1, the wheel is faster. The
-exit code is 1 if the wheel takes more than 3 % longer than the better peer.
+exit code is 1 if the wheel takes more than 3 % longer than the better peer. `cryptography` reads
+certificates by a parser of its own, so that it is no measure of OpenSSL's, and its ratio is in
+parentheses.
 """
 
 from __future__ import annotations
@@ -37,9 +39,12 @@ OPERATIONS = (
     "AES-256-GCM 1 MiB",
     "SHA-256 1 MiB",
     "TLS 1.3 handshake",
-    "PEM key",
+    "PEM RSA key, 1 sign",
+    "PEM P-256 key",
     "PEM certificate",
 )
+# Operations that a peer does without OpenSSL: it is not judged.
+WITHOUT_OPENSSL = {("PEM certificate", "cryptography")}
 
 
 class Worker:
@@ -151,12 +156,16 @@ def _compare(operation: str, workers: Mapping[str, Worker]) -> bool:
         name: statistics.median(mine / theirs for mine, theirs in zip(own, times, strict=True))
         for name, times in rounds.items()
     }
+    judged = {
+        name: ratio for name, ratio in ratios.items() if (operation, name) not in WITHOUT_OPENSSL
+    }
     figures = "   ".join(
-        f"{name} {statistics.median(times) * 1e6:9.1f} µs, ratio {ratios[name]:.3f}"
+        f"{name} {statistics.median(times) * 1e6:9.1f} µs, ratio "
+        + (f"{ratios[name]:.3f}" if name in judged else f"({ratios[name]:.3f})")
         for name, times in rounds.items()
     )
-    print(f"{operation:<18} wheel {statistics.median(own) * 1e6:9.1f} µs   {figures}", flush=True)
-    return max(ratios.values()) <= MARGIN
+    print(f"{operation:<19} wheel {statistics.median(own) * 1e6:9.1f} µs   {figures}", flush=True)
+    return max(judged.values()) <= MARGIN
 
 
 if __name__ == "__main__":
