@@ -226,6 +226,7 @@ EXAMPLES: dict[str, Callable[[], Any]] = {
         False, make("SSL.Revocation", "Source").CRL
     ),
     "SSL.Session": lambda: session(),
+    "SSL.stdlib.SSLContext": lambda: make("SSL.stdlib", "SSLContext")(),
     "SSL.timeout": lambda: make("SSL", "timeout")(1),
     "certdata.LeftOut": lambda: make("certdata", "LeftOut")(trusted(), "why"),
     "certdata.Root": lambda: trusted(),

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, NoReturn, Union
 
 from M2Crypto import X509, m2
+from M2Crypto._copies import Unique
 from M2Crypto._errors import M2CryptoError
 from M2Crypto.SSL import _decoded
 from M2Crypto.SSL._sslobject import MemoryObject, SocketObject, current_object, translated
@@ -57,7 +58,7 @@ _LONGEST_PASSWORD = 1024
 _BEGIN = b"-----BEGIN "
 
 
-class SSLContext(ssl.SSLContext):
+class SSLContext(Unique, ssl.SSLContext):
     """An `ssl.SSLContext` over a `Context`, which is the attribute `context`."""
 
     def __new__(cls, protocol: int | None = None, context: Context | None = None) -> SSLContext:
