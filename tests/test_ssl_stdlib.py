@@ -36,8 +36,9 @@ def make(certificates):
         if server:
             made = cls(ssl.PROTOCOL_TLS_SERVER)
             made.load_cert_chain(certificates(certificate))
-            # Without EC, M2Crypto offers only DHE in TLS 1.2.
-            made.load_dh_params(certificates("dh.pem"))
+            if whose == THEIRS:
+                # Without EC, M2Crypto offers only DHE in TLS 1.2.
+                made.load_dh_params(certificates("dh.pem"))
         else:
             made = cls(ssl.PROTOCOL_TLS_CLIENT)
             made.load_verify_locations(certificates("ca.pem"))
@@ -585,7 +586,7 @@ def test_a_context_has_one_role(make):
             assert made.maximum_version.name == version
 
 
-def test_properties_are_those_that_were_set(certificates):
+def test_properties_are_those_that_were_set():
     context = SSLContext(ssl.PROTOCOL_TLS_SERVER)
     assert context.protocol is ssl.PROTOCOL_TLS_SERVER
     assert context.verify_mode is ssl.CERT_NONE
@@ -615,7 +616,20 @@ def test_properties_are_those_that_were_set(certificates):
     context.hostname_checks_common_name = False
     with pytest.raises(ValueError, match="RFC 9525"):
         context.hostname_checks_common_name = True
+
+
+@pytest.mark.needs("DH")
+def test_dh_parameters_are_loaded(certificates):
+    context = SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_dh_params(certificates("dh.pem"))
+    with pytest.raises(ssl.SSLError):
+        context.load_dh_params(certificates("ca.pem"))
+
+
+@pytest.mark.skipif(not m2.OPENSSL_NO_DH, reason="this OpenSSL has DH")
+def test_without_dh_no_parameters_are_loaded(certificates):
+    with pytest.raises(ssl.SSLError, match="built without DH"):
+        SSLContext(ssl.PROTOCOL_TLS_SERVER).load_dh_params(certificates("dh.pem"))
 
 
 def test_ciphers_and_groups_are_selected(make):

@@ -43,7 +43,10 @@ def translated(error: M2CryptoError, operation: str = "operation") -> Exception:
         return socket.timeout(f"The {operation} timed out")
     if isinstance(error, SSLSystemError):
         return OSError(error.errno, error.strerror)
-    reason = error.reason.upper().replace(" ", "_")
+    # The binding's own errors are sentences.
+    reason = "" if error.library == "M2Crypto" else error.reason.upper().replace(" ", "_")
+    if error.reason == "unexpected eof while reading":
+        reason = "UNEXPECTED_EOF_WHILE_READING"
     if isinstance(error, SSLVerificationError) or reason == "CERTIFICATE_VERIFY_FAILED":
         made: ssl.SSLError = ssl.SSLCertVerificationError(
             ssl.SSL_ERROR_SSL, f"[SSL: CERTIFICATE_VERIFY_FAILED] {error}"
