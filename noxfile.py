@@ -218,6 +218,13 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def leaks(session: nox.Session) -> None:
+    """Repeat each constructor, parser and function, and report how memory grows."""
+    install(session, "bench")
+    run(session, "leaks")
+
+
+@nox.session
 def stubs(session: nox.Session) -> None:
     """Write the extension's type stub from SWIG's parse tree."""
     install(session, "lint")

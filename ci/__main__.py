@@ -45,6 +45,7 @@ VERBS = {
     "bump": "ci.bump:main",
     "stubs": "ci.stubs:main",
     "bench": "ci.bench:main",
+    "leaks": "ci.leaks:main",
     "peers": "ci.peers.main:main",
     "fuzz": "ci.fuzz.run:main",
     "wheels": "ci.distribution.main:main",

@@ -19,15 +19,12 @@ SLOW = ("kills", "shell_loop", "wheel")
 SCRIPTS = {path.stem: path for path in sorted((Path(__file__).parent / "benchmarks").glob("*.py"))}
 
 
-def main(arguments: Sequence[str], project: Project) -> None:
-    """Run the named benchmarks, or the quick ones, with the optimised wheel of a quick build.
+def optimised(project: Project) -> str:
+    """Return the PYTHONPATH of the optimised wheel of a quick build, and of the checkout.
 
     Raises:
-        UserError: a benchmark reports that its figure is not reached, or is unknown.
+        UserError: the wheel cannot be built.
     """
-    for name in arguments:
-        if name not in SCRIPTS:
-            raise UserError(f"unknown benchmark {name!r}: {suggest(name, SCRIPTS)}")
     known = manifest.load(project.manifest)
     installed = interpreters.installed(known.pythons)
     series = "{}.{}".format(*sys.version_info)
@@ -43,7 +40,19 @@ def main(arguments: Sequence[str], project: Project) -> None:
     if isinstance(wheel, UserError):
         raise wheel
     # The wheel comes before the checkout, which holds the same Python files.
-    path = os.pathsep.join([str(wheel.site), str(project.root)])
+    return os.pathsep.join([str(wheel.site), str(project.root)])
+
+
+def main(arguments: Sequence[str], project: Project) -> None:
+    """Run the named benchmarks, or the quick ones, with the optimised wheel of a quick build.
+
+    Raises:
+        UserError: a benchmark reports that its figure is not reached, or is unknown.
+    """
+    for name in arguments:
+        if name not in SCRIPTS:
+            raise UserError(f"unknown benchmark {name!r}: {suggest(name, SCRIPTS)}")
+    path = optimised(project)
     for name in arguments or [each for each in SCRIPTS if each not in SLOW]:
         print(f"--- {name}", flush=True)
         command: list[str | Path] = [sys.executable, "-P", SCRIPTS[name]]
