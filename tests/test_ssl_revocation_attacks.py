@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import threading
 
 import pytest
@@ -340,6 +341,26 @@ def test_a_few_of_many_urls_are_tried(connect):
         with pytest.raises(RevocationError):
             connect(Revocation(distribution_points=True), certificate)
         assert asked == [f"/{n}" for n in range(MAX_URLS)] * 2
+
+
+def test_the_timeout_of_the_connection_limits_the_check(contexts_of, silent, monkeypatch):
+    """Each of the silent responders would take the time of the Revocation."""
+    access = ",".join(f"OCSP;URI:http://127.0.0.1:{silent}/{n}" for n in range(5))
+    certificate = leaf(authorityInfoAccess=access)
+    client_context, server_context = contexts_of(Revocation(timeout=60), certificate)
+    ends = socket.socketpair()
+    server = SSL.Connection(server_context, ends[1])
+    thread = threading.Thread(target=server.accept_ssl)
+    thread.start()
+    with SSL.Connection(client_context, ends[0]) as client:
+        client.settimeout(60)
+        # The handshake has more time than its check here.
+        monkeypatch.setattr(client, "gettimeout", lambda: 0.05)
+        with pytest.raises(RevocationError, match="no answer in") as caught:
+            client.connect_ssl()
+    assert len(caught.value.problems) == 5
+    thread.join()
+    server.close()
 
 
 @pytest.mark.parametrize("scheme", ["file:", "ldap:", "https:", "ftp:"])

@@ -24,6 +24,7 @@ import datetime
 import enum
 import os
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Union
 
@@ -180,7 +181,7 @@ class Revocation:
             whole_chain: whether to check the intermediate CAs, too, and not the peer's certificate
                 alone.
             timeout: seconds that one responder, or one fetched CRL, may take. At most five of each
-                are tried for a certificate.
+                are tried for a certificate. The timeout of a connection limits all of them.
             max_age: the oldest OCSP response that is accepted; None for any that is current
                 (`OCSP.Response.check`).
             cache: where statuses and CRLs are kept; by default a cache of this object's own.
@@ -226,8 +227,11 @@ class Revocation:
         store = connection.get_context().get_cert_store()
         depth = len(path) - 1 if self.whole_chain else min(1, len(path) - 1)
         staple = self._staple(connection) if depth else None
+        # A non-blocking connection has no time at all, but this must wait.
+        seconds = connection.gettimeout()
+        end = time.monotonic() + seconds if seconds else None
         for position in range(depth):
-            self._check(path, position, store, staple if position == 0 else None)
+            self._check(path, position, store, staple if position == 0 else None, end)
 
     def _staple(self, connection: Connection) -> _Staple | None:
         """Return what the server stapled; None if it is not asked to, or the peer is a client."""
@@ -242,6 +246,7 @@ class Revocation:
         depth: int,
         store: X509.X509_Store,
         staple: _Staple | None,
+        end: float | None,
     ) -> None:
         certificate, issuer = path[depth], path[depth + 1]
         problems: list[str] = []
@@ -255,7 +260,7 @@ class Revocation:
                     certificate, depth, None, problems,
                 )  # fmt: skip
         if status is None:
-            status = self.status(certificate, issuer, store, path, problems)
+            status = self.status(certificate, issuer, store, path, problems, end)
         if status is None:
             if self.soft_fail:
                 return
@@ -279,6 +284,7 @@ class Revocation:
         store: X509.X509_Store,
         path: Sequence[X509.X509] = (),
         problems: list[str] | None = None,
+        end: float | None = None,
     ) -> Status | None:
         """Return the status of a certificate that no server staples, or None if it is not found.
 
@@ -288,15 +294,20 @@ class Revocation:
             store: the trust anchors.
             path: certificates from which the path of a signer is built.
             problems: a list, to which is appended why a source has no status.
+            end: the value of time.monotonic() after which nothing is fetched; None for no limit.
         """
         problems = [] if problems is None else problems
         crls = self.crls(problems)
         status = self._of_crls(certificate, store, path, crls, Source.CRL, problems)
         if status is None and self.ocsp and not m2.OPENSSL_NO_OCSP:
-            status = self._asked(certificate, issuer, store, path, problems)
+            status = self._asked(certificate, issuer, store, path, problems, end)
         if status is None and self.distribution_points:
-            status = self._fetched(certificate, store, path, problems)
+            status = self._fetched(certificate, store, path, problems, end)
         return status
+
+    def _seconds(self, end: float | None) -> float:
+        """Return the seconds that one fetch may take."""
+        return self.timeout if end is None else min(self.timeout, max(0, end - time.monotonic()))
 
     # ---- OCSP ---------------------------------------------------------------------------------
 
@@ -345,6 +356,7 @@ class Revocation:
         store: X509.X509_Store,
         path: Sequence[X509.X509],
         problems: list[str],
+        end: float | None,
     ) -> Status | None:
         wanted = OCSP.CertID(certificate, issuer)
         key = wanted.as_der()
@@ -354,7 +366,7 @@ class Revocation:
         for url in _named(OCSP.urls, certificate, problems):
             request = OCSP.Request([wanted])
             try:
-                response = OCSP.fetch(request, url, self.timeout)
+                response = OCSP.fetch(request, url, self._seconds(end))
                 answer = response.check(request, store, _stack(path), max_age=self.max_age)
             except OCSP.OCSPError as error:
                 problems.append(f"OCSP: {error}")
@@ -440,6 +452,7 @@ class Revocation:
         store: X509.X509_Store,
         path: Sequence[X509.X509],
         problems: list[str],
+        end: float | None,
     ) -> Status | None:
         for url in _named(urls, certificate, problems):
             kept: list[X509.CRL] | None = self.cache.get(url)
@@ -448,7 +461,7 @@ class Revocation:
                 source = Source.DISTRIBUTION_POINT
                 status = self._of_crls(certificate, store, path, kept, source, [])
             if status is None:
-                status = self._get(url, certificate, store, path, problems)
+                status = self._get(url, certificate, store, path, problems, end)
             if status is not None:
                 return status
         return None
@@ -460,11 +473,12 @@ class Revocation:
         store: X509.X509_Store,
         path: Sequence[X509.X509],
         problems: list[str],
+        end: float | None,
     ) -> Status | None:
         """Fetch CRLs. They are kept once they are verified, as anybody may have answered."""
         source = Source.DISTRIBUTION_POINT
         try:
-            data = _http.fetch(url, self.timeout, MAX_CRL, SSLError)
+            data = _http.fetch(url, self._seconds(end), MAX_CRL, SSLError)
             crls = _parse(data, url)
         except SSLError as error:
             problems.append(str(error))
