@@ -615,6 +615,28 @@ int m2_store_load_file(X509_STORE *store, const char *file)
 
 #endif
 
+#if OPENSSL_VERSION_NUMBER >= 0x40000000L
+
+static int compat_accept_host(const char *name, size_t length)
+{
+    (void)name;
+    return length > 0;
+}
+
+void m2_compat_accept_hosts(X509_VERIFY_PARAM *param)
+{
+    X509_VERIFY_PARAM_set1_host_input_validation(param, compat_accept_host);
+}
+
+#else
+
+void m2_compat_accept_hosts(X509_VERIFY_PARAM *param)
+{
+    (void)param;
+}
+
+#endif
+
 /* ---- TLS ---------------------------------------------------------------------------------- */
 
 #include <openssl/pem.h>
