@@ -17,10 +17,8 @@ in C, OpenSSL's (X509_check_host(3)) with one set of flags.
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
-
 from M2Crypto import m2
+from M2Crypto._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
@@ -30,13 +28,15 @@ if TYPE_CHECKING:
 
     IPAddress = Union[IPv4Address, IPv6Address]
 
-# A DNS name of a host. Host names with underscores are in use.
-_LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+# The letters, digits and hyphens of a label (RFC 5890, section 2.3.1). Host names with underscores
+# are in use.
+_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+# Of a label and of a name.
+_LONGEST_LABEL = 63
 _LONGEST = 253
-_NAME = re.compile(rf"(?=.{{1,{_LONGEST}}}\Z){_LABEL}(\.{_LABEL})*")
 
 
-def reference_identity(host: str) -> str | IPAddress:
+def reference_identity(host: str | bytes) -> str | IPAddress:
     """Return the reference identity of a host: an IP address, or a DNS name in lower-case A-labels.
 
     A trailing dot and the zone of an IPv6 address are not part of it.
@@ -44,7 +44,12 @@ def reference_identity(host: str) -> str | IPAddress:
     Raises:
         ValueError: `host` is neither. A DNS name has at most 253 characters, and labels of 1 to 63
             letters, digits, hyphens and underscores that neither begin nor end with a hyphen.
+            Bytes are ASCII.
     """
+    if isinstance(host, bytes):
+        host = host.decode("ascii")
+    if not isinstance(host, str):
+        raise TypeError(f"a host name is str or bytes, not {type(host).__name__}")
     address = _address(host)
     if address is not None:
         return address
@@ -54,7 +59,8 @@ def reference_identity(host: str) -> str | IPAddress:
             name = name.encode("idna").decode("ascii")
         except UnicodeError as error:
             raise ValueError(f"{host!r} is not a host name: {error}") from None
-    if not _NAME.fullmatch(name) or _address(name) is not None:
+    is_name = len(name) <= _LONGEST and all(map(_is_label, name.split(".")))
+    if not is_name or _address(name) is not None:
         raise ValueError(f"{host!r} is not a host name")
     return name.lower()
 
@@ -73,6 +79,11 @@ def _address(host: str) -> IPAddress | None:
         return None
     has_zone = zone.isprintable() and zone != "" and "%" not in zone
     return found if not percent or (found.version == 6 and has_zone) else None
+
+
+def _is_label(label: str) -> bool:
+    is_long = 1 <= len(label) <= _LONGEST_LABEL
+    return is_long and _CHARACTERS.issuperset(label) and "-" not in (label[0], label[-1])
 
 
 def matches(

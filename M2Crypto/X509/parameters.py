@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple
-
 from M2Crypto import _hosts, m2
+from M2Crypto._typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    import datetime
     from collections.abc import Iterable
+    from typing import Any, Callable
 
 ANY_POLICY = "2.5.29.32.0"
 
@@ -112,17 +112,21 @@ class Parameters:
         """
         if time is None:
             return self.clear_flags(m2.X509_V_FLAG_USE_CHECK_TIME)
-        if isinstance(time, datetime.datetime):
-            if time.tzinfo is None:
-                raise ValueError("the datetime has no time zone")
-            time = time.timestamp()
-        self._parameters(m2.x509_verify_param_set_time, int(time))
+        if isinstance(time, (int, float)):
+            seconds = time
+        elif time.tzinfo is None:
+            raise ValueError("the datetime has no time zone")
+        else:
+            seconds = time.timestamp()
+        self._parameters(m2.x509_verify_param_set_time, int(seconds))
         return 1
 
     def get_time(self) -> datetime.datetime | None:
         """Return the time that `set_time` set, in UTC; None for the current time."""
         if not self.get_flags() & m2.X509_V_FLAG_USE_CHECK_TIME:
             return None
+        import datetime
+
         seconds = self._parameters(m2.x509_verify_param_get_time)
         return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
 
@@ -162,7 +166,7 @@ class Parameters:
         self.clear_flags(sum(flag for flag, is_set in chosen.items() if not is_set))
         return self.set_flags(flags | sum(flag for flag, is_set in chosen.items() if is_set))
 
-    def set_host(self, host: str) -> int:
+    def set_host(self, host: str | bytes) -> int:
         """Require a certificate for a host name or IP address, and return 1 (RFC 9525).
 
         `SSL.Checker`, `X509.check_host` and `SSL.Connection.set1_host` apply the same rules. The
