@@ -38,6 +38,7 @@ def prepared(request, store):  # noqa: F811
     return error
 
 
+OF_USER = -1
 UTC = datetime.timezone.utc
 
 
@@ -258,9 +259,9 @@ def test_a_validation_without_a_tree_has_no_policies(store):  # noqa: F811
 
 def test_a_policy_has_no_more_qualifiers(pkits_file):
     context, _ = validate(paths()["4.8.1.1"], PLACES["list"], pkits_file)
-    assert m2.x509_policy_qualifier_num(context.ctx, m2.M2_POLICIES_OF_USER, 0) == 0
+    assert m2.x509_policy_qualifier_num(context.ctx, OF_USER, 0) == 0
     with pytest.raises(X509Error, match="no such qualifier"):
-        m2.x509_policy_qualifier_text(context.ctx, m2.M2_POLICIES_OF_USER, 0, 0)
+        m2.x509_policy_qualifier_text(context.ctx, OF_USER, 0, 0)
 
 
 # ---- CRLs ----------------------------------------------------------------------------------------

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from M2Crypto.X509.crls import CRL
 
 
+# M2_POLICIES_OF_... in SWIG/src/x509_param.h.
+_OF_AUTHORITIES = -2
+_OF_USER = -1
+
+
 class X509_Store_Context(Parameters, Unique):
     """The validation of one certification path (X509_STORE_CTX_new(3)).
 
@@ -108,12 +113,12 @@ class X509_Store_Context(Parameters, Unique):
     def get_authority_policies(self) -> tuple[Policy, ...]:
         """Return the authority-constrained policies of the path (RFC 5280, section 6.1.6)."""
         with self._lock:
-            return self._policies(m2.M2_POLICIES_OF_AUTHORITIES)
+            return self._policies(_OF_AUTHORITIES)
 
     def get_user_policies(self) -> tuple[Policy, ...]:
         """Return the user-constrained policies of the path: those of `set_policies` among them."""
         with self._lock:
-            return self._policies(m2.M2_POLICIES_OF_USER)
+            return self._policies(_OF_USER)
 
     def get_policy_tree(self) -> tuple[tuple[Policy, ...], ...]:
         """Return the levels of the valid policy tree, the trust anchor's first; empty without one.

@@ -36,10 +36,7 @@ m2_verdict m2_x509_matches_host(X509 *certificate, const char *name, int subject
 /* Return the SubjectPublicKeyInfo in DER. */
 m2_bytes m2_x509_get_spki(const X509 *certificate);
 
-#ifdef SWIG
-%constant int M2_POLICIES_OF_AUTHORITIES = -2;
-%constant int M2_POLICIES_OF_USER = -1;
-#else
+#ifndef SWIG
 /* Sets of policies; 0 and more is a level of the policy tree. */
 #define M2_POLICIES_OF_AUTHORITIES (-2)
 #define M2_POLICIES_OF_USER (-1)
