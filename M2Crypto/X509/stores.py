@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, Callable
 
-
     from M2Crypto import BIO, _m2crypto
     from M2Crypto.X509.crls import CRL
 
