@@ -179,12 +179,32 @@ def test_an_invalid_parameter_is_refused(store, method, value, error):  # noqa: 
     assert m2.err_peek_error() == 0
 
 
+@pytest.mark.parametrize("function", ["set1_ip_asc", "set1_policies"])
+def test_an_invalid_parameter_is_refused_in_m2(store, function):  # noqa: F811
+    with pytest.raises(X509Error):
+        getattr(m2, f"x509_verify_param_{function}")(store._ptr(), "?")
+    assert m2.err_peek_error() == 0
+
+
 @pytest.mark.parametrize(
-    ("function", "message"), [("ip_asc", "not an IP address"), ("policies", "object|oid")]
+    ("method", "value", "error"),
+    [
+        ("set_policies", ["1.2.3"], None),
+        ("set_time", datetime.datetime(2200, 1, 1, tzinfo=UTC), "certificate has expired"),
+        ("set_host", "localhost", None),
+        ("set_host", "other.example.org", "ostname mismatch"),
+    ],
 )
-def test_an_invalid_parameter_is_refused_in_m2(store, function, message):  # noqa: F811
-    with pytest.raises(X509Error, match=message):
-        getattr(m2, f"x509_verify_param_set1_{function}")(store._ptr(), "?")
+def test_handshakes_use_the_parameters_of_the_store(pair, shake, contexts, method, value, error):
+    getattr(contexts[0].get_cert_store(), method)(value)
+    client, server = pair(*contexts)
+    client.set_post_connection_check_callback(None)
+    if error is None:
+        shake(client, server)
+        assert client.verify_ok()
+        return
+    with pytest.raises(SSL.SSLError, match=error):
+        shake(client, server)
 
 
 # ---- policies ------------------------------------------------------------------------------------
