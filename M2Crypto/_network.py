@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from M2Crypto import SSL
-from M2Crypto.SSL.Checker import reference_identity
+from M2Crypto._hosts import reference_identity
 
 if TYPE_CHECKING:
     import socket

@@ -56,6 +56,7 @@
 %include "dh.i"
 %area("X509")
 %include "x509.i"
+%include "x509_param.i"
 %area("PKCS7")
 %include "pkcs7.i"
 %area("CMS")

@@ -68,7 +68,6 @@ const SSL_METHOD *TLS_method(void);
 const SSL_METHOD *TLS_client_method(void);
 const SSL_METHOD *TLS_server_method(void);
 
-SSL_CTX *SSL_CTX_new(const SSL_METHOD *method);
 void SSL_CTX_free(SSL_CTX *RELEASE);
 m2_status SSL_CTX_check_private_key(const SSL_CTX *context);
 m2_status SSL_CTX_load_verify_locations(SSL_CTX *context, const char *cafile, const char *capath);

@@ -167,7 +167,6 @@ m2_verdict X509_CRL_verify(X509_CRL *crl, EVP_PKEY *key);
         SWIG_fail;
     }
 }
-X509_STORE *X509_STORE_new(void);
 void X509_STORE_free(X509_STORE *RELEASE);
 /* OpenSSL locks the store for these, also during a verification. */
 m2_status X509_STORE_add_cert(X509_STORE *SHARED, X509 *certificate);

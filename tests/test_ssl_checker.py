@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import random
+import re
 import ssl
 from pathlib import Path
 
 import pytest
-from fix_peers import NO_HOST_NAMES
+from fix_peers import CERTIFICATES, NO_HOST_NAMES
 
-from M2Crypto import ASN1, BIO, EVP, SSL, X509
+from M2Crypto import ASN1, BIO, EVP, SSL, X509, m2
 from M2Crypto.SSL.Checker import (
     Checker,
     NoCertificate,
     SSLVerificationError,
     WrongCertificate,
     WrongHost,
-    matches_dns_name,
     reference_identity,
+    spki_pin,
 )
 
 
@@ -25,9 +29,76 @@ def certificate(certificates):
     return lambda name: X509.load_cert(certificates(name))
 
 
+def der(tag, content):
+    length = len(content)
+    return (
+        bytes([tag, *([length] if length < 128 else [0x82, length >> 8, length & 255])]) + content
+    )
+
+
+def named(*names, common_name="server"):
+    """Return a certificate, without a signature, with names in its subjectAltName, if any."""
+    made = X509.X509()
+    made.set_version(2)
+    made.set_serial_number(1)
+    made.set_not_before(ASN1.ASN1_UTCTIME())
+    made.set_pubkey(KEY)
+    made.get_subject().add_entry_by_txt("CN", ASN1.MBSTRING_UTF8, common_name, -1, -1, 0)
+    made.set_issuer(made.get_subject())
+    if names:
+        general = der(0x30, b"".join(der(0x82, name.encode("latin-1")) for name in names))
+        oid = b"\x06\x03\x55\x1d\x11"
+        extension = der(0x30, oid + der(0x04, general))
+        made.add_ext(X509.X509_Extension(m2.d2i_x509_extension(extension)))
+    return made
+
+
+KEY = EVP.load_key(str(CERTIFICATES / "ca.key"))
+
+
+def by_checker(certificate, host):
+    try:
+        return Checker()(certificate, host)
+    except WrongHost:
+        return False
+
+
+def by_certificate(certificate, host):
+    try:
+        return certificate.check_host(host)
+    except ValueError:
+        return False
+
+
+def by_validation(certificate, host):
+    """Return the outcome of OpenSSL's own comparison at the end of a validation."""
+    store = X509.X509_Store()
+    # Neither the path nor the time is the point.
+    store.set_verify_cb(lambda _, context: context.get_error() != m2.X509_V_ERR_HOSTNAME_MISMATCH)
+    try:
+        store.set_host(host)
+    except ValueError:
+        return False
+    validation = X509.X509_Store_Context()
+    validation.init(store, certificate)
+    return validation.verify_cert() == 1
+
+
+def matches(presented, host):
+    """Return whether a certificate matches, on which all ways to compare names agree."""
+    certificate = named(presented)
+    found = {way(certificate, host) for way in (by_checker, by_certificate, by_validation)}
+    assert len(found) == 1, (presented, host)
+    return found.pop()
+
+
 @pytest.mark.parametrize(
     ("presented", "host"),
     [
+        ("a", "a"),
+        ("example.org.", "example.org"),
+        ("example.org.", "example.org."),
+        ("EXAMPLE.ORG.", "example.org"),
         ("example.org", "example.org"),
         ("EXAMPLE.org", "example.ORG"),
         ("example.org", "example.org."),
@@ -43,7 +114,7 @@ def certificate(certificates):
     ],
 )
 def test_a_presented_identifier_matches_the_reference_identity(presented, host):
-    assert matches_dns_name(presented, reference_identity(host))
+    assert matches(presented, host)
 
 
 @pytest.mark.parametrize(
@@ -72,13 +143,16 @@ def test_a_presented_identifier_matches_the_reference_identity(presented, host):
         # Text that could be truncated or parsed differently.
         ("example.org\0.example.com", "example.org"),
         ("example.org ", "example.org"),
-        ("example.org.", "example.org"),
+        ("example.org..", "example.org"),
+        (".example.org", "www.example.org"),
+        # OpenSSL takes no such name for a wildcard.
+        ("*.example.org.", "www.example.org"),
         ("", "example.org"),
         ("b\xfccher.example", "bücher.example"),
     ],
 )
 def test_a_presented_identifier_does_not_match_the_reference_identity(presented, host):
-    assert not matches_dns_name(presented, reference_identity(host))
+    assert not matches(presented, host)
 
 
 @pytest.mark.parametrize("host", NO_HOST_NAMES)
@@ -162,7 +236,7 @@ def server_named(certificates, tmp_path):
 def agree(pair, shake, contexts, server_named, certificates):
     """Return whether Checker, OpenSSL's set1_host and Python's ssl agree."""
 
-    def by_checker(context, host):
+    def by_connection(context, host):
         client, server = pair(contexts[0], context)
         client.set_post_connection_check_callback(lambda found, _: Checker()(found, host))
         try:
@@ -207,8 +281,8 @@ def agree(pair, shake, contexts, server_named, certificates):
     def outcomes(presented, host):
         context = server_named(presented)
         return (
-            matches_dns_name(presented, reference_identity(host)),
-            by_checker(context, host),
+            matches(presented, host),
+            by_connection(context, host),
             by_openssl(context, host),
             by_python(context, host),
         )
@@ -229,9 +303,82 @@ def test_the_checker_openssl_and_python_agree(agree):
     assert differing == []
 
 
+LABEL = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+def by_rules(presented, host):
+    """Return whether the names match: the rules of M2Crypto/_hosts.py again, in Python."""
+    try:
+        identity = reference_identity(host)
+    except ValueError:
+        return False
+    if not isinstance(identity, str):
+        return False
+    presented = presented.lower()
+    if presented in (identity, f"{identity}."):
+        return True
+    first, *rest = presented.split(".")
+    label, *domain = identity.split(".")
+    labels = [label, *rest]
+    return first == "*" and rest == domain and len(labels) > 2 and all(map(LABEL.fullmatch, labels))
+
+
+def test_all_ways_to_compare_generated_names_agree():
+    # Reproducible: the names are the same in every run.
+    chooser = random.Random(9525)
+    parts = [
+        "a",
+        "b1",
+        "W-w",
+        "-a",
+        "a-",
+        "a_b",
+        "xn--bcher-kva",
+        "xn--",
+        "*",
+        "w*",
+        "",
+        "192",
+        "0",
+    ]
+
+    def name(odd):
+        labels = [chooser.choice(parts if odd else parts[:3]) for _ in range(chooser.randint(1, 4))]
+        return ".".join(labels) + chooser.choice(["", "", "", "."])
+
+    counts = {True: 0, False: 0}
+    for _ in range(2000):
+        host = name(odd=chooser.random() < 0.3)
+        kind = chooser.random()
+        presented = name(odd=True)
+        if kind < 0.4:
+            presented = "*" + host[host.index(".") :] if "." in host else host
+        elif kind < 0.7:
+            presented = chooser.choice([host, host.upper(), f"{host}.", host.rstrip(".")])
+        expected = by_rules(presented, host)
+        assert matches(presented, host) == expected, (presented, host)
+        counts[expected] += 1
+    assert min(counts.values()) > 500
+
+
+def test_a_certificate_checks_a_host(certificate):
+    server = certificate("server.pem")
+    assert server.check_host("localhost")
+    assert server.check_host("127.0.0.1")
+    assert not server.check_host("127.0.0.2")
+    assert not certificate("cn_only.pem").check_host("localhost")
+    with pytest.raises(ValueError, match="is not a host name"):
+        server.check_host("a b")
+    with pytest.raises(TypeError):
+        m2.x509_matches_host(server._ptr(), b"localhost", 0)
+    broken = server.as_der().replace(b"\x82\x09localhost", b"\x9f\x09localhost")
+    with pytest.raises(X509.X509Error):
+        X509.load_cert_der_string(broken).check_host("localhost")
+
+
 @pytest.mark.parametrize(("presented", "host"), WILDCARDS_OF_NO_HOST)
 def test_a_wildcard_does_not_match_an_invalid_label(certificate, presented, host):
-    assert not matches_dns_name(presented, host)
+    assert not matches(presented, host)
     with pytest.raises(WrongHost):
         Checker()(certificate("wildcard.pem"), host)
 
@@ -291,6 +438,27 @@ def test_a_subject_alt_name_that_cannot_be_read_is_refused(certificates):
         Checker()(broken, "localhost")
 
 
+def test_a_certificate_without_names_is_refused():
+    nameless = X509.X509()
+    nameless.set_pubkey(KEY)
+    with pytest.raises(WrongCertificate, match="no names"):
+        Checker()(nameless, "localhost")
+    assert nameless.check_host("localhost") is False
+
+
+def test_a_host_name_can_be_bytes(certificate):
+    server = certificate("server.pem")
+    assert Checker()(server, b"LOCALHOST")
+    assert Checker(b"127.0.0.1")(server)
+    assert server.check_host(b"localhost.")
+    for host in (b"other.example.org", b"\xff", "bücher.example".encode()):
+        with pytest.raises(WrongHost):
+            Checker()(server, host)
+    for host in (None, 1, bytearray(b"localhost")):
+        with pytest.raises(TypeError, match="str or bytes"):
+            reference_identity(host)
+
+
 def test_the_common_name_is_never_used_in_strict_mode(certificate):
     with pytest.raises(WrongHost):
         Checker(strict=True)(certificate("cn_only.pem"), "localhost")
@@ -341,6 +509,62 @@ def test_a_matching_fingerprint_does_not_replace_the_host_check(certificate):
     server = certificate("server.pem")
     with pytest.raises(WrongHost):
         Checker(peerCertHash=server.get_fingerprint("sha256"))(server, "other.example.org")
+
+
+# ---- pins ----------------------------------------------------------------------------------------
+
+
+def test_the_pin_is_that_of_the_openssl_program(certificate):
+    # openssl x509 -in server.pem -pubkey -noout | openssl pkey -pubin -outform DER |
+    # openssl dgst -sha256 -binary | base64
+    server = certificate("server.pem")
+    spki = server.get_pubkey().as_der()
+    assert spki_pin(server) == base64.b64encode(hashlib.sha256(spki).digest()).decode()
+
+
+def test_one_pin_must_match(certificate):
+    server, other = certificate("server.pem"), certificate("other_host.pem")
+    pin = spki_pin(server)
+    digest = base64.b64decode(pin)
+    other_pin = base64.b64encode(bytes(32)).decode()
+    for form in (pin, f"sha256//{pin}", digest.hex(), digest.hex(":").upper(), [other_pin, pin]):
+        assert Checker(spki=form)(server, "localhost")
+    with pytest.raises(WrongHost):
+        Checker(spki=pin)(server, "other.example.org")
+    with pytest.raises(WrongCertificate, match="matches no pin"):
+        Checker(spki=[other_pin])(other)
+    if spki_pin(other) != pin:
+        with pytest.raises(WrongCertificate, match="matches no pin"):
+            Checker(spki=pin)(other)
+
+
+def test_a_pin_or_a_fingerprint_instead_of_names(certificate):
+    server = certificate("server.pem")
+    host = "other.example.org"
+    assert Checker(spki=spki_pin(server), check_host=False)(server, host)
+    assert Checker(peerCertHash=server.get_fingerprint("sha256"), check_host=False)(server, host)
+    with pytest.raises(WrongCertificate):
+        Checker(spki="00" * 32, check_host=False)(server, "localhost")
+    with pytest.raises(ValueError, match="a fingerprint or a pin is needed"):
+        Checker(check_host=False)
+
+
+@pytest.mark.parametrize("pin", ["", "00", "0" * 63, "g" * 64, "A" * 44, "sha256//", "é" * 44, []])
+def test_a_malformed_pin_is_refused(pin):
+    with pytest.raises(ValueError, match=r"SHA-256 of a public key|has no pin"):
+        Checker(spki=pin)
+
+
+def test_a_callable_instead_of_a_checker(pair, shake, contexts):
+    seen = []
+    contexts[0].post_connection_check = None
+    client, server = pair(*contexts)
+    client.set1_host("localhost")
+    client.set_post_connection_check_callback(lambda found, host: seen.append((found, host)) or 1)
+    shake(client, server)
+    ((found, host),) = seen
+    assert found.check_host("localhost")
+    assert host == "localhost"
 
 
 def test_the_checker_has_two_import_names():

@@ -1,23 +1,27 @@
 """Verification of service identity: the peer's certificate and the reference identity (RFC 9525).
 
 A `Checker` compares the names in the peer's certificate with a host name or IP address after the
-handshake. The handshake validates the certification path (`Context.set_verify`).
+handshake, by the rules of `set1_host` and `X509.check_host` (M2Crypto/_hosts.py), and the
+certificate or its public key with one that is known. The handshake validates the certification path
+(`Context.set_verify`).
+
+A program with rules of its own sets a callable instead of a `Checker`, which takes the certificate
+and the host, and returns false or raises an exception to close the connection:
+`Context(post_connection_check=...)`, `Connection.set_post_connection_check_callback`.
 """
 
 from __future__ import annotations
 
-from M2Crypto import m2
-from M2Crypto._arguments import text
+from M2Crypto import _hosts, m2
 from M2Crypto._errors import SSLVerificationError, X509Error
+from M2Crypto._hosts import reference_identity
 from M2Crypto._typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Address, IPv6Address
-    from typing import ClassVar, Union
+    from collections.abc import Iterable
+    from typing import ClassVar
 
     from M2Crypto.X509 import X509
-
-    IPAddress = Union[IPv4Address, IPv6Address]
 
 __all__ = [
     "Checker",
@@ -25,18 +29,9 @@ __all__ = [
     "SSLVerificationError",
     "WrongCertificate",
     "WrongHost",
-    "matches_dns_name",
     "reference_identity",
+    "spki_pin",
 ]
-
-
-# The letters, digits and hyphens of a label (RFC 5890, section 2.3.1).
-_LDH = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-")
-# Host names with underscores are in use.
-_OF_HOSTS = _LDH | {"_"}
-# Of a label and of a name.
-_LONGEST_LABEL = 63
-_LONGEST = 253
 
 
 class NoCertificate(SSLVerificationError):
@@ -44,7 +39,7 @@ class NoCertificate(SSLVerificationError):
 
 
 class WrongCertificate(SSLVerificationError):
-    """The fingerprint of the peer's certificate does not match."""
+    """The fingerprint or public key of the peer's certificate does not match."""
 
 
 class WrongHost(SSLVerificationError):
@@ -70,74 +65,6 @@ class WrongHost(SSLVerificationError):
         )
 
 
-def reference_identity(host: str) -> str | IPAddress:
-    """Return the reference identity of a host: an IP address, or a DNS name in lower-case A-labels.
-
-    A trailing dot and the zone of an IPv6 address are not part of it.
-
-    Raises:
-        ValueError: `host` is neither. A DNS name has at most 253 characters, and labels of 1 to 63
-            letters, digits, hyphens and underscores that neither begin nor end with a hyphen.
-    """
-    address = _address(host)
-    if address is not None:
-        return address
-    name = host[:-1] if host.endswith(".") else host
-    if not name.isascii() and len(name) <= _LONGEST:
-        try:
-            name = name.encode("idna").decode("ascii")
-        except UnicodeError as error:
-            raise ValueError(f"{host!r} is not a host name: {error}") from None
-    labels = name.split(".")
-    is_name = len(name) <= _LONGEST and all(_is_label(label, _OF_HOSTS) for label in labels)
-    if not is_name or _address(name) is not None:
-        raise ValueError(f"{host!r} is not a host name")
-    return name.lower()
-
-
-def _address(host: str) -> IPAddress | None:
-    """Return the IP address `host` without its zone; None if it is not an IP address.
-
-    Only an IPv6 address has a zone (RFC 4007, section 11).
-    """
-    import ipaddress
-
-    address, percent, zone = text(host).partition("%")
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return None
-    has_zone = zone.isprintable() and zone != "" and "%" not in zone
-    return found if not percent or (found.version == 6 and has_zone) else None
-
-
-def matches_dns_name(presented: str, name: str) -> bool:
-    """Return whether a DNS name in a certificate matches `name` (RFC 9525, section 6.3).
-
-    A wildcard must be the whole left-most label and precede at least two labels. It matches exactly
-    one label. All labels must consist of letters, digits and hyphens, and neither begin nor end
-    with a hyphen, as in X509_check_host(3).
-
-    Args:
-        presented: the name in the certificate.
-        name: the DNS name that `reference_identity` returned.
-    """
-    presented = text(presented).lower()
-    if "*" not in presented:
-        return presented == name
-    first, _, domain = presented.partition(".")
-    label, _, rest = name.partition(".")
-    labels = [label, *domain.split(".")]
-    is_valid = first == "*" and len(labels) > 2 and all(_is_label(each, _LDH) for each in labels)
-    return is_valid and domain == rest
-
-
-def _is_label(label: str, characters: frozenset[str]) -> bool:
-    """Return whether a label of a DNS name has these characters, and no hyphen at either end."""
-    is_long = 1 <= len(label) <= _LONGEST_LABEL
-    return is_long and characters.issuperset(label) and "-" not in (label[0], label[-1])
-
-
 class _Presented(NamedTuple):
     """The presented identifiers of a certificate (RFC 9525, section 4)."""
 
@@ -148,12 +75,6 @@ class _Presented(NamedTuple):
     def __str__(self) -> str:
         addresses = (_address_text(address) for address in self.addresses)
         return ", ".join([*self.names, *addresses]) or "no names"
-
-    def matches(self, identity: str | IPAddress) -> bool:
-        """Return whether an identifier of the same type matches (RFC 9525, section 6.2)."""
-        if isinstance(identity, str):
-            return any(matches_dns_name(name, identity) for name in self.names)
-        return identity.packed in self.addresses
 
 
 def _address_text(address: bytes) -> str:
@@ -182,13 +103,58 @@ def _subject_alt_names(certificate: X509) -> _Presented | None:
     return _Presented("subjectAltName", tuple(names), tuple(addresses))
 
 
+def _text(host: str | bytes) -> str:
+    return host if isinstance(host, str) else host.decode("ascii", "backslashreplace")
+
+
 def _common_names(certificate: X509) -> _Presented:
     entries = certificate.get_subject().get_entries_by_nid(m2.NID_commonName)
     return _Presented("commonName", tuple(entry.get_data().as_text() for entry in entries), ())
 
 
+def spki_pin(certificate: X509) -> str:
+    """Return the SHA-256 of a certificate's SubjectPublicKeyInfo in base64 (RFC 7469, section 2.4).
+
+    A certificate that is renewed for the same key has the same pin.
+    """
+    import binascii
+
+    return binascii.b2a_base64(_spki_digest(certificate), newline=False).decode()
+
+
+def _spki_digest(certificate: X509) -> bytes:
+    import hashlib
+
+    return hashlib.sha256(m2.x509_get_spki(certificate._ptr())).digest()
+
+
+def _pins(pins: str | Iterable[str]) -> frozenset[bytes]:
+    return frozenset(map(_pin, (pins,) if isinstance(pins, str) else pins))
+
+
+def _pin(text: str) -> bytes:
+    """Return the digest of a pin.
+
+    Raises:
+        ValueError: it is not the base64 or hexadecimal of 32 bytes.
+    """
+    import binascii
+
+    encoded = text[len("sha256//") :] if text.startswith("sha256//") else text
+    try:
+        if len(encoded) == 44:
+            digest = binascii.a2b_base64(encoded)
+        else:
+            digest = bytes.fromhex(encoded.replace(":", ""))
+    except ValueError:
+        digest = b""
+    if len(digest) != 32:
+        raise ValueError(f"{text!r} is not the SHA-256 of a public key in base64 or hexadecimal")
+    return digest
+
+
 class Checker:
-    """Compares a certificate with a reference identity and, if one is set, with a fingerprint."""
+    """Compares a certificate with a reference identity and, if set, with a fingerprint and pins."""
 
     # SSL.Checker is both this class and its module in programs.
     Checker: ClassVar[type[Checker]]
@@ -199,10 +165,12 @@ class Checker:
 
     def __init__(
         self,
-        host: str | None = None,
+        host: str | bytes | None = None,
         peerCertHash: str | None = None,
         peerCertDigest: str = "sha256",
         strict: bool = False,
+        spki: str | Iterable[str] | None = None,
+        check_host: bool = True,
     ) -> None:
         """Create a checker.
 
@@ -212,16 +180,29 @@ class Checker:
             peerCertDigest: the digest of the fingerprint.
             strict: whether never to use the common name. By default it is used if the certificate
                 has no subjectAltName.
+            spki: a pin of the certificate's public key, as `spki_pin` returns it, in hexadecimal,
+                or after "sha256//"; or several, one of which must match.
+            check_host: whether to compare names at all; false to rely on `peerCertHash` or `spki`
+                instead.
+
+        Raises:
+            ValueError: a pin is malformed, there is none in `spki`, or nothing would be checked.
         """
         self.host = host
         self.fingerprint = peerCertHash
         self.digest = peerCertDigest
         self.strict = strict
+        self.pins = None if spki is None else _pins(spki)
+        self.check_host = check_host
+        if self.pins is not None and not self.pins:
+            raise ValueError("spki has no pin")
+        if not check_host and peerCertHash is None and spki is None:
+            raise ValueError("without check_host, a fingerprint or a pin is needed")
 
     def __repr__(self) -> str:
         return f"<Checker {self.host!r}>"
 
-    def __call__(self, peerCert: X509 | None, host: str | None = None) -> bool:
+    def __call__(self, peerCert: X509 | None, host: str | bytes | None = None) -> bool:
         """Check a certificate.
 
         Args:
@@ -234,15 +215,18 @@ class Checker:
 
         Raises:
             NoCertificate: `peerCert` is None.
-            WrongCertificate: the fingerprint does not match.
+            WrongCertificate: the fingerprint or the public key does not match, the subjectAltName
+                is malformed, or the certificate has no names.
             WrongHost: no name matches.
         """
         if peerCert is None:
             raise NoCertificate("peer did not return certificate")
         if self.fingerprint is not None:
             self._check_fingerprint(peerCert, self.fingerprint)
+        if self.pins is not None:
+            self._check_pins(peerCert, self.pins)
         host = self.host if host is None else host
-        if host is not None:
+        if host is not None and self.check_host:
             self._check_host(peerCert, host)
         return True
 
@@ -255,18 +239,28 @@ class Checker:
                 f"expected {expected}, got {actual}"
             )
 
-    def _check_host(self, certificate: X509, host: str) -> None:
+    def _check_pins(self, certificate: X509, pins: frozenset[bytes]) -> None:
+        if _spki_digest(certificate) not in pins:
+            raise WrongCertificate(
+                "the peer's public key matches no pin: the SHA-256 of its SubjectPublicKeyInfo is "
+                + spki_pin(certificate)
+            )
+
+    def _check_host(self, certificate: X509, host: str | bytes) -> None:
         presented = _subject_alt_names(certificate)
         if presented is None:
             presented = _common_names(certificate)
             if self.strict:
-                raise WrongHost(host, "no names", "subjectAltName")
+                raise WrongHost(_text(host), "no names", "subjectAltName")
+            if not presented.names:
+                raise WrongCertificate("the peer's certificate has no names")
         try:
             identity = reference_identity(host)
         except ValueError:
-            raise WrongHost(host, str(presented), presented.field) from None
-        if not presented.matches(identity):
-            raise WrongHost(host, str(presented), presented.field)
+            raise WrongHost(_text(host), str(presented), presented.field) from None
+        by_common_name = presented.field == "commonName"
+        if not _hosts.matches(certificate._ptr(), identity, by_common_name=by_common_name):
+            raise WrongHost(_text(host), str(presented), presented.field)
 
 
 Checker.Checker = Checker

@@ -813,7 +813,7 @@ class Connection(Unique):
             self._server_name = name
         return result
 
-    def set1_host(self, name: str) -> int:
+    def set1_host(self, name: str | bytes) -> int:
         """Set the reference identity that OpenSSL compares in the handshake (SSL_set1_host(3)).
 
         OpenSSL compares it only if the peer is verified (`Context.set_verify`), and never with the
@@ -826,15 +826,13 @@ class Connection(Unique):
             ValueError: `name` is not a host name or IP address.
         """
         identity = reference_identity(name)
-        if isinstance(identity, str) and len(identity) < 2:
-            raise ValueError(f"{name!r} is not a host name: OpenSSL requires two characters")
         with self._lock:
             self._check_idle()
             if isinstance(identity, str):
                 result = m2.ssl_set1_host(self.ssl, identity)
             else:
                 result = m2.ssl_set1_ip(self.ssl, str(identity))
-            self._checked_name = name
+            self._checked_name = name if isinstance(name, str) else name.decode("ascii")
         return result
 
     # ---- input and output ----------------------------------------------------------------------

@@ -41,6 +41,7 @@ from M2Crypto.X509.extensions import (
     new_extension,
 )
 from M2Crypto.X509.names import X509_Name, X509_Name_Entry
+from M2Crypto.X509.parameters import ANY_POLICY, Policy, PolicyQualifier
 from M2Crypto.X509.requests import (
     Request,
     load_request,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from M2Crypto.X509.reasons import CRLReason
 
 __all__ = [
+    "ANY_POLICY",
     "CRL",
     "FORMAT_DER",
     "FORMAT_PEM",
@@ -62,6 +64,8 @@ __all__ = [
     "AuthorityKeyIdentifier",
     "CRLReason",
     "CRL_Stack",
+    "Policy",
+    "PolicyQualifier",
     "Request",
     "Revoked",
     "X509Error",

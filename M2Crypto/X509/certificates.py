@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import threading
 
-from M2Crypto import ASN1, BIO, EVP, _pem, m2
+from M2Crypto import ASN1, BIO, EVP, _hosts, _pem, m2
 from M2Crypto._arguments import handle_of, text
 from M2Crypto._errors import X509Error
 from M2Crypto._typing import TYPE_CHECKING
@@ -273,6 +273,20 @@ class X509:
             X509Error: the purpose is unknown, or an extension malformed (X509_check_purpose(3)).
         """
         return m2.x509_check_purpose(self.x509, id, ca)
+
+    def check_host(self, host: str | bytes) -> bool:
+        """Return whether this is the certificate of a host name or IP address (RFC 9525).
+
+        `SSL.Checker`, `SSL.Connection.set1_host` and `X509_Store.set_host` apply the same rules.
+        The common name is not used. Neither the path nor the validity period is checked.
+
+        Raises:
+            ValueError: `host` is neither.
+            X509Error: the subjectAltName is malformed, or there is more than one.
+        """
+        identity = _hosts.reference_identity(host)
+        m2.x509_get_subject_alt_names(self.x509)
+        return _hosts.matches(self.x509, identity)
 
     def get_fingerprint(self, md: str = "sha1") -> str:
         """Return the digest of the DER in upper-case hexadecimal without colons."""

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import threading
 
-from M2Crypto import m2
+from M2Crypto import ASN1, m2
 from M2Crypto._arguments import handle_of
 from M2Crypto._copies import Unique
 from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.X509.certificates import X509, X509_Stack
 from M2Crypto.X509.crls import CRL_Stack
+from M2Crypto.X509.names import X509_Name
+from M2Crypto.X509.parameters import Parameters, Policy, PolicyQualifier
 
 if TYPE_CHECKING:
-    from typing import Callable
+    from collections.abc import Iterable
+    from typing import Any, Callable
 
     from M2Crypto import BIO, _m2crypto
     from M2Crypto.X509.crls import CRL
 
 
-class X509_Store_Context(Unique):
+# M2_POLICIES_OF_... in SWIG/src/x509_param.h.
+_OF_AUTHORITIES = -2
+_OF_USER = -1
+
+
+class X509_Store_Context(Parameters, Unique):
     """The validation of one certification path (X509_STORE_CTX_new(3)).
 
-    Call `init`, then `verify_cert`, then the getters. A verify callback can call only the getters
-    of its argument. When the callback has returned, they raise ValueError.
+    Call `init`, set parameters of this validation alone, call `verify_cert`, then the getters. A
+    verify callback can call only the getters of its argument. When the callback has returned, they
+    raise ValueError.
     """
 
     def __init__(
@@ -34,6 +43,10 @@ class X509_Store_Context(Unique):
 
     def _ptr(self) -> _m2crypto.m2_x509_store_ctx:
         return self.ctx
+
+    def _parameters(self, function: Callable[..., Any], *args: Any) -> Any:
+        with self._lock:
+            return function(self.ctx, *args)
 
     def init(self, store: X509_Store, cert: X509, untrusted: X509_Stack | None = None) -> int:
         """Prepare the validation of `cert`, and return 1 (X509_STORE_CTX_init(3)).
@@ -50,7 +63,7 @@ class X509_Store_Context(Unique):
     def add_crls(self, crls: CRL_Stack) -> int:
         """Add CRLs to those of the store after `init`, and return 1.
 
-        They are used if the store has the flag `m2.X509_V_FLAG_CRL_CHECK`.
+        They are used if the flag `m2.X509_V_FLAG_CRL_CHECK` is set; see `X509_Store`.
         """
         with self._lock:
             return m2.x509_store_ctx_add_crls(self.ctx, handle_of(crls))
@@ -86,20 +99,87 @@ class X509_Store_Context(Unique):
         with self._lock:
             return X509_Stack(m2.x509_store_ctx_get1_chain(self.ctx), 1, 1)
 
+    def get_peername(self) -> str | None:
+        """Return the DNS name in the certificate that `set_host` matched, or None."""
+        name = self._parameters(m2.x509_verify_param_get_peername)
+        return name.decode("ascii", "backslashreplace") or None
+
+    def requires_explicit_policy(self) -> bool:
+        """Return whether the path had to be valid for an acceptable policy."""
+        with self._lock:
+            return m2.x509_policy_is_explicit(self.ctx) == 1
+
+    def get_authority_policies(self) -> tuple[Policy, ...]:
+        """Return the authority-constrained policies of the path (RFC 5280, section 6.1.6)."""
+        with self._lock:
+            return self._policies(_OF_AUTHORITIES)
+
+    def get_user_policies(self) -> tuple[Policy, ...]:
+        """Return the user-constrained policies of the path: those of `set_policies` among them."""
+        with self._lock:
+            return self._policies(_OF_USER)
+
+    def get_policy_tree(self) -> tuple[tuple[Policy, ...], ...]:
+        """Return the levels of the valid policy tree, the trust anchor's first; empty without one.
+
+        The last level has the qualifiers in the validated certificate. The user-constrained and
+        authority-constrained policies are nodes of other levels, which OpenSSL gives none.
+        """
+        with self._lock:
+            return tuple(map(self._policies, range(m2.x509_policy_levels(self.ctx))))
+
+    def _policies(self, level: int) -> tuple[Policy, ...]:
+        return tuple(
+            Policy(
+                _oid(m2.x509_policy_oid(self.ctx, level, index)),
+                self._qualifiers(level, index),
+                parent if (parent := m2.x509_policy_parent(self.ctx, level, index)) >= 0 else None,
+            )
+            for index in range(m2.x509_policy_num(self.ctx, level))
+        )
+
+    def _qualifiers(self, level: int, index: int) -> tuple[PolicyQualifier, ...]:
+        def qualifier(at: int) -> PolicyQualifier:
+            place = self.ctx, level, index, at
+            text = m2.x509_policy_qualifier_text(*place).decode("utf-8", "backslashreplace")
+            der = m2.x509_policy_qualifier_der(*place)
+            return PolicyQualifier(_oid(m2.x509_policy_qualifier_oid(*place)), text, der)
+
+        return tuple(map(qualifier, range(m2.x509_policy_qualifier_num(self.ctx, level, index))))
+
+
+def _oid(handle: _m2crypto.ASN1_OBJECT) -> str:
+    return str(ASN1.ASN1_Object(handle))
+
 
 def x509_store_default_cb(ok: int, ctx: X509_Store_Context) -> int:
     """Return `ok`: the verify callback that changes nothing."""
     return ok
 
 
-class X509_Store(Unique):
-    """A trust store: trust anchors, CRLs and validation flags (X509_STORE_new(3))."""
+class X509_Store(Parameters, Unique):
+    """A trust store: trust anchors, CRLs and parameters (X509_STORE_new(3)).
+
+    CRLs of the store, of `X509_Store_Context.add_crls` and of the callback of `set_lookup_crls` are
+    used alike, in any combination. OpenSSL uses
+
+    - CRLs at all only with the flag `m2.X509_V_FLAG_CRL_CHECK`, and for CAs, too, only with
+      `m2.X509_V_FLAG_CRL_CHECK_ALL`,
+    - indirect CRLs and those for some reasons only with `m2.X509_V_FLAG_EXTENDED_CRL_SUPPORT`, and
+      only if the certificate of the CRL's issuer is in the path or among the untrusted ones,
+    - delta CRLs only with `m2.X509_V_FLAG_USE_DELTAS`, and only if the certificate or the complete
+      CRL has the freshestCRL extension (RFC 5280, section 5.2.6),
+    - no CRL whose issuer must itself be validated by such a CRL.
+    """
 
     def __init__(self, store: _m2crypto.X509_STORE | None = None, _pyfree: int = 0) -> None:
         self.store = m2.x509_store_new() if store is None else store
 
     def _ptr(self) -> _m2crypto.X509_STORE:
         return self.store
+
+    def _parameters(self, function: Callable[..., Any], *args: Any) -> Any:
+        return function(self.store, *args)
 
     def load_info(self, file: BIO.FilePath) -> int:
         """Add the certificates and CRLs of a PEM file, and return 1.
@@ -142,25 +222,27 @@ class X509_Store(Unique):
             self.store, lambda ok, context: verify(ok, X509_Store_Context(context))
         )
 
-    def set_purpose(self, purpose: int) -> int:
-        """Require certificates for a purpose, `m2.X509_PURPOSE_...`, and return 1.
+    def set_lookup_crls(self, callback: Callable[[X509_Name], Iterable[CRL] | None] | None) -> None:
+        """Set the callback that finds more CRLs for later validations; None removes it.
 
-        Raises:
-            X509Error: the purpose is unknown.
+        OpenSSL calls `callback(issuer)` for each certificate, perhaps several times, with the
+        issuer's name. The callback returns CRLs of any issuer, or None. OpenSSL chooses. If it
+        raises an exception, the validation fails, and the exception propagates to the caller of
+        `verify_cert`. As in `set_verify_cb`, it must not refer to its own store.
         """
-        return m2.x509_store_set_purpose(self.store, purpose)
+        if callback is None:
+            m2.x509_store_set_lookup_crls(self.store, None)
+            return
+        lookup = callback
 
-    def set_depth(self, depth: int) -> int:
-        """Set the maximum number of intermediate certificates in a path, and return 1."""
-        return m2.x509_store_set_depth(self.store, depth)
+        def stack(issuer: _m2crypto.X509_NAME) -> _m2crypto.m2_x509_crl_stack:
+            found = CRL_Stack()
+            for crl in lookup(X509_Name(issuer)) or ():
+                found.push(crl)
+            handle: _m2crypto.m2_x509_crl_stack = found._ptr()
+            return handle
 
-    def set_flags(self, flags: int) -> int:
-        """Add validation flags, `m2.X509_V_FLAG_...`, and return 1."""
-        return m2.x509_store_set_flags(self.store, flags)
-
-    def clear_flags(self, flags: int) -> int:
-        """Remove validation flags, and return 1."""
-        return m2.x509_store_clear_flags(self.store, flags)
+        m2.x509_store_set_lookup_crls(self.store, stack)
 
     def get_certificates(self) -> X509_Stack:
         """Return the certificates that are loaded, without those of look-ups in directories."""

@@ -615,6 +615,28 @@ int m2_store_load_file(X509_STORE *store, const char *file)
 
 #endif
 
+#if OPENSSL_VERSION_NUMBER >= 0x40000000L
+
+static int compat_accept_host(const char *name, size_t length)
+{
+    (void)name;
+    return length > 0;
+}
+
+void m2_compat_accept_hosts(X509_VERIFY_PARAM *param)
+{
+    X509_VERIFY_PARAM_set1_host_input_validation(param, compat_accept_host);
+}
+
+#else
+
+void m2_compat_accept_hosts(X509_VERIFY_PARAM *param)
+{
+    (void)param;
+}
+
+#endif
+
 /* ---- TLS ---------------------------------------------------------------------------------- */
 
 #include <openssl/pem.h>
@@ -709,7 +731,9 @@ X509 *m2_compat_ssl_get1_peer_certificate(SSL *connection)
 
 const char *m2_compat_ssl_group_name(SSL *connection)
 {
-    int number = (int)SSL_get_negotiated_group(connection);
+    /* OpenSSL 3.0 and 3.1 dereference the session of a connection that has none. */
+    int number = SSL_get_session(connection) == NULL ? NID_undef
+                                                     : (int)SSL_get_negotiated_group(connection);
 
     return number == NID_undef ? NULL : SSL_group_to_name(connection, number);
 }

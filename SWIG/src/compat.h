@@ -114,6 +114,16 @@ int m2_ec_has_point(const EVP_PKEY *pkey);
 /* ---- X.509 -------------------------------------------------------------------------------- */
 
 unsigned long m2_name_hash(const X509_NAME *name);
+/* The parameters of an X509_STORE_CTX_lookup_crls_fn. */
+#if OPENSSL_VERSION_NUMBER < 0x30000000L
+typedef X509_STORE_CTX m2_lookup_context;
+typedef X509_NAME m2_lookup_name;
+#else
+typedef const X509_STORE_CTX m2_lookup_context;
+typedef const X509_NAME m2_lookup_name;
+#endif
+/* Let the parameters take any host name: OpenSSL 4.0 refuses some. */
+void m2_compat_accept_hosts(X509_VERIFY_PARAM *param);
 /* Add the certificates and CRLs of a PEM file to the store. */
 int m2_store_load_file(X509_STORE *store, const char *file);
 

@@ -34,9 +34,13 @@ typedef struct m2_handle_chain {
     void (*end_more)(void *more);
 } m2_handle_chain;
 
-/* The types of handles.i whose handles callbacks create. */
+/* The types of handles.i that callbacks use, and those that have X509_VERIFY_PARAM (x509_param.c).
+ */
 extern const m2_handle_type handle_SSL;
 extern const m2_handle_type handle_SSL_CTX;
+extern const m2_handle_type handle_X509_NAME;
+extern const m2_handle_type handle_X509_STORE;
+extern const m2_handle_type handle_m2_x509_crl_stack;
 extern const m2_handle_type handle_m2_x509_store_ctx;
 
 /* A handle that is an argument of a call. All fields are zero before the call. */

@@ -13,6 +13,7 @@
 #include "ssl_callbacks.h"
 #include "ssl_connection.h"
 #include "ssl_context.h"
+#include "x509_param.h"
 
 SSL *m2_ssl_new(SSL_CTX *context)
 {
@@ -217,14 +218,12 @@ m2_status m2_ssl_set_tlsext_host_name(SSL *connection, const char *name)
 
 m2_status m2_ssl_set1_host(SSL *connection, const char *name)
 {
-    SSL_set_hostflags(connection,
-                      X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-    return X509_VERIFY_PARAM_set1_host(SSL_get0_param(connection), name, 0);
+    return m2_x509_verify_param_set1_host(SSL_get0_param(connection), name);
 }
 
 m2_status m2_ssl_set1_ip(SSL *connection, const char *address)
 {
-    return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(connection), address);
+    return m2_x509_verify_param_set1_ip_asc(SSL_get0_param(connection), address);
 }
 
 /* ---- state of a connection ---------------------------------------------------------------- */

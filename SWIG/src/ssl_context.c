@@ -6,10 +6,20 @@
 #include "ssl_context.h"
 #include "ssl_session.h"
 #include "x509_callbacks.h"
+#include "x509_crl_lookup.h"
 
 const SSL_METHOD *m2_sslv23_method(void)
 {
     return TLS_method();
+}
+
+SSL_CTX *m2_ssl_ctx_new(const SSL_METHOD *method)
+{
+    SSL_CTX *context = SSL_CTX_new(method);
+
+    if (context != NULL)
+        m2_crl_lookup_install(SSL_CTX_get_cert_store(context));
+    return context;
 }
 
 /* ---- certificates and keys ---------------------------------------------------------------- */

@@ -18,6 +18,7 @@ m2_status m2_ssl_ctx_use_cert_chain(SSL_CTX *context, const char *file, m2_callb
 m2_status m2_ssl_ctx_use_privkey(SSL_CTX *context, const char *file, m2_callback passphrase);
 
 m2_status m2_ssl_ctx_set_client_ca_list_from_file(SSL_CTX *context, const char *file);
+SSL_CTX *m2_ssl_ctx_new(const SSL_METHOD *method);
 X509_STORE *m2_ssl_ctx_get_cert_store(const SSL_CTX *context);
 
 /* The callback's arguments are ok and the store context. A connection uses the callback that its

@@ -12,4 +12,8 @@ int m2_call_verify(m2_callback callback, int ok, X509_STORE_CTX *context);
 int m2_verify_callback_set(X509_STORE *store, m2_callback callback);
 int m2_verify_callback(int ok, X509_STORE_CTX *context);
 
+/* Append the CRLs that the store's lookup callback returns for an issuer. Return 0 with an
+ * exception set if it fails. */
+int m2_call_crl_lookup(STACK_OF(X509_CRL) * found, X509_STORE *store, const X509_NAME *issuer);
+
 #endif

@@ -7,6 +7,16 @@
 #include "x509_stack.h"
 #include "x509_store.h"
 #include "x509_callbacks.h"
+#include "x509_crl_lookup.h"
+
+X509_STORE *m2_x509_store_new(void)
+{
+    X509_STORE *store = X509_STORE_new();
+
+    if (store != NULL)
+        m2_crl_lookup_install(store);
+    return store;
+}
 
 m2_status m2_x509_store_load_locations(X509_STORE *store, const char *file)
 {
@@ -122,7 +132,18 @@ m2_status m2_x509_store_ctx_init(m2_x509_store_ctx *context, X509_STORE *store, 
     }
     store_release_parts(context);
     *context = parts;
-    return 1;
+    return m2_crl_lookup_set_list(context);
+}
+
+X509_VERIFY_PARAM *m2_store_ctx_param(m2_x509_store_ctx *context)
+{
+    if (!store_is_own(context))
+        return NULL;
+    if (context->certificate == NULL) {
+        m2_error("init comes before the parameters of a validation");
+        return NULL;
+    }
+    return X509_STORE_CTX_get0_param(context->context);
 }
 
 /* Return 1 after init, before which OpenSSL dereferences NULL; 0 with an error queued. */
@@ -135,10 +156,9 @@ static int store_is_begun(const m2_x509_store_ctx *context, const char *message)
 
 m2_status m2_x509_store_ctx_set_flags(m2_x509_store_ctx *context, unsigned long flags)
 {
-    if (!store_is_own(context) || !store_is_begun(context, "init comes before set_flags"))
-        return 0;
-    X509_STORE_CTX_set_flags(context->context, flags);
-    return 1;
+    X509_VERIFY_PARAM *param = m2_store_ctx_param(context);
+
+    return param != NULL && X509_VERIFY_PARAM_set_flags(param, flags);
 }
 
 m2_status m2_x509_store_ctx_add_crls(m2_x509_store_ctx *context, m2_x509_crl_stack *crls)
@@ -155,7 +175,6 @@ m2_status m2_x509_store_ctx_add_crls(m2_x509_store_ctx *context, m2_x509_crl_sta
         if (m2_sk_x509_crl_push(context->crls, sk_X509_CRL_value(crls, i)) <= 0)
             return 0;
     }
-    X509_STORE_CTX_set0_crls(context->context, context->crls);
     return 1;
 }
 

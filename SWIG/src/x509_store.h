@@ -17,12 +17,14 @@ typedef struct m2_x509_store_ctx {
     X509_STORE *store;
     X509 *certificate;
     m2_x509_stack *untrusted;
+    /* The lookup of CRLs uses it (x509_crl_lookup.c). */
     m2_x509_crl_stack *crls;
     /* It is OpenSSL's own, lent to a callback until that returns; only `context` is set. */
     int lent;
 } m2_x509_store_ctx;
 #endif
 
+X509_STORE *m2_x509_store_new(void);
 /* PEM files of certificates and CRLs. */
 m2_status m2_x509_store_load_locations(X509_STORE *store, const char *file);
 /* Copies of the certificates and CRLs that are loaded, without those that a look-up would find. */
@@ -32,6 +34,9 @@ m2_x509_crl_stack *m2_x509_store_get_crls(X509_STORE *SHARED);
 m2_status m2_x509_store_clear_flags(X509_STORE *store, unsigned long flags);
 /* Set callback(ok, context), which returns whether to continue; NULL removes it. */
 m2_status m2_x509_store_set_verify_cb(X509_STORE *SHARED, m2_callback callback);
+
+/* Set callback(name), which returns a stack of the CRLs by an issuer or None; NULL removes it. */
+m2_status m2_x509_store_set_lookup_crls(X509_STORE *store, m2_callback callback);
 
 m2_x509_store_ctx *m2_x509_store_ctx_new(void);
 void m2_x509_store_ctx_free(m2_x509_store_ctx *RELEASE);
@@ -49,5 +54,10 @@ int m2_x509_store_ctx_get_error_depth(const m2_x509_store_ctx *context);
 X509 *m2_x509_store_ctx_get_current_cert(const m2_x509_store_ctx *context);
 /* The chain that was built, leaf first; empty before the verification. */
 m2_x509_stack *m2_x509_store_ctx_get1_chain(const m2_x509_store_ctx *context);
+
+#ifndef SWIG
+/* Return the parameters of a validation that has not begun; NULL with an error queued otherwise. */
+X509_VERIFY_PARAM *m2_store_ctx_param(m2_x509_store_ctx *context);
+#endif
 
 #endif

@@ -7,6 +7,7 @@ certificate is signed here.
 
 from __future__ import annotations
 
+import base64
 import ctypes
 import json
 import socket
@@ -677,6 +678,56 @@ def stores() -> Prepared:
     yield verify
 
 
+@operation
+def policies() -> Prepared:
+    selection = json.loads((DATA / "pkits-selection.json").read_text(encoding="utf-8"))
+
+    def read(name: str) -> bytes:
+        return base64.b64decode(selection[name])
+
+    root, ca, leaf = (
+        X509.load_cert_der_string(read(f"certs/{name}.crt"))
+        for name in (
+            "TrustAnchorRootCertificate",
+            "PoliciesP12CACert",
+            "UserNoticeQualifierTest18EE",
+        )
+    )
+    crls = [
+        X509.load_crl_der_string(read(f"crls/{name}.crl"))
+        for name in ("TrustAnchorRootCRL", "PoliciesP12CACRL")
+    ]
+    chain = X509.X509_Stack()
+    chain.push(ca)
+
+    def verify() -> Any:
+        store = X509.X509_Store()
+        store.add_cert(root)
+        store.set_flags(m2.X509_V_FLAG_CRL_CHECK | m2.X509_V_FLAG_CRL_CHECK_ALL)
+        store.set_lookup_crls(lambda issuer: crls)
+        context = X509.X509_Store_Context()
+        context.init(store, leaf, chain)
+        context.set_policies([X509.ANY_POLICY])
+        context.verify_cert()
+        return context.get_user_policies(), context.get_policy_tree(), context.get_peername()
+
+    yield verify
+
+
+@operation
+def hosts() -> Prepared:
+    certificate = load(X509.load_cert, SERVER)
+    store = X509.X509_Store()
+
+    def check() -> Any:
+        store.set_host("localhost")
+        store.set_email("a@example.org")
+        m2.x509_get_spki(certificate.x509)
+        return certificate.check_host("other.example.org")
+
+    yield check
+
+
 # ---- messages ------------------------------------------------------------------------------------
 
 
@@ -827,7 +878,12 @@ def context_callbacks() -> Prepared:
 @operation
 def store_callbacks() -> Prepared:
     store = X509.X509_Store()
-    yield lambda: m2.x509_store_set_verify_cb(store.store, lambda ok, context: ok)
+
+    def keep() -> None:
+        m2.x509_store_set_verify_cb(store.store, lambda ok, context: ok)
+        m2.x509_store_set_lookup_crls(store.store, lambda issuer: None)
+
+    yield keep
 
 
 @operation

@@ -179,6 +179,8 @@ class RawFuzzer:
 
     def pick(self, kind: str) -> tuple[Any, str]:
         """Return a handle of a type, or None if there is none."""
+        if kind == "X509_VERIFY_PARAM":
+            kind = self.random.choice(("X509_STORE", "m2_x509_store_ctx", "SSL_CTX", "SSL"))
         handles = self.pool.get(kind)
         if not handles:
             return None, "None"
@@ -480,6 +482,7 @@ class RawFuzzer:
         """Verify a chain with a callback."""
         made = dict(self.cook(stock.verification))
         self.apply("x509_store_set_verify_cb", made["X509_STORE"])
+        self.apply("x509_store_set_lookup_crls", made["X509_STORE"])
         for _ in range(2):
             self.apply("x509_verify_cert", made["m2_x509_store_ctx"])
 
