@@ -3,7 +3,7 @@
     python tests/leaks.py [--rounds N] [--seconds S] [NAME...]
 
 The tables are those of the tests: an object of each class and each function with arguments of its
-types (fix_surface.py), and the operations of allocations/operations.py. The exit code is 1 if the
+types (examples.py), and the operations of allocations/operations.py. The exit code is 1 if the
 memory that malloc has given out grows by more than a byte a round.
 """
 
@@ -22,7 +22,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE / "allocations")]
 
-import fix_surface  # noqa: E402
+import examples  # noqa: E402
 import operations  # noqa: E402
 
 from M2Crypto.Err import M2CryptoError  # noqa: E402
@@ -74,8 +74,8 @@ def in_use() -> int:
 
 def items() -> Iterator[tuple[str, Callable[[], object]]]:
     """Generate what is repeated."""
-    yield from sorted(fix_surface.EXAMPLES.items())
-    for name, function in sorted(fix_surface.functions().items()):
+    yield from sorted(examples.EXAMPLES.items())
+    for name, function in sorted(examples.functions().items()):
         if name not in LEFT_OUT:
             yield f"{name}()", called(function)
     for prepare in operations.OPERATIONS:
@@ -84,10 +84,10 @@ def items() -> Iterator[tuple[str, Callable[[], object]]]:
 
 def called(function: Callable[..., object]) -> Callable[[], object]:
     """Return the call of a function with arguments of its types."""
-    parameters = fix_surface.positional(function)
+    parameters = examples.positional(function)
 
     def call() -> object:
-        return function(*map(fix_surface.argument, parameters))
+        return function(*map(examples.argument, parameters))
 
     return call
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from fix_surface import EXAMPLES
+from examples import EXAMPLES
 
 import M2Crypto
 from M2Crypto import m2

@@ -1,6 +1,6 @@
 """Every class and function of the package: wrong arguments, copies, pickles and repr.
 
-The tables come from the modules (fix_surface.py), so that nothing new is left out.
+The tables come from the modules (examples.py), so that nothing new is left out.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import copy
 import pickle
 
 import pytest
-from fix_surface import EXAMPLES, SECRET, argument, classes, functions, methods, positional
+from examples import EXAMPLES, SECRET, argument, classes, functions, methods, positional
 
 from M2Crypto import ASN1, EVP, _copies, _pem, m2
 from M2Crypto.Err import M2CryptoError
