@@ -1,7 +1,7 @@
 """Contexts of clients and servers (SSL_CTX_new(3)).
 
 A context holds the local certificate and private key, the trust store, the protocol versions and
-the ciphers. The defaults are TLS 1.2 and later, ciphers with forward secrecy and authentication,
+the ciphers. The defaults are TLS 1.2 and later, AEAD ciphers with forward secrecy and authentication,
 security level 2 or higher, no compression and no renegotiation. Loading trust anchors enables peer
 verification. Configure a context before connections are created from it: a connection copies the
 configuration, and another thread's handshake may be reading it.
@@ -49,10 +49,11 @@ __all__ = ["Context", "ctxmap", "map"]
 # Protocols of one version. The others are names of OpenSSL's methods.
 _VERSIONS = {"tlsv1": "TLS1", "tlsv1_1": "TLS1_1", "tlsv1_2": "TLS1_2", "tlsv1_3": "TLS1_3"}
 
-_STRONG_CIPHERS = (
-    "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:ECDHE+AES:DHE+AES"
-    ":!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM"
-)
+_STRONG_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:!aNULL:!eNULL:!aDSS:!AESCCM"
+# The groups of Mozilla's intermediate configuration, from which OpenSSL's default differs.
+_GROUPS = "X25519:P-256:P-384" if m2.openssl_version_num() < 0x30500000 else "DEFAULT:-X448:-P-521"
+if 0x30000000 <= m2.openssl_version_num() < 0x30500000:
+    _GROUPS += ":ffdhe2048:ffdhe3072"
 _WEAK_CIPHERS = "DEFAULT:!aNULL:!eNULL:@SECLEVEL=0"
 _SECURITY_LEVEL = 2
 
@@ -194,10 +195,20 @@ class Context(Unique):
             self.set_min_proto_version(0)
             return
         self.set_cipher_list(_STRONG_CIPHERS)
+        self._set_default_groups()
         self.set_min_proto_version(m2.TLS1_2_VERSION)
         # A distribution can have a higher default.
         level = max(_SECURITY_LEVEL, m2.ssl_ctx_get_security_level(self.ctx))
         m2.ssl_ctx_set_security_level(self.ctx, level)
+
+    def _set_default_groups(self) -> None:
+        if m2.OPENSSL_NO_EC:
+            return
+        try:
+            m2.ssl_ctx_set1_groups_list(self.ctx, _GROUPS)
+        except SSLError:
+            # A FIPS provider or a policy of the system excludes some.
+            pass
 
     def _set_version(self, protocol: str, version: int) -> None:
         try:
