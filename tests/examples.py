@@ -233,6 +233,8 @@ EXAMPLES: dict[str, Callable[[], Any]] = {
     "X509.AuthorityKeyIdentifier": lambda: make("X509", "AuthorityKeyIdentifier")(b"id"),
     "X509.CRL": lambda: load("X509", "load_crl", "x509", "crl.pem"),
     "X509.CRL_Stack": lambda: make("X509", "CRL_Stack")(),
+    "X509.Policy": lambda: make("X509", "Policy")("1.2.3"),
+    "X509.PolicyQualifier": lambda: make("X509", "PolicyQualifier")("1.2.3", "text", b"der"),
     "X509.Request": lambda: load("X509", "load_request", "x509", "request.pem"),
     "X509.Revoked": lambda: load("X509", "load_crl", "x509", "crl.pem")[0],
     "X509.X509": leaf,

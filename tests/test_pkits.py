@@ -7,7 +7,7 @@ from fix_openssl import version_differs
 from fix_pkits import ROOT, files, paths
 
 from M2Crypto import X509, m2
-from M2Crypto.X509.parameters import ANY_POLICY
+from M2Crypto.X509._parameters import ANY_POLICY
 
 FLAGS = (
     m2.X509_V_FLAG_CRL_CHECK

@@ -13,7 +13,7 @@ from test_x509_store import DATA, load, stack_of, store, verification  # noqa: F
 
 from M2Crypto import SSL, X509, m2
 from M2Crypto.X509 import X509Error
-from M2Crypto.X509.parameters import ANY_POLICY
+from M2Crypto.X509._parameters import ANY_POLICY
 
 ERRORS = {
     name[len("X509_V_ERR_") :].lower(): value

@@ -16,6 +16,7 @@ from M2Crypto import m2
 from M2Crypto._errors import X509Error
 from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.X509._formats import FORMAT_DER, FORMAT_PEM
+from M2Crypto.X509._parameters import ANY_POLICY, Policy, PolicyQualifier
 from M2Crypto.X509.certificates import (
     X509,
     X509_Stack,
@@ -41,7 +42,6 @@ from M2Crypto.X509.extensions import (
     new_extension,
 )
 from M2Crypto.X509.names import X509_Name, X509_Name_Entry
-from M2Crypto.X509.parameters import ANY_POLICY, Policy, PolicyQualifier
 from M2Crypto.X509.requests import (
     Request,
     load_request,

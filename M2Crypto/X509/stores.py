@@ -8,10 +8,10 @@ from M2Crypto import ASN1, m2
 from M2Crypto._arguments import handle_of
 from M2Crypto._copies import Unique
 from M2Crypto._typing import TYPE_CHECKING
+from M2Crypto.X509._parameters import Parameters, Policy, PolicyQualifier
 from M2Crypto.X509.certificates import X509, X509_Stack
 from M2Crypto.X509.crls import CRL_Stack
 from M2Crypto.X509.names import X509_Name
-from M2Crypto.X509.parameters import Parameters, Policy, PolicyQualifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -114,6 +114,8 @@ class Parameters:
             return self.clear_flags(m2.X509_V_FLAG_USE_CHECK_TIME)
         if isinstance(time, (int, float)):
             seconds = time
+        elif not hasattr(time, "tzinfo"):
+            raise TypeError(f"expected a datetime or a number, not {type(time).__name__}")
         elif time.tzinfo is None:
             raise ValueError("the datetime has no time zone")
         else:
