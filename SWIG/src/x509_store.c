@@ -125,9 +125,17 @@ m2_status m2_x509_store_ctx_init(m2_x509_store_ctx *context, X509_STORE *store, 
     return 1;
 }
 
+/* Return 1 after init, before which OpenSSL dereferences NULL; 0 with an error queued. */
+static int store_is_begun(const m2_x509_store_ctx *context, const char *message)
+{
+    if (context->certificate == NULL)
+        m2_error(message);
+    return context->certificate != NULL;
+}
+
 m2_status m2_x509_store_ctx_set_flags(m2_x509_store_ctx *context, unsigned long flags)
 {
-    if (!store_is_own(context))
+    if (!store_is_own(context) || !store_is_begun(context, "init comes before set_flags"))
         return 0;
     X509_STORE_CTX_set_flags(context->context, flags);
     return 1;
@@ -155,12 +163,8 @@ m2_verdict m2_x509_verify_cert(m2_x509_store_ctx *context)
 {
     int verdict;
 
-    if (!store_is_own(context))
+    if (!store_is_own(context) || !store_is_begun(context, "init comes before verify_cert"))
         return -1;
-    if (context->certificate == NULL) {
-        m2_error("init comes before verify_cert");
-        return -1;
-    }
     verdict = X509_verify_cert(context->context);
     if (verdict < 0 && ERR_peek_error() == 0)
         m2_error("the context has already verified; initialize it again with init");
