@@ -82,11 +82,15 @@ def makers():
                 found[kind] = getattr(m2, node.name)
     rsa = str(Path(__file__).parent / "data" / "keys" / "rsa_2048.pem")
     leaf = EXAMPLES["X509.X509"]().x509
-    der = m2.i2d_pkcs12(m2.pkcs12_create(None, b"", None, leaf, None, None, None, 1, 0))
+    # OpenSSL 1.1.1 parses no file without a MAC, and FIPS approves only PBMAC1.
+    mac = (b"for tests", m2.sha256()) if m2.OPENSSL_VERSION_NUMBER < 0x30000000 else (None, None)
+    der = m2.i2d_pkcs12(m2.pkcs12_create(mac[0], b"", None, leaf, None, None, mac[1], 1, 0))
+    # They are those of a store, a validation or a connection.
+    found["X509_VERIFY_PARAM"] = m2.x509_store_new
     found["CONF"] = lambda: m2.nconf_load(b"")
     found["m2_store_objects"] = lambda: m2.store_load(rsa, None)
     found["PKCS12"] = lambda: m2.d2i_pkcs12(der)
-    found["m2_pkcs12_parts"] = lambda: m2.pkcs12_parse(m2.d2i_pkcs12(der), None)
+    found["m2_pkcs12_parts"] = lambda: m2.pkcs12_parse(m2.d2i_pkcs12(der), mac[0])
     found["GENERAL_NAMES"] = lambda: m2.x509_get_subject_alt_names(leaf)
     return found
 

@@ -104,6 +104,9 @@ def test_a_copy_is_independent_or_refused(name, duplicate):
     made = example(name)
     try:
         found = duplicate(made)
+    except EVP.EVPError as error:
+        assert str(error) == "OpenSSL 1.1.1 can copy no MAC but HMAC"
+        return
     except TypeError as error:
         assert str(error).startswith("cannot"), error
         assert "PyCapsule" not in str(error)

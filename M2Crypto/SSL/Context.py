@@ -1,10 +1,10 @@
 """Contexts of clients and servers (SSL_CTX_new(3)).
 
 A context holds the local certificate and private key, the trust store, the protocol versions and
-the ciphers. The defaults are TLS 1.2 and later, AEAD ciphers with forward secrecy and authentication,
-security level 2 or higher, no compression and no renegotiation. Loading trust anchors enables peer
-verification. Configure a context before connections are created from it: a connection copies the
-configuration, and another thread's handshake may be reading it.
+the ciphers. The defaults are TLS 1.2 and later, AEAD ciphers with forward secrecy and
+authentication, security level 2 or higher, no compression and no renegotiation. Loading trust
+anchors enables peer verification. Configure a context before connections are created from it: a
+connection copies the configuration, and another thread's handshake may be reading it.
 """
 
 from __future__ import annotations

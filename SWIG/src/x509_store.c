@@ -135,23 +135,20 @@ m2_status m2_x509_store_ctx_init(m2_x509_store_ctx *context, X509_STORE *store, 
     return m2_crl_lookup_set_list(context);
 }
 
-X509_VERIFY_PARAM *m2_store_ctx_param(m2_x509_store_ctx *context)
-{
-    if (!store_is_own(context))
-        return NULL;
-    if (context->certificate == NULL) {
-        m2_error("init comes before the parameters of a validation");
-        return NULL;
-    }
-    return X509_STORE_CTX_get0_param(context->context);
-}
-
 /* Return 1 after init, before which OpenSSL dereferences NULL; 0 with an error queued. */
 static int store_is_begun(const m2_x509_store_ctx *context, const char *message)
 {
     if (context->certificate == NULL)
         m2_error(message);
     return context->certificate != NULL;
+}
+
+X509_VERIFY_PARAM *m2_store_ctx_param(m2_x509_store_ctx *context)
+{
+    if (!store_is_own(context) ||
+        !store_is_begun(context, "init comes before the parameters of a validation"))
+        return NULL;
+    return X509_STORE_CTX_get0_param(context->context);
 }
 
 m2_status m2_x509_store_ctx_set_flags(m2_x509_store_ctx *context, unsigned long flags)
