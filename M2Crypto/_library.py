@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from M2Crypto._build_info import HEADER
 
 _WAY_OUT = (
@@ -76,3 +78,14 @@ def _version_of(path: str) -> str:
     function.restype = ctypes.c_char_p
     words = (function(0) or b"").decode("ascii", "replace").split()
     return words[1] if len(words) > 1 else "of unknown version"
+
+
+def without_gil() -> str:
+    """Return why the extension cannot be used, which it cannot without the GIL; else "".
+
+    A free-threaded Python enables the GIL when it imports the extension, unless it is told not to.
+    """
+    is_enabled = getattr(sys, "_is_gil_enabled", None)
+    if is_enabled is None or is_enabled():
+        return ""
+    return "M2Crypto needs the GIL, which protects its objects: remove -X gil=0 and PYTHON_GIL=0"

@@ -21,7 +21,7 @@ except ImportError as error:
         raise
     raise ImportError(why, name=error.name, path=error.path) from error
 
-why = _library.mismatch(OPENSSL_VERSION_NUMBER, openssl_version_num())
+why = _library.mismatch(OPENSSL_VERSION_NUMBER, openssl_version_num()) or _library.without_gil()
 if why:
     raise ImportError(why, name="M2Crypto._m2crypto")
 # Before anything else uses OpenSSL, which would load the system's file.

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import copy
 import pickle
+import sys
 
 import pytest
 from examples import EXAMPLES, SECRET, argument, classes, functions, methods, positional
 
-from M2Crypto import ASN1, EVP, _copies, _pem, m2
+from M2Crypto import ASN1, EVP, _copies, _library, _pem, m2
 from M2Crypto.Err import M2CryptoError
 
 # Examples are dropped and not closed, and some functions warn.
@@ -145,3 +146,43 @@ def test_a_copied_time_keeps_its_encoding(text):
         assert m2.asn1_time_type(copied._ptr()) == m2.asn1_time_type(time._ptr())
         copied.set_time(0)
         assert str(copied) != str(time)
+
+
+# ---- interpreters --------------------------------------------------------------------------------
+
+
+def test_a_process_without_the_gil_is_refused(monkeypatch):
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    assert _library.without_gil().startswith("M2Crypto needs the GIL")
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: True)
+    assert _library.without_gil() == ""
+
+
+INTERPRETERS = """
+import sys, threading
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+
+USE = "from M2Crypto import EVP; [EVP.MessageDigest('sha256').digest() for _ in range(100)]"
+is_new = sys.version_info >= (3, 13)
+new = interpreters.create("legacy") if is_new else interpreters.create(isolated=False)
+# In another thread CPython 3.12 would not end an interpreter that has imported threading.
+thread = threading.Thread(target=exec, args=(USE, {}))
+thread.start()
+interpreters.run_string(new, USE)
+thread.join()
+interpreters.destroy(new)
+isolated = interpreters.create()
+REFUSED = "try: import M2Crypto\\nexcept ImportError as error: assert 'subinterp' in str(error)"
+REFUSED += "\\nelse: raise SystemError"
+assert interpreters.run_string(isolated, REFUSED) is None
+interpreters.destroy(isolated)
+print("done")
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="needs Python 3.12, for subinterpreters")
+def test_interpreters_share_the_gil_or_are_refused(python):
+    assert python("-c", INTERPRETERS).stdout == "done\n"
