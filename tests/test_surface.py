@@ -6,6 +6,7 @@ The tables come from the modules (examples.py), so that nothing new is left out.
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
 import sys
 
@@ -30,6 +31,13 @@ LEFT_OUT = {
     "certdata.main",
 }
 CLASSES = classes()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _dropped_objects_are_collected():
+    yield
+    # Here, where their warnings are ignored, and not in another test.
+    gc.collect()
 
 
 def example(name):
