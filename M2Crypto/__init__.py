@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-import importlib
+import sys
 
 from M2Crypto._typing import TYPE_CHECKING, NamedTuple
 
@@ -77,7 +77,9 @@ def __getattr__(name: str) -> ModuleType:
     if name.isidentifier() and not name.startswith("__"):
         module = f"{__name__}.{name}"
         try:
-            return importlib.import_module(module)
+            # Not importlib.import_module, whose module takes as long as two of M2Crypto's.
+            __import__(module)
+            return sys.modules[module]
         except ModuleNotFoundError as error:
             if error.name != module:
                 raise

@@ -10,7 +10,6 @@ process may use, too, load their own.
 from __future__ import annotations
 
 import os
-import warnings
 
 from M2Crypto._build_info import LINK
 from M2Crypto._typing import TYPE_CHECKING
@@ -69,6 +68,8 @@ def load() -> None:
         complaint = f"{source()}: OpenSSL cannot load it: {error}"
         if own is not None or _m2crypto.openssl_config_diagnostics(named):
             raise ImportError(complaint, name="M2Crypto._m2crypto") from error
+        import warnings
+
         warnings.warn(
             f"{complaint}; what precedes the error is in effect: correct the file, or set {OWN} to"
             " another one, or to nothing for none",

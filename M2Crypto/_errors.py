@@ -12,10 +12,10 @@ from M2Crypto import m2
 from M2Crypto._typing import NamedTuple
 
 if sys.version_info >= (3, 10):
-    # socket.timeout, without the import of socket.
+    # socket.timeout, without the import of socket, which takes as long as ten modules.
     SocketTimeout = TimeoutError
 else:
-    from socket import timeout as SocketTimeout  # noqa: N812
+    from _socket import timeout as SocketTimeout  # noqa: N812
 
 
 class ErrorEntry(NamedTuple):

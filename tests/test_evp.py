@@ -80,6 +80,24 @@ def test_a_digest_matches_the_vectors_of_its_standard(algo):
     assert digest.final().hex() == ABC[algo]
 
 
+@pytest.mark.parametrize(
+    "name", ["aes_128_cbc", "aes_128_cfb", "aes_128_ctr", "aes_128_gcm", "aes_128_ofb"]
+)
+@pytest.mark.parametrize("size", [2048, 2049, 100_001])
+def test_large_data_are_processed_as_their_pieces_are(name, size):
+    data = bytes(i % 251 for i in range(size))
+
+    def encrypt(step):
+        cipher = EVP.Cipher(name, bytes(range(16)), bytes(16), 1)
+        pieces = [cipher.update(data[i : i + step]) for i in range(0, size, step)]
+        return b"".join(pieces) + cipher.final()
+
+    whole = encrypt(size)
+    assert whole == encrypt(1000)
+    cipher = EVP.Cipher(name, bytes(range(16)), bytes(16), 0)
+    assert cipher.update(whole)[: size - 16] == data[: size - 16]
+
+
 @pytest.mark.parametrize("size", [0, 1, 2048, 2049, 100_000])
 def test_a_digest_of_any_length_matches_hashlib(size):
     data = bytes(range(256)) * (size // 256 + 1)

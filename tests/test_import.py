@@ -33,7 +33,7 @@ SOCKET = ["socket", "enum"] if sys.version_info >= (3, 10) else []
     [
         ("BN, EVP, RSA, SSL, X509", ["unittest", "getpass", "http.cookies"]),
         # These take as long as M2Crypto together, and are imported on use.
-        ("EVP, SSL, X509", ["typing", "re", "pathlib", "contextlib", *SOCKET]),
+        ("EVP, SSL, X509", ["typing", "re", "pathlib", "contextlib", "datetime", *SOCKET]),
         ("EVP", ["M2Crypto.SSL", "M2Crypto.X509", "M2Crypto.ASN1"]),
     ],
 )

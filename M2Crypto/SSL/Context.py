@@ -9,10 +9,8 @@ connection copies the configuration, and another thread's handshake may be readi
 
 from __future__ import annotations
 
-import datetime
 import os
 import threading
-import warnings
 import weakref
 
 from M2Crypto import BIO, X509, _configuration, m2, util
@@ -26,6 +24,7 @@ from M2Crypto.SSL.Cipher import Cipher_Stack, split_cipher_list
 from M2Crypto.SSL.SSLError import SSLError
 
 if TYPE_CHECKING:
+    import datetime
     from collections.abc import Iterable
     from pathlib import Path
     from typing import Any, Callable, Optional, Union
@@ -860,8 +859,12 @@ class _Staple:
 
 
 def _now() -> datetime.datetime:
+    import datetime
+
     return datetime.datetime.now(datetime.timezone.utc)
 
 
 def _warn(message: str) -> None:
+    import warnings
+
     warnings.warn(message, DeprecationWarning, stacklevel=3)

@@ -19,7 +19,6 @@ A server::
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from types import ModuleType
@@ -91,6 +90,8 @@ def __getattr__(name: str) -> object:
     """Import the servers on first use, because socketserver takes 4 ms and clients need none."""
     if name not in _SERVERS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
     return getattr(importlib.import_module(f"{__name__}.SSLServer"), name)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import operator
 import threading
 
@@ -14,6 +13,7 @@ from M2Crypto.X509.extensions import X509_Extension
 from M2Crypto.X509.names import X509_Name, name_of
 
 if TYPE_CHECKING:
+    import datetime
     from collections.abc import Iterator
 
     from M2Crypto import EVP, _m2crypto
@@ -51,6 +51,8 @@ def _revoked(handle: _m2crypto.X509_REVOKED) -> Revoked:
 
 def _time(time: ASN1.ASN1_TIME | datetime.datetime) -> _m2crypto.ASN1_TIME:
     """Return the handle of a time; a datetime must be aware."""
+    import datetime
+
     if isinstance(time, datetime.datetime):
         if time.tzinfo is None:
             raise ValueError("the datetime has no time zone")
