@@ -732,8 +732,8 @@ X509 *m2_compat_ssl_get1_peer_certificate(SSL *connection)
 const char *m2_compat_ssl_group_name(SSL *connection)
 {
     /* OpenSSL 3.0 and 3.1 dereference the session of a connection that has none. */
-    int number = SSL_get_session(connection) == NULL ? NID_undef
-                                                     : (int)SSL_get_negotiated_group(connection);
+    int number =
+        SSL_get_session(connection) == NULL ? NID_undef : (int)SSL_get_negotiated_group(connection);
 
     return number == NID_undef ? NULL : SSL_group_to_name(connection, number);
 }
