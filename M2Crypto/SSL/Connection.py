@@ -78,7 +78,7 @@ _NOT_TLS = {
 }
 
 
-class State:
+class _State:
     """What a connection can do next. The import of enum would take longer than that of `SSL`."""
 
     # The handshake or its post-connection check is not complete.
@@ -90,7 +90,7 @@ class State:
     CLOSED = "closed"
 
 
-_OPEN = State.OPEN
+_OPEN = _State.OPEN
 
 
 def _accept_every_client(certificate: X509.X509 | None, host: object = None) -> bool:
@@ -128,7 +128,7 @@ class Connection(Transport, Parameters, Unique):
         if sock is None and family != getattr(socket, "AF_UNIX", None) and os.name == "posix":
             # On Windows the option allows other programs to bind the port.
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._state = State.HANDSHAKE
+        self._state = _State.HANDSHAKE
         self._postConnectionCheck = ctx.post_connection_check
         self._has_own_check = ctx.post_connection_check is not None
         self._timeout = self.socket.gettimeout()
@@ -159,7 +159,7 @@ class Connection(Transport, Parameters, Unique):
     @property
     def closed(self) -> bool:
         """Whether the connection is closed."""
-        return self._state in (State.FILES, State.CLOSED)
+        return self._state in (_State.FILES, _State.CLOSED)
 
     def close(self, freeBio: bool = True) -> None:
         """Send close_notify, without waiting for the peer's, and close the socket.
@@ -181,13 +181,13 @@ class Connection(Transport, Parameters, Unique):
             if self.closed:
                 return
             is_last = self._files == 0
-            self._state = State.FILES if self._state is _OPEN and not is_last else State.CLOSED
+            self._state = _State.FILES if self._state is _OPEN and not is_last else _State.CLOSED
             self._frees_bio = freeBio
         if is_last:
             self._end()
 
     def _end(self) -> None:
-        self._state = State.CLOSED
+        self._state = _State.CLOSED
         try:
             if self._over_bios is not None:
                 m2.ssl_io_shutdown(self.ssl, 0)
@@ -289,7 +289,7 @@ class Connection(Transport, Parameters, Unique):
         m2.ssl_io_require_handshake(self.ssl)
         with self._closing:
             if self._state is _OPEN:
-                self._state = State.HANDSHAKE
+                self._state = _State.HANDSHAKE
 
     # ---- the transport -------------------------------------------------------------------------
 
@@ -460,7 +460,7 @@ class Connection(Transport, Parameters, Unique):
                 raise SSLVerificationError("post connection check failed")
             with self._closing:
                 m2.ssl_io_open(self.ssl, number)
-                if self._state is State.HANDSHAKE:
+                if self._state is _State.HANDSHAKE:
                     self._state = _OPEN
         except BaseException:
             self.close()
@@ -671,7 +671,7 @@ class Connection(Transport, Parameters, Unique):
         Returns:
             The rest of the timeout; None if a non-blocking connection would block.
         """
-        if self._state is State.FILES:
+        if self._state is _State.FILES:
             return seconds
         deadline = Deadline(None if seconds < 0 else seconds)
         return None if self._handshake(deadline) < 0 else deadline.io_timeout()
