@@ -218,7 +218,9 @@ def _combine(area: str, mark: type[M2CryptoError]) -> type[M2CryptoError]:
     return combined
 
 
-_BY_AREA_AND_REASON = {
+_BY_AREA_AND_REASON: dict[tuple[str, int], type[M2CryptoError]] = {
+    ("SSL", 103): SSLTimeoutError
+} | {
     (area, reason): _combine(area, mark)
     for area in ("DH", "DSA", "EC", "EVP", "RSA")
     for reason, mark in _BY_REASON.items()

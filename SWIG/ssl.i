@@ -3,6 +3,7 @@
 #include "ssl_callbacks.h"
 #include "ssl_context.h"
 #include "ssl_connection.h"
+#include "ssl_io.h"
 #include "ssl_objects.h"
 #include "ssl_session.h"
 #include "ssl_use.h"
@@ -42,6 +43,22 @@
         SWIG_fail;
     }
     $result = PyLong_FromLongLong($1);
+}
+
+%typemap(out, noblock=1) m2_ssl_bytes {
+    $result = $1;
+    if ($result == NULL)
+        SWIG_fail;
+}
+
+/* The function registers its uses itself. */
+%typemap(in, noblock=1) SSL *HELD (m2_argument argument = {0}) {
+    $1 = m2_argument_begin(&argument, $input, &handle_SSL, M2_HOLDS, M2_AREA, "$symname");
+    if ($1 == NULL)
+        SWIG_fail;
+}
+%typemap(freearg, noblock=1) SSL *HELD {
+    m2_argument_end(&argument$argnum);
 }
 
 /* The connection shares its BIOs, which may be one. */
@@ -151,6 +168,7 @@ const char *SSL_alert_desc_string_long(int value);
 const char *SSL_CIPHER_get_name(const SSL_CIPHER *cipher);
 const char *SSL_CIPHER_get_version(const SSL_CIPHER *cipher);
 %include "src/ssl_connection.h"
+%include "src/ssl_io.h"
 
 /* ---- sessions -------------------------------------------------------------------------------- */
 

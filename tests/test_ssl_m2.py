@@ -27,6 +27,7 @@ def signatures():
 def plain_values(kind):
     return {
         "int": [0, 1, -1, 2**31 - 1, -(2**31)],
+        "float": [0.0, -1.0, 0.001],
         "str": ["", "x", "localhost", "/none", "DHE+AESGCM"],
         "Buffer": [b"", b"x", bytes(40)],
         "Buffer | None": [None, b"x"],

@@ -131,7 +131,7 @@ void *m2_argument_begin(m2_argument *argument, PyObject *handle, const m2_handle
     state->calls++;
     Py_INCREF(handle);
     argument->handle = handle;
-    if (type->is_shared != NULL && type->is_shared(object))
+    if (access == M2_HOLDS || (type->is_shared != NULL && type->is_shared(object)))
         return object;
     begun = type->chain != NULL
                 ? handle_begin_chain(argument, type, object, access)

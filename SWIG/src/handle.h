@@ -50,7 +50,8 @@ typedef struct {
     void *more;
 } m2_argument;
 
-typedef enum { M2_READS, M2_CHANGES } m2_access;
+/* M2_HOLDS registers no use: the function does. */
+typedef enum { M2_READS, M2_CHANGES, M2_HOLDS } m2_access;
 
 /* Create a handle that owns `object`. Returns NULL with an exception set, and `object` released, on
  * failure. */

@@ -80,6 +80,7 @@ int m2_fits_int(size_t length);
 /* Reasons of errors of the binding that have exceptions of their own (M2Crypto/_errors.py). */
 #define M2_REASON_PASSPHRASE 101
 #define M2_REASON_KEY_TYPE 102
+#define M2_REASON_TIMEOUT 103
 
 /* Queue an error of the binding, with a reason or without. */
 void m2_error(const char *message);

@@ -138,6 +138,11 @@ void m2_ssl_postpone_exception(SSL *connection)
     Py_XDECREF(before);
 }
 
+int m2_ssl_has_postponed(const SSL *connection)
+{
+    return ssl_have_index() && SSL_get_ex_data(connection, postponed_index) != NULL;
+}
+
 int m2_ssl_raise_postponed(SSL *connection)
 {
     PyGILState_STATE state;

@@ -19,6 +19,8 @@ void m2_call_key_log(m2_callback callback, const char *line);
 /* Store the exception that a callback raised while bytes were read or written. The operation
  * returns the number of bytes, and the next one raises the exception. The GIL is held. */
 void m2_ssl_postpone_exception(SSL *connection);
+/* Return whether there is a stored exception. */
+int m2_ssl_has_postponed(const SSL *connection);
 /* Set the stored exception and return 1; 0 if there is none. The GIL need not be held. */
 int m2_ssl_raise_postponed(SSL *connection);
 

@@ -13,13 +13,15 @@
 #include "ssl_callbacks.h"
 #include "ssl_connection.h"
 #include "ssl_context.h"
+#include "ssl_io.h"
 #include "x509_param.h"
 
 SSL *m2_ssl_new(SSL_CTX *context)
 {
     SSL *connection = SSL_new(context);
 
-    if (connection != NULL && !m2_ssl_inherit_callbacks(connection, context)) {
+    if (connection != NULL &&
+        (!m2_ssl_io_init(connection) || !m2_ssl_inherit_callbacks(connection, context))) {
         SSL_free(connection);
         connection = NULL;
     }

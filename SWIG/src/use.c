@@ -58,10 +58,12 @@ static void use_forget_other_threads(void)
     waiters = NULL;
 }
 
-static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
+/* The GIL protects it. */
+static int watches_forks;
 
 static void use_watch_forks(void)
 {
+    watches_forks = 1;
     (void)pthread_atfork(NULL, NULL, use_forget_other_threads);
 }
 #endif
@@ -241,7 +243,8 @@ int m2_use_begin(m2_use *use, const char *type, const void *object, int changes)
     int turn = 1;
 
 #ifndef _WIN32
-    CRYPTO_THREAD_run_once(&once, use_watch_forks);
+    if (!watches_forks)
+        use_watch_forks();
 #endif
     if (use_of_thread(object, thread) != NULL) {
         if (changes)
@@ -277,6 +280,18 @@ void m2_use_end(m2_use *use)
     if (waiters != NULL)
         use_wake(use->object);
     use->object = NULL;
+}
+
+int m2_use_is_callback(const void *object)
+{
+    unsigned long thread = PyThread_get_thread_ident();
+    const m2_use *use;
+
+    for (use = *use_bucket(object); use != NULL; use = use->next) {
+        if (use->object == object && use->thread == thread && use->changes)
+            return 1;
+    }
+    return 0;
 }
 
 void m2_use_wait(const void *object)

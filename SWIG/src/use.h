@@ -26,6 +26,8 @@ typedef struct m2_use {
 int m2_use_begin(m2_use *use, const char *type, const void *object, int changes);
 /* End a use. Does nothing if it was not registered. */
 void m2_use_end(m2_use *use);
+/* Return whether the caller runs in a callback of a call that changes `object`. */
+int m2_use_is_callback(const void *object);
 /* Wait until no other thread uses `object`. */
 void m2_use_wait(const void *object);
 

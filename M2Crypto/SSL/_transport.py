@@ -1,0 +1,152 @@
+"""The socket of a connection: its address, options and timeouts."""
+
+from __future__ import annotations
+
+from M2Crypto import m2
+from M2Crypto._typing import TYPE_CHECKING
+from M2Crypto.SSL._deadlines import Deadline
+from M2Crypto.SSL.timeout import checked_seconds, timeout
+
+if TYPE_CHECKING:
+    import socket
+    from typing import Any, Union
+
+    # An address of the socket module: (host, port), with two more numbers for IPv6; a path for
+    # AF_UNIX.
+    Address = Union[tuple[Any, ...], str, bytes]
+
+
+class Transport:
+    """The methods of a connection that concern its socket."""
+
+    socket: socket.socket
+    addr: Any = None
+    ssl_close_flag = m2.bio_noclose
+    # Whether the transport is BIOs, not the socket; None before the SSL has one.
+    _over_bios: bool | None = None
+    # That of `settimeout`, and those of one direction.
+    _timeout: float | None = None
+    _read_timeout = timeout(0, 0)
+    _write_timeout = timeout(0, 0)
+    _read_own = 0.0
+    _write_own = 0.0
+    # The same for the extension (src/ssl_io.h).
+    _read_seconds = -1.0
+    _write_seconds = -1.0
+
+    # ---- address and options -------------------------------------------------------------------
+
+    def bind(self, addr: Address) -> None:
+        """Bind the socket to an address."""
+        self.socket.bind(addr)
+
+    def listen(self, qlen: int = 5) -> None:
+        """Listen, with a backlog of `qlen` connections."""
+        self.socket.listen(qlen)
+
+    def fileno(self) -> int:
+        """Return the socket's file descriptor, -1 if it is closed."""
+        return self.socket.fileno()
+
+    def getsockname(self) -> Any:
+        """Return the local address."""
+        return self.socket.getsockname()
+
+    def getpeername(self) -> Any:
+        """Return the peer's address."""
+        return self.socket.getpeername()
+
+    def getsockopt(self, level: int, optname: int, buflen: int | None = None) -> int | bytes:
+        """Return an option of the socket, as bytes if `buflen` is given."""
+        if buflen is None:
+            return self.socket.getsockopt(level, optname)
+        return self.socket.getsockopt(level, optname, buflen)
+
+    def setsockopt(self, level: int, optname: int, value: int | bytes | None = None) -> None:
+        """Set an option of the socket."""
+        if value is None:
+            raise TypeError(f"the socket option {optname} needs a value")
+        self.socket.setsockopt(level, optname, value)
+
+    def setup_addr(self, addr: Address) -> None:
+        """Set the peer's address, which `connect` and `accept` set themselves."""
+        self.addr = addr
+
+    def set_ssl_close_flag(self, flag: int) -> None:
+        """Set `ssl_close_flag`, which is ignored: the SSL is freed with its last reference.
+
+        Raises:
+            ValueError: `flag` is neither m2.bio_close nor m2.bio_noclose.
+        """
+        if flag not in (m2.bio_close, m2.bio_noclose):
+            raise ValueError("flag must be m2.bio_close or m2.bio_noclose")
+        self.ssl_close_flag = flag
+
+    # ---- timeouts ------------------------------------------------------------------------------
+
+    def setblocking(self, mode: int) -> None:
+        """Set blocking (true) or non-blocking (false) mode."""
+        self.settimeout(None if mode else 0.0)
+
+    def settimeout(self, timeout: float | None) -> None:
+        """Set the timeout in seconds; None is blocking and 0 non-blocking mode.
+
+        It applies to handshakes, and to reading and writing without a timeout of their own. An
+        operation that times out raises `SSLTimeoutError`.
+
+        Raises:
+            ValueError: the timeout is negative or not a number.
+            OverflowError: it is larger than a socket's timeout can be.
+        """
+        self._timeout = checked_seconds(timeout)
+        if self._over_bios is not False:
+            self.socket.settimeout(Deadline(self._timeout).part())
+        self._set_seconds()
+
+    def gettimeout(self) -> float | None:
+        """Return the timeout of `settimeout`."""
+        return self._timeout
+
+    def get_socket_read_timeout(self) -> timeout:
+        """Return the timeout of reading; 0 seconds for that of `settimeout`."""
+        return self._read_timeout
+
+    def get_socket_write_timeout(self) -> timeout:
+        """Return the timeout of writing; 0 seconds for that of `settimeout`."""
+        return self._write_timeout
+
+    def set_socket_read_timeout(self, timeo: timeout) -> None:
+        """Set the timeout of reading and of `accept`; 0 seconds for that of `settimeout`.
+
+        Raises:
+            ValueError, OverflowError: see `settimeout`.
+        """
+        self._read_own = timeo.seconds()
+        self._read_timeout = timeo
+        self._set_seconds()
+
+    def set_socket_write_timeout(self, timeo: timeout) -> None:
+        """Set the timeout of writing; 0 seconds for that of `settimeout`.
+
+        Raises:
+            ValueError, OverflowError: see `settimeout`.
+        """
+        self._write_own = timeo.seconds()
+        self._write_timeout = timeo
+        self._set_seconds()
+
+    def _set_seconds(self) -> None:
+        self._read_seconds = self._io_seconds(self._read_own)
+        self._write_seconds = self._io_seconds(self._write_own)
+
+    def _io_seconds(self, own: float) -> float:
+        seconds = self._seconds(own)
+        if self._over_bios:
+            return 0
+        return -1 if seconds is None else seconds
+
+    def _seconds(self, own: float) -> float | None:
+        """Return the seconds to wait, given those of one direction; None is no limit."""
+        if self._timeout == 0:
+            return 0
+        return own or self._timeout

@@ -1,0 +1,521 @@
+/* Operations of a connection that wait for its socket (ssl_io.h). */
+#include <Python.h>
+#include <errno.h>
+#include <limits.h>
+
+#ifdef _WIN32
+#include <winsock2.h>
+#else
+#include <poll.h>
+#include <sys/socket.h>
+#include <time.h>
+#endif
+
+#include "raise.h"
+#include "ssl_callbacks.h"
+#include "ssl_io.h"
+#include "ssl_use.h"
+
+/* The largest bytes object that is allocated for one call. */
+#define IO_LARGEST_READ (256 * 1024)
+
+/* The state of a connection, in its ex_data. The GIL protects it. */
+typedef struct {
+    long long handshake;
+    /* Whether the post-connection check of the current handshake has succeeded. */
+    int is_open;
+    int is_closed;
+    int has_failed;
+    int has_written;
+    /* Whether data were written after the last ones were read. */
+    int awaits_reply;
+    int no_read_ahead;
+    int waiting;
+} io_state;
+
+static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
+static int state_index = -1;
+
+static void io_free_state(void *parent, void *state, CRYPTO_EX_DATA *data, int index, long argl,
+                          void *argp)
+{
+    (void)parent;
+    (void)data;
+    (void)index;
+    (void)argl;
+    (void)argp;
+    OPENSSL_free(state);
+}
+
+static void io_make_index(void)
+{
+    state_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, io_free_state);
+}
+
+int m2_ssl_io_init(SSL *connection)
+{
+    io_state *state = OPENSSL_zalloc(sizeof(*state));
+
+    if (state != NULL && CRYPTO_THREAD_run_once(&once, io_make_index) && state_index >= 0 &&
+        SSL_set_ex_data(connection, state_index, state))
+        return 1;
+    OPENSSL_free(state);
+    return 0;
+}
+
+static io_state *io_state_of(const SSL *connection)
+{
+    return SSL_get_ex_data(connection, state_index);
+}
+
+/* ---- waiting ------------------------------------------------------------------------------- */
+
+/* Seconds of a clock that never goes back. */
+static double io_now(void)
+{
+#ifdef _WIN32
+    return (double)GetTickCount64() / 1e3;
+#else
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+#endif
+}
+
+/* Return the milliseconds of one wait, rounded up; -1 is no limit. */
+static int io_milliseconds(double seconds)
+{
+    if (seconds < 0)
+        return -1;
+    return seconds >= INT_MAX / 1000 ? INT_MAX : (int)(seconds * 1e3 + 0.999999);
+}
+
+/* Wait for the socket. Returns 0 if it is not ready, less than 0 on failure. */
+static int io_poll(int fd, int writing, int milliseconds)
+{
+#ifdef _WIN32
+    struct timeval limit = {milliseconds / 1000, milliseconds % 1000 * 1000};
+    fd_set ready, failed;
+
+    FD_ZERO(&ready);
+    FD_SET((SOCKET)fd, &ready);
+    /* A connection that could not be established. */
+    FD_ZERO(&failed);
+    FD_SET((SOCKET)fd, &failed);
+    return select(0, writing ? NULL : &ready, writing ? &ready : NULL, &failed,
+                  milliseconds < 0 ? NULL : &limit);
+#else
+    struct pollfd poller = {fd, writing ? POLLOUT : POLLIN, 0};
+
+    return poll(&poller, 1, milliseconds);
+#endif
+}
+
+static int io_was_interrupted(void)
+{
+#ifdef _WIN32
+    return 0;
+#else
+    return errno == EINTR;
+#endif
+}
+
+/* Wait once for the socket, without a use of the connection. `seconds` remain. Returns 1 if the
+ * operation should be retried or the wait repeated, 0 with an error queued or an exception set. */
+static int io_wait_once(SSL *connection, int writing, double seconds, int *ready)
+{
+    io_state *state = io_state_of(connection);
+    m2_use waiting = {0};
+    int interrupted = 0;
+
+    /* m2_ssl_io_close waits for the end of this use before the descriptor can be reused. */
+    if (!m2_use_begin(&waiting, "socket", state, 0))
+        return 0;
+    if (state->is_closed) {
+        *ready = 1;
+    } else {
+        int fd = SSL_get_rfd(connection);
+
+        state->waiting++;
+        Py_BEGIN_ALLOW_THREADS;
+        *ready = io_poll(fd, writing, io_milliseconds(seconds));
+        interrupted = *ready < 0 && io_was_interrupted();
+        Py_END_ALLOW_THREADS;
+        state->waiting--;
+    }
+    m2_use_end(&waiting);
+    return !interrupted || PyErr_CheckSignals() == 0;
+}
+
+/* Wait until the socket is ready. `end` is less than 0 without a deadline. */
+static int io_wait(SSL *connection, int writing, double end)
+{
+    double left = -1;
+    int ready = 0;
+
+    for (;;) {
+        if (end >= 0) {
+            left = end - io_now();
+            if (left < 0)
+                left = 0;
+        }
+        if (!io_wait_once(connection, writing, left, &ready))
+            return 0;
+        if (ready > 0)
+            return 1;
+        if (left == 0) {
+            m2_error_of(M2_REASON_TIMEOUT, "timed out");
+            return 0;
+        }
+    }
+}
+
+/* ---- operations ---------------------------------------------------------------------------- */
+
+typedef struct io_operation {
+    SSL *connection;
+    m2_ssl_transfer (*attempt)(struct io_operation *self);
+    int is_transfer;
+    int waits;
+    /* Of a transfer. */
+    unsigned char *target;
+    const unsigned char *data;
+    size_t length;
+    size_t done;
+    /* Whether a record after those that were read is invalid. */
+    int failed_later;
+} io_operation;
+
+static int io_may_run(const io_operation *operation)
+{
+    const io_state *state = io_state_of(operation->connection);
+
+    if (state->is_closed)
+        m2_error("the connection was closed by another thread");
+    else if (operation->is_transfer && !state->is_open)
+        m2_error("the connection was cleared by another thread");
+    else
+        return 1;
+    return 0;
+}
+
+/* Return whether the data can only be on their way: the peer replies to what was written. Then
+ * waiting at once saves a call of recv(2) that finds nothing. */
+static int io_expects_reply(const io_operation *operation)
+{
+    SSL *connection = operation->connection;
+    io_state *state = io_state_of(connection);
+    int expects = operation->target != NULL && operation->waits && state->awaits_reply &&
+                  !state->has_failed && !SSL_has_pending(connection) &&
+                  SSL_is_init_finished(connection) &&
+                  !(SSL_get_shutdown(connection) & SSL_RECEIVED_SHUTDOWN) &&
+                  !m2_ssl_has_postponed(connection);
+
+    if (operation->target != NULL)
+        state->awaits_reply = 0;
+    return expects;
+}
+
+/* Attempt the operation once. */
+static m2_ssl_transfer io_attempt(io_operation *operation)
+{
+    m2_use connection = {0};
+    m2_ssl_use others = {{0}};
+    m2_ssl_transfer result = -SSL_ERROR_SSL;
+
+    if (m2_use_begin(&connection, "SSL", operation->connection, 1) && io_may_run(operation) &&
+        m2_ssl_use_begin(&others, operation->connection)) {
+        if (io_expects_reply(operation)) {
+            result = -SSL_ERROR_WANT_READ;
+        } else {
+            Py_BEGIN_ALLOW_THREADS;
+            result = operation->attempt(operation);
+            Py_END_ALLOW_THREADS;
+        }
+        if (result == -SSL_ERROR_SSL || operation->failed_later)
+            io_state_of(operation->connection)->has_failed = 1;
+        /* The wrapper keeps the exception for the next operation. */
+        if (operation->failed_later)
+            m2_raise("SSL", "ssl_io_read");
+    }
+    m2_ssl_use_end(&others);
+    m2_use_end(&connection);
+    return result;
+}
+
+/* Attempt the operation until it need not wait, or may not. There is no waiting for memory BIOs. */
+static m2_ssl_transfer io_run(io_operation *operation, double seconds)
+{
+    double end = -1;
+
+    operation->waits = seconds != 0 && SSL_get_rfd(operation->connection) >= 0;
+    for (;;) {
+        m2_ssl_transfer result = io_attempt(operation);
+
+        if ((result != -SSL_ERROR_WANT_READ && result != -SSL_ERROR_WANT_WRITE) ||
+            !operation->waits || PyErr_Occurred())
+            return result;
+        if (seconds > 0 && end < 0)
+            end = io_now() + seconds;
+        if (!io_wait(operation->connection, result == -SSL_ERROR_WANT_WRITE, end))
+            return -SSL_ERROR_SSL;
+    }
+}
+
+/* Without waiting, a program selects the socket, so records that it could read must not be in
+ * OpenSSL's buffer. */
+static void io_set_read_ahead(const io_operation *operation)
+{
+    SSL *connection = operation->connection;
+    int on = operation->waits && !io_state_of(connection)->no_read_ahead;
+
+    if (SSL_get_read_ahead(connection) != on)
+        SSL_set_read_ahead(connection, on);
+}
+
+static m2_ssl_transfer io_attempt_handshake(io_operation *self)
+{
+    io_set_read_ahead(self);
+    return m2_ssl_do_handshake(self->connection);
+}
+
+m2_ssl_progress m2_ssl_io_handshake(SSL *connection, double seconds)
+{
+    io_operation operation = {.connection = connection, .attempt = io_attempt_handshake};
+
+    return io_run(&operation, seconds);
+}
+
+static m2_ssl_transfer io_attempt_read(io_operation *self)
+{
+    m2_ssl_transfer result;
+
+    io_set_read_ahead(self);
+    do {
+        m2_target rest = {self->target + self->done, self->length - self->done};
+
+        result = m2_ssl_read(self->connection, rest);
+        if (result > 0)
+            self->done += (size_t)result;
+    } while (result > 0 && self->done < self->length && SSL_has_pending(self->connection));
+    if (self->done == 0)
+        return result;
+    self->failed_later = result == -SSL_ERROR_SSL;
+    return (m2_ssl_transfer)self->done;
+}
+
+m2_ssl_transfer m2_ssl_io_read_into(SSL *connection, m2_target target, double seconds)
+{
+    io_operation operation = {.connection = connection,
+                              .attempt = io_attempt_read,
+                              .is_transfer = 1,
+                              .target = target.data,
+                              .length = target.length};
+
+    return target.length == 0 ? 0 : io_run(&operation, seconds);
+}
+
+m2_ssl_bytes m2_ssl_io_read(SSL *connection, long long size, double seconds)
+{
+    Py_ssize_t length = (Py_ssize_t)(size > IO_LARGEST_READ ? IO_LARGEST_READ : size);
+    m2_target target = {NULL, (size_t)length};
+    m2_ssl_transfer result;
+    PyObject *bytes;
+
+    if (size < 0) {
+        PyErr_SetString(PyExc_ValueError, "size is negative");
+        return NULL;
+    }
+    bytes = PyBytes_FromStringAndSize(NULL, length);
+    if (bytes == NULL)
+        return NULL;
+    target.data = (unsigned char *)PyBytes_AsString(bytes);
+    result = m2_ssl_io_read_into(connection, target, seconds);
+    if (result > 0 && PyErr_Occurred())
+        m2_ssl_postpone_exception(connection);
+    if (result == -SSL_ERROR_SSL || PyErr_Occurred()) {
+        m2_raise("SSL", "ssl_io_read");
+        Py_CLEAR(bytes);
+    } else if (result == -SSL_ERROR_WANT_READ || result == -SSL_ERROR_WANT_WRITE) {
+        Py_DECREF(bytes);
+        Py_INCREF(Py_None);
+        bytes = Py_None;
+    } else if (result < length) {
+        /* The limited API has no _PyBytes_Resize. */
+        PyObject *all = bytes;
+
+        bytes =
+            PyBytes_FromStringAndSize(PyBytes_AsString(all), (Py_ssize_t)(result > 0 ? result : 0));
+        Py_DECREF(all);
+    }
+    return bytes;
+}
+
+static m2_ssl_transfer io_attempt_write(io_operation *self)
+{
+    m2_ssl_transfer result;
+
+    do {
+        m2_buffer rest = {self->data + self->done, self->length - self->done};
+
+        result = m2_ssl_write(self->connection, rest);
+        if (result > 0)
+            self->done += (size_t)result;
+    } while (result > 0 && self->done < self->length);
+    return result > 0 ? (m2_ssl_transfer)self->done : result;
+}
+
+m2_ssl_transfer m2_ssl_io_write(SSL *connection, m2_buffer data, double seconds)
+{
+    io_operation operation = {.connection = connection,
+                              .attempt = io_attempt_write,
+                              .is_transfer = 1,
+                              .data = data.data,
+                              .length = data.length};
+    m2_ssl_transfer result;
+
+    if (data.length == 0)
+        return 0;
+    result = io_run(&operation, seconds);
+    if (operation.done > 0)
+        io_state_of(connection)->has_written = io_state_of(connection)->awaits_reply = 1;
+    if (operation.done > 0 && result != -SSL_ERROR_SSL)
+        return (m2_ssl_transfer)operation.done;
+    return result;
+}
+
+static m2_ssl_transfer io_attempt_shutdown(io_operation *self)
+{
+    if (!SSL_is_init_finished(self->connection) ||
+        SSL_get_shutdown(self->connection) & SSL_SENT_SHUTDOWN)
+        return 1;
+    return m2_ssl_shutdown(self->connection);
+}
+
+m2_ssl_progress m2_ssl_io_shutdown(SSL *connection, double seconds)
+{
+    io_operation operation = {.connection = connection, .attempt = io_attempt_shutdown};
+
+    if (io_state_of(connection)->has_failed || SSL_get_rbio(connection) == NULL)
+        return 1;
+    return io_run(&operation, seconds);
+}
+
+static m2_ssl_transfer io_attempt_unwrap(io_operation *self)
+{
+    m2_ssl_transfer result;
+
+    /* What follows the peer's close_notify is not TLS. */
+    SSL_set_read_ahead(self->connection, 0);
+    do {
+        result = m2_ssl_shutdown(self->connection);
+    } while (result == 0);
+    return result;
+}
+
+m2_ssl_progress m2_ssl_io_unwrap(SSL *connection, double seconds)
+{
+    io_operation operation = {.connection = connection, .attempt = io_attempt_unwrap};
+
+    return io_run(&operation, seconds);
+}
+
+static m2_ssl_transfer io_attempt_peek(io_operation *self)
+{
+    unsigned char byte;
+    size_t got = 0;
+
+    /* Process the next record that was read ahead, if it is complete. An error comes again. */
+    if (SSL_pending(self->connection) == 0 && SSL_has_pending(self->connection))
+        (void)SSL_peek_ex(self->connection, &byte, 1, &got);
+    ERR_clear_error();
+    return SSL_pending(self->connection);
+}
+
+m2_ssl_transfer m2_ssl_io_pending(SSL *connection)
+{
+    io_operation operation = {
+        .connection = connection, .attempt = io_attempt_peek, .is_transfer = 1};
+
+    if (!io_state_of(connection)->is_open)
+        return 0;
+    if (m2_use_is_callback(connection))
+        return SSL_pending(connection);
+    return io_run(&operation, 0);
+}
+
+/* ---- state --------------------------------------------------------------------------------- */
+
+void m2_ssl_io_require_handshake(SSL *connection)
+{
+    io_state *state = io_state_of(connection);
+
+    state->is_open = 0;
+    state->has_failed = 0;
+    state->has_written = 0;
+    state->handshake++;
+}
+
+long long m2_ssl_io_handshake_number(SSL *connection)
+{
+    return io_state_of(connection)->handshake;
+}
+
+m2_status m2_ssl_io_open(SSL *connection, long long handshake)
+{
+    io_state *state = io_state_of(connection);
+
+    if (state->handshake != handshake) {
+        m2_error("the connection was cleared during its handshake");
+        return 0;
+    }
+    state->is_open = 1;
+    return 1;
+}
+
+m2_status m2_ssl_io_close(SSL *connection)
+{
+    io_state *state = io_state_of(connection);
+    m2_use use = {0};
+    int fd = SSL_get_rfd(connection);
+
+    state->is_closed = 1;
+    if (state->waiting > 0 && fd >= 0) {
+#ifdef _WIN32
+        (void)shutdown((SOCKET)fd, SD_BOTH);
+#else
+        (void)shutdown(fd, SHUT_RDWR);
+#endif
+    }
+    m2_use_wait(state);
+    if (!m2_use_begin(&use, "SSL", connection, 1))
+        return 0;
+    SSL_set_bio(connection, NULL, NULL);
+    m2_use_end(&use);
+    return 1;
+}
+
+void m2_ssl_io_set_read_ahead(SSL *connection, int on)
+{
+    io_state_of(connection)->no_read_ahead = !on;
+}
+
+int m2_ssl_io_is_callback(SSL *connection)
+{
+    return m2_use_is_callback(connection);
+}
+
+int m2_ssl_io_waiting(SSL *connection)
+{
+    return io_state_of(connection)->waiting;
+}
+
+int m2_ssl_io_expects_tickets(const SSL *connection)
+{
+    const SSL_SESSION *session = SSL_get0_session(connection);
+
+    return io_state_of(connection)->has_written && !SSL_is_server(connection) &&
+           SSL_version(connection) == TLS1_3_VERSION && session != NULL &&
+           !SSL_SESSION_is_resumable(session);
+}

@@ -1,0 +1,62 @@
+/*
+ * Operations of a connection that wait for its socket. They run OpenSSL without the GIL, and wait
+ * without a use of the connection (use.h), so one thread can read while another writes.
+ *
+ * `seconds` is the timeout: 0 does not wait, less than 0 is no limit. A timeout raises
+ * SSLTimeoutError. A signal handler runs, and its exception ends the operation.
+ */
+#ifndef M2_SSL_IO_H
+#define M2_SSL_IO_H
+
+#ifndef SWIG
+#include <openssl/ssl.h>
+
+#include "m2.h"
+#include "ssl_connection.h"
+#endif
+
+/* A bytes object, None if a non-blocking operation would block; NULL with an exception set. */
+typedef struct _object *m2_ssl_bytes;
+
+/* The wrapper only keeps the connection: the function registers its use. */
+m2_ssl_progress m2_ssl_io_handshake(SSL *HELD, double seconds);
+/* Read up to `size` bytes: all records that were received, at least one. */
+m2_ssl_bytes m2_ssl_io_read(SSL *HELD, long long size, double seconds);
+m2_ssl_transfer m2_ssl_io_read_into(SSL *HELD, m2_target target, double seconds);
+/* Write all bytes. Without waiting it may write fewer. */
+m2_ssl_transfer m2_ssl_io_write(SSL *HELD, m2_buffer data, double seconds);
+/* Send close_notify, unless that is done, or the handshake is unfinished, or an operation failed
+ * (SSL_shutdown(3)). */
+m2_ssl_progress m2_ssl_io_shutdown(SSL *HELD, double seconds);
+/* Send close_notify and receive the peer's. */
+m2_ssl_progress m2_ssl_io_unwrap(SSL *HELD, double seconds);
+/* Return the number of bytes that can be read without the socket. */
+m2_ssl_transfer m2_ssl_io_pending(SSL *HELD);
+
+/* Require another handshake. Until m2_ssl_io_open, reading and writing raise. */
+void m2_ssl_io_require_handshake(SSL *HELD);
+/* Return the number of handshakes that were required. */
+long long m2_ssl_io_handshake_number(SSL *HELD);
+/* Allow application data, if no other handshake was required since. */
+m2_status m2_ssl_io_open(SSL *HELD, long long handshake);
+/* Remove the socket from the connection, before it is closed. Threads that wait for it raise. */
+m2_status m2_ssl_io_close(SSL *HELD);
+
+/* Set whether an operation that waits receives as much as OpenSSL's buffer holds, which is the
+ * default (SSL_set_read_ahead(3)). */
+void m2_ssl_io_set_read_ahead(SSL *HELD, int on);
+
+/* Return whether this is a callback of an operation on the connection. */
+int m2_ssl_io_is_callback(SSL *HELD);
+/* Return the number of threads that wait for the socket. */
+int m2_ssl_io_waiting(SSL *HELD);
+/* Return whether a client wrote data, and the session tickets of TLS 1.3, which a server sends
+ * after the handshake, were not received. */
+int m2_ssl_io_expects_tickets(const SSL *connection);
+
+#ifndef SWIG
+/* Create the state of a new connection. */
+int m2_ssl_io_init(SSL *connection);
+#endif
+
+#endif
