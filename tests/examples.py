@@ -49,10 +49,12 @@ def modules() -> Iterator[Any]:
 
 def public(module: Any) -> Iterator[tuple[str, Any]]:
     """Return the public names of a module that belong to it."""
-    for name, value in vars(module).items():
+    listed = getattr(module, "__all__", ())
+    # Some are imported when they are looked up.
+    for name in dict.fromkeys([*vars(module), *listed]):
+        value = getattr(module, name)
         if not name.startswith("_") and (
-            getattr(value, "__module__", None) == module.__name__
-            or name in getattr(module, "__all__", ())
+            getattr(value, "__module__", None) == module.__name__ or name in listed
         ):
             yield name, value
 
