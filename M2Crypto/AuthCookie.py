@@ -44,12 +44,20 @@ class AuthCookie:
     """A cookie of an `AuthCookieJar`."""
 
     def __init__(self, expiry: float, data: str, dough: str, mac: str) -> None:
-        """Create a cookie of the text of `mix` and its MAC in hexadecimal."""
+        """Create a cookie of the text of `mix` and its MAC in hexadecimal.
+
+        Raises:
+            ValueError: the text has control characters.
+        """
         self._expiry = expiry
         self._data = data
         self._mac = mac
         self._cookie: SimpleCookie = SimpleCookie()
-        self._cookie[_TOKEN] = f"{dough}{mac}"
+        try:
+            self._cookie[_TOKEN] = f"{dough}{mac}"
+        except CookieError as error:
+            # From 3.14 on.
+            raise ValueError(str(error)) from None
 
     def __repr__(self) -> str:
         return f"<AuthCookie until {self._expiry}>"

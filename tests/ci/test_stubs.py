@@ -91,4 +91,6 @@ def test_the_first_declaration_of_a_name_is_kept_and_every_handle_is_a_class() -
     tree = ast.parse(text)
     assert "def f() -> X509: ..." in text
     assert "def f() -> int" not in text
-    assert [node.name for node in tree.body if isinstance(node, ast.ClassDef)] == ["X509"]
+    # The first one is the extension's own (SWIG/objects.stub).
+    classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+    assert classes == ["MessageDigest", "X509"]

@@ -13,7 +13,7 @@ from test_results import EXPECTED, STAMP, leave
 from tiny_cells import CELL, CELL_NO_EC, MANIFEST, MakeInputs
 from tiny_project import here
 
-from ci import checkout, manifest, process, prototypes
+from ci import checkout, extension, manifest, process, prototypes
 from ci.errors import UserError
 from ci.gcov import lines as c_lines
 from ci.gcov.lines import CLines
@@ -118,9 +118,9 @@ def test_declarations_agree_with_the_prototypes(
 ) -> None:
     tree = tmp_path / "tree.xml"
     tree.write_text(TREE.format(type=declared))
-    for name in ("openssl/rand.h", "openssl/ssl.h", "openssl/x509v3.h", "m2.h"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("")
+    (tmp_path / "openssl").mkdir()
+    for name in extension.HEADERS:
+        (tmp_path / "openssl" / f"{name}.h").write_text("")
     (tmp_path / "m2.h").write_text(f"typedef struct rsa RSA; typedef struct ec EC;\n{prototype}\n")
     command = ["cc", f"-I{tmp_path}"]
     if not why:
