@@ -533,15 +533,17 @@ m2_bytes m2_pkey_sign(EVP_PKEY *pkey, m2_buffer data, const EVP_MD *md, int padd
 {
     m2_bytes signature = {NULL, 0};
     EVP_MD_CTX *context = NULL;
-    size_t length = 0;
+    size_t length;
     int ok;
 
     if (!m2_pkey_is_usable(pkey, M2_KEY_SIGN))
         return signature;
+    /* The maximum size of a signature (EVP_PKEY_get_size(3)), which EVP_DigestSign would compute.
+     */
+    length = (size_t)EVP_PKEY_size(pkey);
     context = keys_begin_signature(EVP_DigestSignInit, pkey, md, padding, mgf1, salt_length, string,
                                    deterministic);
-    if (context != NULL &&
-        EVP_DigestSign(context, NULL, &length, keys_not_null(data), data.length) == 1)
+    if (context != NULL)
         signature = m2_bytes_new(length);
     ok = signature.data != NULL &&
          EVP_DigestSign(context, signature.data, &length, keys_not_null(data), data.length) == 1;
