@@ -49,10 +49,8 @@ __all__ = ["Context", "ctxmap", "map"]
 # Protocols of one version. The others are names of OpenSSL's methods.
 _VERSIONS = {"tlsv1": "TLS1", "tlsv1_1": "TLS1_1", "tlsv1_2": "TLS1_2", "tlsv1_3": "TLS1_3"}
 
-_STRONG_CIPHERS = (
-    "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:ECDHE+AES:DHE+AES"
-    ":!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM"
-)
+# AEAD with forward secrecy: CBC ciphers are open to LUCKY13.
+_STRONG_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:!aNULL:!eNULL:!aDSS"
 _WEAK_CIPHERS = "DEFAULT:!aNULL:!eNULL:@SECLEVEL=0"
 _SECURITY_LEVEL = 2
 
