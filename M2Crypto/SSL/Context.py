@@ -48,6 +48,7 @@ __all__ = ["Context", "ctxmap", "map"]
 # Protocols of one version. The others are names of OpenSSL's methods.
 _VERSIONS = {"tlsv1": "TLS1", "tlsv1_1": "TLS1_1", "tlsv1_2": "TLS1_2", "tlsv1_3": "TLS1_3"}
 
+# AEAD with forward secrecy: CBC ciphers are open to LUCKY13.
 _STRONG_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:!aNULL:!eNULL:!aDSS:!AESCCM"
 # The groups of Mozilla's intermediate configuration, from which OpenSSL's default differs.
 _GROUPS = "X25519:P-256:P-384" if m2.openssl_version_num() < 0x30500000 else "DEFAULT:-X448:-P-521"
@@ -616,6 +617,18 @@ class Context(Unique):
             SSLError: a group is unknown to this OpenSSL.
         """
         return m2.ssl_ctx_set1_groups_list(self.ctx, groups)
+
+    def set_signature_algorithms(self, algorithms: str) -> int:
+        """Set the signature algorithms of handshakes, and return 1 (SSL_CTX_set1_sigalgs_list(3)).
+
+        Args:
+            algorithms: names in order of preference, separated by colons, such as
+                "rsa_pss_rsae_sha256:ecdsa_secp256r1_sha256" or "RSA+SHA256".
+
+        Raises:
+            SSLError: an algorithm is unknown to this OpenSSL.
+        """
+        return m2.ssl_ctx_set1_sigalgs_list(self.ctx, algorithms)
 
     # ---- server names and application protocols ------------------------------------------------
 
