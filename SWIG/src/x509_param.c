@@ -260,12 +260,12 @@ int m2_x509_policy_parent(const m2_x509_store_ctx *context, int level, int index
 {
     const X509_POLICY_NODE *node = level > 0 ? policy_node(context, level, index) : NULL;
     const X509_POLICY_NODE *parent = node == NULL ? NULL : X509_policy_node_get0_parent(node);
-    int i = m2_x509_policy_num(context, level - 1) - 1;
+    int i = parent == NULL ? -1 : m2_x509_policy_num(context, level - 1) - 1;
 
     while (parent != NULL && i >= 0 && policy_node(context, level - 1, i) != parent)
         i--;
     ERR_clear_error();
-    return parent == NULL ? -1 : i;
+    return i;
 }
 
 int m2_x509_policy_qualifier_num(const m2_x509_store_ctx *context, int set, int index)
