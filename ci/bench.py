@@ -15,7 +15,7 @@ from ci.project import Project
 # The flags of the wheels that users install.
 OPTIMISED = "release"
 # These take minutes, and run only if they are named.
-SLOW = ("kills", "shell_loop", "wheel")
+SLOW = ("kills", "shell_loop", "tls", "wheel")
 SCRIPTS = {path.stem: path for path in sorted((Path(__file__).parent / "benchmarks").glob("*.py"))}
 
 

@@ -1,0 +1,73 @@
+"""Measure TLS beside the standard library's ssl and pyOpenSSL, over loopback and memory BIOs.
+
+Each library is measured in turn in a process of its own (workers/tls.py), several rounds. The
+output is the median of each figure and the ratio of M2Crypto's to the better peer's. Rates are per
+CPU second, which other programs disturb less than time. The exit code is 1 if a ratio is below the
+bar. The libraries may have different releases of OpenSSL: the heads of the columns name them.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+ROUNDS = 5
+# Ahead of both, with a margin for the spread of the medians.
+BAR = 0.97
+WORKER = Path(__file__).parent / "workers" / "tls.py"
+CERTIFICATES = Path(__file__).parents[2] / "tests" / "data" / "certificates"
+PEERS = ("ssl", "pyOpenSSL")
+# Less is better.
+COSTS = {"KiB of an idle connection"}
+
+
+def measure(library: str) -> dict[str, float]:
+    """Return the figures of one round of a library."""
+    command = [sys.executable, "-P", str(WORKER), str(CERTIFICATES), library]
+    run = subprocess.run(command, check=True, capture_output=True, text=True)
+    figures: dict[str, float] = json.loads(run.stdout)
+    return figures
+
+
+def versions() -> str:
+    """Return the OpenSSL of each library."""
+    import ssl
+
+    from OpenSSL import SSL
+
+    from M2Crypto import m2
+
+    theirs = SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode()
+    return f"M2Crypto {m2.openssl_version(0)}; ssl {ssl.OPENSSL_VERSION}; pyOpenSSL {theirs}"
+
+
+def main() -> int:
+    """Measure, print, and judge."""
+    if not Path("/proc/self/statm").exists():
+        print("not measured: the memory of a process is read from Linux's /proc")
+        return 0
+    print(f"Python {sys.version.split()[0]}; {versions()}")
+    libraries = ("M2Crypto", *PEERS)
+    rounds = [{library: measure(library) for library in libraries} for _ in range(ROUNDS)]
+    print(
+        f"{'per CPU second':28}" + "".join(f"{library:>12}" for library in libraries) + "   ratio"
+    )
+    good = True
+    for name in rounds[0]["M2Crypto"]:
+        medians = [
+            statistics.median(each[library][name] for each in rounds) for library in libraries
+        ]
+        ours, *theirs = medians
+        ratio = min(theirs) / ours if name in COSTS else ours / max(theirs)
+        good &= ratio >= BAR
+        print(f"{name:28}" + "".join(f"{median:12.1f}" for median in medians) + f"{ratio:8.2f}")
+    if not good:
+        print(f"error: a ratio is below {BAR}")
+    return int(not good)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
