@@ -54,7 +54,7 @@ def test_tls_1_0_and_1_1_require_weak_crypto(pair, shake, certificates):
         shake(*pair(*contexts))
 
 
-def test_the_default_ciphers_have_forward_secrecy_and_authentication(pair, contexts):
+def test_the_default_ciphers_are_aead_with_forward_secrecy(pair, contexts):
     client, _ = pair(*contexts)
     ciphers = client.get_ciphers()
     names = [cipher.name() for cipher in ciphers]
@@ -63,6 +63,7 @@ def test_the_default_ciphers_have_forward_secrecy_and_authentication(pair, conte
     assert client.get_cipher_list(len(names)) is None
     assert all(name.startswith(("TLS_", "ECDHE-", "DHE-")) for name in names)
     assert all(len(cipher) >= 128 for cipher in ciphers)
+    assert all("GCM" in name or "CHACHA20" in name for name in names)
     with pytest.raises(IndexError):
         ciphers[len(names)]
 
