@@ -617,6 +617,18 @@ class Context(Unique):
         """
         return m2.ssl_ctx_set1_groups_list(self.ctx, groups)
 
+    def set_signature_algorithms(self, algorithms: str) -> int:
+        """Set the signature algorithms of handshakes, and return 1 (SSL_CTX_set1_sigalgs_list(3)).
+
+        Args:
+            algorithms: names in order of preference, separated by colons, such as
+                "rsa_pss_rsae_sha256:ecdsa_secp256r1_sha256" or "RSA+SHA256".
+
+        Raises:
+            SSLError: an algorithm is unknown to this OpenSSL.
+        """
+        return m2.ssl_ctx_set1_sigalgs_list(self.ctx, algorithms)
+
     # ---- server names and application protocols ------------------------------------------------
 
     def set_server_name_callback(self, callback: ServerNameCallback | None) -> None:

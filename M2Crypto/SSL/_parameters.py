@@ -139,6 +139,11 @@ class Parameters:
         """
         return m2.ssl_get_group_name(self.ssl)
 
+    def get_peer_signature_digest(self) -> str | None:
+        """Return the digest of the peer's signature in the handshake, such as SHA256, or None."""
+        nid = m2.ssl_get_peer_signature_nid(self.ssl)
+        return None if nid == m2.NID_undef else m2.obj_nid2sn(nid)
+
     def selected_alpn_protocol(self) -> str | None:
         """Return the application protocol (RFC 7301); None if there is none."""
         return m2.ssl_get_alpn_selected(self.ssl).decode("ascii", "backslashreplace") or None

@@ -180,6 +180,20 @@ m2_status m2_ssl_ctx_set1_groups_list(SSL_CTX *context, const char *groups)
     return (m2_status)SSL_CTX_set1_groups_list(context, (char *)groups);
 }
 
+m2_status m2_ssl_ctx_set1_sigalgs_list(SSL_CTX *context, const char *algorithms)
+{
+    return (m2_status)SSL_CTX_set1_sigalgs_list(context, algorithms) &&
+           SSL_CTX_set1_client_sigalgs_list(context, algorithms);
+}
+
+int m2_ssl_get_peer_signature_nid(const SSL *connection)
+{
+    int digest = NID_undef;
+
+    (void)SSL_get_peer_signature_nid((SSL *)connection, &digest);
+    return digest;
+}
+
 const char *m2_ssl_get_group_name(const SSL *connection)
 {
     return m2_compat_ssl_group_name((SSL *)connection);

@@ -29,6 +29,10 @@ m2_status m2_ssl_ctx_set_keylog_callback(SSL_CTX *context, m2_callback callback)
 
 /* Set the groups in order of preference, separated by colons. */
 m2_status m2_ssl_ctx_set1_groups_list(SSL_CTX *context, const char *groups);
+/* The same for the signature algorithms of handshakes, both sides. */
+m2_status m2_ssl_ctx_set1_sigalgs_list(SSL_CTX *context, const char *algorithms);
+/* Return the digest of the peer's signature in the handshake, NID_undef if there is none. */
+int m2_ssl_get_peer_signature_nid(const SSL *connection);
 /* The group of the key exchange; None without one. */
 const char *m2_ssl_get_group_name(const SSL *connection);
 
