@@ -597,6 +597,8 @@ def test_data_read_before_a_callback_raised_is_returned(pair, shake, contexts):
     with pytest.raises(LookupError, match="the log is full"):
         client.read()
     assert client.read() == b"again"
+    client.close()
+    assert server.read() == b""
 
 
 def test_data_written_before_a_callback_raised_is_counted(pair, contexts):

@@ -233,7 +233,8 @@ static m2_ssl_transfer io_attempt(io_operation *operation)
             result = operation->attempt(operation);
             Py_END_ALLOW_THREADS;
         }
-        if (result == -SSL_ERROR_SSL || operation->failed_later)
+        /* A postponed exception of a callback is no error of the connection. */
+        if ((result == -SSL_ERROR_SSL || operation->failed_later) && ERR_peek_error() != 0)
             io_state_of(operation->connection)->has_failed = 1;
         /* The wrapper keeps the exception for the next operation. */
         if (operation->failed_later)
