@@ -227,9 +227,15 @@ _BY_AREA_AND_REASON: dict[tuple[str, int], type[M2CryptoError]] = {
 }
 
 
+_NO_DECODER = "No supported data to decode"
+
+
 def _class_of(area: str, errors: tuple[ErrorEntry, ...]) -> type[M2CryptoError]:
-    # A cipher that this OpenSSL does not have is no wrong passphrase.
-    if not any("unsupported" in error.reason for error in errors):
+    # A cipher that this OpenSSL does not have is no wrong passphrase. One key in 256 decrypts with
+    # valid padding to what no decoder supports.
+    if not any(
+        "unsupported" in error.reason and not error.data.startswith(_NO_DECODER) for error in errors
+    ):
         for error in errors:
             if error.library == "M2Crypto":
                 found = _BY_AREA_AND_REASON.get((area, m2.err_get_reason(error.code)))

@@ -323,3 +323,9 @@ def test_an_ec_key_is_assigned_to_a_pkey_handle(function):
     assert source.verify_dsa_asn1(DIGEST, signature) == 1
     with pytest.raises(EVP.EVPError, match="has a key"):
         getattr(m2, function)(handle, source.ec)
+
+
+def test_a_wrong_passphrase_whose_padding_is_valid_is_one(certificates):
+    """It decrypts this file to what is no key, as one in 256 does."""
+    with pytest.raises(EVP.PassphraseError):
+        EVP.load_key(certificates("server_encrypted.pem"), lambda *_: b"wrong 171")
