@@ -467,6 +467,25 @@ def test_a_socket_is_plain_again_after_unwrap(make):
     assert peer.error is None
 
 
+def test_what_is_not_read_remains_in_the_socket(make):
+    def serve(tls):
+        tls.recv(1)
+        tls.sendall(b"one")
+        tls.sendall(b"two")
+        plain = tls.unwrap()
+        plain.sendall(b"plain")
+
+    with Peer(make(OURS, server=True), serve) as peer, client(make(OURS), peer) as tls:
+        tls.sendall(b"x")
+        assert tls.recv(100) == b"one"
+        assert tls.pending() == 0
+        assert select.select([tls], [], [], PATIENCE)[0] == [tls]
+        assert tls.recv(100) == b"two"
+        assert tls.recv(100) == b""
+        assert received(tls.unwrap(), 5) == b"plain"
+    assert peer.error is None
+
+
 def test_memory_bios_carry_a_connection(make):
     ends = [(ssl.MemoryBIO(), ssl.MemoryBIO()) for _ in range(2)]
     server = make(OURS, server=True).wrap_bio(*ends[0], server_side=True)

@@ -304,6 +304,8 @@ class SocketObject(SSLObject):
     ) -> None:
         self._socket = weakref.ref(sock)
         connection = Connection(context.context, _Borrowed(sock))  # type: ignore[arg-type]
+        # Programs select the socket without a look at what was read ahead.
+        connection.set_read_ahead(False)
         super().__init__(context, connection, server_side, server_hostname, sock, session)
 
     def _call(self, what: str, operation: Callable[..., Any], *arguments: Any) -> Any:
