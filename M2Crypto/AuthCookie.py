@@ -75,8 +75,16 @@ class AuthCookie:
         return self._mac
 
     def output(self, header: str = "Set-Cookie:") -> str:
-        """Return the header field that sets the cookie (RFC 6265, section 4.1)."""
-        return self._cookie.output(header=header)
+        """Return the header field that sets the cookie (RFC 6265, section 4.1).
+
+        Raises:
+            ValueError: the header has control characters.
+        """
+        try:
+            return self._cookie.output(header=header)
+        except CookieError as error:
+            # From 3.14 on.
+            raise ValueError(str(error)) from None
 
     def value(self) -> str:
         """Return the value of the cookie, without quotes."""

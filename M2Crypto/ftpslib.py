@@ -79,6 +79,13 @@ class FTP_TLS(ftplib.FTP):
         self._reply_left = _MAX_REPLY
         super().__init__(host or "", **ftp)
 
+    def __exit__(self, *exception: object) -> None:
+        try:
+            super().__exit__(*exception)
+        except SSL.SSLError:
+            # The end of a connection that failed, as errors of sockets are for ftplib.
+            self.close()
+
     def connect(self, host: str = "", *args: Any, **kwargs: Any) -> str:
         """Connect to the server, without TLS, and return its greeting; see `ftplib.FTP`."""
         self.prot = 0

@@ -100,6 +100,9 @@ void SSL_CTX_set_security_level(SSL_CTX *context, int level);
 m2_verdict SSL_CTX_remove_session(SSL_CTX *SHARED, SSL_SESSION *session);
 /* In seconds. */
 long SSL_CTX_get_timeout(const SSL_CTX *context);
+/* Where a store context has its connection. */
+int SSL_get_ex_data_X509_STORE_CTX_idx(void);
+%none_for_null(SSL, m2_x509_store_ctx_get_ex_data)
 %include "src/ssl_context.h"
 
 /* ---- connections ----------------------------------------------------------------------------- */

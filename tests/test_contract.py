@@ -27,7 +27,6 @@ else:
 
 CONTRACT = tomllib.loads(Path(__file__).with_name("contract.toml").read_text("utf-8"))
 MODULES = {"": CONTRACT["package"], **CONTRACT["modules"]}
-PLANNED = {name: module for name, module in MODULES.items() if "planned" in module}
 FEATURES = CONTRACT["m2"]["features"]
 UNKNOWN = object()
 OLD = sys.version_info < (3, 11)
@@ -156,7 +155,7 @@ def class_differences(
     return lines + differences(f"{place}{name}.", found, listed.get("members", []))
 
 
-@pytest.mark.parametrize("name", sorted(MODULES.keys() - PLANNED.keys()))
+@pytest.mark.parametrize("name", sorted(MODULES))
 def test_a_module_has_what_the_contract_lists(name):
     listed = MODULES[name]
     if not is_there(listed.get("needs", "os")):
@@ -169,11 +168,6 @@ def test_a_module_has_what_the_contract_lists(name):
     for each, facts in listed.get("classes", {}).items():
         lines += class_differences(place, module, each, facts)
     assert lines == []
-
-
-@pytest.mark.parametrize("name", sorted(PLANNED))
-def test_a_planned_module_is_missing(name):
-    assert importlib.util.find_spec(f"M2Crypto.{name}") is None, "it exists: remove `planned`"
 
 
 def test_a_module_that_is_left_out_is_missing():
@@ -209,9 +203,7 @@ def test_m2_has_the_names_of_a_feature_that_the_build_has(feature):
             getattr(m2, FEATURES[feature][0])
 
 
-def test_m2_names_that_are_planned_or_left_out_are_missing():
-    planned = [name for each in CONTRACT["m2"]["planned"] for name in each["names"]]
-    assert [name for name in planned if hasattr(m2, name)] == [], "they exist: list them as such"
+def test_m2_names_that_are_left_out_are_missing():
     for each in CONTRACT["m2"]["left_out"]:
         assert each["reason"]
         assert [name for name in each["names"] if hasattr(m2, name)] == []
@@ -244,18 +236,16 @@ def test_a_different_signature_is_found():
 
 def totals() -> dict[str, int]:
     """Return the number of names of each kind, and of those that this build lacks."""
-    present = [module for name, module in MODULES.items() if name not in PLANNED]
     listed = sum(
         len(module.get("names", []) + module.get("functions", []))
         + sum(1 + len(each.get("members", [])) for each in module.get("classes", {}).values())
-        for module in present
+        for module in MODULES.values()
     )
     of_features = {name: len(names) for name, names in FEATURES.items()}
     return {
         "names of the modules": listed,
         "names of m2": len(CONTRACT["m2"]["everywhere"]) + sum(of_features.values()),
         **{f"without {name}": count for name, count in of_features.items() if lacks(name)},
-        "planned modules": len(PLANNED),
     }
 
 

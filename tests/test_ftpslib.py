@@ -225,3 +225,16 @@ def test_no_argument_adds_a_command(ftp, ftps, text):
         with pytest.raises(ValueError, match="newline"):
             use(text)
     assert "DELE" not in [command for command, _ in ftps.seen]
+
+
+def test_a_block_ends_although_the_server_has_gone(ftps, contexts, monkeypatch):
+    def vanish(session, level):
+        session.reply("200 done")
+        session.request.shutdown(socket.SHUT_RDWR)
+
+    monkeypatch.setattr(Session, "prot", vanish)
+    with FTP_TLS(ssl_ctx=contexts[0], timeout=PATIENCE) as client:
+        client.connect("localhost", ftps.server_address[1])
+        client.login()
+        client.prot_p()
+    assert client.sock is None

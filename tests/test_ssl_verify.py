@@ -323,3 +323,20 @@ def test_the_default_info_callback_prints_the_states(
     lines = capsys.readouterr().err.splitlines()
     assert any(line.startswith("LOOP: SSL connect: ") for line in lines)
     assert "ALERT: write: fatal: unknown CA" in lines
+
+
+def test_a_verify_callback_can_look_up_its_connection(pair, shake, contexts):
+    found = []
+
+    def verify(ok, store):
+        handle = store.ctx
+        index = m2.ssl_get_ex_data_x509_store_ctx_idx()
+        connection = m2.x509_store_ctx_get_ex_data(handle, index)
+        found.append((m2.ssl_is_server(connection), m2.ssl_get_ssl_ctx(connection) is not None))
+        found.append(m2.x509_store_ctx_get_ex_data(handle, index + 1))
+        return ok
+
+    contexts[0].set_verify(SSL.verify_peer, 9, verify)
+    shake(*pair(*contexts))
+    assert found[:2] == [(0, True), None]
+    assert m2.x509_store_ctx_get_ex_data(m2.x509_store_ctx_new(), 0) is None

@@ -158,6 +158,17 @@ static const SSL *ssl_verifying_connection(X509_STORE_CTX *store_context)
                                       SSL_get_ex_data_X509_STORE_CTX_idx());
 }
 
+SSL *m2_x509_store_ctx_get_ex_data(const m2_x509_store_ctx *context, int index)
+{
+    SSL *connection = NULL;
+
+    if (index == SSL_get_ex_data_X509_STORE_CTX_idx())
+        connection = (SSL *)ssl_verifying_connection(context->context);
+    if (connection != NULL)
+        SSL_up_ref(connection);
+    return connection;
+}
+
 static int ssl_verify(int ok, X509_STORE_CTX *store_context)
 {
     const SSL *connection = ssl_verifying_connection(store_context);

@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 
 #include "m2.h"
+#include "x509_store.h"
 #endif
 
 /* TLS_method under its older name. */
@@ -26,6 +27,9 @@ X509_STORE *m2_ssl_ctx_get_cert_store(const SSL_CTX *context);
 m2_status m2_ssl_ctx_set_verify(SSL_CTX *context, int mode, m2_callback verify);
 /* The callback's arguments are where, ret and the connection. */
 m2_status m2_ssl_ctx_set_info_callback(SSL_CTX *context, m2_callback info);
+
+/* The connection whose peer a verify callback judges, under the index for it; None otherwise. */
+SSL *m2_x509_store_ctx_get_ex_data(const m2_x509_store_ctx *context, int index);
 
 m2_status m2_ssl_ctx_set_min_proto_version(SSL_CTX *context, int version);
 m2_status m2_ssl_ctx_set_max_proto_version(SSL_CTX *context, int version);
