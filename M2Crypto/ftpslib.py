@@ -14,10 +14,13 @@ from __future__ import annotations
 import contextlib
 import ftplib
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from M2Crypto import SSL
 from M2Crypto._network import client_context, handshake
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 __all__ = ["FTP_TLS"]
 
@@ -79,9 +82,14 @@ class FTP_TLS(ftplib.FTP):
         self._reply_left = _MAX_REPLY
         super().__init__(host or "", **ftp)
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         try:
-            super().__exit__(*exception)
+            super().__exit__(kind, error, traceback)
         except SSL.SSLError:
             # The end of a connection that failed, as errors of sockets are for ftplib.
             self.close()
