@@ -63,12 +63,20 @@ def kind_of(handle):
 @pytest.fixture(scope="module")
 def makers():
     """Return a function that makes a handle, or one that is shared, for each type."""
+    # The examples that are dropped here warn, such as of an open socket.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = made_by_type()
+        gc.collect()
+    return found
+
+
+def made_by_type():
+    """Return what `makers` does."""
     found = {}
     for name in EXAMPLES.keys() - {"BIO.File"}:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                made = EXAMPLES[name]()
+            made = EXAMPLES[name]()
         except (M2CryptoError, AttributeError):
             # This OpenSSL lacks the type.
             continue
@@ -99,10 +107,6 @@ def makers():
         except M2CryptoError:
             # Such as RC4 with FIPS.
             del found[kind]
-    # The examples that are dropped here warn, such as of an open socket.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        gc.collect()
     return found
 
 
