@@ -212,9 +212,12 @@ def test_a_server_verifies_a_client(make, certificates):
 
     def serve(tls):
         seen.append(tls.getpeercert()["subject"])
-        if sys.version_info >= (3, 13):
-            assert tls.get_unverified_chain()[0] == tls.getpeercert(True)
-            assert tls.get_verified_chain()[0] == tls.getpeercert(True)
+        # From 3.13 on they are methods of the socket.
+        for chain in (tls._sslobj.get_unverified_chain(), tls._sslobj.get_verified_chain()):
+            assert chain[0].public_bytes(2) == tls.getpeercert(True)
+            assert chain[0].public_bytes() == ssl.DER_cert_to_PEM_cert(chain[0].public_bytes(2))
+        assert tls.cipher() in tls.shared_ciphers()
+        assert not tls._sslobj.uses_ktls_for_send()
         echo(tls)
 
     for whose in (OURS, THEIRS):
