@@ -249,7 +249,7 @@ def load_request(der: Buffer) -> Request:
 
 
 class Answer(NamedTuple):
-    """What a response says of one certificate (RFC 6960, section 4.2.1).
+    """The status of one certificate in a response (RFC 6960, section 4.2.1).
 
     Attributes:
         id: the identifier of the certificate.
@@ -310,7 +310,7 @@ class Response:
 
     @property
     def answers(self) -> list[Answer]:
-        """What the response says, not verified, of each certificate.
+        """The status of each certificate, not verified.
 
         Raises:
             OCSPError: the response is not successful, or a time or number in it is malformed.
