@@ -165,8 +165,9 @@ class Connection(Transport, Parameters, Unique):
         """Send close_notify, without waiting for the peer's, and close the socket.
 
         A connection with open files of `makefile` is closed with the last one. A client that has
-        written data waits up to a second for the server's session tickets, because the operating
-        system resets a connection that is closed before they are received, and the data are lost.
+        written data and has no session ticket yet waits up to a second until the server closes,
+        because the operating system resets a connection that is closed before the tickets are
+        received, and the data are lost.
 
         Args:
             freeBio: whether to close the socket.
@@ -218,13 +219,13 @@ class Connection(Transport, Parameters, Unique):
         """
         import socket
 
+        deadline = Deadline(min(self._timeout or _LINGER, _LINGER) if waits else 0)
         if waits:
+            # A server closes at the end of what it reads. Its tickets come one by one.
             self.socket.shutdown(socket.SHUT_WR)
-            self.socket.settimeout(min(self._timeout or _LINGER, _LINGER))
-            self.socket.recv(1 << 16)
-        # The program can have changed the mode of the descriptor.
-        self.socket.setblocking(False)
         for _ in range(_DISCARDED):
+            # 0 is non-blocking mode. The program can have changed that of the descriptor.
+            self.socket.settimeout(deadline.left())
             if not self.socket.recv(1 << 16):
                 break
 
