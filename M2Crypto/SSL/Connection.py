@@ -93,7 +93,7 @@ class _State:
 _OPEN = _State.OPEN
 
 # Python does not cache the look-up of a function in a module with __getattr__, such as m2.
-_read, _read_into, _write = m2.ssl_io_read, m2.ssl_io_read_into, m2.ssl_io_write
+_io_read, _io_read_into, _io_write = m2.ssl_io_read, m2.ssl_io_read_into, m2.ssl_io_write
 
 
 def _accept_every_client(certificate: X509.X509 | None, host: object = None) -> bool:
@@ -634,7 +634,7 @@ class Connection(Transport, Parameters, Unique):
                 return None
             seconds = rest
         try:
-            return _read(self.ssl, size, seconds)
+            return _io_read(self.ssl, size, seconds)
         except SSLError as error:
             raise self._with_details(error) from None
 
@@ -668,7 +668,7 @@ class Connection(Transport, Parameters, Unique):
                 return None
             seconds = rest
         try:
-            done = _read_into(self.ssl, target, seconds)
+            done = _io_read_into(self.ssl, target, seconds)
         except SSLError as error:
             raise self._with_details(error) from None
         if done >= 0:
@@ -719,7 +719,7 @@ class Connection(Transport, Parameters, Unique):
                 return self._would_wait(deadline)
             seconds = deadline.io_timeout()
         try:
-            done = _write(self.ssl, data, seconds)
+            done = _io_write(self.ssl, data, seconds)
         except SSLError as error:
             raise self._with_details(error) from None
         finally:

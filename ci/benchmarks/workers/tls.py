@@ -27,6 +27,8 @@ MIB = 1 << 20
 TOTAL = 128 * MIB
 PIECE = 256 * 1024
 IDLE = 200
+# What each handshake negotiates with each library.
+VERSION, CIPHER, GROUP = "TLSv1.3", "TLS_AES_256_GCM_SHA384", "X25519"
 
 
 class _Library(abc.ABC):
@@ -47,6 +49,10 @@ class _Library(abc.ABC):
     @abc.abstractmethod
     def was_resumed(self, connection: Any) -> bool:
         """Return whether the handshake resumed a session."""
+
+    @abc.abstractmethod
+    def negotiated(self, connection: Any) -> tuple[str, str]:
+        """Return the protocol version and the cipher suite."""
 
     @abc.abstractmethod
     def memory_pair(self) -> tuple[Any, Any]:
@@ -70,6 +76,8 @@ class _M2Crypto(_Library):
         self.contexts = SSL.Context(), SSL.Context()
         self.contexts[0].load_verify_locations(certificates / "ca.pem")
         self.contexts[1].load_cert_chain(certificates / "server.pem")
+        for each in self.contexts:
+            each.set_groups(GROUP)
 
     def client(self, sock: socket.socket, session: Any = None) -> Any:
         connection = self.module.Connection(self.contexts[0], sock)
@@ -90,6 +98,9 @@ class _M2Crypto(_Library):
 
     def was_resumed(self, connection: Any) -> bool:
         return bool(connection.session_reused())
+
+    def negotiated(self, connection: Any) -> tuple[str, str]:
+        return connection.get_version(), connection.get_cipher().name()
 
     def memory_pair(self) -> tuple[Any, Any]:
         from M2Crypto import BIO
@@ -117,6 +128,8 @@ class _Ssl(_Library):
             ssl.create_default_context(ssl.Purpose.CLIENT_AUTH),
         )
         self.contexts[1].load_cert_chain(certificates / "server.pem")
+        for each in self.contexts:
+            each.set_ecdh_curve(GROUP)
 
     def client(self, sock: socket.socket, session: Any = None) -> Any:
         return self.contexts[0].wrap_socket(sock, server_hostname="localhost", session=session)
@@ -129,6 +142,9 @@ class _Ssl(_Library):
 
     def was_resumed(self, connection: Any) -> bool:
         return bool(connection.session_reused)
+
+    def negotiated(self, connection: Any) -> tuple[str, str]:
+        return connection.version(), connection.cipher()[0]
 
     def memory_pair(self) -> tuple[Any, Any]:
         to_server, to_client = self.module.MemoryBIO(), self.module.MemoryBIO()
@@ -165,6 +181,10 @@ class _PyOpenSSL(_Library):
         self.contexts[0].set_verify(SSL.VERIFY_PEER)
         self.contexts[1].use_certificate_chain_file(str(certificates / "server.pem"))
         self.contexts[1].use_privatekey_file(str(certificates / "server.pem"))
+        for each in self.contexts:
+            # pyOpenSSL offers no such method.
+            if SSL._lib.SSL_CTX_set1_curves_list(each._context, GROUP.encode()) != 1:
+                raise SystemExit(f"error: pyOpenSSL's OpenSSL has no {GROUP}")
 
     def _client(self, sock: socket.socket | None) -> Any:
         connection = self.module.Connection(self.contexts[0], sock)
@@ -195,6 +215,9 @@ class _PyOpenSSL(_Library):
     def was_resumed(self, connection: Any) -> bool:
         # pyOpenSSL offers no such method.
         return bool(self.module._lib.SSL_session_reused(connection._ssl))
+
+    def negotiated(self, connection: Any) -> tuple[str, str]:
+        return connection.get_protocol_version_name(), connection.get_cipher_name()
 
     def memory_pair(self) -> tuple[Any, Any]:
         client, server = self._client(None), self._server(None)
@@ -300,6 +323,8 @@ class Client:
         with socket.create_connection(self.address) as sock:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection = self.library.client(sock, session)
+            if self.library.negotiated(connection) != (VERSION, CIPHER):
+                raise SystemExit(f"error: a handshake did not negotiate {VERSION} with {CIPHER}")
             connection.sendall(command)
             yield connection
             self.library.close(connection)
