@@ -711,11 +711,13 @@ class Connection(Transport, Parameters, Unique):
             if rest is None:
                 return _AGAIN
             seconds = rest
-        # OpenSSL buffers at most one record, so a write must end before the next one starts.
-        if not self._writing.acquire(False):
+        # OpenSSL buffers at most one record, so a write must end before the next one starts. Over
+        # BIOs no write waits, and the extension runs one operation at a time.
+        lock = None if self._over_bios else self._writing
+        if lock is not None and not lock.acquire(False):
             self._check_idle()
             deadline = Deadline(None if seconds < 0 else seconds)
-            if not self._writing.acquire(timeout=deadline.lock_timeout()):
+            if not lock.acquire(timeout=deadline.lock_timeout()):
                 return self._would_wait(deadline)
             seconds = deadline.io_timeout()
         try:
@@ -723,7 +725,8 @@ class Connection(Transport, Parameters, Unique):
         except SSLError as error:
             raise self._with_details(error) from None
         finally:
-            self._writing.release()
+            if lock is not None:
+                lock.release()
         return done if done >= 0 else _AGAIN
 
     def readable(self) -> bool:
