@@ -70,9 +70,10 @@ class _M2Crypto(_Library):
     """M2Crypto."""
 
     def __init__(self, certificates: Path) -> None:
-        from M2Crypto import SSL
+        from M2Crypto import BIO, SSL
 
         self.module = SSL
+        self.buffer = BIO.MemoryBuffer
         self.contexts = SSL.Context(), SSL.Context()
         self.contexts[0].load_verify_locations(certificates / "ca.pem")
         self.contexts[1].load_cert_chain(certificates / "server.pem")
@@ -103,9 +104,7 @@ class _M2Crypto(_Library):
         return connection.get_version(), connection.get_cipher().name()
 
     def memory_pair(self) -> tuple[Any, Any]:
-        from M2Crypto import BIO
-
-        to_server, to_client = BIO.MemoryBuffer(), BIO.MemoryBuffer()
+        to_server, to_client = self.buffer(), self.buffer()
         # A connection over BIOs does not use its socket.
         client, server = (self.module.Connection(each, UNUSED) for each in self.contexts)
         client.set1_host("localhost")
