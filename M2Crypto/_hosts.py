@@ -70,6 +70,10 @@ def _address(host: str) -> IPAddress | None:
 
     Only an IPv6 address has a zone (RFC 4007, section 11).
     """
+    # An IPv4 address ends with a digit, and an IPv6 address has a colon. The import and the parsers
+    # of ipaddress take longer than the rest of `reference_identity`.
+    if ":" not in host and not host[-1:].isdigit():
+        return None
     import ipaddress
 
     address, percent, zone = host.partition("%")

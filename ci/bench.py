@@ -16,11 +16,17 @@ from ci.project import Project
 OPTIMISED = "release"
 # These take minutes, and run only if they are named.
 SLOW = ("kills", "shell_loop", "tls", "wheel")
+# These measure OpenSSL, too, and take that of the release wheels. The other prefixes have -O1.
+WITH_WHEEL = ("tls",)
 SCRIPTS = {path.stem: path for path in sorted((Path(__file__).parent / "benchmarks").glob("*.py"))}
 
 
-def optimised(project: Project) -> str:
-    """Return the PYTHONPATH of the optimised wheel of a quick build, and of the checkout.
+def optimised(project: Project, *, with_wheel: bool = False) -> str:
+    """Return the PYTHONPATH of the optimised extension, and of the checkout.
+
+    Args:
+        project: the project.
+        with_wheel: whether it has the OpenSSL of the release wheels, and not that of a quick build.
 
     Raises:
         UserError: the wheel cannot be built.
@@ -32,7 +38,7 @@ def optimised(project: Project) -> str:
         raise UserError(
             f"the benchmarks run on this Python, and the manifest does not name {series}"
         )
-    build = known.quick[0]
+    build = known.wheels.build if with_wheel and known.wheels else known.quick[0]
     builder = wheels.builders(installed.values())[wheels.abi(series)]
     prefix = prefixes.ensure([build], project)[build.name]
     request = wheels.Request(build.name, prefix, builder, known.flags_of(OPTIMISED), known.swig)
@@ -44,7 +50,7 @@ def optimised(project: Project) -> str:
 
 
 def main(arguments: Sequence[str], project: Project) -> None:
-    """Run the named benchmarks, or the quick ones, with the optimised wheel of a quick build.
+    """Run the named benchmarks, or the quick ones, with the optimised extension.
 
     Raises:
         UserError: a benchmark reports that its figure is not reached, or is unknown.
@@ -52,8 +58,8 @@ def main(arguments: Sequence[str], project: Project) -> None:
     for name in arguments:
         if name not in SCRIPTS:
             raise UserError(f"unknown benchmark {name!r}: {suggest(name, SCRIPTS)}")
-    path = optimised(project)
     for name in arguments or [each for each in SCRIPTS if each not in SLOW]:
+        path = optimised(project, with_wheel=name in WITH_WHEEL)
         print(f"--- {name}", flush=True)
         command: list[str | Path] = [sys.executable, "-P", SCRIPTS[name]]
         if process.attached(command, env={**os.environ, "PYTHONPATH": path}):

@@ -141,6 +141,48 @@ def test_a_connection_can_run_over_bios(contexts):
         assert server.read() is None
 
 
+def test_threads_can_write_over_the_same_bios(contexts):
+    to_server, to_client = BIO.MemoryBuffer(), BIO.MemoryBuffer()
+    # More than one record (RFC 8446, section 5.1).
+    pieces = [bytes([letter]) * 40_000 for letter in b"abcd"]
+    with SSL.Connection(contexts[0]) as client, SSL.Connection(contexts[1]) as server:
+        client.set_post_connection_check_callback(None)
+        client.set_bio(to_client, to_server)
+        server.set_bio(to_server, to_client)
+        while (client.connect_ssl(), server.accept_ssl()) != (1, 1):
+            pass
+        written = []
+        threads = [
+            threading.Thread(target=lambda piece=piece: written.append(client.write(piece)))
+            for piece in pieces
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        got = b"".join(iter(lambda: server.read(1 << 20), None))
+    assert written == [40_000] * len(pieces)
+    # Each write is whole, in the order in which the threads got the connection.
+    assert sorted(got[at : at + 40_000] for at in range(0, len(got), 40_000)) == pieces
+
+
+def test_a_write_over_bios_is_refused_in_a_callback_of_the_connection(contexts):
+    refusals = []
+
+    def inform(where, ret, handle):
+        if not refusals:
+            with pytest.raises(SSL.SSLError, match="in use") as refused:
+                client.write(b"early")
+            refusals.append(refused.value)
+
+    contexts[0].set_info_callback(inform)
+    to_server, to_client = BIO.MemoryBuffer(), BIO.MemoryBuffer()
+    with SSL.Connection(contexts[0]) as client:
+        client.set_bio(to_client, to_server)
+        assert client.connect_ssl() == -1
+    assert len(refusals) == 1
+
+
 def test_renegotiation_is_refused(connected):
     with pytest.raises(SSL.SSLError):
         connected[0].renegotiate()

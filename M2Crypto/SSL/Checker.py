@@ -247,19 +247,26 @@ class Checker:
             )
 
     def _check_host(self, certificate: X509, host: str | bytes) -> None:
+        try:
+            identity = reference_identity(host)
+        except ValueError:
+            identity = None
+        if identity is not None and _hosts.matches(certificate._ptr(), identity):
+            return
+        # Only the common name and the texts of errors need the names themselves.
         presented = _subject_alt_names(certificate)
+        by_common_name = presented is None
         if presented is None:
             presented = _common_names(certificate)
             if self.strict:
                 raise WrongHost(_text(host), "no names", "subjectAltName")
             if not presented.names:
                 raise WrongCertificate("the peer's certificate has no names")
-        try:
-            identity = reference_identity(host)
-        except ValueError:
-            raise WrongHost(_text(host), str(presented), presented.field) from None
-        by_common_name = presented.field == "commonName"
-        if not _hosts.matches(certificate._ptr(), identity, by_common_name=by_common_name):
+        if (
+            identity is None
+            or not by_common_name
+            or not _hosts.matches(certificate._ptr(), identity, by_common_name=True)
+        ):
             raise WrongHost(_text(host), str(presented), presented.field)
 
 

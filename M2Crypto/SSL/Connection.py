@@ -92,9 +92,22 @@ class _State:
 
 _OPEN = _State.OPEN
 
+# Python does not cache the look-up of a function in a module with __getattr__, such as m2.
+_io_read, _io_read_into, _io_write = m2.ssl_io_read, m2.ssl_io_read_into, m2.ssl_io_write
+
 
 def _accept_every_client(certificate: X509.X509 | None, host: object = None) -> bool:
     return True
+
+
+def _new_socket(family: int) -> socket.socket:
+    import socket
+
+    made = socket.socket(family, socket.SOCK_STREAM)
+    if family != getattr(socket, "AF_UNIX", None) and os.name == "posix":
+        # On Windows the option allows other programs to bind the port.
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return made
 
 
 class Connection(Transport, Parameters, Unique):
@@ -120,19 +133,15 @@ class Connection(Transport, Parameters, Unique):
             sock: a socket, whose timeout the connection uses; None creates one.
             family: the address family of the new socket: AF_INET, AF_INET6 or AF_UNIX.
         """
-        import socket
-
         self.ctx = ctx
         self.ssl: _m2crypto.SSL = m2.ssl_new(ctx.ctx)
-        self.socket = socket.socket(family, socket.SOCK_STREAM) if sock is None else sock
-        if sock is None and family != getattr(socket, "AF_UNIX", None) and os.name == "posix":
-            # On Windows the option allows other programs to bind the port.
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket = _new_socket(family) if sock is None else sock
         self._state = _State.HANDSHAKE
         self._postConnectionCheck = ctx.post_connection_check
         self._has_own_check = ctx.post_connection_check is not None
         self._timeout = self.socket.gettimeout()
-        self._set_seconds()
+        if self._timeout is not None:
+            self._set_seconds()
         self._is_server: bool | None = None
         # Held during a handshake with its check, and during a write.
         self._handshaking = threading.RLock()
@@ -310,7 +319,7 @@ class Connection(Transport, Parameters, Unique):
         """
         m2.ssl_set_bio(self.ssl, handle_of(readbio), handle_of(writebio))
         self._over_bios = True
-        self._set_seconds()
+        self._read_seconds = self._write_seconds = 0
 
     def set_read_ahead(self, on: bool) -> None:
         """Set whether a blocking connection reads ahead, which is the default.
@@ -409,7 +418,8 @@ class Connection(Transport, Parameters, Unique):
             1, or _AGAIN if a non-blocking connection would block.
         """
         self._check_idle()
-        if not self._handshaking.acquire(timeout=deadline.lock_timeout()):
+        is_mine = self._handshaking.acquire(False)
+        if not is_mine and not self._handshaking.acquire(timeout=deadline.lock_timeout()):
             return self._would_wait(deadline)
         try:
             if self._is_handshaking:
@@ -425,7 +435,8 @@ class Connection(Transport, Parameters, Unique):
     def _shake_hands(self, deadline: Deadline, is_server: bool | None) -> int:
         """Perform `_handshake` in the thread that holds `_handshaking`."""
         self._check_open()
-        self.setup_ssl()
+        if self._over_bios is None:
+            self.setup_ssl()
         if is_server is not None and self._is_server is not is_server:
             self.set_accept_state() if is_server else self.set_connect_state()
         number = m2.ssl_io_handshake_number(self.ssl)
@@ -448,14 +459,16 @@ class Connection(Transport, Parameters, Unique):
 
     def _check(self, number: int) -> None:
         """Run the post-connection check of a handshake. Close the connection if the check fails."""
+        is_server = bool(m2.ssl_is_server(self.ssl))
         if self._has_own_check:
             check = self._postConnectionCheck
-        elif self._acts_as_server():
+        elif is_server:
             check = self.serverPostConnectionCheck
         else:
             check = self.clientPostConnectionCheck
         try:
-            self._check_resumed()
+            if not is_server and m2.ssl_session_reused(self.ssl):
+                self._check_resumed()
             self.ctx.check_revocation(self)
             if check is not None and not check(self.get_peer_cert(), self._host()):
                 raise SSLVerificationError("post connection check failed")
@@ -469,14 +482,11 @@ class Connection(Transport, Parameters, Unique):
 
     def _check_resumed(self) -> None:
         """Refuse a resumed session whose peer was not verified, which OpenSSL does not check."""
-        if self._acts_as_server() or not self.session_reused() or self.verify_ok():
+        if self.verify_ok():
             return
         if self.get_verify_mode() & m2.SSL_VERIFY_PEER and not self.ctx.has_verify_callback:
             fault = Err.get_x509_verify_error(self.get_verify_result())
             raise SSLError(f"certificate verify failed when the session was created: {fault}")
-
-    def _acts_as_server(self) -> bool:
-        return bool(m2.ssl_is_server(self.ssl))
 
     def _host(self) -> str | None:
         """Return the host to compare with the peer's certificate, or None."""
@@ -625,7 +635,7 @@ class Connection(Transport, Parameters, Unique):
                 return None
             seconds = rest
         try:
-            return m2.ssl_io_read(self.ssl, size, seconds)
+            return _io_read(self.ssl, size, seconds)
         except SSLError as error:
             raise self._with_details(error) from None
 
@@ -659,7 +669,7 @@ class Connection(Transport, Parameters, Unique):
                 return None
             seconds = rest
         try:
-            done = m2.ssl_io_read_into(self.ssl, target, seconds)
+            done = _io_read_into(self.ssl, target, seconds)
         except SSLError as error:
             raise self._with_details(error) from None
         if done >= 0:
@@ -702,19 +712,22 @@ class Connection(Transport, Parameters, Unique):
             if rest is None:
                 return _AGAIN
             seconds = rest
-        # OpenSSL buffers at most one record, so a write must end before the next one starts.
-        if not self._writing.acquire(False):
+        # OpenSSL buffers at most one record, so a write must end before the next one starts. Over
+        # BIOs no write waits, and the extension runs one operation at a time.
+        lock = None if self._over_bios else self._writing
+        if lock is not None and not lock.acquire(False):
             self._check_idle()
             deadline = Deadline(None if seconds < 0 else seconds)
-            if not self._writing.acquire(timeout=deadline.lock_timeout()):
+            if not lock.acquire(timeout=deadline.lock_timeout()):
                 return self._would_wait(deadline)
             seconds = deadline.io_timeout()
         try:
-            done = m2.ssl_io_write(self.ssl, data, seconds)
+            done = _io_write(self.ssl, data, seconds)
         except SSLError as error:
             raise self._with_details(error) from None
         finally:
-            self._writing.release()
+            if lock is not None:
+                lock.release()
         return done if done >= 0 else _AGAIN
 
     def readable(self) -> bool:

@@ -12,6 +12,8 @@ LONGEST_WAIT = 24 * 86400.0
 class Deadline:
     """The end of a timeout: in some seconds, never (None), or at once (0)."""
 
+    __slots__ = ("_end", "waits")
+
     def __init__(self, seconds: float | None) -> None:
         self.waits = seconds != 0
         self._end = None if seconds is None else time.monotonic() + seconds

@@ -391,21 +391,23 @@ class MemoryObject(SSLObject):
     ) -> None:
         self._incoming = incoming
         self._outgoing = outgoing
-        self._reads, self._writes = BIO.MemoryBuffer(), BIO.MemoryBuffer()
+        reads, writes = BIO.MemoryBuffer(), BIO.MemoryBuffer()
+        self._reads, self._writes = reads.bio_ptr(), writes.bio_ptr()
         connection = Connection(context.context, _Nothing())  # type: ignore[arg-type]
-        connection.set_bio(self._reads, self._writes)
+        connection.set_bio(reads, writes)
         super().__init__(context, connection, server_side, server_hostname, owner, session)
 
     def _call(self, what: str, operation: Callable[..., Any], *arguments: Any) -> Any:
+        # Without the methods of the BIOs, of which a round trip would make a dozen calls.
         if self._incoming.pending:
-            self._reads.write(self._incoming.read())
+            m2.bio_write(self._reads, self._incoming.read())
         if self._incoming.eof:
-            self._reads.write_close()
+            m2.bio_set_mem_eof_return(self._reads, 0)
         try:
             return super()._call(what, operation, *arguments)
         finally:
-            if len(self._writes):
-                self._outgoing.write(self._writes.read())
+            if length := m2.bio_ctrl_pending(self._writes):
+                self._outgoing.write(m2.bio_read(self._writes, length))
 
 
 class _Nothing:

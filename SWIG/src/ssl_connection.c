@@ -68,7 +68,7 @@ static int ssl_system_error(void)
 
 static void ssl_clear_errors(void)
 {
-    ERR_clear_error();
+    m2_errors_clear();
 #ifdef _WIN32
     WSASetLastError(0);
 #else

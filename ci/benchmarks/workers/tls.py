@@ -27,6 +27,8 @@ MIB = 1 << 20
 TOTAL = 128 * MIB
 PIECE = 256 * 1024
 IDLE = 200
+# What each handshake negotiates with each library.
+VERSION, CIPHER, GROUP = "TLSv1.3", "TLS_AES_256_GCM_SHA384", "X25519"
 
 
 class _Library(abc.ABC):
@@ -49,6 +51,10 @@ class _Library(abc.ABC):
         """Return whether the handshake resumed a session."""
 
     @abc.abstractmethod
+    def negotiated(self, connection: Any) -> tuple[str, str]:
+        """Return the protocol version and the cipher suite."""
+
+    @abc.abstractmethod
     def memory_pair(self) -> tuple[Any, Any]:
         """Return a connected client and server over memory BIOs."""
 
@@ -64,12 +70,15 @@ class _M2Crypto(_Library):
     """M2Crypto."""
 
     def __init__(self, certificates: Path) -> None:
-        from M2Crypto import SSL
+        from M2Crypto import BIO, SSL
 
         self.module = SSL
+        self.buffer = BIO.MemoryBuffer
         self.contexts = SSL.Context(), SSL.Context()
         self.contexts[0].load_verify_locations(certificates / "ca.pem")
         self.contexts[1].load_cert_chain(certificates / "server.pem")
+        for each in self.contexts:
+            each.set_groups(GROUP)
 
     def client(self, sock: socket.socket, session: Any = None) -> Any:
         connection = self.module.Connection(self.contexts[0], sock)
@@ -91,10 +100,11 @@ class _M2Crypto(_Library):
     def was_resumed(self, connection: Any) -> bool:
         return bool(connection.session_reused())
 
-    def memory_pair(self) -> tuple[Any, Any]:
-        from M2Crypto import BIO
+    def negotiated(self, connection: Any) -> tuple[str, str]:
+        return connection.get_version(), connection.get_cipher().name()
 
-        to_server, to_client = BIO.MemoryBuffer(), BIO.MemoryBuffer()
+    def memory_pair(self) -> tuple[Any, Any]:
+        to_server, to_client = self.buffer(), self.buffer()
         # A connection over BIOs does not use its socket.
         client, server = (self.module.Connection(each, UNUSED) for each in self.contexts)
         client.set1_host("localhost")
@@ -117,6 +127,8 @@ class _Ssl(_Library):
             ssl.create_default_context(ssl.Purpose.CLIENT_AUTH),
         )
         self.contexts[1].load_cert_chain(certificates / "server.pem")
+        for each in self.contexts:
+            each.set_ecdh_curve(GROUP)
 
     def client(self, sock: socket.socket, session: Any = None) -> Any:
         return self.contexts[0].wrap_socket(sock, server_hostname="localhost", session=session)
@@ -129,6 +141,9 @@ class _Ssl(_Library):
 
     def was_resumed(self, connection: Any) -> bool:
         return bool(connection.session_reused)
+
+    def negotiated(self, connection: Any) -> tuple[str, str]:
+        return connection.version(), connection.cipher()[0]
 
     def memory_pair(self) -> tuple[Any, Any]:
         to_server, to_client = self.module.MemoryBIO(), self.module.MemoryBIO()
@@ -165,6 +180,10 @@ class _PyOpenSSL(_Library):
         self.contexts[0].set_verify(SSL.VERIFY_PEER)
         self.contexts[1].use_certificate_chain_file(str(certificates / "server.pem"))
         self.contexts[1].use_privatekey_file(str(certificates / "server.pem"))
+        for each in self.contexts:
+            # pyOpenSSL offers no such method.
+            if SSL._lib.SSL_CTX_set1_curves_list(each._context, GROUP.encode()) != 1:
+                raise SystemExit(f"error: pyOpenSSL's OpenSSL has no {GROUP}")
 
     def _client(self, sock: socket.socket | None) -> Any:
         connection = self.module.Connection(self.contexts[0], sock)
@@ -195,6 +214,9 @@ class _PyOpenSSL(_Library):
     def was_resumed(self, connection: Any) -> bool:
         # pyOpenSSL offers no such method.
         return bool(self.module._lib.SSL_session_reused(connection._ssl))
+
+    def negotiated(self, connection: Any) -> tuple[str, str]:
+        return connection.get_protocol_version_name(), connection.get_cipher_name()
 
     def memory_pair(self) -> tuple[Any, Any]:
         client, server = self._client(None), self._server(None)
@@ -300,6 +322,8 @@ class Client:
         with socket.create_connection(self.address) as sock:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection = self.library.client(sock, session)
+            if self.library.negotiated(connection) != (VERSION, CIPHER):
+                raise SystemExit(f"error: a handshake did not negotiate {VERSION} with {CIPHER}")
             connection.sendall(command)
             yield connection
             self.library.close(connection)
