@@ -122,8 +122,9 @@ class Connection(Transport, Parameters, Unique):
         """
         import socket
 
+        # Of another type, it raises TypeError.
+        self.ssl: _m2crypto.SSL = m2.ssl_new(getattr(ctx, "ctx", ctx))
         self.ctx = ctx
-        self.ssl: _m2crypto.SSL = m2.ssl_new(ctx.ctx)
         self.socket = socket.socket(family, socket.SOCK_STREAM) if sock is None else sock
         if sock is None and family != getattr(socket, "AF_UNIX", None) and os.name == "posix":
             # On Windows the option allows other programs to bind the port.

@@ -198,7 +198,7 @@ class Parameters:
 
     def set_context(self, ctx: Context) -> None:
         """Use the certificate and private key of another context (SSL_set_SSL_CTX(3))."""
-        m2.ssl_set_ssl_ctx(self.ssl, ctx.ctx)
+        m2.ssl_set_ssl_ctx(self.ssl, getattr(ctx, "ctx", ctx))
 
     def verify_client_post_handshake(self) -> int:
         """Ask a TLS 1.3 client for its certificate, and return 1 (RFC 8446, section 4.6.2).
