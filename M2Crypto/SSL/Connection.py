@@ -123,7 +123,8 @@ class Connection(Transport, Parameters, Unique):
         import socket
 
         # Of another type, it raises TypeError.
-        self.ssl: _m2crypto.SSL = m2.ssl_new(getattr(ctx, "ctx", ctx))
+        handle: Any = getattr(ctx, "ctx", None)
+        self.ssl: _m2crypto.SSL = m2.ssl_new(handle)
         self.ctx = ctx
         self.socket = socket.socket(family, socket.SOCK_STREAM) if sock is None else sock
         if sock is None and family != getattr(socket, "AF_UNIX", None) and os.name == "posix":
