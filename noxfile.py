@@ -201,13 +201,13 @@ def peers(session: nox.Session) -> None:
 
 @nox.session
 def vectors(session: nox.Session) -> None:
-    """Run all known answers of NIST and the RFCs, and the 247 paths of PKITS, on one OpenSSL."""
+    """Run all known answers of NIST and the RFCs, PKITS and the properties on one OpenSSL."""
     install(session, "vectors")
     session.install("-q", *CONSTRAINTS, ".")
     # The installed package is tested, not the checkout, which has no extension.
     code = "import cryptography_vectors as v; print(v.__path__[0])"
     directory = str(session.run("python", "-c", code, silent=True)).strip()
-    tests = ["tests/test_vectors.py", "tests/test_pkits.py"]
+    tests = ["tests/test_vectors.py", "tests/test_pkits.py", "tests/properties.py"]
     command = ["-P", "-m", "pytest", *tests, "--vectors", directory]
     session.run("python", *command, *session.posargs)
 

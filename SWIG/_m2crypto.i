@@ -13,6 +13,7 @@
 #include "m2.h"
 #include "handle.h"
 #include "raise.h"
+#include "buffer.h"
 #include "text.h"
 %}
 

@@ -11,7 +11,7 @@
 %thread_large(m2_hmac_once, arg2)
 %thread_large(m2_cipher_update, arg2)
 %thread_large(m2_cipher_update_aad, arg2)
-%thread_large(m2_cipher_ccm, arg6)
+%thread_when(m2_cipher_ccm, arg5.length + arg6.length > M2_GIL_THRESHOLD)
 %thread m2_pkcs5_pbkdf2_hmac_sha1;
 %thread m2_bytes_to_key;
 %thread m2_pkey_read_pem;

@@ -11,10 +11,10 @@
 %thread m2_scrypt;
 %thread m2_hkdf;
 %thread m2_argon2;
-%thread_large(m2_aead_seal, arg3)
-%thread_large(m2_aead_open, arg3)
-%thread_large(m2_aead_seal_once, arg4)
-%thread_large(m2_aead_open_once, arg4)
+%thread_when(m2_aead_seal, arg3.length + arg4.length > M2_GIL_THRESHOLD)
+%thread_when(m2_aead_open, arg3.length + arg4.length > M2_GIL_THRESHOLD)
+%thread_when(m2_aead_seal_once, arg4.length + arg5.length > M2_GIL_THRESHOLD)
+%thread_when(m2_aead_open_once, arg4.length + arg5.length > M2_GIL_THRESHOLD)
 
 %apply const char *OPTIONAL { const char *digest, const char *cipher, const char *properties };
 %apply m2_buffer OPTIONAL { m2_buffer iv, m2_buffer custom };

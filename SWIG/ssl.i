@@ -14,7 +14,7 @@
 %ignore m2_target;
 
 %typemap(in) m2_target (Py_buffer view = {0}) {
-    if (PyObject_GetBuffer($input, &view, PyBUF_WRITABLE) < 0)
+    if (!m2_buffer_acquire($input, &view, PyBUF_WRITABLE, M2_AREA, "$symname"))
         SWIG_fail;
     $1.data = view.buf;
     $1.length = (size_t)view.len;

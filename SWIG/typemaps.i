@@ -76,7 +76,7 @@
 /* ---- arguments ------------------------------------------------------------------------------ */
 
 %typemap(in) m2_buffer (Py_buffer view = {0}) {
-    if (PyObject_GetBuffer($input, &view, PyBUF_SIMPLE) < 0)
+    if (!m2_buffer_acquire($input, &view, PyBUF_SIMPLE, M2_AREA, "$symname"))
         SWIG_fail;
     $1.data = view.buf;
     $1.length = (size_t)view.len;
@@ -86,7 +86,7 @@
     $1.data = NULL;
     $1.length = 0;
     if ($input != Py_None) {
-        if (PyObject_GetBuffer($input, &view, PyBUF_SIMPLE) < 0)
+        if (!m2_buffer_acquire($input, &view, PyBUF_SIMPLE, M2_AREA, "$symname"))
             SWIG_fail;
         $1.data = view.buf;
         $1.length = (size_t)view.len;

@@ -16,7 +16,7 @@ import pytest
 from examples import EXAMPLES
 
 import M2Crypto
-from M2Crypto import m2
+from M2Crypto import EVP, m2
 from M2Crypto.Err import M2CryptoError
 
 BODY = ast.parse(Path(M2Crypto.__file__).with_name("_m2crypto.pyi").read_text("utf-8")).body
@@ -162,6 +162,40 @@ def test_wrong_types_are_refused_in_each_place(makers):
             function(*[1] * (len(parameters) + 1))
     assert m2.err_peek_error() == 0
     assert tried > 5000
+
+
+def test_buffers_longer_than_2_gib_are_refused_in_each_place(makers, zeros):
+    tried = set()
+    for name, parameters in FUNCTIONS.items():
+        for place, parameter in enumerate(parameters):
+            if parameter.kind in ("Buffer", "bytearray"):
+                arguments = [right(each, makers) for each in parameters]
+                arguments[place] = zeros
+                with pytest.raises(M2CryptoError, match="the data are longer than 2 GiB"):
+                    getattr(m2, name)(*arguments)
+                    pytest.fail(f"m2.{name} accepts 2 GiB in place {place}")
+                tried.add(name)
+    # Those of the type MessageDigest, and functions with keywords.
+    for call in (
+        lambda: EVP.MessageDigest("sha256").update(zeros),
+        lambda: EVP.digest(zeros),
+        lambda: EVP.hmac(zeros, b""),
+        lambda: EVP.hmac(b"", zeros),
+    ):
+        with pytest.raises(EVP.EVPError, match="the data are longer than 2 GiB"):
+            call()
+    assert m2.err_peek_error() == 0
+    assert len(tried) > 100
+
+
+def test_an_output_longer_than_2_gib_is_refused(zeros):
+    # The input is one byte shorter than what is refused.
+    with memoryview(zeros)[:-1] as data:
+        cipher = EVP.Cipher("aes_128_cbc", bytes(16), bytes(16), 1)
+        with pytest.raises(EVP.EVPError, match="the data are longer than 2 GiB"):
+            cipher.update(data)
+        with pytest.raises(EVP.EVPError, match="the data are longer than 2 GiB"):
+            EVP.AEAD("aes_128_gcm", bytes(16)).seal(bytes(12), data)
 
 
 def test_new_objects_are_accepted_or_refused_by_the_functions_error(

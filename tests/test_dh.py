@@ -1,5 +1,6 @@
 """DH: parameters, keys and shared secrets; without DH every function raises."""
 
+import base64
 import copy
 import pickle
 from pathlib import Path
@@ -113,6 +114,24 @@ def test_parameters_are_set_from_numbers(parameters):
 )
 def test_the_check_of_parameters_returns_openssls_codes(p, g, codes):
     assert DH.set_params(mpi(p), mpi(g)).check_params() == codes
+
+
+def der(tag, content):
+    """Encode in DER with a length of three octets."""
+    return bytes([tag, 0x83]) + len(content).to_bytes(3, "big") + content
+
+
+@needs_dh
+def test_an_order_above_the_modulus_is_invalid_and_not_tested():
+    # RFC 3279, section 2.3.3: p, g and q, which alone would take hours.
+    numbers = (MODP_768, 2, (1 << 500_000) + 1)
+    encoded = [der(2, each.to_bytes(each.bit_length() // 8 + 1, "big")) for each in numbers]
+    # A length as long as DER requires, and no longer, is not checked by OpenSSL.
+    text = base64.encodebytes(der(0x30, b"".join(encoded)))
+    pem = b"-----BEGIN X9.42 DH PARAMETERS-----\n%s-----END X9.42 DH PARAMETERS-----\n" % text
+    parameters = DH.load_params_bio(BIO.MemoryBuffer(pem))
+    # DH_check(3): DH_CHECK_INVALID_Q_VALUE.
+    assert parameters.check_params() == 0x20
 
 
 @needs_dh

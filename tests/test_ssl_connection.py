@@ -1475,3 +1475,11 @@ def test_a_text_file_has_an_encoding_and_line_ends(connected):
     server.write(b"\xe9\xff\n")
     with client.makefile("r", encoding="ascii", errors="replace") as file:
         assert file.readline() == "\ufffd\ufffd\n"
+
+
+@pytest.mark.parametrize("wrong", [None, object(), "context"])
+def test_a_context_of_another_type_is_refused(wrong, connected):
+    with pytest.raises(TypeError):
+        SSL.Connection(wrong)
+    with pytest.raises(TypeError):
+        connected[1].set_context(wrong)

@@ -30,6 +30,8 @@ LEFT_OUT = {
     "util.passphrase_callback",
     "certdata.main",
 }
+# Take a buffer of any length, or copy it before OpenSSL refuses it.
+ANY_LENGTH = {"EVP.Cipher", "OCSP.Responder.respond", "certdata.parse", "util.bin_to_hex"}
 CLASSES = classes()
 
 
@@ -86,6 +88,40 @@ def test_classes_refuse_wrong_arguments(name, tmp_path, monkeypatch):
     made = example(name)
     for method in methods(CLASSES[name]):
         refuses(f"{name}.{method}", getattr(made, method))
+
+
+# ---- long buffers --------------------------------------------------------------------------------
+
+
+def refuses_long(name, function, zeros):
+    """Call a function with 2 GiB in each place of a buffer; return how many places there are."""
+    parameters = [] if name in ANY_LENGTH else positional(function)
+    try:
+        right = [argument(each) for each in parameters]
+    except (M2CryptoError, AttributeError):
+        # This OpenSSL lacks the type of an argument.
+        return 0
+    places = [at for at, each in enumerate(parameters) if "Buffer" in str(each.annotation)]
+    for place in places:
+        given = [*right[:place], zeros, *right[place + 1 :]]
+        with pytest.raises(DOCUMENTED):
+            function(*given)
+            pytest.fail(f"{name} accepts 2 GiB for {parameters[place].name}")
+        assert m2.err_peek_error() == 0, name
+    return len(places)
+
+
+def test_functions_refuse_buffers_longer_than_2_gib(zeros):
+    places = [refuses_long(name, function, zeros) for name, function in functions().items()]
+    assert sum(places) > 30
+
+
+@pytest.mark.parametrize("name", sorted(CLASSES))
+def test_methods_refuse_buffers_longer_than_2_gib(name, zeros):
+    made = example(name)
+    refuses_long(name, CLASSES[name], zeros)
+    for method in methods(CLASSES[name]):
+        refuses_long(f"{name}.{method}", getattr(made, method), zeros)
 
 
 # ---- copies, pickles, repr -----------------------------------------------------------------------

@@ -133,8 +133,10 @@ class Connection(Transport, Parameters, Unique):
             sock: a socket, whose timeout the connection uses; None creates one.
             family: the address family of the new socket: AF_INET, AF_INET6 or AF_UNIX.
         """
+        # Of another type, it raises TypeError.
+        handle: Any = getattr(ctx, "ctx", None)
+        self.ssl: _m2crypto.SSL = m2.ssl_new(handle)
         self.ctx = ctx
-        self.ssl: _m2crypto.SSL = m2.ssl_new(ctx.ctx)
         self.socket = _new_socket(family) if sock is None else sock
         self._state = _State.HANDSHAKE
         self._postConnectionCheck = ctx.post_connection_check

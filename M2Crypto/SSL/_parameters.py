@@ -12,6 +12,8 @@ from M2Crypto.SSL.Cipher import Cipher, Cipher_Stack, split_cipher_list
 from M2Crypto.SSL.Session import Session
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from M2Crypto import _m2crypto
     from M2Crypto.SSL.Context import Context
 
@@ -198,7 +200,8 @@ class Parameters:
 
     def set_context(self, ctx: Context) -> None:
         """Use the certificate and private key of another context (SSL_set_SSL_CTX(3))."""
-        m2.ssl_set_ssl_ctx(self.ssl, ctx.ctx)
+        handle: Any = getattr(ctx, "ctx", None)
+        m2.ssl_set_ssl_ctx(self.ssl, handle)
 
     def verify_client_post_handshake(self) -> int:
         """Ask a TLS 1.3 client for its certificate, and return 1 (RFC 8446, section 4.6.2).

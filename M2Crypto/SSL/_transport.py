@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from M2Crypto import m2
+from M2Crypto._arguments import check_type
 from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.SSL._deadlines import Deadline
 from M2Crypto.SSL.timeout import checked_seconds, timeout
@@ -121,7 +122,7 @@ class Transport:
         Raises:
             ValueError, OverflowError: see `settimeout`.
         """
-        self._read_own = timeo.seconds()
+        self._read_own = check_type(timeo, timeout).seconds()
         self._read_timeout = timeo
         self._set_seconds()
 
@@ -131,7 +132,7 @@ class Transport:
         Raises:
             ValueError, OverflowError: see `settimeout`.
         """
-        self._write_own = timeo.seconds()
+        self._write_own = check_type(timeo, timeout).seconds()
         self._write_timeout = timeo
         self._set_seconds()
 

@@ -148,7 +148,6 @@ static int aead_set_nonce(EVP_CIPHER_CTX *context, const m2_aead *aead, m2_buffe
 
     if (nonce.length == (size_t)length ||
         ((mode == EVP_CIPH_GCM_MODE || mode == EVP_CIPH_OCB_MODE) && nonce.length > 0 &&
-         m2_fits_int(nonce.length) &&
          EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_IVLEN, (int)nonce.length, NULL) == 1))
         return EVP_CipherInit_ex(context, NULL, NULL, NULL, nonce.data, -1) == 1;
     ERR_clear_error();
@@ -292,8 +291,7 @@ static m2_bytes aead_run(m2_aead *aead, m2_buffer nonce, m2_buffer data, m2_buff
     size_t tag_length = (size_t)aead->tag_length;
     m2_buffer tag = {ZEROS, tag_length};
 
-    if (!m2_fits_int(data.length) || !m2_fits_int(data.length + MAX_TAG) ||
-        !m2_fits_int(aad.length) || !m2_fits_int(nonce.length))
+    if (!m2_fits_int(data.length + MAX_TAG))
         return failed;
     if (!encrypt) {
         if (data.length < tag_length) {

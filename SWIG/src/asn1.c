@@ -44,8 +44,6 @@ ASN1_STRING *m2_asn1_string_from_utf8(m2_buffer text)
 {
     ASN1_STRING *string = NULL;
 
-    if (!m2_fits_int(text.length))
-        return NULL;
     string = ASN1_STRING_type_new(V_ASN1_UTF8STRING);
     if (string != NULL && ASN1_STRING_set(string, text.data, (int)text.length) != 1) {
         ASN1_STRING_free(string);
@@ -56,8 +54,6 @@ ASN1_STRING *m2_asn1_string_from_utf8(m2_buffer text)
 
 m2_status m2_asn1_string_set(ASN1_STRING *string, m2_buffer content)
 {
-    if (!m2_fits_int(content.length))
-        return 0;
     return ASN1_STRING_set(string, content.data, (int)content.length);
 }
 

@@ -90,8 +90,6 @@ m2_number m2_bio_write(BIO *bio, m2_buffer data)
 {
     int written;
 
-    if (!m2_fits_int(data.length))
-        return -1;
     if (data.length == 0)
         return 0;
     written = BIO_write(bio, data.data, (int)data.length);

@@ -15,8 +15,6 @@ m2_bytes m2_bn_to_bin(const BIGNUM *number)
 
 BIGNUM *m2_bin_to_bn(m2_buffer bytes)
 {
-    if (!m2_fits_int(bytes.length))
-        return NULL;
     return BN_bin2bn(bytes.data, (int)bytes.length, NULL);
 }
 
@@ -31,8 +29,6 @@ m2_bytes m2_bn_to_mpi(const BIGNUM *number)
 
 BIGNUM *m2_mpi_to_bn(m2_buffer bytes)
 {
-    if (!m2_fits_int(bytes.length))
-        return NULL;
     return BN_mpi2bn(bytes.data, (int)bytes.length, NULL);
 }
 
@@ -52,8 +48,6 @@ static BIGNUM *bn_from_text(m2_buffer digits, int (*parse)(BIGNUM **, const char
     BIGNUM *number = NULL;
     char *text = NULL;
 
-    if (!m2_fits_int(digits.length))
-        goto done;
     text = OPENSSL_strndup((const char *)digits.data, digits.length);
     if (text == NULL)
         goto done;

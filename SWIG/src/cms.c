@@ -26,7 +26,7 @@ static BIO *cms_reader(m2_buffer data)
     /* BIO_new_mem_buf refuses NULL. */
     const void *bytes = data.data == NULL ? "" : (const void *)data.data;
 
-    return m2_fits_int(data.length) ? BIO_new_mem_buf(bytes, (int)data.length) : NULL;
+    return BIO_new_mem_buf(bytes, (int)data.length);
 }
 
 /* ---- encodings ---------------------------------------------------------------------------- */

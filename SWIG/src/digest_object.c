@@ -6,6 +6,7 @@
 
 #include "m2.h"
 #include "algorithms.h"
+#include "buffer.h"
 #include "compat.h"
 #include "compat_evp.h"
 #include "digest_object.h"
@@ -257,7 +258,7 @@ static PyObject *digest_update(PyObject *object, PyObject *const *arguments, Py_
     PyObject *result = NULL;
     int ok;
 
-    if (data == NULL || PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0)
+    if (data == NULL || !m2_buffer_acquire(data, &view, PyBUF_SIMPLE, AREA, "update"))
         return NULL;
     if (digest_begin(self, &use)) {
         PyThreadState *waiting = view.len > M2_GIL_THRESHOLD ? PyEval_SaveThread() : NULL;
@@ -391,7 +392,8 @@ static PyObject *digest_once(PyObject *module, PyObject *const *given, Py_ssize_
     name = digest_text(found[1], "digest", "sha256");
     length = name == NULL ? -1 : digest_length(found[2]);
     properties = length < 0 ? NULL : digest_text(found[3], "digest", NULL);
-    if (length < 0 || PyErr_Occurred() || PyObject_GetBuffer(found[0], &view, PyBUF_SIMPLE) < 0)
+    if (length < 0 || PyErr_Occurred() ||
+        !m2_buffer_acquire(found[0], &view, PyBUF_SIMPLE, AREA, "digest"))
         return NULL;
     md = digest_fetch(name, properties, length);
     if (md != NULL && (EVP_MD_flags(md) & EVP_MD_FLAG_XOF) == 0)
@@ -434,15 +436,14 @@ static PyObject *digest_hmac(PyObject *module, PyObject *const *given, Py_ssize_
     if (!digest_parse("hmac", names, 2, given, count, keywords, found))
         return NULL;
     name = digest_text(found[2], "hmac", "sha256");
-    if (name == NULL || PyObject_GetBuffer(found[0], &key, PyBUF_SIMPLE) < 0)
+    if (name == NULL || !m2_buffer_acquire(found[0], &key, PyBUF_SIMPLE, AREA, "hmac"))
         return NULL;
-    if (PyObject_GetBuffer(found[1], &data, PyBUF_SIMPLE) < 0) {
+    if (!m2_buffer_acquire(found[1], &data, PyBUF_SIMPLE, AREA, "hmac")) {
         PyBuffer_Release(&key);
         return NULL;
     }
     md = m2_fetch_digest(name, NULL);
-    if (md != NULL && m2_digest_is_usable(md) && m2_digest_has_length(md) &&
-        m2_fits_int((size_t)key.len)) {
+    if (md != NULL && m2_digest_is_usable(md) && m2_digest_has_length(md)) {
         PyThreadState *waiting =
             key.len > M2_GIL_THRESHOLD || data.len > M2_GIL_THRESHOLD ? PyEval_SaveThread() : NULL;
         m2_buffer secret = {key.buf, (size_t)key.len};

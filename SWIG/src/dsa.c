@@ -171,8 +171,7 @@ static DSA_SIG *dsa_decode_signature(m2_buffer signature)
     const unsigned char *at = signature.data;
     DSA_SIG *numbers = NULL;
 
-    if (m2_fits_int(signature.length))
-        numbers = d2i_DSA_SIG(NULL, &at, (long)signature.length);
+    numbers = d2i_DSA_SIG(NULL, &at, (long)signature.length);
     if (numbers != NULL && at != signature.data + signature.length) {
         DSA_SIG_free(numbers);
         numbers = NULL;
@@ -200,7 +199,7 @@ m2_verdict m2_dsa_verify_asn1(const m2_dsa *dsa, m2_buffer digest, m2_buffer sig
     EVP_PKEY_CTX *context = NULL;
     int verdict = -1;
 
-    if (numbers != NULL && m2_fits_int(digest.length))
+    if (numbers != NULL)
         context = m2_pkey_begin(key, EVP_PKEY_verify_init);
     if (context != NULL)
         verdict = EVP_PKEY_verify(context, signature.data, signature.length, digest.data,

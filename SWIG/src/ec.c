@@ -85,8 +85,6 @@ m2_ec *m2_ec_key_from_pubkey_der(m2_buffer der)
     const unsigned char *at = der.data;
     EVP_PKEY *key = NULL;
 
-    if (!m2_fits_int(der.length))
-        return NULL;
     key = d2i_PUBKEY(NULL, &at, (long)der.length);
     if (key != NULL && at != der.data + der.length) {
         m2_error("the data continues after the key");
@@ -122,8 +120,6 @@ m2_ec *m2_ec_key_from_pubkey_params(int nid, m2_buffer point)
         m2_error("a public EC key requires the NID of a curve and a point on it");
         goto done;
     }
-    if (!m2_fits_int(point.length))
-        goto done;
     info = X509_PUBKEY_new();
     if (info == NULL || !ec_set_point(info, nid, point))
         goto done;
@@ -245,8 +241,7 @@ static ECDSA_SIG *ec_decode_signature(m2_buffer signature)
     const unsigned char *at = signature.data;
     ECDSA_SIG *numbers = NULL;
 
-    if (m2_fits_int(signature.length))
-        numbers = d2i_ECDSA_SIG(NULL, &at, (long)signature.length);
+    numbers = d2i_ECDSA_SIG(NULL, &at, (long)signature.length);
     if (numbers != NULL && at != signature.data + signature.length) {
         ECDSA_SIG_free(numbers);
         numbers = NULL;
@@ -270,7 +265,7 @@ m2_verdict m2_ecdsa_verify_asn1(const m2_ec *key, m2_buffer digest, m2_buffer si
     EVP_PKEY_CTX *context = NULL;
     int verdict = -1;
 
-    if (numbers != NULL && m2_fits_int(digest.length) && ec_is_public(key))
+    if (numbers != NULL && ec_is_public(key))
         context = m2_pkey_begin(key, EVP_PKEY_verify_init);
     if (context != NULL)
         verdict = EVP_PKEY_verify(context, signature.data, signature.length, digest.data,

@@ -103,7 +103,7 @@ m2_hmac *m2_hmac_ctx_new(void)
 
 m2_status m2_hmac_init(m2_hmac *context, m2_buffer key, const EVP_MD *md)
 {
-    if (!m2_digest_has_length(md) || !m2_fits_int(key.length))
+    if (!m2_digest_has_length(md))
         return 0;
     return m2_hmac_context_init(context, evp_not_null(key), (int)key.length, md);
 }
@@ -129,7 +129,7 @@ m2_bytes m2_hmac_once(m2_buffer key, m2_buffer data, const EVP_MD *md)
     unsigned int length = 0;
     int ok;
 
-    if (!m2_digest_has_length(md) || !m2_fits_int(key.length))
+    if (!m2_digest_has_length(md))
         return mac;
     mac = m2_bytes_new(EVP_MAX_MD_SIZE);
     ok = mac.data != NULL && HMAC(md, evp_not_null(key), (int)key.length, evp_not_null(data),
@@ -145,8 +145,6 @@ m2_bytes m2_pkcs5_pbkdf2_hmac_sha1(m2_buffer password, m2_buffer salt, int itera
         m2_error("PBKDF2 requires at least one iteration and a nonnegative length");
         return key;
     }
-    if (!m2_fits_int(password.length) || !m2_fits_int(salt.length))
-        return key;
     key = m2_bytes_new((size_t)length);
     /* OpenSSL 1.1.1 accepts the length 0, 3.x refuses it. */
     if (key.data == NULL || length == 0)
@@ -177,7 +175,7 @@ m2_bytes m2_bytes_to_key(const EVP_CIPHER *cipher, const EVP_MD *md, m2_buffer d
         m2_error("the null cipher has no key");
         return key;
     }
-    if (!m2_digest_has_length(md) || !m2_fits_int(data.length))
+    if (!m2_digest_has_length(md))
         return key;
     key = m2_bytes_new(EVP_MAX_KEY_LENGTH);
     if (key.data == NULL)
@@ -301,8 +299,6 @@ static int cipher_set_iv_length(EVP_CIPHER_CTX *context, const EVP_CIPHER *ciphe
         return cipher_is_tag_long_enough("IV", cipher, length, usual);
     if (length == (size_t)EVP_CIPHER_CTX_iv_length(context))
         return 1;
-    if (!m2_fits_int(length))
-        return 0;
     if (length > 0 && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_IVLEN, (int)length, NULL) == 1)
         return 1;
     if (ERR_peek_error() == 0)
@@ -346,7 +342,7 @@ static m2_bytes cipher_process(EVP_CIPHER_CTX *context, m2_buffer data)
     int length = 0;
     int ok;
 
-    if (!m2_fits_int(data.length) || !m2_fits_int(data.length + EVP_MAX_BLOCK_LENGTH))
+    if (!m2_fits_int(data.length + EVP_MAX_BLOCK_LENGTH))
         return out;
     /* The output of key wrap is 8 bytes longer than the data, or up to 15 with padding; without
      * blocks it has the length of the data. */
@@ -440,7 +436,7 @@ m2_status m2_cipher_update_aad(EVP_CIPHER_CTX *context, m2_buffer data)
 {
     int length = 0;
 
-    if (!cipher_is_aead_context(context) || !m2_fits_int(data.length))
+    if (!cipher_is_aead_context(context))
         return 0;
     return EVP_CipherUpdate(context, NULL, &length, evp_not_null(data), (int)data.length);
 }
@@ -497,8 +493,7 @@ m2_bytes m2_cipher_ccm(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, m2_buf
         m2_error("the cipher is not in CCM mode");
         return out;
     }
-    if (!m2_fits_int(aad.length) || !m2_fits_int(data.length) ||
-        !m2_cipher_supports_tag(cipher, tag.length, encrypt ? 4 : min_length) ||
+    if (!m2_cipher_supports_tag(cipher, tag.length, encrypt ? 4 : min_length) ||
         !cipher_prepare(context, cipher, key, iv, &tag, encrypt) ||
         EVP_CipherInit_ex(context, NULL, NULL, key.data, iv.data, -1) != 1 ||
         EVP_CipherUpdate(context, NULL, &length, NULL, (int)data.length) != 1 ||
@@ -734,9 +729,7 @@ m2_bytes m2_pkey_operate(EVP_PKEY_CTX *context, m2_pkey_operation operation, m2_
     size_t length = 0;
     int ok;
 
-    /* Key implementations use int for lengths. */
-    if (context == NULL || !m2_fits_int(input.length) ||
-        operation(context, NULL, &length, input.data, input.length) <= 0)
+    if (context == NULL || operation(context, NULL, &length, input.data, input.length) <= 0)
         goto done;
     out = m2_bytes_new(length);
     ok = out.data != NULL && operation(context, out.data, &length, input.data, input.length) > 0;
@@ -766,8 +759,7 @@ m2_verdict m2_verify_final(EVP_MD_CTX *context, m2_buffer signature, EVP_PKEY *p
     EVP_PKEY *key = NULL;
     int verdict;
 
-    if (!digest_is_initialized(context) || !m2_pkey_is_usable(pkey, M2_KEY_VERIFY) ||
-        !m2_fits_int(signature.length))
+    if (!digest_is_initialized(context) || !m2_pkey_is_usable(pkey, M2_KEY_VERIFY))
         return -1;
     key = m2_pkey_public(pkey);
     if (key == NULL)
@@ -884,14 +876,14 @@ m2_bytes m2_digest_sign(EVP_MD_CTX *context, m2_buffer data)
 
 m2_verdict m2_digest_verify_final(EVP_MD_CTX *context, m2_buffer signature)
 {
-    if (!digest_has_streaming_key(context, VERIFIES) || !m2_fits_int(signature.length))
+    if (!digest_has_streaming_key(context, VERIFIES))
         return -1;
     return EVP_DigestVerifyFinal(context, signature.data, signature.length) == 1;
 }
 
 m2_verdict m2_digest_verify(EVP_MD_CTX *context, m2_buffer signature, m2_buffer data)
 {
-    if (!digest_has_key(context, VERIFIES) || !m2_fits_int(signature.length))
+    if (!digest_has_key(context, VERIFIES))
         return -1;
     return EVP_DigestVerify(context, evp_not_null(signature), signature.length, evp_not_null(data),
                             data.length) == 1;

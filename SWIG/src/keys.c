@@ -436,8 +436,6 @@ static int keys_is_der(m2_buffer der)
     int tag;
     int class;
 
-    if (!m2_fits_int(der.length))
-        return 0;
     if (der.length > 0 &&
         ASN1_get_object(&at, &length, &tag, &class, (long)der.length) == V_ASN1_CONSTRUCTED &&
         at + length == der.data + der.length)
@@ -558,7 +556,7 @@ m2_verdict m2_pkey_verify(EVP_PKEY *pkey, m2_buffer signature, m2_buffer data, c
     EVP_MD_CTX *context = NULL;
     int verdict = -1;
 
-    if (!m2_pkey_is_usable(pkey, M2_KEY_VERIFY) || !m2_fits_int(signature.length))
+    if (!m2_pkey_is_usable(pkey, M2_KEY_VERIFY))
         return -1;
     context =
         keys_begin_signature(EVP_DigestVerifyInit, pkey, md, padding, mgf1, salt_length, string, 0);
@@ -576,8 +574,6 @@ int m2_rsa_set_oaep(EVP_PKEY_CTX *context, const EVP_MD *md, const EVP_MD *mgf1,
 {
     unsigned char *copy = NULL;
 
-    if (!m2_fits_int(label.length))
-        return 0;
     if ((md != NULL && EVP_PKEY_CTX_set_rsa_oaep_md(context, md) <= 0) ||
         (mgf1 != NULL && EVP_PKEY_CTX_set_rsa_mgf1_md(context, mgf1) <= 0))
         return 0;

@@ -30,7 +30,7 @@ typedef int m2_verdict;
 typedef long long m2_number;
 
 /* The buffer of an argument that supports the buffer protocol. `data` is NULL for None if the
- * parameter is called OPTIONAL. */
+ * parameter is called OPTIONAL. `length` fits an int (buffer.h). */
 typedef struct {
     const unsigned char *data;
     size_t length;

@@ -55,8 +55,6 @@ m2_mac *m2_mac_new(const char *name, m2_buffer key, const char *digest, const ch
         m2_error("the length of a MAC is positive");
         return NULL;
     }
-    if (!m2_fits_int(key.length) || !m2_fits_int(iv.length) || !m2_fits_int(custom.length))
-        return NULL;
     if (strcmp(name, "CMAC") == 0 && cipher != NULL && !mac_is_cbc(cipher, properties))
         return NULL;
     return mac_of(m2_compat_mac_new(name, &parameters, properties));
@@ -137,7 +135,7 @@ m2_bytes m2_pbkdf2(m2_buffer password, m2_buffer salt, int iterations, int lengt
         m2_error("PBKDF2 requires at least one iteration and a nonnegative length");
         return key;
     }
-    if (!m2_digest_has_length(md) || !m2_fits_int(password.length) || !m2_fits_int(salt.length))
+    if (!m2_digest_has_length(md))
         return key;
     key = m2_bytes_new((size_t)length);
     /* OpenSSL 1.1.1 accepts the length 0, 3.x refuses it. */
@@ -155,8 +153,6 @@ m2_bytes m2_scrypt(m2_buffer password, m2_buffer salt, unsigned long long n, uns
     m2_bytes key = {NULL, 0};
     int ok = 0;
 
-    if (!m2_fits_int(password.length) || !m2_fits_int(salt.length))
-        return key;
     key = kdf_bytes(length);
     if (key.data == NULL)
         return key;
@@ -182,8 +178,7 @@ m2_bytes m2_hkdf(const EVP_MD *md, int mode, m2_buffer key, m2_buffer salt, m2_b
         m2_error("the mode of HKDF is 0, 1 or 2");
         return out;
     }
-    if (!m2_digest_has_length(md) || !m2_fits_int(key.length) || !m2_fits_int(salt.length) ||
-        !m2_fits_int(info.length))
+    if (!m2_digest_has_length(md))
         return out;
     out = kdf_bytes(mode == M2_HKDF_EXTRACT ? EVP_MD_size(md) : length);
     if (out.data == NULL || out.length == 0)
@@ -200,9 +195,6 @@ m2_bytes m2_argon2(const char *name, m2_buffer password, m2_buffer salt, m2_buff
     m2_bytes key = {NULL, 0};
     int ok;
 
-    if (!m2_fits_int(password.length) || !m2_fits_int(salt.length) || !m2_fits_int(secret.length) ||
-        !m2_fits_int(data.length))
-        return key;
     key = kdf_bytes(length);
     ok = key.data != NULL && m2_compat_argon2(name, &parameters, key.data, key.length) == 1;
     return m2_bytes_finish(key, ok, key.length);

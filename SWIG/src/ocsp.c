@@ -77,8 +77,7 @@ static int ocsp_is_whole(m2_buffer der, const unsigned char *end)
 OCSP_REQUEST *m2_d2i_ocsp_request(m2_buffer der)
 {
     const unsigned char *end = der.data;
-    OCSP_REQUEST *request =
-        m2_fits_int(der.length) ? d2i_OCSP_REQUEST(NULL, &end, (long)der.length) : NULL;
+    OCSP_REQUEST *request = d2i_OCSP_REQUEST(NULL, &end, (long)der.length);
 
     if (request != NULL && !ocsp_is_whole(der, end)) {
         OCSP_REQUEST_free(request);
@@ -104,8 +103,7 @@ m2_status m2_ocsp_request_add(OCSP_REQUEST *request, const OCSP_CERTID *id)
 
 m2_status m2_ocsp_request_add_nonce(OCSP_REQUEST *request, m2_buffer nonce)
 {
-    return m2_fits_int(nonce.length) &&
-           OCSP_request_add1_nonce(request, (unsigned char *)nonce.data, (int)nonce.length) == 1;
+    return OCSP_request_add1_nonce(request, (unsigned char *)nonce.data, (int)nonce.length) == 1;
 }
 
 m2_status m2_ocsp_request_sign(OCSP_REQUEST *request, X509 *certificate, EVP_PKEY *signer,
@@ -167,8 +165,7 @@ int m2_ocsp_request_is_signed(const OCSP_REQUEST *request)
 OCSP_RESPONSE *m2_d2i_ocsp_response(m2_buffer der)
 {
     const unsigned char *end = der.data;
-    OCSP_RESPONSE *response =
-        m2_fits_int(der.length) ? d2i_OCSP_RESPONSE(NULL, &end, (long)der.length) : NULL;
+    OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &end, (long)der.length);
 
     if (response != NULL && !ocsp_is_whole(der, end)) {
         OCSP_RESPONSE_free(response);

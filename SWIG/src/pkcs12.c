@@ -15,8 +15,6 @@ static int pkcs12_text(m2_buffer text, char **copy)
     *copy = NULL;
     if (text.data == NULL)
         return 1;
-    if (!m2_fits_int(text.length))
-        return 0;
     if (memchr(text.data, '\0', text.length) != NULL) {
         m2_error("the text has a NUL in it");
         return 0;
@@ -100,8 +98,6 @@ PKCS12 *m2_d2i_pkcs12(m2_buffer der)
     const unsigned char *data = der.data;
     PKCS12 *pkcs12;
 
-    if (!m2_fits_int(der.length))
-        return NULL;
     pkcs12 = d2i_PKCS12(NULL, &data, (long)der.length);
     if (pkcs12 != NULL && !pkcs12_is_complete(pkcs12)) {
         PKCS12_free(pkcs12);

@@ -28,8 +28,6 @@ static int provider_configure(m2_buffer configuration)
     long line = 0;
     int status = 0;
 
-    if (!m2_fits_int(configuration.length))
-        return 0;
     text = BIO_new_mem_buf(configuration.data, (int)configuration.length);
     conf = NCONF_new(NULL);
     if (text != NULL && conf != NULL && NCONF_load_bio(conf, text, &line) == 1)

@@ -22,16 +22,12 @@ m2_bytes m2_rand_bytes(int length)
 
 m2_status m2_rand_seed(m2_buffer seed)
 {
-    if (!m2_fits_int(seed.length))
-        return 0;
     RAND_seed(seed.data, (int)seed.length);
     return 1;
 }
 
 m2_status m2_rand_add(m2_buffer blob, double entropy)
 {
-    if (!m2_fits_int(blob.length))
-        return 0;
     RAND_add(blob.data, (int)blob.length, entropy);
     return 1;
 }

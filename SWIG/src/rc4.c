@@ -58,8 +58,6 @@ m2_bytes m2_rc4_update(m2_rc4 *rc4, m2_buffer data)
         m2_error("RC4 has no key");
         return out;
     }
-    if (!m2_fits_int(data.length))
-        return out;
     out = m2_result_new(data.length);
     ok = out.data != NULL &&
          (data.length == 0 ||

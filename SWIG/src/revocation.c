@@ -213,7 +213,7 @@ m2_status m2_ssl_ctx_set_ocsp_response(SSL_CTX *context, m2_buffer response)
     unsigned char *copy = NULL;
     unsigned char *before;
 
-    if (kept == NULL || !m2_fits_int(response.length))
+    if (kept == NULL)
         return 0;
     if (response.length > 0) {
         copy = OPENSSL_memdup(response.data, response.length);

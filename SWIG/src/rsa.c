@@ -400,10 +400,8 @@ static int rsa_verify(EVP_PKEY_CTX *context, m2_buffer digest, m2_buffer signatu
 
     if (context == NULL)
         return -1;
-    /* OpenSSL truncates the size_t to 32 bits. */
-    if (m2_fits_int(digest.length) && m2_fits_int(signature.length))
-        verdict = EVP_PKEY_verify(context, signature.data, signature.length, digest.data,
-                                  digest.length) == 1;
+    verdict =
+        EVP_PKEY_verify(context, signature.data, signature.length, digest.data, digest.length) == 1;
     EVP_PKEY_CTX_free(context);
     return verdict;
 }
@@ -420,8 +418,6 @@ static m2_bytes rsa_digest_info(m2_buffer digest, const EVP_MD *md)
         m2_error("an MD5-SHA1 digest must be 36 bytes");
         goto done;
     }
-    if (!m2_fits_int(digest.length))
-        goto done;
     info = X509_SIG_new();
     if (info == NULL)
         goto done;

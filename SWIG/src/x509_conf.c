@@ -11,8 +11,6 @@ CONF *m2_nconf_load(m2_buffer text)
     BIO *reader = NULL;
     long line = 0;
 
-    if (!m2_fits_int(text.length))
-        return NULL;
     reader = BIO_new_mem_buf(bytes, (int)text.length);
     if (reader != NULL)
         configuration = NCONF_new(NULL);

@@ -13,7 +13,7 @@ X509_EXTENSION *m2_d2i_x509_extension(m2_buffer der)
 {
     const unsigned char *data = der.data;
 
-    return m2_fits_int(der.length) ? d2i_X509_EXTENSION(NULL, &data, (long)der.length) : NULL;
+    return d2i_X509_EXTENSION(NULL, &data, (long)der.length);
 }
 
 m2_bytes m2_i2d_x509_extension(const X509_EXTENSION *extension)
@@ -140,7 +140,7 @@ X509_EXTENSION *m2_x509_new_authority_key_identifier(m2_buffer identifier, int c
     X509_EXTENSION *extension = NULL;
     AUTHORITY_KEYID *authority = AUTHORITY_KEYID_new();
 
-    if (authority == NULL || !m2_fits_int(identifier.length))
+    if (authority == NULL)
         goto done;
     authority->keyid = ASN1_OCTET_STRING_new();
     if (authority->keyid == NULL)

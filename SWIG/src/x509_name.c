@@ -75,7 +75,7 @@ X509_NAME *m2_d2i_x509_name(m2_buffer der)
 {
     const unsigned char *data = der.data;
 
-    return m2_fits_int(der.length) ? d2i_X509_NAME(NULL, &data, (long)der.length) : NULL;
+    return d2i_X509_NAME(NULL, &data, (long)der.length);
 }
 
 m2_bytes m2_x509_name_get_der(const X509_NAME *name)
@@ -99,8 +99,6 @@ m2_status m2_x509_name_add_entry_by_txt(X509_NAME *name, const char *field, int 
 {
     X509_NAME_ENTRY *entry;
 
-    if (!m2_fits_int(value.length))
-        return 0;
     entry = X509_NAME_ENTRY_create_by_txt(NULL, field, type, value.data, (int)value.length);
     return name_add(name, entry, index, set);
 }
@@ -110,8 +108,6 @@ m2_status m2_x509_name_add_entry_by_nid(X509_NAME *name, int nid, int type, m2_b
 {
     X509_NAME_ENTRY *entry;
 
-    if (!m2_fits_int(value.length))
-        return 0;
     entry = X509_NAME_ENTRY_create_by_NID(NULL, nid, type, value.data, (int)value.length);
     return name_add(name, entry, index, set);
 }
@@ -188,8 +184,6 @@ X509_NAME_ENTRY *m2_x509_name_entry_create_by_txt(const char *field, int type, m
 {
     X509_NAME_ENTRY *entry = NULL;
 
-    if (!m2_fits_int(value.length))
-        return NULL;
     entry = X509_NAME_ENTRY_create_by_txt(NULL, field, type, value.data, (int)value.length);
     if (entry != NULL && !name_is_entry(entry)) {
         X509_NAME_ENTRY_free(entry);
@@ -234,8 +228,6 @@ m2_status m2_x509_name_entry_set_data(X509_NAME_ENTRY *entry, int type, m2_buffe
     X509_NAME_ENTRY *trial = NULL;
     int result = 0;
 
-    if (!m2_fits_int(value.length))
-        return 0;
     if (type == V_ASN1_UNDEF)
         type = ASN1_STRING_type(X509_NAME_ENTRY_get_data(entry));
     /* OpenSSL changes the entry before it checks the value, so set the value of another entry

@@ -71,8 +71,6 @@ m2_x509_stack *m2_make_stack_from_der_sequence(m2_buffer der)
 {
     const unsigned char *data = der.data;
 
-    if (!m2_fits_int(der.length))
-        return NULL;
     return (m2_x509_stack *)ASN1_item_d2i(NULL, &data, (long)der.length,
                                           ASN1_ITEM_rptr(m2_certificates));
 }

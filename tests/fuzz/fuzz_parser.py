@@ -27,7 +27,11 @@ DEPTH = 4
 OBJECTS = 120
 ELEMENTS = 12
 PASSPHRASE = b"secret"
-LOADER = re.compile(r"^(load_(?!file)|new_stack_from_|pub_key_from_)")
+LOADER = re.compile(
+    r"^((smime_)?load(_|$)(?!file|dynamic|openssl)|new_stack_from_|pub_key_from_|parse$)"
+)
+# Parameters of loaders that are the input.
+DATA = {"der", "bytes", "pem", "smime", "data", "octets", "p", "q", "g", "pub"}
 # Methods that are no parser's: they generate keys, which takes long.
 LEFT_OUT = {"gen_key"}
 NAMES = [
@@ -97,12 +101,16 @@ class ParserFuzzer:
         arguments: list[Any] = []
         for parameter in parameters_of(loader):
             name = parameter.name
-            if name in ("file", "pemfile", "filename"):
+            if name in ("file", "pemfile", "filename", "p7file", "uri"):
                 arguments.append(self.path_of(data))
-            elif name == "bio":
+            elif name in ("bio", "p7_bio"):
                 arguments.append(BIO.MemoryBuffer(data))
-            elif "string" in name or "str" in name or name in ("der", "bytes"):
+            elif "str" in name or name in DATA:
                 arguments.append(data)
+            elif name == "algorithm":
+                arguments.append(self.random.choice(("ED25519", "X448", "EC", "ML-KEM-512", "x")))
+            elif name == "passphrase":
+                arguments.append(PASSPHRASE)
             elif name == "format":
                 arguments.append(1 if data.startswith(b"-----") else 0)
             elif name == "callback":
@@ -488,16 +496,25 @@ def parameters_of(loader: Callable[..., Any]) -> list[inspect.Parameter]:
 
 
 def find_loaders() -> Iterator[tuple[str, Callable[..., Any]]]:
-    """Yield the public functions of the package that load something, with their names."""
+    """Yield the public functions of the package that load something, with their shortest names."""
     import M2Crypto
 
+    found: dict[Callable[..., Any], str] = {}
     for info in pkgutil.walk_packages(M2Crypto.__path__, "M2Crypto."):
         if info.name.rpartition(".")[2].startswith("_"):
             continue
-        module = importlib.import_module(info.name)
-        for name, value in sorted(vars(module).items()):
-            if LOADER.match(name) and inspect.isfunction(value) and value.__module__ == info.name:
-                yield f"{info.name.partition('.')[2]}.{name}", value
+        try:
+            module = importlib.import_module(info.name)
+        except ModuleNotFoundError:
+            # Twisted is not installed.
+            continue
+        # Some are imported when they are looked up.
+        for name in sorted({*vars(module), *getattr(module, "__all__", ())}):
+            value = getattr(module, name) if LOADER.match(name) else None
+            if inspect.isfunction(value) and value.__module__.startswith("M2Crypto."):
+                shown = f"{info.name.partition('.')[2]}.{name}"
+                found[value] = min(shown, found.get(value, shown), key=len)
+    yield from sorted((shown, loader) for loader, shown in found.items())
 
 
 def run(session: Session) -> None:

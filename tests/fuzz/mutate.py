@@ -98,6 +98,7 @@ def der(random: Random, data: bytes, others: list[bytes]) -> bytes:
         return flip(random, data)
     for _ in range(random.choice((1, 1, 1, 2, 4))):
         change(random, root, others)
+    limit_iterations(root)
     made = root.encode()
     return flip(random, made) if random.random() < 0.2 else made
 
@@ -143,6 +144,14 @@ def change(random: Random, root: Node, others: list[bytes]) -> None:
         random.shuffle(node.children)
     elif not node.children:
         node.content = flip(random, node.content)
+
+
+def limit_iterations(root: Node) -> None:
+    """Bound what follows a salt: iterations (RFC 8018, appendix A.2), which take hours if large."""
+    for node in root.all():
+        for salt, count in zip(node.children, node.children[1:]):
+            if (salt.tag, count.tag) == (4, 2) and 2 < len(count.content) <= 8:
+                count.content = b"\1"
 
 
 def replace(node: Node, other: Node) -> None:

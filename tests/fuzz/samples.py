@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,73 @@ def session(folder: Path) -> bytes:
     return bio.read()
 
 
+def messages(folder: Path) -> list[bytes]:
+    """Return messages of PKCS #7, CMS and OCSP, and a file of PKCS #12, in PEM; S/MIME in text."""
+    from M2Crypto import BIO, CMS, EVP, OCSP, PKCS12, SMIME, X509
+
+    path = str(folder / "certificates-ca.pem")
+    certificate = X509.load_cert(path)
+    key = EVP.load_key(str(folder / "certificates-ca.key"))
+    stack = X509.X509_Stack()
+    stack.push(certificate)
+
+    def read(write: Callable[[BIO.BIO], object]) -> bytes:
+        bio = BIO.MemoryBuffer()
+        write(bio)
+        return bytes(bio.read())
+
+    def smime(flags: int) -> bytes:
+        made = SMIME.SMIME()
+        made.load_key(str(folder / "certificates-ca.key"), path)
+        signed = made.sign(BIO.MemoryBuffer(b"text\n"), flags, "sha256")
+        return read(lambda bio: made.write(bio, signed, BIO.MemoryBuffer(b"text\n"), flags))
+
+    def encrypted() -> bytes:
+        made = SMIME.SMIME()
+        made.set_x509_stack(stack)
+        made.set_cipher(SMIME.Cipher("aes_128_cbc"))
+        return read(made.encrypt(BIO.MemoryBuffer(b"text")).write_der)
+
+    def response() -> bytes:
+        responder = OCSP.Responder(certificate, certificate, key, lambda _: OCSP.Status.GOOD)
+        return responder.respond(request())
+
+    def request() -> bytes:
+        return OCSP.Request([OCSP.CertID(certificate, certificate)]).as_der()
+
+    made: list[Callable[[], bytes]] = [
+        lambda: smime(0),
+        lambda: smime(SMIME.PKCS7_DETACHED),
+        lambda: pem("PKCS7", encrypted()),
+        lambda: pem("CMS", CMS.sign(b"text", certificate, key).as_der()),
+        lambda: pem("CMS", CMS.encrypt(b"text", [certificate]).as_der()),
+        lambda: CMS.sign(b"text", certificate, key).as_smime(),
+        lambda: pem("PKCS12", PKCS12.create(key, certificate, [], b"secret", iterations=1)),
+        lambda: pem("OCSP REQUEST", request()),
+        lambda: pem("OCSP RESPONSE", response()),
+    ]
+    found = []
+    for make in made:
+        # This OpenSSL may lack CMS or OCSP.
+        with contextlib.suppress(ValueError, AttributeError):
+            found.append(make())
+    return found
+
+
+def finite_fields() -> list[bytes]:
+    """Return parameters of DSA, and of DH with an order (RFC 3279, section 2.3.3), in PEM."""
+    from M2Crypto import BIO, DSA
+
+    try:
+        key = DSA.load_key(str(stock.DATA / "keys" / "dsa_1024.pem"))
+    except ValueError:
+        return []
+    bio = BIO.MemoryBuffer()
+    key.save_params_bio(bio)
+    p, q, g = (tlv(2, b"\0" + number[4:].lstrip(b"\0")) for number in (key.p, key.q, key.g))
+    return [bytes(bio.read()), pem("X9.42 DH PARAMETERS", tlv(0x30, p, g, q))]
+
+
 def _connect(folder: Path) -> Any:
     from random import Random
 
@@ -141,6 +210,7 @@ def load(folder: Path) -> list[bytes]:
     leaf = (folder / "x509-leaf.pem").read_bytes()
     unusual = stock.unusual_keys()
     made = [certificate(), session(folder), *stock.Stock(_random(), folder).keys, *unusual]
+    made += [*messages(folder), *finite_fields(), (stock.DATA / "certdata.txt").read_bytes()]
     stack = X509.X509_Stack()
     stack.push(X509.load_cert_string(leaf))
     bio = BIO.MemoryBuffer()
