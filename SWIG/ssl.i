@@ -7,6 +7,7 @@
 #include "ssl_objects.h"
 #include "ssl_session.h"
 #include "ssl_use.h"
+#include "ssl_verification.h"
 %}
 
 /* ---- values ---------------------------------------------------------------------------------- */
@@ -111,6 +112,7 @@ int SSL_get_ex_data_X509_STORE_CTX_idx(void);
 %none_for_null(m2_x509_stack, m2_ssl_get_peer_cert_chain)
 %none_for_null(SSL_SESSION, m2_ssl_get_session)
 %none_for_null(SSL_CIPHER, m2_ssl_get_current_cipher)
+%none_for_null(X509, m2_ssl_get_verify_error_cert)
 
 /* An operation runs without the GIL, and uses more than its argument. */
 %define %ssl_operation(FUNCTION)
@@ -172,6 +174,7 @@ const char *SSL_CIPHER_get_name(const SSL_CIPHER *cipher);
 const char *SSL_CIPHER_get_version(const SSL_CIPHER *cipher);
 %include "src/ssl_connection.h"
 %include "src/ssl_io.h"
+%include "src/ssl_verification.h"
 
 /* ---- sessions -------------------------------------------------------------------------------- */
 

@@ -35,11 +35,17 @@ from M2Crypto._arguments import handle_of
 from M2Crypto._copies import Unique
 from M2Crypto._errors import SocketTimeout
 from M2Crypto._typing import TYPE_CHECKING
+from M2Crypto.SSL._alerts import received_alert
 from M2Crypto.SSL._deadlines import Deadline
 from M2Crypto.SSL._files import ConnectionFile
 from M2Crypto.SSL._parameters import Parameters
 from M2Crypto.SSL._transport import Transport
-from M2Crypto.SSL.Checker import Checker, SSLVerificationError, reference_identity
+from M2Crypto.SSL.Checker import (
+    Checker,
+    SSLVerificationError,
+    WrongHost,
+    reference_identity,
+)
 from M2Crypto.SSL.SSLError import SSLError, SSLSystemError, SSLTimeoutError
 
 if TYPE_CHECKING:
@@ -68,6 +74,9 @@ _LINGER = 1.0
 # The number of reads of 64 KiB by which `close` empties the receive buffer.
 _DISCARDED = 128
 
+_VERIFYING = "certificate verification"
+# OpenSSL's reasons of errors that are about the peer's certificate.
+_VERIFICATION = ("certificate verify failed", "peer did not return a certificate")
 
 # What a reason of OpenSSL's can mean in a handshake.
 _NOT_TLS = {
@@ -246,7 +255,7 @@ class Connection(Transport, Parameters, Unique):
         self._check_idle()
         if how in (socket.SHUT_WR, socket.SHUT_RDWR) and self._over_bios is not None:
             try:
-                self._call(m2.ssl_io_shutdown, self._write_seconds)
+                self._call("shutdown", m2.ssl_io_shutdown, self._write_seconds)
             except SSLSystemError:
                 # The peer has closed it already.
                 pass
@@ -267,7 +276,7 @@ class Connection(Transport, Parameters, Unique):
             SSLError: the connection failed.
         """
         seconds = 0 if self._over_bios else Deadline(self._timeout).io_timeout()
-        return None if self._call(m2.ssl_io_unwrap, seconds) < 0 else self.socket
+        return None if self._call("shutdown", m2.ssl_io_unwrap, seconds) < 0 else self.socket
 
     def set_shutdown(self, mode: int) -> None:
         """Set the shutdown state (SSL_set_shutdown(3))."""
@@ -319,14 +328,33 @@ class Connection(Transport, Parameters, Unique):
         """
         m2.ssl_io_set_read_ahead(self.ssl, on)
 
-    def _call(self, operation: Callable[..., int], *arguments: Any) -> int:
+    def _call(self, step: str, operation: Callable[..., int], *arguments: Any) -> int:
         """Call an operation of the extension, and complete its exceptions."""
         try:
             return operation(self.ssl, *arguments)
         except SSLError as error:
-            raise self._with_details(error) from None
+            raise self._with_details(error, step) from None
 
-    def _with_details(self, error: SSLError) -> SSLError:
+    def _with_details(self, error: SSLError, step: str) -> SSLError:
+        """Return an error with its step and its cause (`_with_cause`)."""
+        alert = received_alert(error)
+        is_about_certificate = error.reason in _VERIFICATION
+        error = self._with_cause(error)
+        error.step, error.alert = step, alert
+        if is_about_certificate:
+            error.step = _VERIFYING
+            self._add_verification(error)
+        return error
+
+    def _add_verification(self, error: SSLError | SSLVerificationError) -> None:
+        """Set what an error says about the verification of the peer's certificate."""
+        error.verify_code = m2.ssl_get_verify_result(self.ssl)
+        error.verify_depth = m2.ssl_get_verify_error_depth(self.ssl)
+        certificate = m2.ssl_get_verify_error_cert(self.ssl)
+        if certificate is not None:
+            error.certificate = X509.X509(certificate, 1)
+
+    def _with_cause(self, error: SSLError) -> SSLError:
         """Return an error with its cause: the verification error, the protocol, or the errno."""
         result = m2.ssl_get_verify_result(self.ssl)
         reason = getattr(error, "reason", "")
@@ -409,7 +437,7 @@ class Connection(Transport, Parameters, Unique):
         """
         self._check_idle()
         if not self._handshaking.acquire(timeout=deadline.lock_timeout()):
-            return self._would_wait(deadline)
+            return self._would_wait(deadline, "handshake")
         try:
             if self._is_handshaking:
                 raise SSLError(_IN_USE)
@@ -429,20 +457,22 @@ class Connection(Transport, Parameters, Unique):
             self.set_accept_state() if is_server else self.set_connect_state()
         number = m2.ssl_io_handshake_number(self.ssl)
         seconds = 0 if self._over_bios else deadline.io_timeout()
-        if self._call(m2.ssl_io_handshake, seconds) < 0:
+        if self._call("handshake", m2.ssl_io_handshake, seconds) < 0:
             return _AGAIN
         if self._state is not _OPEN:
             self._check(number)
         return 1
 
-    def _would_wait(self, deadline: Deadline) -> int:
+    def _would_wait(self, deadline: Deadline, step: str) -> int:
         """Return _AGAIN if the connection is non-blocking.
 
         Raises:
             SSLTimeoutError: it is blocking, so its timeout has expired.
         """
         if deadline.waits:
-            raise SSLTimeoutError("timed out")
+            error = SSLTimeoutError("timed out")
+            error.step = step
+            raise error
         return _AGAIN
 
     def _check(self, number: int) -> None:
@@ -462,9 +492,24 @@ class Connection(Transport, Parameters, Unique):
                 m2.ssl_io_open(self.ssl, number)
                 if self._state is _State.HANDSHAKE:
                     self._state = _OPEN
+        except (SSLError, SSLVerificationError) as error:
+            self._add_check(error)
+            self.close()
+            raise
         except BaseException:
             self.close()
             raise
+
+    def _add_check(self, error: SSLError | SSLVerificationError) -> None:
+        """Set what an error of the post-connection check says about the peer's certificate."""
+        error.step = _VERIFYING
+        if isinstance(error, WrongHost):
+            error.verify_code = m2.X509_V_ERR_HOSTNAME_MISMATCH
+        elif not self.verify_ok():
+            self._add_verification(error)
+        if error.certificate is None:
+            error.certificate = self.get_peer_cert()
+            error.verify_depth = -1 if error.certificate is None else 0
 
     def _check_resumed(self) -> None:
         """Refuse a resumed session whose peer was not verified, which OpenSSL does not check."""
@@ -626,7 +671,7 @@ class Connection(Transport, Parameters, Unique):
         try:
             return m2.ssl_io_read(self.ssl, size, seconds)
         except SSLError as error:
-            raise self._with_details(error) from None
+            raise self._with_details(error, "read") from None
 
     recv = read
 
@@ -660,7 +705,7 @@ class Connection(Transport, Parameters, Unique):
         try:
             done = m2.ssl_io_read_into(self.ssl, target, seconds)
         except SSLError as error:
-            raise self._with_details(error) from None
+            raise self._with_details(error, "read") from None
         if done >= 0:
             return done
         return 0 if done == _CLOSED_BY_PEER else None
@@ -706,12 +751,12 @@ class Connection(Transport, Parameters, Unique):
             self._check_idle()
             deadline = Deadline(None if seconds < 0 else seconds)
             if not self._writing.acquire(timeout=deadline.lock_timeout()):
-                return self._would_wait(deadline)
+                return self._would_wait(deadline, "write")
             seconds = deadline.io_timeout()
         try:
             done = m2.ssl_io_write(self.ssl, data, seconds)
         except SSLError as error:
-            raise self._with_details(error) from None
+            raise self._with_details(error, "write") from None
         finally:
             self._writing.release()
         return done if done >= 0 else _AGAIN
