@@ -3,6 +3,7 @@
 #include "ssl_callbacks.h"
 #include "ssl_context.h"
 #include "ssl_connection.h"
+#include "ssl_dtls.h"
 #include "ssl_io.h"
 #include "ssl_objects.h"
 #include "ssl_session.h"
@@ -85,6 +86,7 @@
 const SSL_METHOD *TLS_method(void);
 const SSL_METHOD *TLS_client_method(void);
 const SSL_METHOD *TLS_server_method(void);
+const SSL_METHOD *DTLS_method(void);
 
 void SSL_CTX_free(SSL_CTX *RELEASE);
 m2_status SSL_CTX_check_private_key(const SSL_CTX *context);
@@ -175,6 +177,7 @@ const char *SSL_CIPHER_get_version(const SSL_CIPHER *cipher);
 %include "src/ssl_connection.h"
 %include "src/ssl_io.h"
 %include "src/ssl_verification.h"
+%include "src/ssl_dtls.h"
 
 /* ---- sessions -------------------------------------------------------------------------------- */
 

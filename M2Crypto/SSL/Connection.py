@@ -126,15 +126,24 @@ class Connection(Transport, Parameters, Unique):
 
         Args:
             ctx: the context.
-            sock: a socket, whose timeout the connection uses; None creates one.
+            sock: a socket, whose timeout the connection uses; None creates one. That of DTLS is a
+                datagram socket.
             family: the address family of the new socket: AF_INET, AF_INET6 or AF_UNIX.
         """
         import socket
 
         self.ctx = ctx
         self.ssl: _m2crypto.SSL = m2.ssl_new(ctx.ctx)
-        self.socket = socket.socket(family, socket.SOCK_STREAM) if sock is None else sock
-        if sock is None and family != getattr(socket, "AF_UNIX", None) and os.name == "posix":
+        kind = socket.SOCK_DGRAM if ctx.is_dtls else socket.SOCK_STREAM
+        self.socket = socket.socket(family, kind) if sock is None else sock
+        if ctx.is_dtls is not (getattr(self.socket, "type", kind) == socket.SOCK_DGRAM):
+            raise ValueError("DTLS needs a datagram socket, and TLS another one")
+        if (
+            kind == socket.SOCK_STREAM
+            and sock is None
+            and family != getattr(socket, "AF_UNIX", None)
+            and os.name == "posix"
+        ):
             # On Windows the option allows other programs to bind the port.
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._state = _State.HANDSHAKE
@@ -308,14 +317,20 @@ class Connection(Transport, Parameters, Unique):
         if self._over_bios is not None:
             return
         self.socket.setblocking(False)
-        m2.ssl_set_fd(self.ssl, self.socket.fileno())
+        set_socket = m2.ssl_set_datagram if self.ctx.is_dtls else m2.ssl_set_fd
+        set_socket(self.ssl, self.socket.fileno())
         self._over_bios = False
 
     def set_bio(self, readbio: BIO, writebio: BIO) -> None:
         """Set BIOs as the transport instead of a socket (SSL_set_bio(3)).
 
         All operations of such a connection are non-blocking.
+
+        Raises:
+            SSLError: this is DTLS, whose datagrams a BIO would join.
         """
+        if self.ctx.is_dtls:
+            raise SSLError("DTLS needs a datagram socket")
         m2.ssl_set_bio(self.ssl, handle_of(readbio), handle_of(writebio))
         self._over_bios = True
         self._set_seconds()
@@ -551,6 +566,8 @@ class Connection(Transport, Parameters, Unique):
     def _accept_socket(self) -> tuple[Connection, Any]:
         """Accept a client without a handshake."""
         deadline = Deadline(self._seconds(self._read_own))
+        if self.ctx.is_dtls:
+            return self._accept_datagrams(deadline)
         accepted = None
         while accepted is None:
             self.socket.settimeout(deadline.part())
@@ -563,13 +580,31 @@ class Connection(Transport, Parameters, Unique):
                     raise SSLTimeoutError("timed out") from None
         sock, addr = accepted
         connection = Connection(self.ctx, sock)
+        self._prepare_accepted(connection, addr)
+        return connection, addr
+
+    def _accept_datagrams(self, deadline: Deadline) -> tuple[Connection, Any]:
+        """Accept a client of DTLS without a handshake."""
+        from M2Crypto.SSL import _datagrams
+
+        connection = Connection(self.ctx, family=self.socket.family)
+        try:
+            _datagrams.accept_client(self, connection, deadline)
+            connection._over_bios = False
+            addr = connection.socket.getpeername()
+            self._prepare_accepted(connection, addr)
+        except BaseException:
+            connection.close()
+            raise
+        return connection, addr
+
+    def _prepare_accepted(self, connection: Connection, addr: Any) -> None:
         connection.setup_addr(addr)
         connection.settimeout(self._timeout)
         connection.set_socket_read_timeout(self._read_timeout)
         connection.set_socket_write_timeout(self._write_timeout)
         if self._has_own_check:
             connection.set_post_connection_check_callback(self._postConnectionCheck)
-        return connection, addr
 
     def connect(self, addr: Address) -> int:
         """Connect to a server, perform the handshake, and check the certificate.
