@@ -6,6 +6,7 @@
 #include "ssl_dtls.h"
 #include "ssl_io.h"
 #include "ssl_objects.h"
+#include "ssl_rpk.h"
 #include "ssl_session.h"
 #include "ssl_use.h"
 #include "ssl_verification.h"
@@ -115,6 +116,7 @@ int SSL_get_ex_data_X509_STORE_CTX_idx(void);
 %none_for_null(SSL_SESSION, m2_ssl_get_session)
 %none_for_null(SSL_CIPHER, m2_ssl_get_current_cipher)
 %none_for_null(X509, m2_ssl_get_verify_error_cert)
+%none_for_null(EVP_PKEY, m2_ssl_get_peer_rpk)
 
 /* An operation runs without the GIL, and uses more than its argument. */
 %define %ssl_operation(FUNCTION)
@@ -178,6 +180,7 @@ const char *SSL_CIPHER_get_version(const SSL_CIPHER *cipher);
 %include "src/ssl_io.h"
 %include "src/ssl_verification.h"
 %include "src/ssl_dtls.h"
+%include "src/ssl_rpk.h"
 
 /* ---- sessions -------------------------------------------------------------------------------- */
 

@@ -134,6 +134,8 @@ class Connection(Transport, Parameters, Unique):
 
         self.ctx = ctx
         self.ssl: _m2crypto.SSL = m2.ssl_new(ctx.ctx)
+        if ctx.raw_public_keys is not None:
+            ctx.raw_public_keys.prepare(self.ssl)
         kind = socket.SOCK_DGRAM if ctx.is_dtls else socket.SOCK_STREAM
         self.socket = socket.socket(family, kind) if sock is None else sock
         if ctx.is_dtls is not (getattr(self.socket, "type", kind) == socket.SOCK_DGRAM):
@@ -397,6 +399,7 @@ class Connection(Transport, Parameters, Unique):
         """Set the server role for the next handshake."""
         self.ctx.refresh_staple()
         m2.ssl_set_accept_state(self.ssl)
+        self._negotiate_keys()
         self._require_handshake(True)
         if self.ctx.server_session_id_ctx is not None and not self._has_session_id_ctx:
             m2.ssl_set_session_id_context(self.ssl, self.ctx.server_session_id_ctx)
@@ -404,7 +407,12 @@ class Connection(Transport, Parameters, Unique):
     def set_connect_state(self) -> None:
         """Set the client role for the next handshake."""
         m2.ssl_set_connect_state(self.ssl)
+        self._negotiate_keys()
         self._require_handshake(False)
+
+    def _negotiate_keys(self) -> None:
+        if self.ctx.raw_public_keys is not None:
+            self.ctx.raw_public_keys.negotiate(self.ssl)
 
     def accept_ssl(self) -> int:
         """Perform the handshake as a server, and the post-connection check.
@@ -498,7 +506,12 @@ class Connection(Transport, Parameters, Unique):
             check = self.serverPostConnectionCheck
         else:
             check = self.clientPostConnectionCheck
+        keys = self.ctx.raw_public_keys
         try:
+            if keys is not None and keys.are_expected:
+                keys.check(self)
+                # The key identifies the peer, whatever its name.
+                check = check if self._has_own_check else None
             self._check_resumed()
             self.ctx.check_revocation(self)
             if check is not None and not check(self.get_peer_cert(), self._host()):

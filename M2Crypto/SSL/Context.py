@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from M2Crypto import EVP, _m2crypto
     from M2Crypto.SSL import _trust
+    from M2Crypto.SSL._raw_keys import RawPublicKeys
     from M2Crypto.SSL.Connection import Connection
     from M2Crypto.SSL.Revocation import Revocation
     from M2Crypto.SSL.Session import Session
@@ -174,6 +175,7 @@ class Context(Unique):
         self._staple: _Staple | None = None
         self._server_name: ServerNameCallback | None = None
         self._key_log: _KeyLog | None = None
+        self.raw_public_keys: RawPublicKeys | None = None
         # The session ID context of server connections. Without one a server that verifies clients
         # resumes no session; a client with one resumes no session of another context.
         self.server_session_id_ctx: bytes | None = os.urandom(16)
@@ -317,6 +319,36 @@ class Context(Unique):
             suspicion = _configuration.suspicion(error)
             error.args = (f"{name}: no usable {what}: {error}{suspicion}",)
             raise
+
+    def set_raw_public_keys(
+        self, key: EVP.PKey | None = None, expected: Iterable[EVP.PKey] = ()
+    ) -> None:
+        """Use raw public keys instead of certificates in later connections (RFC 7250).
+
+        A handshake fails unless the peer has one of the expected keys, which identify it: no host
+        name is compared. Without expected keys the peer has a certificate, or on a server nothing.
+
+        Args:
+            key: the private key of this side; None if it has none, or a certificate.
+            expected: the public keys of which the peer must have one.
+
+        Raises:
+            ValueError: there is neither.
+            SSLError: this OpenSSL has no raw public keys, which came with 3.2.
+        """
+        from M2Crypto.SSL._raw_keys import RawPublicKeys
+
+        keys = RawPublicKeys(key is not None, expected)
+        if key is None and not keys.are_expected:
+            raise ValueError("raw public keys need a key of this side or of the peer")
+        m2.ssl_ctx_enable_rpk(self.ctx)
+        if key is not None:
+            m2.ssl_ctx_use_pkey_privkey(self.ctx, handle_of(key))
+        if keys.are_expected:
+            mode = m2.SSL_VERIFY_PEER | m2.SSL_VERIFY_FAIL_IF_NO_PEER_CERT
+            self._verify_was_set = True
+            m2.ssl_ctx_set_verify(self.ctx, mode, self._verify and self._verifier())
+        self.raw_public_keys = keys
 
     # ---- trust store and peer verification -----------------------------------------------------
 

@@ -12,7 +12,7 @@ from M2Crypto.SSL.Cipher import Cipher, Cipher_Stack, split_cipher_list
 from M2Crypto.SSL.Session import Session
 
 if TYPE_CHECKING:
-    from M2Crypto import _m2crypto
+    from M2Crypto import EVP, _m2crypto
     from M2Crypto.SSL.Context import Context
 
 
@@ -112,6 +112,15 @@ class Parameters:
         """
         handle = m2.ssl_get_peer_cert_chain(self.ssl)
         return None if handle is None else X509.X509_Stack(handle, 1)
+
+    def get_peer_raw_public_key(self) -> EVP.PKey | None:
+        """Return the peer's raw public key (RFC 7250); None if it has a certificate or nothing."""
+        handle = m2.ssl_get_peer_rpk(self.ssl)
+        if handle is None:
+            return None
+        from M2Crypto import EVP
+
+        return EVP.PKey(handle, 1)
 
     def get_client_CA_list(self) -> list[X509.X509_Name]:
         """Return the CA names of the server's certificate request."""
