@@ -73,6 +73,8 @@ _IN_USE = "the connection is in use by the operation that called the callback"
 _LINGER = 1.0
 # The number of reads of 64 KiB by which `close` empties the receive buffer.
 _DISCARDED = 128
+# The bytes that `sendfile` reads at once, and in a datagram.
+_PART = 1 << 16
 
 _VERIFYING = "certificate verification"
 # OpenSSL's reasons of errors that are about the peer's certificate.
@@ -808,6 +810,38 @@ class Connection(Transport, Parameters, Unique):
         finally:
             self._writing.release()
         return done if done >= 0 else _AGAIN
+
+    def sendfile(self, file: IO[bytes], offset: int = 0, count: int | None = None) -> int:
+        """Write the contents of a file, as `socket.socket.sendfile` does.
+
+        Args:
+            file: a file open in binary mode, whose position is updated.
+            offset: the position to begin at.
+            count: the number of bytes; None for all until the end of the file.
+
+        Returns:
+            The number of bytes written.
+
+        Raises:
+            ValueError: the connection is non-blocking, the file is in text mode, or `count` is not
+                positive.
+            SSLError, SSLTimeoutError: see `write`.
+        """
+        if self._timeout == 0 or self._over_bios:
+            raise ValueError("non-blocking connections are not supported")
+        if "b" not in getattr(file, "mode", "b"):
+            raise ValueError("the file should be opened in binary mode")
+        if count is not None and count <= 0:
+            raise ValueError(f"count is not positive: {count}")
+        if offset:
+            file.seek(offset)
+        sent = 0
+        while count is None or sent < count:
+            data = file.read(_PART if count is None else min(_PART, count - sent))
+            if not data:
+                break
+            sent += self.write(data)
+        return sent
 
     def readable(self) -> bool:
         """Return whether the connection is open."""
