@@ -4,6 +4,7 @@
 #include "ssl_context.h"
 #include "ssl_connection.h"
 #include "ssl_dtls.h"
+#include "ssl_ech.h"
 #include "ssl_io.h"
 #include "ssl_objects.h"
 #include "ssl_rpk.h"
@@ -181,6 +182,7 @@ const char *SSL_CIPHER_get_version(const SSL_CIPHER *cipher);
 %include "src/ssl_verification.h"
 %include "src/ssl_dtls.h"
 %include "src/ssl_rpk.h"
+%include "src/ssl_ech.h"
 
 /* ---- sessions -------------------------------------------------------------------------------- */
 

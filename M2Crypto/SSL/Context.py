@@ -350,6 +350,26 @@ class Context(Unique):
             m2.ssl_ctx_set_verify(self.ctx, mode, self._verify and self._verifier())
         self.raw_public_keys = keys
 
+    @staticmethod
+    def new_ech_keys(public_name: str) -> bytes:
+        """Generate a key for Encrypted Client Hello, and its ECHConfigList, in PEM (RFC 9849).
+
+        Args:
+            public_name: the server name that is visible in handshakes.
+
+        Raises:
+            SSLError: the name is invalid, or this OpenSSL has no ECH, which came with 4.0.
+        """
+        return m2.ech_new_config(public_name)
+
+    def set_ech_keys(self, pem: bytes) -> int:
+        """Decrypt ClientHellos with the keys of `new_ech_keys`, and return 1.
+
+        Raises:
+            SSLError: there is no key, or this OpenSSL has no ECH.
+        """
+        return m2.ssl_ctx_set_ech_keys(self.ctx, pem)
+
     # ---- trust store and peer verification -----------------------------------------------------
 
     def set_client_CA_list_from_file(self, cafile: StrPath) -> None:

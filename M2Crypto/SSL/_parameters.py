@@ -246,6 +246,31 @@ class Parameters:
             m2.ssl_set_ciphersuites(self.ssl, newer)
         return 1
 
+    # ---- Encrypted Client Hello ----------------------------------------------------------------
+
+    def set_ech_config(self, config: bytes) -> None:
+        """Encrypt the ClientHello of the next handshake, with its server name (RFC 9849).
+
+        Args:
+            config: the server's ECHConfigList, such as from its HTTPS record in the DNS: in binary,
+                in base64, or in PEM.
+
+        Raises:
+            SSLError: it has no configuration that OpenSSL supports, or this OpenSSL has no ECH.
+        """
+        _, _, rest = bytes(config).partition(b"-----BEGIN ECHCONFIG-----")
+        if rest:
+            config = b"".join(rest.partition(b"-----END")[0].split())
+        m2.ssl_set1_ech_config_list(self.ssl, config)
+
+    def ech_accepted(self) -> bool:
+        """Return whether the handshake was that of an encrypted ClientHello."""
+        return bool(m2.ssl_ech_accepted(self.ssl))
+
+    def get_ech_retry_config(self) -> bytes | None:
+        """Return the ECHConfigList of a server that could not decrypt the ClientHello, or None."""
+        return m2.ssl_ech_retry_config(self.ssl) or None
+
     # ---- sessions ------------------------------------------------------------------------------
 
     def set_session_id_ctx(self, id: bytes) -> int:
