@@ -9,7 +9,10 @@ from __future__ import annotations
 import sys
 
 from M2Crypto import m2
-from M2Crypto._typing import NamedTuple
+from M2Crypto._typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import Any
 
 if sys.version_info >= (3, 10):
     # socket.timeout, without the import of socket, which takes as long as ten modules.
@@ -148,7 +151,34 @@ class RSAError(M2CryptoError):
     __module__ = "M2Crypto.RSA"
 
 
-class SSLError(M2CryptoError):
+class Alert(NamedTuple):
+    """A TLS alert (RFC 8446, section 6)."""
+
+    number: int
+    name: str
+
+
+class _ConnectionError(M2CryptoError):
+    """Where an operation of a TLS connection failed.
+
+    Attributes:
+        step: "handshake", "certificate verification", "read", "write" or "shutdown"; empty if the
+            error is not of a connection.
+        alert: the fatal alert that the peer sent, or None.
+        verify_code: the code of the verification error, `m2.X509_V_ERR_...`; 0 without one.
+        verify_depth: the depth of the certificate at fault, 0 for the peer's; -1 without one.
+        certificate: that certificate, an `X509.X509`, or None.
+    """
+
+    step: str = ""
+    alert: Alert | None = None
+    verify_code: int = 0
+    verify_depth: int = -1
+    # An X509.X509, whose module imports this one.
+    certificate: Any = None
+
+
+class SSLError(_ConnectionError):
     """An operation with a TLS context, connection or session failed."""
 
     __module__ = "M2Crypto.SSL.SSLError"
@@ -166,7 +196,7 @@ class SSLSystemError(SSLError, OSError):
     __module__ = "M2Crypto.SSL.SSLError"
 
 
-class SSLVerificationError(M2CryptoError):
+class SSLVerificationError(_ConnectionError):
     """The peer's certificate does not match the reference identity (RFC 9525)."""
 
     __module__ = "M2Crypto.SSL.Checker"

@@ -3,10 +3,14 @@
 #include "ssl_callbacks.h"
 #include "ssl_context.h"
 #include "ssl_connection.h"
+#include "ssl_dtls.h"
+#include "ssl_ech.h"
 #include "ssl_io.h"
 #include "ssl_objects.h"
+#include "ssl_rpk.h"
 #include "ssl_session.h"
 #include "ssl_use.h"
+#include "ssl_verification.h"
 %}
 
 /* ---- values ---------------------------------------------------------------------------------- */
@@ -84,6 +88,7 @@
 const SSL_METHOD *TLS_method(void);
 const SSL_METHOD *TLS_client_method(void);
 const SSL_METHOD *TLS_server_method(void);
+const SSL_METHOD *DTLS_method(void);
 
 void SSL_CTX_free(SSL_CTX *RELEASE);
 m2_status SSL_CTX_check_private_key(const SSL_CTX *context);
@@ -111,6 +116,8 @@ int SSL_get_ex_data_X509_STORE_CTX_idx(void);
 %none_for_null(m2_x509_stack, m2_ssl_get_peer_cert_chain)
 %none_for_null(SSL_SESSION, m2_ssl_get_session)
 %none_for_null(SSL_CIPHER, m2_ssl_get_current_cipher)
+%none_for_null(X509, m2_ssl_get_verify_error_cert)
+%none_for_null(EVP_PKEY, m2_ssl_get_peer_rpk)
 
 /* An operation runs without the GIL, and uses more than its argument. */
 %define %ssl_operation(FUNCTION)
@@ -172,6 +179,10 @@ const char *SSL_CIPHER_get_name(const SSL_CIPHER *cipher);
 const char *SSL_CIPHER_get_version(const SSL_CIPHER *cipher);
 %include "src/ssl_connection.h"
 %include "src/ssl_io.h"
+%include "src/ssl_verification.h"
+%include "src/ssl_dtls.h"
+%include "src/ssl_rpk.h"
+%include "src/ssl_ech.h"
 
 /* ---- sessions -------------------------------------------------------------------------------- */
 

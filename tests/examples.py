@@ -221,6 +221,7 @@ EXAMPLES: dict[str, Callable[[], Any]] = {
     "SMIME.PKCS7": lambda: message(),
     "SMIME.SMIME": lambda: make("SMIME", "SMIME")(),
     "SSL.Checker": lambda: make("SSL.Checker", "Checker")("localhost"),
+    "SSL.Alert": lambda: make("SSL", "Alert")(48, "unknown_ca"),
     "SSL.Cipher": lambda: ciphers()[0],
     "SSL.Cipher_Stack": lambda: ciphers(),
     "SSL.Connection": lambda: make("SSL", "Connection")(make("SSL", "Context")()),

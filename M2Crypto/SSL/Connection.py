@@ -35,11 +35,17 @@ from M2Crypto._arguments import handle_of
 from M2Crypto._copies import Unique
 from M2Crypto._errors import SocketTimeout
 from M2Crypto._typing import TYPE_CHECKING
+from M2Crypto.SSL._alerts import received_alert
 from M2Crypto.SSL._deadlines import Deadline
 from M2Crypto.SSL._files import ConnectionFile
 from M2Crypto.SSL._parameters import Parameters
 from M2Crypto.SSL._transport import Transport
-from M2Crypto.SSL.Checker import Checker, SSLVerificationError, reference_identity
+from M2Crypto.SSL.Checker import (
+    Checker,
+    SSLVerificationError,
+    WrongHost,
+    reference_identity,
+)
 from M2Crypto.SSL.SSLError import SSLError, SSLSystemError, SSLTimeoutError
 
 if TYPE_CHECKING:
@@ -67,7 +73,12 @@ _IN_USE = "the connection is in use by the operation that called the callback"
 _LINGER = 1.0
 # The number of reads of 64 KiB by which `close` empties the receive buffer.
 _DISCARDED = 128
+# The bytes that `sendfile` reads at once, and in a datagram.
+_PART = 1 << 16
 
+_VERIFYING = "certificate verification"
+# OpenSSL's reasons of errors that are about the peer's certificate.
+_VERIFICATION = ("certificate verify failed", "peer did not return a certificate")
 
 # What a reason of OpenSSL's can mean in a handshake.
 _NOT_TLS = {
@@ -100,14 +111,23 @@ def _accept_every_client(certificate: X509.X509 | None, host: object = None) -> 
     return True
 
 
-def _new_socket(family: int) -> socket.socket:
+def _new_socket(family: int, is_datagram: bool) -> socket.socket:
     import socket
 
-    made = socket.socket(family, socket.SOCK_STREAM)
+    made = socket.socket(family, socket.SOCK_DGRAM if is_datagram else socket.SOCK_STREAM)
+    if is_datagram:
+        return made
     if family != getattr(socket, "AF_UNIX", None) and os.name == "posix":
         # On Windows the option allows other programs to bind the port.
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     return made
+
+
+def _is_datagram(sock: socket.socket) -> bool:
+    """Return whether this is a datagram socket; what only resembles a socket is a stream."""
+    import socket
+
+    return getattr(sock, "type", socket.SOCK_STREAM) == socket.SOCK_DGRAM
 
 
 class Connection(Transport, Parameters, Unique):
@@ -130,14 +150,19 @@ class Connection(Transport, Parameters, Unique):
 
         Args:
             ctx: the context.
-            sock: a socket, whose timeout the connection uses; None creates one.
+            sock: a socket, whose timeout the connection uses; None creates one. That of DTLS is a
+                datagram socket.
             family: the address family of the new socket: AF_INET, AF_INET6 or AF_UNIX.
         """
         # Of another type, it raises TypeError.
         handle: Any = getattr(ctx, "ctx", None)
         self.ssl: _m2crypto.SSL = m2.ssl_new(handle)
         self.ctx = ctx
-        self.socket = _new_socket(family) if sock is None else sock
+        if ctx.raw_public_keys is not None:
+            ctx.raw_public_keys.prepare(self.ssl)
+        self.socket = _new_socket(family, ctx.is_dtls) if sock is None else sock
+        if ctx.is_dtls is not _is_datagram(self.socket):
+            raise ValueError("DTLS needs a datagram socket, and TLS another one")
         self._state = _State.HANDSHAKE
         self._postConnectionCheck = ctx.post_connection_check
         self._has_own_check = ctx.post_connection_check is not None
@@ -258,7 +283,7 @@ class Connection(Transport, Parameters, Unique):
         self._check_idle()
         if how in (socket.SHUT_WR, socket.SHUT_RDWR) and self._over_bios is not None:
             try:
-                self._call(m2.ssl_io_shutdown, self._write_seconds)
+                self._call("shutdown", m2.ssl_io_shutdown, self._write_seconds)
             except SSLSystemError:
                 # The peer has closed it already.
                 pass
@@ -279,7 +304,7 @@ class Connection(Transport, Parameters, Unique):
             SSLError: the connection failed.
         """
         seconds = 0 if self._over_bios else Deadline(self._timeout).io_timeout()
-        return None if self._call(m2.ssl_io_unwrap, seconds) < 0 else self.socket
+        return None if self._call("shutdown", m2.ssl_io_unwrap, seconds) < 0 else self.socket
 
     def set_shutdown(self, mode: int) -> None:
         """Set the shutdown state (SSL_set_shutdown(3))."""
@@ -311,14 +336,20 @@ class Connection(Transport, Parameters, Unique):
         if self._over_bios is not None:
             return
         self.socket.setblocking(False)
-        m2.ssl_set_fd(self.ssl, self.socket.fileno())
+        set_socket = m2.ssl_set_datagram if self.ctx.is_dtls else m2.ssl_set_fd
+        set_socket(self.ssl, self.socket.fileno())
         self._over_bios = False
 
     def set_bio(self, readbio: BIO, writebio: BIO) -> None:
         """Set BIOs as the transport instead of a socket (SSL_set_bio(3)).
 
         All operations of such a connection are non-blocking.
+
+        Raises:
+            SSLError: this is DTLS, whose datagrams a BIO would join.
         """
+        if self.ctx.is_dtls:
+            raise SSLError("DTLS needs a datagram socket")
         m2.ssl_set_bio(self.ssl, handle_of(readbio), handle_of(writebio))
         self._over_bios = True
         self._read_seconds = self._write_seconds = 0
@@ -331,14 +362,33 @@ class Connection(Transport, Parameters, Unique):
         """
         m2.ssl_io_set_read_ahead(self.ssl, on)
 
-    def _call(self, operation: Callable[..., int], *arguments: Any) -> int:
+    def _call(self, step: str, operation: Callable[..., int], *arguments: Any) -> int:
         """Call an operation of the extension, and complete its exceptions."""
         try:
             return operation(self.ssl, *arguments)
         except SSLError as error:
-            raise self._with_details(error) from None
+            raise self._with_details(error, step) from None
 
-    def _with_details(self, error: SSLError) -> SSLError:
+    def _with_details(self, error: SSLError, step: str) -> SSLError:
+        """Return an error with its step and its cause (`_with_cause`)."""
+        alert = received_alert(error)
+        is_about_certificate = error.reason in _VERIFICATION
+        error = self._with_cause(error)
+        error.step, error.alert = step, alert
+        if is_about_certificate:
+            error.step = _VERIFYING
+            self._add_verification(error)
+        return error
+
+    def _add_verification(self, error: SSLError | SSLVerificationError) -> None:
+        """Set what an error says about the verification of the peer's certificate."""
+        error.verify_code = m2.ssl_get_verify_result(self.ssl)
+        error.verify_depth = m2.ssl_get_verify_error_depth(self.ssl)
+        certificate = m2.ssl_get_verify_error_cert(self.ssl)
+        if certificate is not None:
+            error.certificate = X509.X509(certificate, 1)
+
+    def _with_cause(self, error: SSLError) -> SSLError:
         """Return an error with its cause: the verification error, the protocol, or the errno."""
         result = m2.ssl_get_verify_result(self.ssl)
         reason = getattr(error, "reason", "")
@@ -366,6 +416,7 @@ class Connection(Transport, Parameters, Unique):
         """Set the server role for the next handshake."""
         self.ctx.refresh_staple()
         m2.ssl_set_accept_state(self.ssl)
+        self._negotiate_keys()
         self._require_handshake(True)
         if self.ctx.server_session_id_ctx is not None and not self._has_session_id_ctx:
             m2.ssl_set_session_id_context(self.ssl, self.ctx.server_session_id_ctx)
@@ -373,7 +424,12 @@ class Connection(Transport, Parameters, Unique):
     def set_connect_state(self) -> None:
         """Set the client role for the next handshake."""
         m2.ssl_set_connect_state(self.ssl)
+        self._negotiate_keys()
         self._require_handshake(False)
+
+    def _negotiate_keys(self) -> None:
+        if self.ctx.raw_public_keys is not None:
+            self.ctx.raw_public_keys.negotiate(self.ssl)
 
     def accept_ssl(self) -> int:
         """Perform the handshake as a server, and the post-connection check.
@@ -422,7 +478,7 @@ class Connection(Transport, Parameters, Unique):
         self._check_idle()
         is_mine = self._handshaking.acquire(False)
         if not is_mine and not self._handshaking.acquire(timeout=deadline.lock_timeout()):
-            return self._would_wait(deadline)
+            return self._would_wait(deadline, "handshake")
         try:
             if self._is_handshaking:
                 raise SSLError(_IN_USE)
@@ -443,20 +499,22 @@ class Connection(Transport, Parameters, Unique):
             self.set_accept_state() if is_server else self.set_connect_state()
         number = m2.ssl_io_handshake_number(self.ssl)
         seconds = 0 if self._over_bios else deadline.io_timeout()
-        if self._call(m2.ssl_io_handshake, seconds) < 0:
+        if self._call("handshake", m2.ssl_io_handshake, seconds) < 0:
             return _AGAIN
         if self._state is not _OPEN:
             self._check(number)
         return 1
 
-    def _would_wait(self, deadline: Deadline) -> int:
+    def _would_wait(self, deadline: Deadline, step: str) -> int:
         """Return _AGAIN if the connection is non-blocking.
 
         Raises:
             SSLTimeoutError: it is blocking, so its timeout has expired.
         """
         if deadline.waits:
-            raise SSLTimeoutError("timed out")
+            error = SSLTimeoutError("timed out")
+            error.step = step
+            raise error
         return _AGAIN
 
     def _check(self, number: int) -> None:
@@ -468,7 +526,12 @@ class Connection(Transport, Parameters, Unique):
             check = self.serverPostConnectionCheck
         else:
             check = self.clientPostConnectionCheck
+        keys = self.ctx.raw_public_keys
         try:
+            if keys is not None and keys.are_expected:
+                keys.check(self)
+                # The key identifies the peer, whatever its name.
+                check = check if self._has_own_check else None
             if not is_server and m2.ssl_session_reused(self.ssl):
                 self._check_resumed()
             self.ctx.check_revocation(self)
@@ -478,9 +541,24 @@ class Connection(Transport, Parameters, Unique):
                 m2.ssl_io_open(self.ssl, number)
                 if self._state is _State.HANDSHAKE:
                     self._state = _OPEN
+        except (SSLError, SSLVerificationError) as error:
+            self._add_check(error)
+            self.close()
+            raise
         except BaseException:
             self.close()
             raise
+
+    def _add_check(self, error: SSLError | SSLVerificationError) -> None:
+        """Set what an error of the post-connection check says about the peer's certificate."""
+        error.step = _VERIFYING
+        if isinstance(error, WrongHost):
+            error.verify_code = m2.X509_V_ERR_HOSTNAME_MISMATCH
+        elif not self.verify_ok():
+            self._add_verification(error)
+        if error.certificate is None:
+            error.certificate = self.get_peer_cert()
+            error.verify_depth = -1 if error.certificate is None else 0
 
     def _check_resumed(self) -> None:
         """Refuse a resumed session whose peer was not verified, which OpenSSL does not check."""
@@ -519,6 +597,8 @@ class Connection(Transport, Parameters, Unique):
     def _accept_socket(self) -> tuple[Connection, Any]:
         """Accept a client without a handshake."""
         deadline = Deadline(self._seconds(self._read_own))
+        if self.ctx.is_dtls:
+            return self._accept_datagrams(deadline)
         accepted = None
         while accepted is None:
             self.socket.settimeout(deadline.part())
@@ -531,13 +611,31 @@ class Connection(Transport, Parameters, Unique):
                     raise SSLTimeoutError("timed out") from None
         sock, addr = accepted
         connection = Connection(self.ctx, sock)
+        self._prepare_accepted(connection, addr)
+        return connection, addr
+
+    def _accept_datagrams(self, deadline: Deadline) -> tuple[Connection, Any]:
+        """Accept a client of DTLS without a handshake."""
+        from M2Crypto.SSL import _datagrams
+
+        connection = Connection(self.ctx, family=self.socket.family)
+        try:
+            _datagrams.accept_client(self, connection, deadline)
+            connection._over_bios = False
+            addr = connection.socket.getpeername()
+            self._prepare_accepted(connection, addr)
+        except BaseException:
+            connection.close()
+            raise
+        return connection, addr
+
+    def _prepare_accepted(self, connection: Connection, addr: Any) -> None:
         connection.setup_addr(addr)
         connection.settimeout(self._timeout)
         connection.set_socket_read_timeout(self._read_timeout)
         connection.set_socket_write_timeout(self._write_timeout)
         if self._has_own_check:
             connection.set_post_connection_check_callback(self._postConnectionCheck)
-        return connection, addr
 
     def connect(self, addr: Address) -> int:
         """Connect to a server, perform the handshake, and check the certificate.
@@ -639,7 +737,7 @@ class Connection(Transport, Parameters, Unique):
         try:
             return _io_read(self.ssl, size, seconds)
         except SSLError as error:
-            raise self._with_details(error) from None
+            raise self._with_details(error, "read") from None
 
     recv = read
 
@@ -673,7 +771,7 @@ class Connection(Transport, Parameters, Unique):
         try:
             done = _io_read_into(self.ssl, target, seconds)
         except SSLError as error:
-            raise self._with_details(error) from None
+            raise self._with_details(error, "read") from None
         if done >= 0:
             return done
         return 0 if done == _CLOSED_BY_PEER else None
@@ -721,16 +819,48 @@ class Connection(Transport, Parameters, Unique):
             self._check_idle()
             deadline = Deadline(None if seconds < 0 else seconds)
             if not lock.acquire(timeout=deadline.lock_timeout()):
-                return self._would_wait(deadline)
+                return self._would_wait(deadline, "write")
             seconds = deadline.io_timeout()
         try:
             done = _io_write(self.ssl, data, seconds)
         except SSLError as error:
-            raise self._with_details(error) from None
+            raise self._with_details(error, "write") from None
         finally:
             if lock is not None:
                 lock.release()
         return done if done >= 0 else _AGAIN
+
+    def sendfile(self, file: IO[bytes], offset: int = 0, count: int | None = None) -> int:
+        """Write the contents of a file, as `socket.socket.sendfile` does.
+
+        Args:
+            file: a file open in binary mode, whose position is updated.
+            offset: the position to begin at.
+            count: the number of bytes; None for all until the end of the file.
+
+        Returns:
+            The number of bytes written.
+
+        Raises:
+            ValueError: the connection is non-blocking, the file is in text mode, or `count` is not
+                positive.
+            SSLError, SSLTimeoutError: see `write`.
+        """
+        if self._timeout == 0 or self._over_bios:
+            raise ValueError("non-blocking connections are not supported")
+        if "b" not in getattr(file, "mode", "b"):
+            raise ValueError("the file should be opened in binary mode")
+        if count is not None and count <= 0:
+            raise ValueError(f"count is not positive: {count}")
+        if offset:
+            file.seek(offset)
+        sent = 0
+        while count is None or sent < count:
+            data = file.read(_PART if count is None else min(_PART, count - sent))
+            if not data:
+                break
+            sent += self.write(data)
+        return sent
 
     def readable(self) -> bool:
         """Return whether the connection is open."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from M2Crypto import EVP, _m2crypto
     from M2Crypto.SSL import _trust
+    from M2Crypto.SSL._raw_keys import RawPublicKeys
     from M2Crypto.SSL.Connection import Connection
     from M2Crypto.SSL.Revocation import Revocation
     from M2Crypto.SSL.Session import Session
@@ -46,7 +47,14 @@ if TYPE_CHECKING:
 __all__ = ["Context", "ctxmap", "map"]
 
 # Protocols of one version. The others are names of OpenSSL's methods.
-_VERSIONS = {"tlsv1": "TLS1", "tlsv1_1": "TLS1_1", "tlsv1_2": "TLS1_2", "tlsv1_3": "TLS1_3"}
+_VERSIONS = {
+    "tlsv1": "TLS1",
+    "tlsv1_1": "TLS1_1",
+    "tlsv1_2": "TLS1_2",
+    "tlsv1_3": "TLS1_3",
+    "dtlsv1": "DTLS1",
+    "dtlsv1_2": "DTLS1_2",
+}
 
 # AEAD with forward secrecy: CBC ciphers are open to LUCKY13.
 _STRONG_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:!aNULL:!eNULL:!aDSS:!AESCCM"
@@ -142,7 +150,8 @@ class Context(Unique):
 
         Args:
             protocol: "tls" or "sslv23" for TLS 1.2 and later; "tls_client" or "tls_server" for one
-                role; "tlsv1", "tlsv1_1", "tlsv1_2" or "tlsv1_3" for one version.
+                role; "tlsv1", "tlsv1_1", "tlsv1_2" or "tlsv1_3" for one version; "dtls" or
+                "dtlsv1_2" for DTLS 1.2 over datagram sockets.
             weak_crypto: true enables all protocol versions and ciphers of OpenSSL at security level
                 0, which TLS 1.0 and 1.1 require.
             post_connection_check: called as check(certificate, host) after the handshake of a
@@ -153,6 +162,7 @@ class Context(Unique):
             SSLError: OpenSSL's configuration refuses TLS; the text names its file.
         """
         version, method = self._protocol(protocol)
+        self.is_dtls = text(protocol).lower().startswith("dtls")
         with _Configured():
             self.ctx: _m2crypto.SSL_CTX = m2.ssl_ctx_new(method())
             self._set_defaults(bool(weak_crypto))
@@ -165,6 +175,7 @@ class Context(Unique):
         self._staple: _Staple | None = None
         self._server_name: ServerNameCallback | None = None
         self._key_log: _KeyLog | None = None
+        self.raw_public_keys: RawPublicKeys | None = None
         # The session ID context of server connections. Without one a server that verifies clients
         # resumes no session; a client with one resumes no session of another context.
         self.server_session_id_ctx: bytes | None = os.urandom(16)
@@ -178,10 +189,11 @@ class Context(Unique):
         """Return the version of a protocol of one version, else None, and OpenSSL's method."""
         name = text(protocol).lower().replace(".", "_")
         if name in _VERSIONS:
-            return _version_number(protocol), m2.tls_method
+            number = _version_number(protocol)
+            return number, m2.dtls_method if name.startswith("dtls") else m2.tls_method
         method = getattr(m2, f"{name}_method", None)
         if method is None:
-            known = ", ".join(["tls", "tls_client", "tls_server", *_VERSIONS])
+            known = ", ".join(["tls", "tls_client", "tls_server", "dtls", *_VERSIONS])
             raise ValueError(f"unknown protocol {protocol!r}; this OpenSSL has {known}")
         return None, method
 
@@ -190,13 +202,15 @@ class Context(Unique):
         m2.ssl_ctx_set_options(self.ctx, _OPTIONS)
         m2.ssl_ctx_set_mode(self.ctx, _MODE)
         m2.ssl_ctx_set_dh_auto(self.ctx, 1)
+        if self.is_dtls:
+            m2.ssl_ctx_use_cookies(self.ctx)
         if weak:
             self.set_cipher_list(_WEAK_CIPHERS)
             self.set_min_proto_version(0)
             return
         self.set_cipher_list(_STRONG_CIPHERS)
         self._set_default_groups()
-        self.set_min_proto_version(m2.TLS1_2_VERSION)
+        self.set_min_proto_version(m2.DTLS1_2_VERSION if self.is_dtls else m2.TLS1_2_VERSION)
         # A distribution can have a higher default.
         level = max(_SECURITY_LEVEL, m2.ssl_ctx_get_security_level(self.ctx))
         m2.ssl_ctx_set_security_level(self.ctx, level)
@@ -305,6 +319,56 @@ class Context(Unique):
             suspicion = _configuration.suspicion(error)
             error.args = (f"{name}: no usable {what}: {error}{suspicion}",)
             raise
+
+    def set_raw_public_keys(
+        self, key: EVP.PKey | None = None, expected: Iterable[EVP.PKey] = ()
+    ) -> None:
+        """Use raw public keys instead of certificates in later connections (RFC 7250).
+
+        A handshake fails unless the peer has one of the expected keys, which identify it: no host
+        name is compared. Without expected keys the peer has a certificate, or on a server nothing.
+
+        Args:
+            key: the private key of this side; None if it has none, or a certificate.
+            expected: the public keys of which the peer must have one.
+
+        Raises:
+            ValueError: there is neither.
+            SSLError: this OpenSSL has no raw public keys, which came with 3.2.
+        """
+        from M2Crypto.SSL._raw_keys import RawPublicKeys
+
+        keys = RawPublicKeys(key is not None, expected)
+        if key is None and not keys.are_expected:
+            raise ValueError("raw public keys need a key of this side or of the peer")
+        m2.ssl_ctx_enable_rpk(self.ctx)
+        if key is not None:
+            m2.ssl_ctx_use_pkey_privkey(self.ctx, handle_of(key))
+        if keys.are_expected:
+            mode = m2.SSL_VERIFY_PEER | m2.SSL_VERIFY_FAIL_IF_NO_PEER_CERT
+            self._verify_was_set = True
+            m2.ssl_ctx_set_verify(self.ctx, mode, self._verify and self._verifier())
+        self.raw_public_keys = keys
+
+    @staticmethod
+    def new_ech_keys(public_name: str) -> bytes:
+        """Generate a key for Encrypted Client Hello, and its ECHConfigList, in PEM (RFC 9849).
+
+        Args:
+            public_name: the server name that is visible in handshakes.
+
+        Raises:
+            SSLError: the name is invalid, or this OpenSSL has no ECH, which came with 4.0.
+        """
+        return m2.ech_new_config(public_name)
+
+    def set_ech_keys(self, pem: bytes) -> int:
+        """Decrypt ClientHellos with the keys of `new_ech_keys`, and return 1.
+
+        Raises:
+            SSLError: there is no key, or this OpenSSL has no ECH.
+        """
+        return m2.ssl_ctx_set_ech_keys(self.ctx, pem)
 
     # ---- trust store and peer verification -----------------------------------------------------
 
@@ -556,11 +620,19 @@ class Context(Unique):
         Raises:
             ValueError: the version is unknown or not supported by this OpenSSL.
         """
-        return m2.ssl_ctx_set_min_proto_version(self.ctx, _version_number(version))
+        return m2.ssl_ctx_set_min_proto_version(self.ctx, self._bound(version))
 
     def set_max_proto_version(self, version: int | str) -> int:
         """Set the maximum protocol version; see `set_min_proto_version`."""
-        return m2.ssl_ctx_set_max_proto_version(self.ctx, _version_number(version))
+        return m2.ssl_ctx_set_max_proto_version(self.ctx, self._bound(version))
+
+    def _bound(self, version: int | str) -> int:
+        """Return the number of a version of this context's protocol; OpenSSL ignores others."""
+        number = _version_number(version)
+        if number and (number >> 8 == m2.DTLS1_2_VERSION >> 8) is not self.is_dtls:
+            protocol = "DTLS" if self.is_dtls else "TLS"
+            raise ValueError(f"protocol version {version!r} is none of {protocol}")
+        return number
 
     def get_min_proto_version(self) -> int:
         """Return the minimum protocol version; 0 is the lowest that OpenSSL supports."""

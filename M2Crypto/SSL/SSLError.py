@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from M2Crypto._errors import SSLError, SSLSystemError, SSLTimeoutError
+from M2Crypto._errors import Alert, SSLError, SSLSystemError, SSLTimeoutError
 
-__all__ = ["SSLError", "SSLSystemError", "SSLTimeoutError"]
+__all__ = ["Alert", "SSLError", "SSLSystemError", "SSLTimeoutError"]

@@ -31,7 +31,7 @@ from M2Crypto.SSL.Cipher import Cipher, Cipher_Stack
 from M2Crypto.SSL.Connection import Connection
 from M2Crypto.SSL.Context import Context
 from M2Crypto.SSL.Session import Session
-from M2Crypto.SSL.SSLError import SSLError, SSLSystemError, SSLTimeoutError
+from M2Crypto.SSL.SSLError import Alert, SSLError, SSLSystemError, SSLTimeoutError
 from M2Crypto.SSL.timeout import struct_size, struct_to_timeout, timeout
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ op_no_sslv2 = m2.SSL_OP_NO_SSLv2
 __all__ = [
     "SSL_RECEIVED_SHUTDOWN",
     "SSL_SENT_SHUTDOWN",
+    "Alert",
     "Checker",
     "Cipher",
     "Cipher_Stack",

@@ -14,7 +14,7 @@ from M2Crypto.SSL.Session import Session
 if TYPE_CHECKING:
     from typing import Any
 
-    from M2Crypto import _m2crypto
+    from M2Crypto import EVP, _m2crypto
     from M2Crypto.SSL.Context import Context
 
 
@@ -114,6 +114,15 @@ class Parameters:
         """
         handle = m2.ssl_get_peer_cert_chain(self.ssl)
         return None if handle is None else X509.X509_Stack(handle, 1)
+
+    def get_peer_raw_public_key(self) -> EVP.PKey | None:
+        """Return the peer's raw public key (RFC 7250); None if it has a certificate or nothing."""
+        handle = m2.ssl_get_peer_rpk(self.ssl)
+        if handle is None:
+            return None
+        from M2Crypto import EVP
+
+        return EVP.PKey(handle, 1)
 
     def get_client_CA_list(self) -> list[X509.X509_Name]:
         """Return the CA names of the server's certificate request."""
@@ -239,6 +248,31 @@ class Parameters:
         if newer is not None:
             m2.ssl_set_ciphersuites(self.ssl, newer)
         return 1
+
+    # ---- Encrypted Client Hello ----------------------------------------------------------------
+
+    def set_ech_config(self, config: bytes) -> None:
+        """Encrypt the ClientHello of the next handshake, with its server name (RFC 9849).
+
+        Args:
+            config: the server's ECHConfigList, such as from its HTTPS record in the DNS: in binary,
+                in base64, or in PEM.
+
+        Raises:
+            SSLError: it has no configuration that OpenSSL supports, or this OpenSSL has no ECH.
+        """
+        _, _, rest = bytes(config).partition(b"-----BEGIN ECHCONFIG-----")
+        if rest:
+            config = b"".join(rest.partition(b"-----END")[0].split())
+        m2.ssl_set1_ech_config_list(self.ssl, config)
+
+    def ech_accepted(self) -> bool:
+        """Return whether the handshake was that of an encrypted ClientHello."""
+        return bool(m2.ssl_ech_accepted(self.ssl))
+
+    def get_ech_retry_config(self) -> bytes | None:
+        """Return the ECHConfigList of a server that could not decrypt the ClientHello, or None."""
+        return m2.ssl_ech_retry_config(self.ssl) or None
 
     # ---- sessions ------------------------------------------------------------------------------
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     import socket
     from typing import Any, Union
 
+    from M2Crypto import _m2crypto
+    from M2Crypto.SSL.Context import Context
+
     # An address of the socket module: (host, port), with two more numbers for IPv6; a path for
     # AF_UNIX.
     Address = Union[tuple[Any, ...], str, bytes]
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 class Transport:
     """The methods of a connection that concern its socket."""
 
+    ctx: Context
+    ssl: _m2crypto.SSL
     socket: socket.socket
     addr: Any = None
     ssl_close_flag = m2.bio_noclose
@@ -39,11 +44,16 @@ class Transport:
 
     def bind(self, addr: Address) -> None:
         """Bind the socket to an address."""
+        if self.ctx.is_dtls:
+            from M2Crypto.SSL import _datagrams
+
+            _datagrams.share_port(self.socket)
         self.socket.bind(addr)
 
     def listen(self, qlen: int = 5) -> None:
-        """Listen, with a backlog of `qlen` connections."""
-        self.socket.listen(qlen)
+        """Listen, with a backlog of `qlen` connections; a socket of DTLS is bound, and has none."""
+        if not self.ctx.is_dtls:
+            self.socket.listen(qlen)
 
     def fileno(self) -> int:
         """Return the socket's file descriptor, -1 if it is closed."""
@@ -82,6 +92,35 @@ class Transport:
         if flag not in (m2.bio_close, m2.bio_noclose):
             raise ValueError("flag must be m2.bio_close or m2.bio_noclose")
         self.ssl_close_flag = flag
+
+    # ---- datagrams -----------------------------------------------------------------------------
+
+    def set_mtu(self, mtu: int) -> None:
+        """Set the size of the largest datagram that DTLS sends, without the headers of UDP and IP.
+
+        By default OpenSSL asks the system, and sends smaller ones if datagrams are lost.
+
+        Raises:
+            SSLError: it is too small, or this is not DTLS.
+        """
+        m2.ssl_set_mtu(self.ssl, mtu)
+
+    def get_retransmission_timeout(self) -> float | None:
+        """Return the seconds until DTLS sends lost messages of the handshake again, or None.
+
+        Operations that wait do that themselves. A non-blocking program calls
+        `handle_retransmission` or the operation after that time (DTLSv1_get_timeout(3)).
+        """
+        seconds = m2.ssl_get_retransmission_timeout(self.ssl)
+        return None if seconds < 0 else seconds
+
+    def handle_retransmission(self) -> bool:
+        """Send messages of the handshake again if that is due, and return whether it was.
+
+        Raises:
+            SSLError: the peer did not answer a dozen times (DTLSv1_handle_timeout(3)).
+        """
+        return bool(m2.ssl_handle_retransmission(self.ssl))
 
     # ---- timeouts ------------------------------------------------------------------------------
 

@@ -5,21 +5,13 @@
 #include "ssl_callbacks.h"
 #include "ssl_context.h"
 #include "ssl_session.h"
+#include "ssl_verification.h"
 #include "x509_callbacks.h"
 #include "x509_crl_lookup.h"
 
 const SSL_METHOD *m2_sslv23_method(void)
 {
     return TLS_method();
-}
-
-SSL_CTX *m2_ssl_ctx_new(const SSL_METHOD *method)
-{
-    SSL_CTX *context = SSL_CTX_new(method);
-
-    if (context != NULL)
-        m2_crl_lookup_install(SSL_CTX_get_cert_store(context));
-    return context;
 }
 
 /* ---- certificates and keys ---------------------------------------------------------------- */
@@ -150,7 +142,7 @@ static int ssl_have_indices(void)
 
 /* OpenSSL verifies the issuer of a CRL in a context of its own, without the ex_data of its parent
  * (X509_STORE_CTX_get0_parent_ctx(3)). */
-static const SSL *ssl_verifying_connection(X509_STORE_CTX *store_context)
+static SSL *ssl_verifying_connection(X509_STORE_CTX *store_context)
 {
     X509_STORE_CTX *parent = X509_STORE_CTX_get0_parent_ctx(store_context);
 
@@ -171,15 +163,20 @@ SSL *m2_x509_store_ctx_get_ex_data(const m2_x509_store_ctx *context, int index)
 
 static int ssl_verify(int ok, X509_STORE_CTX *store_context)
 {
-    const SSL *connection = ssl_verifying_connection(store_context);
+    SSL *connection = ssl_verifying_connection(store_context);
+    X509_STORE_CTX_verify_cb of_store =
+        X509_STORE_get_verify_cb(X509_STORE_CTX_get0_store(store_context));
     m2_callback callback;
 
     if (connection == NULL)
         return 0;
     callback = SSL_get_ex_data(connection, connection_index.verify);
-    if (callback == NULL)
-        return ok;
-    return m2_call_verify(callback, ok, store_context);
+    if (callback != NULL)
+        ok = m2_call_verify(callback, ok, store_context);
+    else if (of_store != NULL)
+        ok = of_store(ok, store_context);
+    m2_ssl_remember_verify_error(connection, ok, store_context);
+    return ok;
 }
 
 static void ssl_info(const SSL *connection, int where, int ret)
@@ -215,7 +212,7 @@ m2_status m2_ssl_ctx_set_verify(SSL_CTX *context, int mode, m2_callback callback
 {
     if (!ssl_have_indices() || !ssl_keep_in_context(context, context_index.verify, callback))
         return 0;
-    SSL_CTX_set_verify(context, mode, callback == NULL ? NULL : ssl_verify);
+    SSL_CTX_set_verify(context, mode, ssl_verify);
     return 1;
 }
 
@@ -234,6 +231,17 @@ int m2_ssl_inherit_callbacks(SSL *connection, const SSL_CTX *context)
                                   SSL_CTX_get_ex_data(context, context_index.verify)) &&
            ssl_keep_in_connection(connection, connection_index.info,
                                   SSL_CTX_get_ex_data(context, context_index.info));
+}
+
+SSL_CTX *m2_ssl_ctx_new(const SSL_METHOD *method)
+{
+    SSL_CTX *context = ssl_have_indices() ? SSL_CTX_new(method) : NULL;
+
+    if (context != NULL) {
+        m2_crl_lookup_install(SSL_CTX_get_cert_store(context));
+        SSL_CTX_set_verify(context, SSL_CTX_get_verify_mode(context), ssl_verify);
+    }
+    return context;
 }
 
 /* ---- versions and options ----------------------------------------------------------------- */

@@ -13,6 +13,7 @@
 
 #include "raise.h"
 #include "ssl_callbacks.h"
+#include "ssl_dtls.h"
 #include "ssl_io.h"
 #include "ssl_use.h"
 
@@ -148,21 +149,32 @@ static int io_wait_once(SSL *connection, int writing, double seconds, int *ready
     return !interrupted || PyErr_CheckSignals() == 0;
 }
 
-/* Wait until the socket is ready. `end` is less than 0 without a deadline. */
-static int io_wait(SSL *connection, int writing, double end)
+/* Return the sooner of two times or intervals, of which less than 0 is never. */
+static double io_sooner(double one, double other)
 {
+    return one < 0 || (other >= 0 && other < one) ? other : one;
+}
+
+/* Wait until the socket is ready, or for a retransmission of DTLS. `end` and `retransmission` are
+ * less than 0 without one. */
+static int io_wait(SSL *connection, int writing, double end, double retransmission)
+{
+    double retry = retransmission < 0 ? -1 : io_now() + retransmission;
     double left = -1;
     int ready = 0;
 
     for (;;) {
-        if (end >= 0) {
-            left = end - io_now();
-            if (left < 0)
-                left = 0;
-        }
-        if (!io_wait_once(connection, writing, left, &ready))
+        double now = io_now();
+        double next = io_sooner(end, retry);
+
+        if (end >= 0)
+            left = end > now ? end - now : 0;
+        if (next >= 0)
+            next = next > now ? next - now : 0;
+        if (!io_wait_once(connection, writing, next, &ready))
             return 0;
-        if (ready > 0)
+        /* The next attempt retransmits. */
+        if (ready > 0 || (retry >= 0 && left != 0 && io_now() >= retry))
             return 1;
         if (left == 0) {
             m2_error_of(M2_REASON_TIMEOUT, "timed out");
@@ -185,6 +197,8 @@ typedef struct io_operation {
     size_t done;
     /* Whether a record after those that were read is invalid. */
     int failed_later;
+    /* The seconds until DTLS retransmits; less than 0 without that. */
+    double retransmission;
 } io_operation;
 
 static int io_may_run(const io_operation *operation)
@@ -233,6 +247,7 @@ static m2_ssl_transfer io_attempt(io_operation *operation)
             result = operation->attempt(operation);
             Py_END_ALLOW_THREADS;
         }
+        operation->retransmission = m2_ssl_get_retransmission_timeout(operation->connection);
         /* A postponed exception of a callback is no error of the connection. */
         if ((result == -SSL_ERROR_SSL || operation->failed_later) && ERR_peek_error() != 0)
             io_state_of(operation->connection)->has_failed = 1;
@@ -259,7 +274,8 @@ static m2_ssl_transfer io_run(io_operation *operation, double seconds)
             return result;
         if (seconds > 0 && end < 0)
             end = io_now() + seconds;
-        if (!io_wait(operation->connection, result == -SSL_ERROR_WANT_WRITE, end))
+        if (!io_wait(operation->connection, result == -SSL_ERROR_WANT_WRITE, end,
+                     operation->retransmission))
             return -SSL_ERROR_SSL;
     }
 }
@@ -288,6 +304,18 @@ m2_ssl_progress m2_ssl_io_handshake(SSL *connection, double seconds)
     return io_run(&operation, seconds);
 }
 
+static m2_ssl_transfer io_attempt_listen(io_operation *self)
+{
+    return m2_ssl_listen(self->connection);
+}
+
+m2_ssl_progress m2_ssl_io_listen(SSL *connection, double seconds)
+{
+    io_operation operation = {.connection = connection, .attempt = io_attempt_listen};
+
+    return io_run(&operation, seconds);
+}
+
 static m2_ssl_transfer io_attempt_read(io_operation *self)
 {
     m2_ssl_transfer result;
@@ -299,7 +327,9 @@ static m2_ssl_transfer io_attempt_read(io_operation *self)
         result = m2_ssl_read(self->connection, rest);
         if (result > 0)
             self->done += (size_t)result;
-    } while (result > 0 && self->done < self->length && SSL_has_pending(self->connection));
+        /* A datagram is read alone. */
+    } while (result > 0 && self->done < self->length && !SSL_is_dtls(self->connection) &&
+             SSL_has_pending(self->connection));
     if (self->done == 0)
         return result;
     self->failed_later = result == -SSL_ERROR_SSL;
@@ -378,6 +408,11 @@ m2_ssl_transfer m2_ssl_io_write(SSL *connection, m2_buffer data, double seconds)
 
     if (data.length == 0)
         return 0;
+    /* OpenSSL refuses it, too, but that is a failure of the connection. */
+    if (SSL_is_dtls(connection) && data.length > SSL3_RT_MAX_PLAIN_LENGTH) {
+        m2_error("DTLS sends at most 16384 bytes in a datagram");
+        return -SSL_ERROR_SSL;
+    }
     result = io_run(&operation, seconds);
     if (operation.done > 0)
         io_state_of(connection)->has_written = io_state_of(connection)->awaits_reply = 1;

@@ -20,6 +20,8 @@ typedef struct _object *m2_ssl_bytes;
 
 /* The wrapper only keeps the connection: the function registers its use. */
 m2_ssl_progress m2_ssl_io_handshake(SSL *HELD, double seconds);
+/* Wait for a client of DTLS (ssl_dtls.h). */
+m2_ssl_progress m2_ssl_io_listen(SSL *HELD, double seconds);
 /* Read up to `size` bytes: all records that were received, at least one. */
 m2_ssl_bytes m2_ssl_io_read(SSL *HELD, long long size, double seconds);
 m2_ssl_transfer m2_ssl_io_read_into(SSL *HELD, m2_target target, double seconds);
