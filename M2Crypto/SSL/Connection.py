@@ -842,10 +842,13 @@ class Connection(Transport, Parameters, Unique):
             The number of bytes written.
 
         Raises:
+            TypeError: `file` is no file.
             ValueError: the connection is non-blocking, the file is in text mode, or `count` is not
                 positive.
             SSLError, SSLTimeoutError: see `write`.
         """
+        if not hasattr(file, "read"):
+            raise TypeError(f"expected a file, not {type(file).__name__}")
         if self._timeout == 0 or self._over_bios:
             raise ValueError("non-blocking connections are not supported")
         if "b" not in getattr(file, "mode", "b"):
