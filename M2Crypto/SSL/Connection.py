@@ -69,7 +69,7 @@ _LINGER = 1.0
 _DISCARDED = 128
 
 
-# What a reason of OpenSSL's can mean in a handshake.
+# The likely cause of a handshake's error, by its reason.
 _NOT_TLS = {
     "http request": "the peer sent plain HTTP",
     "https proxy request": "the peer sent plain HTTP, a CONNECT",
@@ -79,7 +79,7 @@ _NOT_TLS = {
 
 
 class _State:
-    """What a connection can do next. The import of enum would take longer than that of `SSL`."""
+    """The state of a connection. Importing enum would take longer than importing `SSL`."""
 
     # The handshake or its post-connection check is not complete.
     HANDSHAKE = "handshake"
