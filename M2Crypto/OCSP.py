@@ -22,6 +22,7 @@ from M2Crypto import ASN1, BIO, EVP, X509, _algorithms, _http, m2
 from M2Crypto._arguments import check_type, handle_of
 from M2Crypto._copies import Constant
 from M2Crypto._errors import OCSPError
+from M2Crypto.X509.reasons import CRLReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,19 +88,8 @@ class Status(enum.IntEnum):
     UNKNOWN = 2
 
 
-class Reason(enum.IntEnum):
-    """The reason of a revocation (RFC 5280, section 5.3.1)."""
-
-    UNSPECIFIED = 0
-    KEY_COMPROMISE = 1
-    CA_COMPROMISE = 2
-    AFFILIATION_CHANGED = 3
-    SUPERSEDED = 4
-    CESSATION_OF_OPERATION = 5
-    CERTIFICATE_HOLD = 6
-    REMOVE_FROM_CRL = 8
-    PRIVILEGE_WITHDRAWN = 9
-    AA_COMPROMISE = 10
+# The reason of a revocation, under the name that it has here.
+Reason = CRLReason
 
 
 class CertID(Constant):

@@ -80,7 +80,7 @@ _VERIFYING = "certificate verification"
 # OpenSSL's reasons of errors that are about the peer's certificate.
 _VERIFICATION = ("certificate verify failed", "peer did not return a certificate")
 
-# What a reason of OpenSSL's can mean in a handshake.
+# The likely cause of a handshake's error, by its reason.
 _NOT_TLS = {
     "http request": "the peer sent plain HTTP",
     "https proxy request": "the peer sent plain HTTP, a CONNECT",
@@ -90,7 +90,7 @@ _NOT_TLS = {
 
 
 class _State:
-    """What a connection can do next. The import of enum would take longer than that of `SSL`."""
+    """The state of a connection. Importing enum would take longer than importing `SSL`."""
 
     # The handshake or its post-connection check is not complete.
     HANDSHAKE = "handshake"

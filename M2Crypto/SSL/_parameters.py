@@ -213,7 +213,7 @@ class Parameters:
         m2.ssl_set_ssl_ctx(self.ssl, handle)
 
     def verify_client_post_handshake(self) -> int:
-        """Ask a TLS 1.3 client for its certificate, and return 1 (RFC 8446, section 4.6.2).
+        """Request the certificate of a TLS 1.3 client, and return 1 (RFC 8446, section 4.6.2).
 
         The request is sent with the next write, and the answer comes with a later read.
 

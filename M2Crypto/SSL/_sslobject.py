@@ -191,7 +191,7 @@ class SSLObject:
         return None
 
     def verify_client_post_handshake(self) -> None:
-        """Ask a TLS 1.3 client for its certificate (RFC 8446, section 4.6.2)."""
+        """Request the certificate of a TLS 1.3 client (RFC 8446, section 4.6.2)."""
         self._call("request", self._connection.verify_client_post_handshake)
 
     def uses_ktls_for_send(self) -> bool:

@@ -373,7 +373,7 @@ class SSLContext(Unique, ssl.SSLContext):
 
     @property  # type: ignore[override]
     def sni_callback(self) -> Callable[[Any, str | None, SSLContext], int | None] | None:
-        """What a server calls with the connection, the name that the client asks for, and this.
+        """The callback of a server, with the connection, the requested server name and the context.
 
         It returns None or the number of an alert, and can set the connection's `context`. An
         exception propagates to the caller of the handshake.
@@ -408,7 +408,7 @@ class SSLContext(Unique, ssl.SSLContext):
 
     @property
     def num_tickets(self) -> int:
-        """How many session tickets a TLS 1.3 server sends; clients have it, too, but send none."""
+        """The number of session tickets that a TLS 1.3 server sends; a client sends none."""
         return self.context.get_num_tickets()
 
     @num_tickets.setter
