@@ -12,7 +12,7 @@ import pytest
 def zeros(tmp_path_factory):
     """Return the mapping of a sparse file: no page of it is touched."""
     if sys.maxsize < 2**32:
-        pytest.skip("this system maps no 2 GiB")
+        pytest.skip("this system has no 2 GiB to map")
     path = tmp_path_factory.mktemp("long") / "zeros"
     with path.open("w+b") as file:
         file.truncate(2**31)

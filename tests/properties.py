@@ -32,7 +32,7 @@ settings.register_profile(
 settings.load_profile("default")
 # A process each.
 few = settings(max_examples=15)
-needs_program = pytest.mark.skipif(OPENSSL is None, reason="the openssl program is not installed")
+needs_program = pytest.mark.skipif(OPENSSL is None, reason="needs the openssl program")
 
 
 def program(*arguments, given):
