@@ -18,6 +18,9 @@ from ci.report.measured import COUNTED, Total
 NAME = "coverage/policy.toml"
 
 Percent = Annotated[float, Meta(ge=0, le=100, description="a number from 0 to 100")]
+Machine = Annotated[
+    str, Meta(pattern="^(required|optional)$", description="'required' or 'optional'")
+]
 
 
 class Floor(Record, frozen=True):
@@ -31,7 +34,7 @@ class Floor(Record, frozen=True):
 class _Skip(Record, frozen=True):
     reason: str
     why: str
-    machine: bool = False
+    machine: Machine = ""
 
 
 class _Policy(Record, frozen=True):
@@ -41,10 +44,14 @@ class _Policy(Record, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """A declared reason to skip a test; `machine` if it is the computer's and not the build's."""
+    """A declared reason to skip a test.
+
+    `machine` is empty if the reason is the build's. If it is the computer's, `machine` says whether
+    CI's computers must have what is missing: `required` or `optional`.
+    """
 
     reason: re.Pattern[str]
-    machine: bool = False
+    machine: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +144,7 @@ def skips(usable: Iterable[Result], policy: Policy) -> list[str]:
     never = [
         f"{test} ran in no cell: {'; '.join(sorted(why))}"
         for test, why in sorted(reasons.items())
-        if test not in ran and not any(_of_the_computer(reason, policy) for reason in why)
+        if test not in ran and not any(machine(reason, policy) for reason in why)
     ]
     undeclared = [
         f"{test} was skipped for a reason that {NAME} does not declare: {why}"
@@ -148,11 +155,18 @@ def skips(usable: Iterable[Result], policy: Policy) -> list[str]:
     return [*never, *undeclared]
 
 
-def missing(usable: Iterable[Result], policy: Policy) -> str:
-    """Return a line with what the computer lacks for tests that ran in no cell, or nothing."""
+def missing(usable: Iterable[Result], policy: Policy, *, optional: bool = True) -> str:
+    """Return a line with what the computer lacks for tests that ran in no cell, or nothing.
+
+    Args:
+        usable: the results.
+        policy: the requirements.
+        optional: whether to name what CI's computers need not have, too.
+    """
     ran, reasons = _skipped(usable)
+    kinds = ("required", "optional") if optional else ("required",)
     never = {
-        test: sorted(reason for reason in why if _of_the_computer(reason, policy))
+        test: sorted(reason for reason in why if machine(reason, policy) in kinds)
         for test, why in reasons.items()
         if test not in ran
     }
@@ -174,5 +188,6 @@ def _skipped(usable: Iterable[Result]) -> tuple[set[str], dict[str, set[str]]]:
     return ran, reasons
 
 
-def _of_the_computer(reason: str, policy: Policy) -> bool:
-    return any(skip.machine and skip.reason.fullmatch(reason) for skip in policy.skips)
+def machine(reason: str, policy: Policy) -> str:
+    """Return what the first entry that matches says of the computer."""
+    return next((each.machine for each in policy.skips if each.reason.fullmatch(reason)), "")

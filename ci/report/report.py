@@ -61,9 +61,9 @@ def make(
     if _whole(gathered, machine, complaints):
         missing = gates.missing(gathered.usable, policy)
         complaints += gates.complaints(gathered.usable, totals, policy, may_fail)
-        if missing and project.ci:
-            # CI's computers have all that the tests need.
-            complaints.append(missing)
+        required = gates.missing(gathered.usable, policy, optional=False)
+        if required and project.ci:
+            complaints.append(required)
         elif missing:
             console.log(missing)
     github.summary(summary.markdown(gathered, totals, complaints, missing, warnings))
