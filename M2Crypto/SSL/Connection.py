@@ -37,7 +37,7 @@ from M2Crypto._errors import SocketTimeout
 from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.SSL._alerts import received_alert
 from M2Crypto.SSL._deadlines import Deadline
-from M2Crypto.SSL._files import ConnectionFile
+from M2Crypto.SSL._files import ConnectionFile, regular_descriptor
 from M2Crypto.SSL._parameters import Parameters
 from M2Crypto.SSL._transport import Transport
 from M2Crypto.SSL.Checker import (
@@ -75,6 +75,8 @@ _LINGER = 1.0
 _DISCARDED = 128
 # The bytes that `sendfile` reads at once, and in a datagram.
 _PART = 1 << 16
+# The bytes of a file that the kernel is asked to send at once.
+_LARGEST = 1 << 30
 
 _VERIFYING = "certificate verification"
 # OpenSSL's reasons of errors that are about the peer's certificate.
@@ -105,6 +107,10 @@ _OPEN = _State.OPEN
 
 # Python does not cache the look-up of a function in a module with __getattr__, such as m2.
 _io_read, _io_read_into, _io_write = m2.ssl_io_read, m2.ssl_io_read_into, m2.ssl_io_write
+
+
+def _io_sendfile(ssl: Any, part: tuple[int, int, int], seconds: float) -> int:
+    return m2.ssl_io_sendfile(ssl, *part, seconds)
 
 
 def _accept_every_client(certificate: X509.X509 | None, host: object = None) -> bool:
@@ -805,7 +811,7 @@ class Connection(Transport, Parameters, Unique):
 
     send = sendall = write
 
-    def _write(self, data: Any) -> int:
+    def _write(self, data: Any, write: Callable[[Any, Any, float], int] = _io_write) -> int:
         seconds = self._write_seconds
         if self._state is not _OPEN:
             rest = self._complete_handshake(seconds)
@@ -822,7 +828,7 @@ class Connection(Transport, Parameters, Unique):
                 return self._would_wait(deadline, "write")
             seconds = deadline.io_timeout()
         try:
-            done = _io_write(self.ssl, data, seconds)
+            done = write(self.ssl, data, seconds)
         except SSLError as error:
             raise self._with_details(error, "write") from None
         finally:
@@ -832,6 +838,10 @@ class Connection(Transport, Parameters, Unique):
 
     def sendfile(self, file: IO[bytes], offset: int = 0, count: int | None = None) -> int:
         """Write the contents of a file, as `socket.socket.sendfile` does.
+
+        The kernel reads and encrypts the file if it encrypts the connection: on Linux and FreeBSD,
+        where OpenSSL has kTLS, after `set_options(m2.SSL_OP_ENABLE_KTLS)` of the context
+        (SSL_sendfile(3)).
 
         Args:
             file: a file open in binary mode, whose position is updated.
@@ -855,6 +865,11 @@ class Connection(Transport, Parameters, Unique):
             raise ValueError("the file should be opened in binary mode")
         if count is not None and count <= 0:
             raise ValueError(f"count is not positive: {count}")
+        self._check_open()
+        if m2.ssl_uses_ktls(self.ssl):
+            descriptor = regular_descriptor(file)
+            if descriptor is not None:
+                return self._send_by_kernel(file, descriptor, offset or file.tell(), count)
         if offset:
             file.seek(offset)
         sent = 0
@@ -863,6 +878,21 @@ class Connection(Transport, Parameters, Unique):
             if not data:
                 break
             sent += self.write(data)
+        return sent
+
+    def _send_by_kernel(
+        self, file: IO[bytes], descriptor: int, offset: int, count: int | None
+    ) -> int:
+        sent = 0
+        try:
+            while count is None or sent < count:
+                size = _LARGEST if count is None else count - sent
+                part = self._write((descriptor, offset + sent, size), _io_sendfile)
+                if not part:
+                    break
+                sent += part
+        finally:
+            file.seek(offset + sent)
         return sent
 
     def readable(self) -> bool:

@@ -1,15 +1,26 @@
-"""The files of `Connection.makefile`."""
+"""The files of `Connection.makefile` and `Connection.sendfile`."""
 
 from __future__ import annotations
 
 import io
+import os
+import stat
 
 from M2Crypto._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import IO, Any
 
     from M2Crypto.SSL.Connection import Connection
+
+
+def regular_descriptor(file: IO[bytes]) -> int | None:
+    """Return the descriptor of a regular file, or None for another object."""
+    try:
+        descriptor = file.fileno()
+    except (AttributeError, io.UnsupportedOperation):
+        return None
+    return descriptor if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
 
 
 class ConnectionFile(io.RawIOBase):

@@ -195,8 +195,8 @@ class SSLObject:
         self._call("request", self._connection.verify_client_post_handshake)
 
     def uses_ktls_for_send(self) -> bool:
-        """Return that the kernel does not encrypt."""
-        return False
+        """Return whether the kernel encrypts what is written (BIO_get_ktls_send(3))."""
+        return bool(m2.ssl_uses_ktls(self._connection.ssl))
 
     # ---- what was negotiated -------------------------------------------------------------------
 

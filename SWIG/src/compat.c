@@ -668,6 +668,21 @@ X509 *m2_compat_ssl_get1_peer_certificate(SSL *connection)
     return SSL_get_peer_certificate(connection);
 }
 
+int m2_compat_ssl_uses_ktls(SSL *connection)
+{
+    (void)connection;
+    return 0;
+}
+
+long long m2_compat_ssl_sendfile(SSL *connection, int fd, long long offset, size_t size)
+{
+    (void)connection;
+    (void)fd;
+    (void)offset;
+    (void)size;
+    return -1;
+}
+
 const char *m2_compat_ssl_group_name(SSL *connection)
 {
     EVP_PKEY *key = NULL;
@@ -727,6 +742,18 @@ const char *m2_compat_error_function(unsigned long code)
 X509 *m2_compat_ssl_get1_peer_certificate(SSL *connection)
 {
     return SSL_get1_peer_certificate(connection);
+}
+
+int m2_compat_ssl_uses_ktls(SSL *connection)
+{
+    BIO *bio = SSL_get_wbio(connection);
+
+    return bio != NULL && BIO_get_ktls_send(bio);
+}
+
+long long m2_compat_ssl_sendfile(SSL *connection, int fd, long long offset, size_t size)
+{
+    return SSL_sendfile(connection, fd, (off_t)offset, size, 0);
 }
 
 const char *m2_compat_ssl_group_name(SSL *connection)

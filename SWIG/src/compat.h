@@ -145,6 +145,10 @@ STACK_OF(X509_OBJECT) * m2_compat_store_objects_begin(X509_STORE *store);
 void m2_compat_store_objects_end(X509_STORE *store, STACK_OF(X509_OBJECT) * objects);
 /* The group of the key exchange, or NULL. */
 const char *m2_compat_ssl_group_name(SSL *connection);
+/* Return whether the kernel encrypts what is written: 1 or 0. OpenSSL 1.1.1 has no kTLS. */
+int m2_compat_ssl_uses_ktls(SSL *connection);
+/* Write a part of a file by the kernel (SSL_sendfile(3)). */
+long long m2_compat_ssl_sendfile(SSL *connection, int fd, long long offset, size_t size);
 /* Set the DH parameters from PEM. */
 int m2_compat_ssl_ctx_set_tmp_dh(SSL_CTX *context, BIO *parameters);
 long long m2_compat_ssl_session_get_time(const SSL_SESSION *session);

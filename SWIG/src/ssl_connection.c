@@ -151,6 +151,26 @@ m2_ssl_transfer m2_ssl_write(SSL *connection, m2_buffer data)
     return ssl_result(connection, result, written);
 }
 
+int m2_ssl_uses_ktls(SSL *connection)
+{
+    return m2_compat_ssl_uses_ktls(connection);
+}
+
+m2_ssl_transfer m2_ssl_sendfile(SSL *connection, int fd, long long offset, size_t size)
+{
+    long long written;
+
+    if (m2_ssl_raise_postponed(connection))
+        return -SSL_ERROR_SSL;
+    ssl_clear_errors();
+    if (!m2_compat_ssl_uses_ktls(connection)) {
+        m2_error("the kernel does not encrypt what is written");
+        return -SSL_ERROR_SSL;
+    }
+    written = m2_compat_ssl_sendfile(connection, fd, offset, size);
+    return written >= 0 ? written : ssl_result(connection, -1, 0);
+}
+
 m2_ssl_progress m2_ssl_shutdown(SSL *connection)
 {
     int result;

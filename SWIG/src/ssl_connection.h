@@ -34,6 +34,12 @@ m2_status m2_ssl_set_bio(SSL *connection, BIO *readbio, BIO *writebio);
 m2_ssl_progress m2_ssl_do_handshake(SSL *connection);
 m2_ssl_transfer m2_ssl_read(SSL *connection, m2_target target);
 m2_ssl_transfer m2_ssl_write(SSL *connection, m2_buffer data);
+/* Return whether the kernel encrypts what is written (SSL_OP_ENABLE_KTLS, BIO_get_ktls_send(3)). */
+int m2_ssl_uses_ktls(SSL *connection);
+#ifndef SWIG
+/* Write `size` bytes of a file at most, by the kernel. Return 0 at the end of the file. */
+m2_ssl_transfer m2_ssl_sendfile(SSL *connection, int fd, long long offset, size_t size);
+#endif
 /* Return 0 if close_notify was sent but not received, 1 if both. */
 m2_ssl_progress m2_ssl_shutdown(SSL *connection);
 int m2_ssl_get_error(const SSL *connection, int result);

@@ -195,6 +195,9 @@ typedef struct io_operation {
     const unsigned char *data;
     size_t length;
     size_t done;
+    /* A file, instead of data. */
+    int file;
+    long long offset;
     /* Whether a record after those that were read is invalid. */
     int failed_later;
     /* The seconds until DTLS retransmits; less than 0 without that. */
@@ -418,6 +421,33 @@ m2_ssl_transfer m2_ssl_io_write(SSL *connection, m2_buffer data, double seconds)
         io_state_of(connection)->has_written = io_state_of(connection)->awaits_reply = 1;
     if (operation.done > 0 && result != -SSL_ERROR_SSL)
         return (m2_ssl_transfer)operation.done;
+    return result;
+}
+
+static m2_ssl_transfer io_attempt_sendfile(io_operation *self)
+{
+    return m2_ssl_sendfile(self->connection, self->file, self->offset, self->length);
+}
+
+m2_ssl_transfer m2_ssl_io_sendfile(SSL *connection, int fd, long long offset, long long size,
+                                   double seconds)
+{
+    io_operation operation = {.connection = connection,
+                              .attempt = io_attempt_sendfile,
+                              .is_transfer = 1,
+                              .file = fd,
+                              .offset = offset,
+                              /* What the kernel writes at once. */
+                              .length = (size_t)(size > INT_MAX ? INT_MAX : size)};
+    m2_ssl_transfer result;
+
+    if (offset < 0 || size < 0) {
+        PyErr_SetString(PyExc_ValueError, "offset or size is negative");
+        return -SSL_ERROR_SSL;
+    }
+    result = io_run(&operation, seconds);
+    if (result > 0)
+        io_state_of(connection)->has_written = io_state_of(connection)->awaits_reply = 1;
     return result;
 }
 

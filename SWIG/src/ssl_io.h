@@ -27,6 +27,10 @@ m2_ssl_bytes m2_ssl_io_read(SSL *HELD, long long size, double seconds);
 m2_ssl_transfer m2_ssl_io_read_into(SSL *HELD, m2_target target, double seconds);
 /* Write all bytes. Without waiting it may write fewer. */
 m2_ssl_transfer m2_ssl_io_write(SSL *HELD, m2_buffer data, double seconds);
+/* Write `size` bytes of a file at most, from `offset` on, which the kernel reads and encrypts
+ * (SSL_sendfile(3)). Returns 0 at the end of the file. */
+m2_ssl_transfer m2_ssl_io_sendfile(SSL *HELD, int fd, long long offset, long long size,
+                                   double seconds);
 /* Send close_notify, unless that is done, or the handshake is unfinished, or an operation failed
  * (SSL_shutdown(3)). */
 m2_ssl_progress m2_ssl_io_shutdown(SSL *HELD, double seconds);
