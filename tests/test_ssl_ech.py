@@ -6,7 +6,7 @@ import pytest
 
 from M2Crypto import BIO, SSL, m2
 
-HAS_ECH = m2.OPENSSL_VERSION_NUMBER >= 0x40000000 and not m2.OPENSSL_NO_ECH
+HAS_ECH = m2.OPENSSL_VERSION_NUMBER >= 0x40000000 and not m2.OPENSSL_NO_ECH and not m2.OPENSSL_NO_EC
 
 
 @pytest.fixture
@@ -15,6 +15,7 @@ def ech_keys():
 
 
 @pytest.mark.headers(">= 4.0")
+@pytest.mark.needs_ec
 @pytest.mark.needs("ECH")
 def test_the_server_decrypts_the_server_name(pair, shake, contexts, ech_keys):
     assert b"-----BEGIN ECHCONFIG-----" in ech_keys
@@ -31,6 +32,7 @@ def test_the_server_decrypts_the_server_name(pair, shake, contexts, ech_keys):
 
 
 @pytest.mark.headers(">= 4.0")
+@pytest.mark.needs_ec
 @pytest.mark.needs("ECH")
 def test_the_name_is_not_in_the_client_hello(contexts, ech_keys):
     for config, visible in ((None, b"secret.example.org"), (ech_keys, b"public.example.org")):
@@ -47,6 +49,7 @@ def test_the_name_is_not_in_the_client_hello(contexts, ech_keys):
 
 
 @pytest.mark.headers(">= 4.0")
+@pytest.mark.needs_ec
 @pytest.mark.needs("ECH")
 def test_a_server_with_another_key_is_refused_and_sends_its_configuration(
     pair, shake, contexts, ech_keys
@@ -63,6 +66,7 @@ def test_a_server_with_another_key_is_refused_and_sends_its_configuration(
 
 
 @pytest.mark.headers(">= 4.0")
+@pytest.mark.needs_ec
 @pytest.mark.needs("ECH")
 def test_the_configuration_that_a_server_sends_can_be_used(pair, shake, contexts, certificates):
     # The certificate must be that of the public name, or the configuration is not trusted.
@@ -83,6 +87,7 @@ def test_the_configuration_that_a_server_sends_can_be_used(pair, shake, contexts
 
 
 @pytest.mark.headers(">= 4.0")
+@pytest.mark.needs_ec
 @pytest.mark.needs("ECH")
 @pytest.mark.parametrize("config", [b"", b"\0", b"no configuration", bytes(100)])
 def test_an_invalid_configuration_is_refused(pair, contexts, config):

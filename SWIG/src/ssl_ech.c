@@ -4,8 +4,8 @@
 
 #include "ssl_ech.h"
 
-/* ssl.h includes ech.h where there is one. */
-#ifdef SSL_ECH_STATUS_SUCCESS
+/* ssl.h includes ech.h where there is one. Without curves, HPKE has no key exchange. */
+#if defined(SSL_ECH_STATUS_SUCCESS) && !defined(OPENSSL_NO_EC)
 
 m2_bytes m2_ech_new_config(const char *public_name)
 {
@@ -76,7 +76,7 @@ m2_bytes m2_ssl_ech_retry_config(SSL *connection)
 
 static void ech_missing(void)
 {
-    m2_error("Encrypted Client Hello needs OpenSSL 4.0 with ECH");
+    m2_error("Encrypted Client Hello needs OpenSSL 4.0 with ECH and EC");
 }
 
 m2_bytes m2_ech_new_config(const char *public_name)
