@@ -129,7 +129,7 @@ OCSP_CERTID *m2_ocsp_request_id(const OCSP_REQUEST *request, int index)
 }
 
 /* Return the value of a nonce (RFC 8954): the octets of the OCTET STRING in the extension. */
-static ASN1_STRING *ocsp_nonce(X509_EXTENSION *extension)
+static ASN1_STRING *ocsp_nonce(const X509_EXTENSION *extension)
 {
     const ASN1_OCTET_STRING *value;
     const unsigned char *end;
@@ -137,7 +137,7 @@ static ASN1_STRING *ocsp_nonce(X509_EXTENSION *extension)
 
     if (extension == NULL)
         return NULL;
-    value = X509_EXTENSION_get_data(extension);
+    value = X509_EXTENSION_get_data((X509_EXTENSION *)extension);
     end = ASN1_STRING_get0_data(value);
     nonce = d2i_ASN1_OCTET_STRING(NULL, &end, ASN1_STRING_length(value));
     if (nonce != NULL)
