@@ -322,6 +322,19 @@ def capture(
     return out.decode(errors="replace")
 
 
+def clean_up(argv: Sequence[Argument]) -> str:
+    """Return the standard output of a program that cleans up, or nothing if it fails.
+
+    It is started even if shutdown was requested, and has a minute.
+    """
+    with suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(
+            [str(each) for each in argv], capture_output=True, check=True, timeout=60
+        )
+        return done.stdout.decode(errors="replace")
+    return ""
+
+
 def attached(
     argv: Sequence[Argument], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> int:

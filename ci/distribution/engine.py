@@ -35,6 +35,8 @@ NO_IMAGE = re.compile(
 )
 # The settings of cibuildwheel's container engine that this adds to.
 ARGUMENTS = "create_args:"
+# The label of the containers; its value is the run's directory.
+LABEL = "m2crypto.work"
 
 
 def available() -> str:
@@ -74,6 +76,7 @@ def build(request: Request, engine: str) -> Path:
         variables["CIBW_CONTAINER_ENGINE"] = _engine(
             os.environ.get("CIBW_CONTAINER_ENGINE") or engine,
             [request.project.root, request.project.cache, request.work],
+            request.work,
         )
     else:
         name = request.wheels.build.name
@@ -96,6 +99,10 @@ def build(request: Request, engine: str) -> Path:
         if why := explain(log.read_text(encoding="utf-8", errors="replace")):
             raise UserError(f"wheels: {why}; the whole log is {log}") from error
         raise
+    finally:
+        # cibuildwheel that is terminated leaves its container running.
+        if "CIBW_CONTAINER_ENGINE" in variables:
+            _remove_containers(engine, request.work)
     if sys.platform == "linux":
         return Path((request.work / "prefix").read_text(encoding="utf-8").split(" ", 1)[1].strip())
     return Path(variables["OPENSSL_DIR"])
@@ -141,9 +148,20 @@ def environment(request: Request) -> dict[str, str]:
     }
 
 
-def _engine(setting: str, directories: Iterable[Path]) -> str:
+def _remove_containers(engine: str, work: Path) -> None:
+    found = process.clean_up([engine, "ps", "-aq", f"--filter=label={LABEL}={work}"]).split()
+    if found:
+        process.clean_up([engine, "rm", "-f", *found])
+
+
+def _engine(setting: str, directories: Iterable[Path], work: Path) -> str:
     """Return cibuildwheel's setting of the engine, with a volume for each of `directories`."""
-    volumes = " ".join(f"--volume={path}:{path}" for path in dict.fromkeys(directories))
+    volumes = " ".join(
+        (
+            *(f"--volume={path}:{path}" for path in dict.fromkeys(directories)),
+            f"--label={LABEL}={work}",
+        )
+    )
     parts = [part.strip() for part in setting.split(";")]
     for place, part in enumerate(parts):
         if part.startswith(ARGUMENTS):

@@ -9,6 +9,7 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -339,15 +340,19 @@ def test_other_systems_need_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("setting", "whole"),
     [
-        ("docker", "docker; create_args: --volume=/a:/a --volume=/b:/b"),
+        (
+            "docker",
+            "docker; create_args: --volume=/a:/a --volume=/b:/b --label=m2crypto.work=/b",
+        ),
         (
             "podman; disable_host_mount: true; create_args: --rm",
-            "podman; disable_host_mount: true; create_args: --rm --volume=/a:/a --volume=/b:/b",
+            "podman; disable_host_mount: true; create_args: --rm --volume=/a:/a --volume=/b:/b"
+            " --label=m2crypto.work=/b",
         ),
     ],
 )
 def test_the_engine_mounts_what_the_build_reads(setting: str, whole: str) -> None:
-    assert engine._engine(setting, [Path("/a"), Path("/b"), Path("/a")]) == whole
+    assert engine._engine(setting, [Path("/a"), Path("/b"), Path("/a")], Path("/b")) == whole
 
 
 def test_cibuildwheel_has_the_variables_that_pyproject_passes(
@@ -384,6 +389,34 @@ def test_cibuildwheel_has_the_variables_that_pyproject_passes(
     settings = (ROOT / "pyproject.toml").read_text()
     passed = re.findall(r'"(\w+)"', re.findall(r"environment-pass = \[(.*?)\]", settings, re.S)[0])
     assert set(passed) <= env.keys()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, UserError("x"), None])
+def test_no_container_is_left(
+    request_: Request,
+    engines: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    error: BaseException | type[BaseException] | None,
+) -> None:
+    calls = tmp_path / "calls"
+    engines(f'echo "$@" >>{calls}; [ "$1" = ps ] && echo 12 34; exit 0', "", "")
+
+    def run(*_: object, **__: object) -> None:
+        (request_.work / "prefix").write_text("9.9-wheel /cache/prefixes/9.9-wheel-key\n")
+        # As when this process is terminated.
+        monkeypatch.setattr(process, "_shutdown", error is KeyboardInterrupt)
+        if error:
+            raise error
+
+    monkeypatch.setattr(process, "run", run)
+    monkeypatch.setattr(toolchain, "compiler", lambda: Compiler())
+    with pytest.raises((KeyboardInterrupt, UserError)) if error else nullcontext():
+        engine.build(request_, "docker")
+    assert calls.read_text().splitlines()[-2:] == [
+        f"ps -aq --filter=label=m2crypto.work={request_.work}",
+        "rm -f 12 34",
+    ]
 
 
 def test_on_other_systems_cibuildwheel_links_the_prefix_of_the_host(
