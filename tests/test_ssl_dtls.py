@@ -12,6 +12,9 @@ from fix_peers import CERTIFICATES, PATIENCE
 
 from M2Crypto import BIO, SSL, m2
 
+# Seconds: longer than any answer takes on a busy computer.
+TIMEOUT = 0.1
+
 
 @pytest.fixture
 def dtls_contexts():
@@ -27,6 +30,7 @@ def listener(dtls_contexts):
         connection.bind(("127.0.0.1", 0))
         connection.listen()
         connection.settimeout(PATIENCE)
+        connection.set_retransmission_timeout(TIMEOUT)
         yield connection
 
 
@@ -72,6 +76,7 @@ def client_of(context, address):
     connection = SSL.Connection(context)
     try:
         connection.settimeout(PATIENCE)
+        connection.set_retransmission_timeout(TIMEOUT)
         connection.set_tlsext_host_name("localhost")
         connection.connect(address)
     except BaseException:
@@ -249,12 +254,13 @@ def test_a_peer_that_does_not_answer_times_out(dtls_contexts):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         with SSL.Connection(dtls_contexts[0]) as client:
-            client.settimeout(2.5)
+            client.settimeout(0.25)
+            client.set_retransmission_timeout(0.05)
             with pytest.raises(SSL.SSLTimeoutError) as caught:
                 client.connect(silent.getsockname())
             assert caught.value.step == "handshake"
         silent.setblocking(False)
-        # The ClientHello, and after a second its retransmission (RFC 6347, section 4.2.4.1).
+        # The ClientHello, and after the timeout its retransmission (RFC 6347, section 4.2.4.1).
         first, second = silent.recv(2048), silent.recv(2048)
         # They differ in the record's sequence number.
         assert first[13:] == second[13:]
@@ -266,15 +272,49 @@ def test_a_program_that_does_not_wait_retransmits_itself(dtls_contexts):
         silent.settimeout(PATIENCE)
         with SSL.Connection(dtls_contexts[0]) as client:
             assert client.get_retransmission_timeout() is None
+            client.set_retransmission_timeout(0.2)
             client.setblocking(False)
             assert client.connect(silent.getsockname()) == -1
             left = client.get_retransmission_timeout()
-            assert 0 < left <= 1
+            assert 0 < left <= 0.2
             assert client.handle_retransmission() is False
             silent.recv(2048)
             select.select([], [], [], left + 0.02)
             assert client.handle_retransmission() is True
             silent.recv(2048)
+
+
+def test_the_first_retransmission_is_after_a_second_by_default(dtls_contexts):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        with SSL.Connection(dtls_contexts[0]) as client:
+            client.setblocking(False)
+            assert client.connect(silent.getsockname()) == -1
+            assert 0.5 < client.get_retransmission_timeout() <= 1
+
+
+def test_the_timeout_of_retransmissions_doubles(dtls_contexts):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        with SSL.Connection(dtls_contexts[0]) as client:
+            client.set_retransmission_timeout(40)
+            client.set_retransmission_timeout(0.05)
+            client.setblocking(False)
+            assert client.connect(silent.getsockname()) == -1
+            timeouts = []
+            for _ in range(3):
+                timeouts.append(client.get_retransmission_timeout())
+                select.select([], [], [], timeouts[-1] + 0.001)
+                assert client.handle_retransmission()
+            assert timeouts[0] <= 0.05
+            assert 0.1 < timeouts[2] <= 0.2
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 61, float("nan"), float("inf"), 1e-9])
+def test_an_invalid_timeout_of_retransmissions_is_refused(dtls_contexts, seconds):
+    client = SSL.Connection(dtls_contexts[0])
+    with client, pytest.raises(SSL.SSLError, match="at least a microsecond, at most a minute"):
+        client.set_retransmission_timeout(seconds)
 
 
 def test_the_mtu_bounds_datagrams(dtls_contexts, serve, path):

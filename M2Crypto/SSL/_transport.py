@@ -39,6 +39,8 @@ class Transport:
     # The same for the extension (src/ssl_io.h).
     _read_seconds = -1.0
     _write_seconds = -1.0
+    # That of `set_retransmission_timeout`.
+    _retransmission_timeout: float | None = None
 
     # ---- address and options -------------------------------------------------------------------
 
@@ -104,6 +106,21 @@ class Transport:
             SSLError: it is too small, or this is not DTLS.
         """
         m2.ssl_set_mtu(self.ssl, mtu)
+
+    def set_retransmission_timeout(self, seconds: float) -> None:
+        """Set after how long DTLS first sends lost messages of the handshake again, by default 1 s.
+
+        The time doubles with each retransmission, up to a minute (RFC 6347, section 4.2.4.1). The
+        connections that `accept` returns have that of the listening one.
+
+        Args:
+            seconds: at least a microsecond, at most a minute.
+
+        Raises:
+            SSLError: it is shorter or longer, or this is not DTLS.
+        """
+        m2.ssl_set_retransmission_timeout(self.ssl, seconds)
+        self._retransmission_timeout = seconds
 
     def get_retransmission_timeout(self) -> float | None:
         """Return the seconds until DTLS sends lost messages of the handshake again, or None.

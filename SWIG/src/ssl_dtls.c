@@ -1,6 +1,7 @@
 /* DTLS over datagram sockets (ssl_dtls.h). */
 #include <errno.h>
 #include <limits.h>
+#include <stdint.h>
 #include <string.h>
 #include <time.h>
 
@@ -18,6 +19,37 @@
 
 #include "compat.h"
 #include "ssl_dtls.h"
+
+#define COOKIE_SECRET 32
+/* Microseconds. */
+#define LONGEST_TIMEOUT 60000000
+
+static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
+static int secret_index = -1;
+static int timeout_index = -1;
+
+static void dtls_free_secret(void *parent, void *secret, CRYPTO_EX_DATA *data, int index, long argl,
+                             void *argp)
+{
+    (void)parent;
+    (void)data;
+    (void)index;
+    (void)argl;
+    (void)argp;
+    OPENSSL_clear_free(secret, COOKIE_SECRET);
+}
+
+static void dtls_make_indices(void)
+{
+    secret_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, dtls_free_secret);
+    timeout_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+}
+
+static int dtls_has_indices(void)
+{
+    return CRYPTO_THREAD_run_once(&once, dtls_make_indices) && secret_index >= 0 &&
+           timeout_index >= 0;
+}
 
 /* ---- sockets ------------------------------------------------------------------------------ */
 
@@ -95,6 +127,28 @@ m2_status m2_ssl_set_mtu(SSL *connection, int mtu)
 
 /* ---- retransmission ------------------------------------------------------------------------ */
 
+static unsigned int dtls_next_timeout(SSL *connection, unsigned int last)
+{
+    if (last == 0)
+        return (unsigned int)(uintptr_t)SSL_get_ex_data(connection, timeout_index);
+    return last > LONGEST_TIMEOUT / 2 ? LONGEST_TIMEOUT : 2 * last;
+}
+
+m2_status m2_ssl_set_retransmission_timeout(SSL *connection, double seconds)
+{
+    double microseconds = seconds * 1e6;
+
+    if (!(microseconds >= 1 && microseconds <= LONGEST_TIMEOUT) || !SSL_is_dtls(connection)) {
+        m2_error("the retransmission timeout of DTLS is at least a microsecond, at most a minute");
+        return 0;
+    }
+    if (!dtls_has_indices() ||
+        !SSL_set_ex_data(connection, timeout_index, (void *)(uintptr_t)microseconds))
+        return 0;
+    DTLS_set_timer_cb(connection, dtls_next_timeout);
+    return 1;
+}
+
 double m2_ssl_get_retransmission_timeout(const SSL *connection)
 {
     struct timeval left = {0};
@@ -116,30 +170,10 @@ int m2_ssl_is_dtls(const SSL *connection)
 
 /* ---- cookies ------------------------------------------------------------------------------- */
 
-#define COOKIE_SECRET 32
 #define COOKIE_LENGTH 32
 /* Seconds. A cookie is valid in the period that it was generated in, and in the next. */
 #define COOKIE_PERIOD 60
 #define COOKIE_ADDRESS 16
-
-static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
-static int secret_index = -1;
-
-static void dtls_free_secret(void *parent, void *secret, CRYPTO_EX_DATA *data, int index, long argl,
-                             void *argp)
-{
-    (void)parent;
-    (void)data;
-    (void)index;
-    (void)argl;
-    (void)argp;
-    OPENSSL_clear_free(secret, COOKIE_SECRET);
-}
-
-static void dtls_make_index(void)
-{
-    secret_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, dtls_free_secret);
-}
 
 /* Write the MAC of the peer's address and of a period. */
 static int dtls_cookie(SSL *connection, unsigned long long period, unsigned char *cookie)
@@ -197,7 +231,7 @@ m2_status m2_ssl_ctx_use_cookies(SSL_CTX *context)
 {
     unsigned char *secret;
 
-    if (!CRYPTO_THREAD_run_once(&once, dtls_make_index) || secret_index < 0)
+    if (!dtls_has_indices())
         return 0;
     if (SSL_CTX_get_ex_data(context, secret_index) == NULL) {
         secret = OPENSSL_malloc(COOKIE_SECRET);

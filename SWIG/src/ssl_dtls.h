@@ -16,6 +16,9 @@ m2_status m2_ssl_set_datagram(SSL *connection, long long fd);
 m2_status m2_ssl_connect_datagram(SSL *connection, long long fd);
 /* Set the largest datagram to send, in bytes without the headers of UDP and IP. */
 m2_status m2_ssl_set_mtu(SSL *connection, int mtu);
+/* Set the seconds after which a flight of the handshake is first sent again; each time they double,
+ * up to a minute (DTLS_set_timer_cb(3)). */
+m2_status m2_ssl_set_retransmission_timeout(SSL *connection, double seconds);
 /* Return the seconds until a flight of the handshake is sent again; -1 without one. */
 double m2_ssl_get_retransmission_timeout(const SSL *connection);
 /* Send the flight again if that is due: 1 if it was sent, else 0 (DTLSv1_handle_timeout(3)). */
