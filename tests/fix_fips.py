@@ -57,6 +57,7 @@ NEEDS = {
         test_rsa.py::test_an_exception_of_the_keygen_callback_propagates
         test_rsa.py::test_a_digest_that_does_not_fit_the_modulus_is_refused
         test_provider.py::test_keys_are_generated_by_a_provider
+        test_callbacks.py::.*[RSA.generation.*]
         test_rsa.py::test_invalid_key_sizes_and_exponents_are_refused[-1-65537]
     """,
     "DSA and DH parameters of less than 2,048 bits, or unknown groups": r"""
@@ -70,6 +71,7 @@ NEEDS = {
         test_dsa.py::test_parameters_are_generated_and_make_keys
         test_dsa.py::test_parameters_are_set_from_numbers
         test_dsa.py::test_a_copy_is_independent
+        test_callbacks.py::.*[D(SA|H).generation.*]
     """,
     "X25519, X448, or a KEM of elliptic curves": r"""
         test_pkey.py::test_a_key_of_each_type_is_generated[X(25519|448)]

@@ -123,6 +123,11 @@ def right(parameter, makers):
     return makers[parameter.kind]() if parameter.kind in makers else None
 
 
+def has_all(parameters, makers):
+    """Return whether each parameter can have an argument: with FIPS there is no RC4."""
+    return all(each.optional or each.kind in {**PLAIN, **makers} for each in parameters)
+
+
 def wrong_for(parameter):
     """Yield arguments that the parameter does not accept."""
     for label, wrong in WRONG.items():
@@ -168,7 +173,7 @@ def test_buffers_longer_than_2_gib_are_refused_in_each_place(makers, zeros):
     tried = set()
     for name, parameters in FUNCTIONS.items():
         for place, parameter in enumerate(parameters):
-            if parameter.kind in ("Buffer", "bytearray"):
+            if parameter.kind in ("Buffer", "bytearray") and has_all(parameters, makers):
                 arguments = [right(each, makers) for each in parameters]
                 arguments[place] = zeros
                 with pytest.raises(M2CryptoError, match="the data are longer than 2 GiB"):

@@ -35,7 +35,7 @@ def loads_a_key(callback):
 
 
 def saves_a_key(callback):
-    return RSA.load_key(str(DATA / "keys" / "rsa_2048.pem")).as_pem("aes_128_cbc", callback)
+    return EVP.load_key(str(DATA / "keys" / "rsa_2048.pem")).as_pem("aes_128_cbc", callback)
 
 
 def generates_rsa(callback):

@@ -26,6 +26,7 @@ def test_a_file_is_written(connected, tmp_path, offset, count, expected):
     def receive():
         while part := server.read(1 << 16):
             received.extend(part)
+        server.close()
 
     thread = threading.Thread(target=receive)
     thread.start()
