@@ -7,17 +7,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ci import interpreters, manifest, process, wheels
-from ci.errors import UserError, suggest
+from ci import environments, interpreters, manifest, process, wheels
+from ci.errors import UserError, one_line, suggest
 from ci.openssl import prefixes
 from ci.project import Project
 
 # The flags of the wheels that users install.
 OPTIMISED = "release"
 # These take minutes, and run only if they are named.
-SLOW = ("kills", "shell_loop", "tls", "wheel")
+SLOW = ("kills", "older", "shell_loop", "tls", "wheel")
 # These measure OpenSSL, too, and take that of the release wheels. The other prefixes have -O1.
-WITH_WHEEL = ("tls",)
+WITH_WHEEL = ("older", "tls")
+# These have the last M2Crypto before 1.0 as a peer, whose Python M2CRYPTO_OLDER names.
+WITH_OLDER = ("older", "tls")
 SCRIPTS = {path.stem: path for path in sorted((Path(__file__).parent / "benchmarks").glob("*.py"))}
 
 
@@ -49,6 +51,22 @@ def optimised(project: Project, *, with_wheel: bool = False) -> str:
     return os.pathsep.join([str(wheel.site), str(project.root)])
 
 
+def older(project: Project) -> str:
+    """Return the Python of an environment with the last M2Crypto before 1.0, or an empty string.
+
+    It is built with the system's OpenSSL, so a line says why if that is impossible.
+    """
+    interpreter = interpreters.describe(Path(sys.executable))
+    if interpreter is None:
+        return ""
+    requirements = environments.group(project.pyproject, "older")
+    try:
+        return str(environments.ensure(project, "older", interpreter, requirements))
+    except UserError as error:
+        print(f"the older M2Crypto cannot be built: {one_line(str(error))}", flush=True)
+        return ""
+
+
 def main(arguments: Sequence[str], project: Project) -> None:
     """Run the named benchmarks, or the quick ones, with the optimised extension.
 
@@ -62,5 +80,8 @@ def main(arguments: Sequence[str], project: Project) -> None:
         path = optimised(project, with_wheel=name in WITH_WHEEL)
         print(f"--- {name}", flush=True)
         command: list[str | Path] = [sys.executable, "-P", SCRIPTS[name]]
-        if process.attached(command, env={**os.environ, "PYTHONPATH": path}):
+        variables = {**os.environ, "PYTHONPATH": path}
+        if name in WITH_OLDER:
+            variables["M2CRYPTO_OLDER"] = older(project)
+        if process.attached(command, env=variables):
             raise UserError(f"benchmark {name}: the figure is not reached, see above")

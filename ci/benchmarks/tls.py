@@ -1,39 +1,45 @@
-"""Measure TLS beside the standard library's ssl and pyOpenSSL, over loopback and memory BIOs.
+"""Measure TLS beside ssl, pyOpenSSL and M2Crypto before 1.0, over loopback and memory BIOs.
 
 Each library is measured in turn in a process of its own (workers/tls.py), several rounds. The
-output is the median of each figure and the ratio of M2Crypto's to the better peer's. Rates are per
+output is the median of each figure and the ratio of M2Crypto's to the best peer's. Rates are per
 CPU second, which other programs disturb less than time. The exit code is 1 if a ratio is below the
 bar.
 
 Every library has the same certificates, TLS 1.3, one cipher suite and one group. The defaults
 differ by OpenSSL's release: from 3.5 on, clients and servers exchange keys by X25519MLKEM768, which
-takes longer than X25519. M2Crypto has the OpenSSL of its wheels, the standard library the system's
-and pyOpenSSL that of the wheel of cryptography: the first line names them. M2Crypto and ssl compare
-the host name with the certificate, which pyOpenSSL leaves to the program.
+takes longer than X25519. M2Crypto has the OpenSSL of its wheels, ssl and the older M2Crypto the
+system's, and pyOpenSSL that of the wheel of cryptography: the first line names them. M2Crypto and
+ssl compare the host name with the certificate, which pyOpenSSL leaves to the program.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
 from pathlib import Path
 
 ROUNDS = 5
-# Ahead of both, with a margin for the spread of the medians.
+# Ahead of each, with a margin for the spread of the medians.
 BAR = 0.97
 WORKER = Path(__file__).parent / "workers" / "tls.py"
 CERTIFICATES = Path(__file__).parents[2] / "tests" / "data" / "certificates"
-PEERS = ("ssl", "pyOpenSSL")
+OLDER = os.environ.get("M2CRYPTO_OLDER")
+PEERS = ("ssl", "pyOpenSSL", *(("older",) if OLDER else ()))
 # Less is better.
 COSTS = {"KiB of an idle connection"}
 
 
 def measure(library: str) -> dict[str, float]:
     """Return the figures of one round of a library."""
-    command = [sys.executable, "-P", str(WORKER), str(CERTIFICATES), library]
-    run = subprocess.run(command, check=True, capture_output=True, text=True)
+    python, variables = sys.executable, dict(os.environ)
+    if library == "older" and OLDER:
+        python = OLDER
+        del variables["PYTHONPATH"]
+    command = [python, "-P", str(WORKER), str(CERTIFICATES), library]
+    run = subprocess.run(command, check=True, capture_output=True, text=True, env=variables)
     figures: dict[str, float] = json.loads(run.stdout)
     return figures
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -26,11 +25,9 @@ from ci.distribution.cells import claimed
 from ci.errors import UserError
 from ci.matrix.machine import this_platform
 from ci.project import Project
+from ci.turns import Worker, median_ratio, take_turns
 
 WORKER = Path(__file__).parent / "workers" / "operations.py"
-# CPU seconds of one turn, and how often each library has one.
-TURN = 0.05
-ROUNDS = 21
 # What the wheel may take longer than the better peer.
 MARGIN = 1.03
 OPERATIONS = (
@@ -45,52 +42,6 @@ OPERATIONS = (
 )
 # Operations that a peer does without OpenSSL: it is not judged.
 WITHOUT_OPENSSL = {("PEM certificate", "cryptography")}
-
-
-class Worker:
-    """A process that runs the operations of one library."""
-
-    def __init__(self, python: Path, library: str, path: str, data: Path, stack: ExitStack) -> None:
-        self._library = library
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        self._child = stack.enter_context(
-            subprocess.Popen(
-                [str(python), "-P", str(WORKER), library, str(data)],
-                env={**environment, **({"PYTHONPATH": path} if path else {})},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-        )
-        # Closing its input ends it.
-        if self._child.stdin:
-            stack.callback(self._child.stdin.close)
-        self.version = self._read()
-        self.counts = dict.fromkeys(OPERATIONS, 1)
-        for name in OPERATIONS:
-            self._calibrate(name)
-
-    def run(self, operation: str) -> float:
-        """Return the CPU seconds of one operation, measured over a turn."""
-        count = self.counts[operation]
-        return self._seconds(operation, count) / count
-
-    def _calibrate(self, operation: str) -> None:
-        """Find the number of operations in a turn; the first ones fill caches."""
-        while (seconds := self._seconds(operation, self.counts[operation])) < TURN:
-            self.counts[operation] = int(self.counts[operation] * max(TURN / max(seconds, 1e-6), 2))
-
-    def _seconds(self, operation: str, count: int) -> float:
-        if self._child.stdin:
-            self._child.stdin.write(f"{operation} {count}\n")
-            self._child.stdin.flush()
-        return float(self._read())
-
-    def _read(self) -> str:
-        line = self._child.stdout.readline() if self._child.stdout else ""
-        if not line:
-            raise UserError(f"benchmark wheel: the worker of {self._library} ended, see above")
-        return line.strip()
 
 
 def main() -> int:
@@ -115,9 +66,9 @@ def main() -> int:
         matrix = os.environ["PYTHONPATH"].split(os.pathsep)[0]
         python = Path(sys.executable)
         workers = {
-            "wheel": Worker(python, "m2crypto", str(site), data, stack),
-            "cryptography": Worker(peers, "cryptography", "", data, stack),
-            "matrix": Worker(python, "m2crypto", matrix, data, stack),
+            "wheel": Worker([python, WORKER, "m2crypto", data], str(site), OPERATIONS, stack),
+            "cryptography": Worker([peers, WORKER, "cryptography", data], "", OPERATIONS, stack),
+            "matrix": Worker([python, WORKER, "m2crypto", data], matrix, OPERATIONS, stack),
         }
         print(f"Python {sys.version.split()[0]}, {wheel.name}")
         for name, worker in workers.items():
@@ -144,18 +95,9 @@ def _wheel(project: Project, python: str, directory: Path) -> Path:
 
 def _compare(operation: str, workers: Mapping[str, Worker]) -> bool:
     """Print the medians and ratios of an operation; return whether the wheel is fast enough."""
-    rounds: dict[str, list[float]] = {name: [] for name in workers}
-    order = list(workers)
-    for _ in range(ROUNDS):
-        for name in order:
-            rounds[name].append(workers[name].run(operation))
-        # Each library follows each other one.
-        order.append(order.pop(0))
+    rounds = take_turns(operation, workers)
     own = rounds.pop("wheel")
-    ratios = {
-        name: statistics.median(mine / theirs for mine, theirs in zip(own, times, strict=True))
-        for name, times in rounds.items()
-    }
+    ratios = {name: median_ratio(own, times) for name, times in rounds.items()}
     judged = {
         name: ratio for name, ratio in ratios.items() if (operation, name) not in WITHOUT_OPENSSL
     }

@@ -1,4 +1,6 @@
-"""Measure TLS by one library, M2Crypto, ssl or pyOpenSSL, and print the figures as JSON.
+"""Measure TLS by one library, M2Crypto, ssl, pyOpenSSL or older, and print the figures as JSON.
+
+`older` is M2Crypto before 1.0, in an environment of its own.
 
 The server is a child process with the same library. Rates are per CPU second: of both processes for
 handshakes and round trips, of this one for data. The folder with the certificates and the library
@@ -47,8 +49,8 @@ class _Library(abc.ABC):
         """Return the session, after something was read."""
 
     @abc.abstractmethod
-    def was_resumed(self, connection: Any) -> bool:
-        """Return whether the handshake resumed a session."""
+    def was_resumed(self, connection: Any) -> bool | None:
+        """Return whether the handshake resumed a session; None if the library does not tell."""
 
     @abc.abstractmethod
     def negotiated(self, connection: Any) -> tuple[str, str]:
@@ -97,7 +99,7 @@ class _M2Crypto(_Library):
     def session(self, connection: Any) -> Any:
         return connection.get_session()
 
-    def was_resumed(self, connection: Any) -> bool:
+    def was_resumed(self, connection: Any) -> bool | None:
         return bool(connection.session_reused())
 
     def negotiated(self, connection: Any) -> tuple[str, str]:
@@ -113,6 +115,23 @@ class _M2Crypto(_Library):
         while (client.connect_ssl(), server.accept_ssl()) != (1, 1):
             pass
         return client, server
+
+
+class _Older(_M2Crypto):
+    """M2Crypto before 1.0, whose OpenSSL chooses the group."""
+
+    def __init__(self, certificates: Path) -> None:
+        from M2Crypto import BIO, SSL
+
+        self.module = SSL
+        self.buffer = BIO.MemoryBuffer
+        self.contexts = SSL.Context("tls"), SSL.Context("tls")
+        self.contexts[0].load_verify_locations(str(certificates / "ca.pem"))
+        self.contexts[0].set_verify(SSL.verify_peer, 9)
+        self.contexts[1].load_cert_chain(str(certificates / "server.pem"))
+
+    def was_resumed(self, connection: Any) -> bool | None:
+        return None
 
 
 class _Ssl(_Library):
@@ -245,6 +264,7 @@ LIBRARIES: dict[str, Callable[[Path], _Library]] = {
     "M2Crypto": _M2Crypto,
     "ssl": _Ssl,
     "pyOpenSSL": _PyOpenSSL,
+    "older": _Older,
 }
 UNUSED = socket.socket()
 
@@ -340,7 +360,7 @@ class Client:
         for _ in range(HANDSHAKES):
             with self.connection(b"H", session) as connection:
                 connection.recv(1)
-                if self.library.was_resumed(connection) != (session is not None):
+                if self.library.was_resumed(connection) not in (None, session is not None):
                     raise SystemExit("error: a handshake was or was not resumed")
                 if session is not None:
                     session = self.library.session(connection)
@@ -462,7 +482,7 @@ def measure(library: _Library, client: Client) -> dict[str, float]:
     }
 
 
-def main() -> int:
+def main() -> None:
     """Measure and print."""
     library = LIBRARIES[sys.argv[2]](Path(sys.argv[1]))
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -477,9 +497,10 @@ def main() -> int:
         finally:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
-    print(json.dumps(figures))
-    return 0
+    print(json.dumps(figures), flush=True)
+    # The older M2Crypto crashes when its connections are freed at the end.
+    os._exit(0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
