@@ -113,7 +113,8 @@ class Flags:
         options: Configure's, for an OpenSSL build of its own.
         preload: libraries of the compiler that are loaded before Python.
         seconds: about how long a cell with these flags runs, to start the longest first.
-        upstream: whether OpenSSL has a build of its own with upstream's optimisation and `cflags`.
+        upstream: whether OpenSSL has a build of its own with upstream's optimisation and, but for
+            that, `cflags`.
         optional: flags that are added to `cflags` if the compiler has them.
     """
 

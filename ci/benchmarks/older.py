@@ -3,8 +3,8 @@
 `nox -s bench -- older`. That M2Crypto is built from the registry's sdist with the system's OpenSSL,
 in an environment of its own. Each has a process, and they take turns in each round. The output is
 the CPU time of an operation, as the median of the rounds, and the median of the rounds' ratios of
-this M2Crypto to the older: below 1, this one is faster. The exit code is 1 if an operation takes over
-5 % longer, which covers the difference of two OpenSSL releases.
+this one to the older: below 1, this one is faster. The exit code is 1 if an operation takes 5 %
+longer, which covers the difference of two OpenSSL releases.
 """
 
 from __future__ import annotations

@@ -281,10 +281,11 @@ def _configure(build: Build) -> list[str]:
 def _flags(build: Build) -> tuple[str, ...]:
     """Return the compiler's flags, which follow and so override upstream's own -O3.
 
-    Those of the user are no part of a wheel.
+    A wheel keeps that, and has none of the user's.
     """
     if build.flags and build.flags.upstream:
-        return (*build.flags.cflags, *toolchain.accepted(build.flags.optional))
+        own = [flag for flag in build.flags.cflags if not flag.startswith("-O")]
+        return (*own, *toolchain.accepted(build.flags.optional))
     return (*FLAGS, *toolchain.words("CFLAGS"))
 
 
