@@ -50,7 +50,7 @@ def main(arguments: Sequence[str], project: Project) -> None:
     for name in arguments:
         if name not in names:
             raise UserError(f"peers: unknown build {name!r}; there are {', '.join(names)}")
-    sites, python = _sites(project, known, names), _environment(project)
+    built, python = sites(project, known, names), _environment(project)
     if ISOLATED not in os.environ and (command := _isolated()):
         # All that comes over the network is in the cache by now.
         os.environ[ISOLATED] = "1"
@@ -66,8 +66,8 @@ def main(arguments: Sequence[str], project: Project) -> None:
             missing.append("gnutls-serv, selfserv: without `unshare` they would listen everywhere")
         for line in missing:
             console.log(f"peers: {line}")
-        ours = [_own(name, site, certificates) for name, site in sites.items()]
-        site = sites[known.quick[0].name]
+        ours = [_own(name, site, certificates) for name, site in built.items()]
+        site = built[known.quick[0].name]
         peers = [*_libraries(python, site, certificates), *peers, *ours]
         chosen = [each for each in ours if not arguments or each.name in arguments]
         rows = list(handshakes.run(chosen, peers))
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str], project: Project) -> None:
         raise UserError("peers: handshakes failed, see above")
 
 
-def _sites(project: Project, known: manifest.Manifest, names: Sequence[str]) -> dict[str, Path]:
+def sites(project: Project, known: manifest.Manifest, names: Sequence[str]) -> dict[str, Path]:
     """Return where M2Crypto of each build is, built if the cache does not have it."""
     builds = [each for each in known.builds if each.name in names]
     made = prefixes.ensure(builds, project)
@@ -95,13 +95,13 @@ def _sites(project: Project, known: manifest.Manifest, names: Sequence[str]) -> 
         for each in builds
     }
     built = wheels.ensure(requests.values(), project)
-    sites = {}
+    found = {}
     for name, request in requests.items():
         wheel = built[request.label]
         if isinstance(wheel, UserError):
             raise wheel
-        sites[name] = wheel.site
-    return sites
+        found[name] = wheel.site
+    return found
 
 
 def _own(name: str, site: Path, certificates: Path) -> Peer:
