@@ -2,7 +2,7 @@
 
 M2Crypto is that of this Python with every OpenSSL of the manifest, with and without EC. Its peers
 are Python's ssl, pyOpenSSL, tlslite-ng, the programs `openssl`, GnuTLS's, NSS's and nginx, and each
-other build of M2Crypto. All rows are written to coverage/peers.json.
+other build of M2Crypto. All rows are written to coverage/peers.json, which the report shows.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from ci import console, environments, interpreters, manifest, process, wheels
+from ci import checkout, console, environments, interpreters, manifest, process, wheels
 from ci.errors import UserError
 from ci.openssl import prefixes
 from ci.peers import handshakes, implementations
@@ -71,11 +71,14 @@ def main(arguments: Sequence[str], project: Project) -> None:
         peers = [*_libraries(python, site, certificates), *peers, *ours]
         chosen = [each for each in ours if not arguments or each.name in arguments]
         rows = list(handshakes.run(chosen, peers))
-    file = project.root / "coverage" / "peers.json"
-    document = {"missing": missing, "rows": [row.document() for row in rows]}
-    file.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    document = {
+        "sources": checkout.digest(project.root),
+        "missing": missing,
+        "rows": [row.document() for row in rows],
+    }
+    project.peers.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     _print(rows)
-    console.log(f"peers: {file.relative_to(project.root)}")
+    console.log(f"peers: {project.peers.relative_to(project.root)}")
     if any(row.result == "failed" for row in rows):
         raise UserError("peers: handshakes failed, see above")
 
