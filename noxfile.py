@@ -200,6 +200,12 @@ def peers(session: nox.Session) -> None:
 
 
 @nox.session
+def scan(session: nox.Session) -> None:
+    """Scan a server with default settings with sslyze and testssl.sh, and keep what they found."""
+    run(session, "scan")
+
+
+@nox.session
 def vectors(session: nox.Session) -> None:
     """Run all known answers of NIST and the RFCs, PKITS and the properties on one OpenSSL."""
     install(session, "vectors")

@@ -47,6 +47,7 @@ VERBS = {
     "bench": "ci.bench:main",
     "leaks": "ci.leaks:main",
     "peers": "ci.peers.main:main",
+    "scan": "ci.peers.scan:scan",
     "fuzz": "ci.fuzz.run:main",
     "wheels": "ci.distribution.main:main",
     "reproduce": "ci.distribution.reproduce:main",

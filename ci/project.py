@@ -98,6 +98,11 @@ class Project:
         return self.root / "coverage" / "html"
 
     @property
+    def peers(self) -> Path:
+        """The handshakes with other implementations of TLS, if `nox -s peers` ran."""
+        return self.root / "coverage" / "peers.json"
+
+    @property
     def policy(self) -> Path:
         """The floors of coverage and the declared reasons to skip a test."""
         return self.root / "coverage" / "policy.toml"

@@ -19,7 +19,8 @@ of each of them; then the clients and servers of `http.client`, `urllib`, `smtpl
 What that code sets on its context applies to the `Context`: trust anchors, certificate, versions,
 ciphers, whether the peer is verified. A check of the `Context`'s own (`post_connection_check`) and
 its revocation check stay in effect whatever that code sets. Contexts that were created before are
-not changed.
+not changed, except those that urllib's `urlopen` and requests create for themselves and keep: they
+are replaced by `install` and restored by `uninstall`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import ssl
 import threading
 from typing import TYPE_CHECKING, Any, Callable
 
+from M2Crypto.SSL import _kept
 from M2Crypto.SSL.Context import Context
 from M2Crypto.SSL.stdlib import SSLContext
 
@@ -41,11 +43,14 @@ _new = ssl.SSLContext.__new__
 _factory: Callable[[], Context] | None = None
 # The classes of others that derive from ssl.SSLContext, with ours between.
 _derived: dict[type, type] = {}
-_lock = threading.Lock()
+# Where `install` replaced a context.
+_replaced: list[_kept.Place] = []
+# A factory may create contexts of ssl's classes.
+_lock = threading.RLock()
 
 
 def install(factory: Callable[[], Context] = Context) -> None:
-    """Replace the TLS of contexts that are created from now on.
+    """Replace the TLS of contexts that are created from now on, and of those that modules keep.
 
     Args:
         factory: returns a new `Context` for each of them.
@@ -60,17 +65,33 @@ def install(factory: Callable[[], Context] = Context) -> None:
     with _lock:
         if _factory is not None:
             raise RuntimeError("the replacement for ssl is installed already")
+        places = [place for place in _kept.places() if place.is_of_module()]
         _factory = factory
         ssl.SSLContext.__new__ = _create  # type: ignore[method-assign]
+        _replaced[:] = places
+        try:
+            for place in places:
+                place.renew()
+        except BaseException:
+            uninstall()
+            raise
+        _kept.drop_connections()
 
 
 def uninstall() -> None:
-    """Restore the module ssl. Contexts that were created remain as they are."""
+    """Restore the module ssl, and the contexts that modules keep. Others remain as they are."""
     global _factory
     with _lock:
-        if _factory is not None:
-            ssl.SSLContext.__new__ = _new  # type: ignore[method-assign]
-            _factory = None
+        if _factory is None:
+            return
+        ssl.SSLContext.__new__ = _new  # type: ignore[method-assign]
+        _factory = None
+        while _replaced:
+            _replaced.pop().restore()
+        for place in _kept.places():
+            if isinstance(place.context, _Replaced) and place.context.is_kept:
+                place.renew()
+        _kept.drop_connections()
 
 
 def is_installed() -> bool:
@@ -93,8 +114,9 @@ def _create(cls: type, protocol: Any = None, *arguments: Any, **options: Any) ->
     factory = _factory
     if factory is None or issubclass(cls, SSLContext):
         return _new(cls, protocol, *arguments, **options)
-    made = SSLContext.__new__(_class_over(cls), protocol)
+    made: Any = SSLContext.__new__(_class_over(cls), protocol)
     SSLContext.__init__(made, ssl.PROTOCOL_TLS if protocol is None else protocol, factory())
+    made.is_kept = _kept.is_creating()
     return made
 
 
@@ -109,7 +131,12 @@ def _class_over(cls: type) -> Any:
 
 
 class _Replaced(SSLContext):
-    """A context that code made as `ssl.SSLContext`; `_create` has initialized it."""
+    """A context that code made as `ssl.SSLContext`; `_create` has initialized it.
+
+    `is_kept` is whether the module that created it keeps it.
+    """
+
+    is_kept = False
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """Do nothing, as object.__init__ of an `ssl.SSLContext`."""

@@ -2,7 +2,7 @@
 
 M2Crypto is that of this Python with every OpenSSL of the manifest, with and without EC. Its peers
 are Python's ssl, pyOpenSSL, tlslite-ng, the programs `openssl`, GnuTLS's, NSS's and nginx, and each
-other build of M2Crypto. All rows are written to coverage/peers.json.
+other build of M2Crypto. All rows are written to coverage/peers.json, which the report shows.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from ci import console, environments, interpreters, manifest, process, wheels
+from ci import checkout, console, environments, interpreters, manifest, process, wheels
 from ci.errors import UserError
 from ci.openssl import prefixes
 from ci.peers import handshakes, implementations
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str], project: Project) -> None:
     for name in arguments:
         if name not in names:
             raise UserError(f"peers: unknown build {name!r}; there are {', '.join(names)}")
-    sites, python = _sites(project, known, names), _environment(project)
+    built, python = sites(project, known, names), _environment(project)
     if ISOLATED not in os.environ and (command := _isolated()):
         # All that comes over the network is in the cache by now.
         os.environ[ISOLATED] = "1"
@@ -66,21 +66,24 @@ def main(arguments: Sequence[str], project: Project) -> None:
             missing.append("gnutls-serv, selfserv: without `unshare` they would listen everywhere")
         for line in missing:
             console.log(f"peers: {line}")
-        ours = [_own(name, site, certificates) for name, site in sites.items()]
-        site = sites[known.quick[0].name]
+        ours = [_own(name, site, certificates) for name, site in built.items()]
+        site = built[known.quick[0].name]
         peers = [*_libraries(python, site, certificates), *peers, *ours]
         chosen = [each for each in ours if not arguments or each.name in arguments]
         rows = list(handshakes.run(chosen, peers))
-    file = project.root / "coverage" / "peers.json"
-    document = {"missing": missing, "rows": [row.document() for row in rows]}
-    file.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    document = {
+        "sources": checkout.digest(project.root),
+        "missing": missing,
+        "rows": [row.document() for row in rows],
+    }
+    project.peers.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     _print(rows)
-    console.log(f"peers: {file.relative_to(project.root)}")
+    console.log(f"peers: {project.peers.relative_to(project.root)}")
     if any(row.result == "failed" for row in rows):
         raise UserError("peers: handshakes failed, see above")
 
 
-def _sites(project: Project, known: manifest.Manifest, names: Sequence[str]) -> dict[str, Path]:
+def sites(project: Project, known: manifest.Manifest, names: Sequence[str]) -> dict[str, Path]:
     """Return where M2Crypto of each build is, built if the cache does not have it."""
     builds = [each for each in known.builds if each.name in names]
     made = prefixes.ensure(builds, project)
@@ -95,13 +98,13 @@ def _sites(project: Project, known: manifest.Manifest, names: Sequence[str]) -> 
         for each in builds
     }
     built = wheels.ensure(requests.values(), project)
-    sites = {}
+    found = {}
     for name, request in requests.items():
         wheel = built[request.label]
         if isinstance(wheel, UserError):
             raise wheel
-        sites[name] = wheel.site
-    return sites
+        found[name] = wheel.site
+    return found
 
 
 def _own(name: str, site: Path, certificates: Path) -> Peer:

@@ -1,4 +1,4 @@
-"""The HTML report: coverage.py's pages of Python and C, and the table of cells."""
+"""The HTML report: coverage.py's pages of Python and C, the table of cells, that of peers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ci.errors import UserError
 from ci.manifest import Manifest
 from ci.matrix.results import SEAL, NotRun, Result
 from ci.project import Project
-from ci.report import measured, surface
+from ci.report import measured, peers, surface
 from ci.report.gather import Gathered
 from ci.report.measured import Total
 
@@ -80,6 +80,7 @@ def _key(gathered: Gathered, manifest: Manifest, project: Project) -> str:
         *sorted(Path(__file__).parent.glob("*.py")),
         *sorted(templates),
         *(result.directory / SEAL for result in gathered.usable),
+        *filter(Path.is_file, (project.peers,)),
     ]
     return key(
         files=[hashlib.sha256(path.read_bytes()).hexdigest() for path in files],
@@ -117,7 +118,7 @@ def write(
                 extra_css=str(project.templates / "report.css"),
             )
             not_taken = _not_taken(branches, copy)
-            table = cells_table(gathered, manifest, project.templates, not_taken)
+            table = cells_table(gathered, manifest, project, not_taken)
             _insert(table, new / "index.html")
             (new / surface.TABLE).write_text(surface.table(gathered.usable), encoding="utf-8")
             record = {"key": made_of, "totals": [asdict(each) for each in totals]}
@@ -130,10 +131,10 @@ def write(
 def cells_table(
     gathered: Gathered,
     manifest: Manifest,
-    templates: Path,
+    project: Project,
     not_taken: Mapping[str, Sequence[int]],
 ) -> str:
-    """Return the HTML of the cells, builds by Pythons, and of the branches not taken."""
+    """Return the HTML of the cells, builds by Pythons, of the peers, and of branches not taken."""
     usable = {result.expected.id: result for result in gathered.usable}
     why = {each.id: each.why for each in gathered.absent}
     rows: dict[str, dict[str, _TableCell]] = {}
@@ -142,7 +143,7 @@ def cells_table(
         shown = _TableCell(cell.id, usable.get(cell.id), why.get(cell.id, ""))
         rows.setdefault(row, {})[cell.python] = shown
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(templates),
+        loader=jinja2.FileSystemLoader(project.templates),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -154,6 +155,7 @@ def cells_table(
         usable=len(usable),
         count=len(gathered.planned),
         absent=_by_reason(gathered.absent),
+        peers=peers.read(project),
         not_taken=not_taken,
         warnings=manifest.warnings(date.today()),
     )

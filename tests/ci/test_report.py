@@ -95,7 +95,7 @@ def project(tmp_path: Path) -> Path:
     (root / "M2Crypto" / "EC.py").write_text(EC_PY)
     (root / "M2Crypto" / "unused.py").write_text("x = 1\n")
     (root / "coverage").mkdir()
-    for name in ("coveragerc", "policy.toml", "cells.html.jinja", "report.css"):
+    for name in ("coveragerc", "policy.toml", "cells.html.jinja", "peers.html.jinja", "report.css"):
         (root / "coverage" / name).write_text((REAL / name).read_text())
     (root / "coverage" / "surface.toml").write_text(GOLDEN)
     for cell in (WITH, WITHOUT):
@@ -376,6 +376,70 @@ def test_the_page_shows_the_tested_copy_of_a_file(project: Path) -> None:
     report.make(MANIFEST, machine("3.9"), here(project))
     assert "edited" not in page_of(project, "ec_c")
     assert shown(page_of(project, "ec_c"), 8) == ("missed", [])
+
+
+PASSED = {
+    "build": "3.5",
+    "role": "client",
+    "peer": "GnuTLS",
+    "peer_version": "3.7.9",
+    "version": "TLSv1.3",
+    "result": "passed",
+    "cipher": "TLS_AES_256_GCM_SHA384",
+    "group": "x25519",
+    "detail": "",
+}
+
+
+def write_peers(root: Path, *rows: dict[str, str], sources: str = "") -> None:
+    """Write what `nox -s peers` leaves."""
+    document = {"sources": sources, "missing": ["nginx: not found <b>"], "rows": rows}
+    here(root).peers.write_text(json.dumps(document))
+
+
+def peers_of(root: Path) -> str:
+    """Return the part of the page about peers."""
+    return page_of(root, "index").partition("<h2>Peers</h2>")[2].partition("<h2>")[0]
+
+
+def test_handshakes_with_peers_are_a_table(project: Path) -> None:
+    make(project)
+    assert peers_of(project) == ""
+    write_peers(
+        project,
+        PASSED,
+        {**PASSED, "role": "server", "version": "TLSv1.2", "result": "failed", "detail": '"reset"'},
+        {**PASSED, "build": "3.5-no-ec", "result": "impossible", "detail": "no group"},
+        {**PASSED, "peer": "3.5-no-ec", "peer_version": "3.5.7"},
+    )
+    make(project)
+    table = peers_of(project)
+    for part in (
+        "1 failed, 1 are impossible",
+        "<b>The sources have changed since.</b>",
+        '<th colspan="2">3.5</th><th colspan="1">3.5-no-ec</th>',
+        "<th>1.2</th><th>1.3</th><th>1.3</th>",
+        "<th>client of GnuTLS (3.7.9)</th>",
+        "<th>client of M2Crypto with OpenSSL 3.5-no-ec (3.5.7)</th>",
+        '<td class="passed" title="TLS_AES_256_GCM_SHA384, x25519">passed</td>',
+        '<td class="failed" title="&#34;reset&#34;">failed</td>',
+        '<td class="absent" title="no group">impossible</td>',
+        "<li>nginx: not found &lt;b&gt;</li>",
+    ):
+        assert part in table
+    # Each row has a cell, an empty one too, for each column.
+    rows = re.findall(r"<tr><th>(?:client|server) of .*?</tr>", table, re.DOTALL)
+    assert [row.count("<td") for row in rows] == [3, 3, 3]
+
+    write_peers(project, PASSED, sources=checkout.digest(here(project).copy))
+    make(project)
+    assert "have changed since" not in peers_of(project)
+
+
+def test_handshakes_that_nobody_wrote_are_refused(project: Path) -> None:
+    write_peers(project, {**PASSED, "result": "perhaps"})
+    with pytest.raises(UserError, match=r"peers\.json: rows\[0\]\.result must be .*perhaps"):
+        make(project)
 
 
 def test_an_unchanged_report_is_not_written_again(
