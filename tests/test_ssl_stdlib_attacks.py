@@ -347,3 +347,43 @@ def test_a_certificate_that_comes_later_is_checked_as_one_that_comes_first(
     assert [certificate is not None for certificate in seen] == [False, True]
     with pytest.raises(ssl.SSLError):
         other.read(1)
+
+
+# ---- errors and the end --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("other.example", "Hostname mismatch, certificate is not valid for 'other.example'."),
+        ("192.0.2.1", "IP address mismatch, certificate is not valid for '192.0.2.1'."),
+    ],
+)
+def test_a_mismatch_has_the_text_of_the_standard_library(client, server, name, text):
+    with pytest.raises(ssl.SSLCertVerificationError) as raised:
+        shake(client, server, server_hostname=name)
+    assert raised.value.verify_message == text
+    assert text in str(raised.value)
+
+
+def test_reading_after_both_sides_have_closed_is_an_error(client, server):
+    """A loop over what arrives after `unwrap` ends by it, as in CPython's tests of asyncio."""
+    one, other = shake(client, server)
+    with pytest.raises(ssl.SSLWantReadError):
+        other.unwrap()
+    one.write(b"late")
+    one.unwrap()
+    assert other.read(10) == b"late"
+    with pytest.raises(ssl.SSLZeroReturnError):
+        other.read(10)
+    with pytest.raises(ssl.SSLZeroReturnError):
+        other.read(10, bytearray(10))
+    assert other.read(0) == b""
+
+
+def test_reading_after_the_peer_has_closed_ends(client, server):
+    one, other = shake(client, server)
+    with pytest.raises(ssl.SSLWantReadError):
+        other.unwrap()
+    assert one.read(10) == b""
+    assert one.read(10, bytearray(10)) == 0

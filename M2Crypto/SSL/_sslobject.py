@@ -31,6 +31,10 @@ __all__ = ["MemoryObject", "SocketObject", "current_object", "translated"]
 
 # The values of `binary_form` for certificates in the standard library (_ssl.ENCODING_PEM).
 _ENCODING_PEM = 1
+_MISMATCHES = {
+    m2.X509_V_ERR_HOSTNAME_MISMATCH: "Hostname",
+    m2.X509_V_ERR_IP_ADDRESS_MISMATCH: "IP address",
+}
 
 
 def translated(error: M2CryptoError, operation: str = "operation") -> Exception:
@@ -81,6 +85,9 @@ class _Certificate:
         if format == _ENCODING_PEM:
             return self._certificate.as_pem().decode()
         return self._certificate.as_der()
+
+    def __repr__(self) -> str:
+        return f"<Certificate {self._certificate.get_subject().as_text()!r}>"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, _Certificate):
@@ -218,9 +225,16 @@ class SSLObject:
 
     def _with_verification(self, made: Exception) -> Exception:
         if isinstance(made, ssl.SSLCertVerificationError):
-            code = self._connection.get_verify_result()
-            made.verify_code = code or m2.X509_V_ERR_HOSTNAME_MISMATCH
-            made.verify_message = Err.get_x509_verify_error(made.verify_code)
+            code = self._connection.get_verify_result() or m2.X509_V_ERR_HOSTNAME_MISMATCH
+            kind = _MISMATCHES.get(code)
+            if kind is None:
+                message = Err.get_x509_verify_error(code)
+            else:
+                # The text of the standard library, for which programs look.
+                name = self.server_hostname
+                message = f"{kind} mismatch, certificate is not valid for {name!r}."
+                made.strerror = f"{made.strerror}: {message}"
+            made.verify_code, made.verify_message = code, message
         return made
 
     def do_handshake(self) -> None:
@@ -233,10 +247,22 @@ class SSLObject:
     def read(self, len: int = 1024, buffer: Any = None) -> Any:
         """Read up to `len` bytes, into a buffer if there is one."""
         if buffer is None:
-            return self._call("read", self._connection.read, len)
+            return self._unless_closed(self._call("read", self._connection.read, len), len)
         view = memoryview(buffer).cast("B")
         size = min(len, view.nbytes) if len > 0 else view.nbytes
-        return self._call("read", self._connection.recv_into, view, size)
+        return self._unless_closed(self._call("read", self._connection.recv_into, view, size), size)
+
+    def _unless_closed(self, result: Any, size: int) -> Any:
+        """Return what was read.
+
+        Raises:
+            ssl.SSLZeroReturnError: nothing was, and both sides have sent close_notify.
+        """
+        if not result and size and self._connection.get_shutdown() & m2.SSL_SENT_SHUTDOWN:
+            raise ssl.SSLZeroReturnError(
+                ssl.SSL_ERROR_ZERO_RETURN, "TLS/SSL connection has been closed (EOF)"
+            )
+        return result
 
     def write(self, data: Any) -> int:
         """Write bytes, and return how many."""
