@@ -62,6 +62,11 @@ def shake(client, server, **options):
     return pair
 
 
+def run_script(script):
+    command = [sys.executable, "-bb", "-c", textwrap.dedent(script)]
+    subprocess.run(command, check=True, timeout=PATIENCE)
+
+
 def session_of(client, server):
     """Return the session of a connection that ends without close_notify."""
     one, other = shake(client, server)
@@ -133,6 +138,38 @@ def test_a_context_that_delegates_to_another_one_is_in_effect(certificates, serv
         original.verify_mode.__set__(inner, ssl.CERT_REQUIRED)
     with pytest.raises(ssl.SSLCertVerificationError):
         shake(inner, server)
+
+
+def test_a_class_that_another_package_put_in_place_is_replaced_too():
+    """The way of truststore.inject_into_ssl before the replacement is imported."""
+    script = """
+        import ssl
+        original = ssl.SSLContext
+
+        class Injected(original):
+            def __init__(self, protocol=None):
+                self._ctx = original(protocol)
+
+            def wrap_bio(self, *arguments, **options):
+                return self._ctx.wrap_bio(*arguments, **options)
+
+        ssl.SSLContext = Injected
+        from M2Crypto.SSL import replacement
+        from M2Crypto.SSL._sslobject import SSLObject
+        replacement.install()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        tls = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
+        assert isinstance(tls._sslobj, SSLObject), tls._sslobj
+        replacement.uninstall()
+        assert type(original(ssl.PROTOCOL_TLS_CLIENT)) is original
+    """
+    run_script(script)
+
+
+def test_a_context_without_m2crypto_cannot_be_set(client, server):
+    one, _ = bios(client, server)
+    with pytest.raises(TypeError, match="M2Crypto"):
+        one.context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 # ---- protocol versions ---------------------------------------------------------------------------
@@ -311,9 +348,7 @@ def test_bytes_are_not_compared(certificates):
         other.write(b"a")
         assert one.read(1) == b"a"
     """
-    subprocess.run(
-        [sys.executable, "-bb", "-c", textwrap.dedent(script)], check=True, timeout=PATIENCE
-    )
+    run_script(script)
 
 
 # ---- post-handshake authentication ---------------------------------------------------------------

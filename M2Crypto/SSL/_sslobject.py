@@ -19,12 +19,12 @@ from M2Crypto._errors import M2CryptoError
 from M2Crypto.SSL import _decoded
 from M2Crypto.SSL.Checker import SSLVerificationError
 from M2Crypto.SSL.Connection import Connection
+from M2Crypto.SSL.Context import Context
 from M2Crypto.SSL.Session import Session
 from M2Crypto.SSL.SSLError import SSLSystemError, SSLTimeoutError
 
 if TYPE_CHECKING:
     from M2Crypto import X509
-    from M2Crypto.SSL.Context import Context
     from M2Crypto.SSL.stdlib import SSLContext
 
 __all__ = ["MemoryObject", "SocketObject", "current_object", "translated"]
@@ -297,6 +297,9 @@ class SSLObject:
 
     @context.setter
     def context(self, context: SSLContext) -> None:
+        # One of the standard library that was created before the replacement has no context below.
+        if not isinstance(getattr(context, "context", None), Context):
+            raise TypeError("The value must be a SSLContext of M2Crypto")
         # A callback for the server name sets it, and the handshake takes what this returns.
         if getattr(_operating, "object", None) is not self:
             self._connection.set_context(context.context)

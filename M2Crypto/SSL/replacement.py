@@ -30,14 +30,14 @@ import threading
 from typing import TYPE_CHECKING, Any, Callable
 
 from M2Crypto.SSL.Context import Context
-from M2Crypto.SSL.stdlib import SSLContext
+from M2Crypto.SSL.stdlib import SSLContext, _Original
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["install", "installed", "is_installed", "uninstall"]
 
-_new = ssl.SSLContext.__new__
+_new = _Original.__new__
 _factory: Callable[[], Context] | None = None
 # The classes of others that derive from ssl.SSLContext, with ours between.
 _derived: dict[type, type] = {}
@@ -61,7 +61,7 @@ def install(factory: Callable[[], Context] = Context) -> None:
         if _factory is not None:
             raise RuntimeError("the replacement for ssl is installed already")
         _factory = factory
-        ssl.SSLContext.__new__ = _create  # type: ignore[method-assign]
+        _Original.__new__ = _create  # type: ignore[method-assign]
 
 
 def uninstall() -> None:
@@ -69,7 +69,7 @@ def uninstall() -> None:
     global _factory
     with _lock:
         if _factory is not None:
-            ssl.SSLContext.__new__ = _new  # type: ignore[method-assign]
+            _Original.__new__ = _new  # type: ignore[method-assign]
             _factory = None
 
 
@@ -100,7 +100,7 @@ def _create(cls: type, protocol: Any = None, *arguments: Any, **options: Any) ->
 
 def _class_over(cls: type) -> Any:
     """Return the class for contexts of `ssl.SSLContext` or of a class that derives from it."""
-    if cls is ssl.SSLContext:
+    if cls is _Original:
         return _Replaced
     with _lock:
         if cls not in _derived:

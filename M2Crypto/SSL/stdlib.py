@@ -41,8 +41,13 @@ __all__ = ["SSLContext"]
 StrPath = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 Password = Union[str, bytes, bytearray, Callable[[], Union[str, bytes, bytearray]], None]
 
-# The class in C. replacement.py replaces the `__new__` of the other one.
-_BELOW: Any = ssl.SSLContext.__mro__[1]
+# That of the standard library, also if another package has put a class of its own in its place,
+# such as truststore.inject_into_ssl, and the class in C below it.
+if TYPE_CHECKING:
+    _Original = ssl.SSLContext
+else:
+    _Original = next(each for each in ssl.SSLContext.__mro__ if each.__module__ == "ssl")
+_BELOW: Any = _Original.__mro__[1]
 # The properties in which `_adopt` looks for changes, in the order in which they can be set.
 _ADOPTED = (
     "check_hostname", "verify_mode", "verify_flags", "minimum_version", "maximum_version", "options"
@@ -63,7 +68,7 @@ _BEGIN = b"-----BEGIN "
 _CERTIFICATES = (b"CERTIFICATE-----", b"X509 CERTIFICATE-----", b"TRUSTED CERTIFICATE-----")
 
 
-class SSLContext(Unique, ssl.SSLContext):
+class SSLContext(Unique, _Original):
     """An `ssl.SSLContext` over a `Context`, which is the attribute `context`."""
 
     def __new__(cls, protocol: int | None = None, context: Context | None = None) -> SSLContext:
