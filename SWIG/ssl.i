@@ -188,6 +188,8 @@ const char *SSL_CIPHER_get_version(const SSL_CIPHER *cipher);
 
 void SSL_SESSION_free(SSL_SESSION *RELEASE);
 long SSL_SESSION_get_timeout(const SSL_SESSION *session);
+int SSL_SESSION_has_ticket(const SSL_SESSION *session);
+unsigned long SSL_SESSION_get_ticket_lifetime_hint(const SSL_SESSION *session);
 %include "src/ssl_session.h"
 
 /* ---- certificates, keys, modes and the cache ------------------------------------------------- */

@@ -89,7 +89,10 @@ class Path:
     """Forward datagrams between a client and a server, except those of `lost`.
 
     A datagram is lost the first time that its direction and its number, from 0, are in `lost`.
+    Those of `before` come before each other one.
     """
+
+    before: tuple[bytes, ...] = ()
 
     def __init__(self, server, lost):
         self.server = server
@@ -117,10 +120,11 @@ class Path:
                     self.sizes[sender].append(len(data))
                     if (sender, len(self.sizes[sender]) - 1) in self.lost:
                         continue
-                    if sock is self.front:
-                        self.back.send(data)
-                    else:
-                        self.front.sendto(data, client)
+                    for each in (*self.before, data):
+                        if sock is self.front:
+                            self.back.send(each)
+                        else:
+                            self.front.sendto(each, client)
 
     def close(self):
         self.ended.set()
@@ -248,6 +252,27 @@ def test_lost_datagrams_are_sent_again(dtls_contexts, serve, path, lost):
     server.thread.join(PATIENCE)
     assert server.errors == []
     assert len(between.sizes[lost[0][0]]) > lost[-1][1] + 1
+
+
+@pytest.mark.parametrize(
+    "datagram",
+    [b"", b"\0", b"\x16\xfe\xfd" + bytes(10), b"\x15\xfe\xfd" + bytes(8) + b"\0\2\2\x28"],
+    ids=["empty", "short", "no-message", "alert-after-the-handshake"],
+)
+def test_what_is_no_record_is_dropped(dtls_contexts, serve, path, datagram):
+    """As of an attacker who can forge the peer's address (RFC 6347, section 4.1.2.7)."""
+    server = serve()
+    between = path()
+    is_alert = datagram[:1] == b"\x15"
+    if not is_alert:
+        between.before = (datagram, datagram)
+    with client_of(dtls_contexts[0], between.address) as client:
+        between.before = (datagram, datagram)
+        for number in range(3):
+            client.write(b"%d" % number)
+            assert client.read(10) == b"%d" % number
+    server.thread.join(PATIENCE)
+    assert server.errors == []
 
 
 def test_a_peer_that_does_not_answer_times_out(dtls_contexts):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import socket
+
 import pytest
 
 from M2Crypto import BIO, SSL, m2
@@ -96,6 +99,46 @@ def test_an_invalid_configuration_is_refused(pair, contexts, config):
         client.set_ech_config(config)
     with pytest.raises(SSL.SSLError):
         contexts[1].set_ech_keys(config)
+    assert m2.err_peek_error() == 0
+
+
+@pytest.mark.headers(">= 4.0")
+@pytest.mark.needs("ECH")
+@pytest.mark.parametrize("name", ["-.x", "a b", "a..b", "192.0.2.1", "x" * 64 + ".example"])
+def test_a_public_name_that_is_not_a_dns_name_is_refused(name):
+    with pytest.raises(SSL.SSLError, match="not a DNS name"):
+        SSL.Context.new_ech_keys(name)
+    assert m2.err_peek_error() == 0
+
+
+@pytest.mark.headers(">= 4.0")
+@pytest.mark.needs("ECH")
+def test_a_forged_configuration_reveals_no_name_and_verifies_the_server(pair, contexts):
+    """Each octet of a configuration is changed; what OpenSSL accepts is no weaker handshake."""
+    keys = SSL.Context.new_ech_keys("public.example")
+    text = keys.partition(b"-----BEGIN ECHCONFIG-----")[2].partition(b"-----END")[0]
+    genuine = base64.b64decode(text)
+    contexts[1].set_ech_keys(keys)
+    accepted = 0
+    for position in range(len(genuine)):
+        forged = bytearray(genuine)
+        forged[position] ^= 0x01
+        client, server = pair(*contexts)
+        try:
+            client.set_ech_config(bytes(forged))
+        except SSL.SSLError:
+            continue
+        accepted += 1
+        client.set_tlsext_host_name("localhost")
+        client.set1_host("localhost")
+        with pytest.raises(SSL.SSLError):
+            client.connect_ssl()
+            assert b"localhost" not in server.socket.recv(1 << 16, socket.MSG_PEEK)
+            for _ in range(5):
+                server.accept_ssl()
+                client.connect_ssl()
+        assert not client.ech_accepted()
+    assert accepted > 0
     assert m2.err_peek_error() == 0
 
 

@@ -697,7 +697,7 @@ def test_bad_certificates_and_keys_are_refused(certificates, tmp_path):
         context.load_verify_locations()
     with pytest.raises(ValueError, match="ASCII"):
         context.load_verify_locations(cadata="é")
-    for data in ("", "text", b"", b"\x30\x03\2\1\0"):
+    for data in ("text", b"\x30\x03\2\1\0"):
         with pytest.raises(ssl.SSLError):
             context.load_verify_locations(cadata=data)
     with pytest.raises(ssl.SSLError):

@@ -179,6 +179,8 @@ class Connection(Transport, Parameters, Unique):
         # Held during a handshake with its check, and during a write.
         self._handshaking = threading.RLock()
         self._is_handshaking = False
+        # The client's certificate before post-handshake authentication, in DER; None without it.
+        self._authenticated: bytes | None = None
         self._writing = threading.Lock()
         # Held for each change to CLOSED or FILES, and of the number of open files.
         self._closing = threading.Lock()
@@ -511,6 +513,31 @@ class Connection(Transport, Parameters, Unique):
             self._check(number)
         return 1
 
+    def verify_client_post_handshake(self) -> int:
+        """Request the certificate of a TLS 1.3 client, and return 1 (RFC 8446, section 4.6.2).
+
+        The request is sent with the next write, and the certificate comes with a later read, which
+        checks it as a handshake does. If the check fails, the read raises its error and returns no
+        data, and the connection is closed.
+
+        Raises:
+            SSLError: this is a client, the client did not offer it, or the connection is closed.
+        """
+        self._check_open()
+        result = m2.ssl_verify_client_post_handshake(self.ssl)
+        self._authenticated = self._peer_in_der()
+        return result
+
+    def _peer_in_der(self) -> bytes:
+        certificate = self.get_peer_cert()
+        return b"" if certificate is None else certificate.as_der()
+
+    def _check_authentication(self) -> None:
+        """Run the post-connection check if the client's certificate is another than before."""
+        if self._peer_in_der() != self._authenticated:
+            self._authenticated = None
+            self._check()
+
     def _would_wait(self, deadline: Deadline, step: str) -> int:
         """Return _AGAIN if the connection is non-blocking.
 
@@ -523,8 +550,12 @@ class Connection(Transport, Parameters, Unique):
             raise error
         return _AGAIN
 
-    def _check(self, number: int) -> None:
-        """Run the post-connection check of a handshake. Close the connection if the check fails."""
+    def _check(self, number: int | None = None) -> None:
+        """Run the post-connection check. Close the connection if the check fails.
+
+        Args:
+            number: that of the handshake; None after post-handshake authentication.
+        """
         is_server = bool(m2.ssl_is_server(self.ssl))
         if self._has_own_check:
             check = self._postConnectionCheck
@@ -543,6 +574,8 @@ class Connection(Transport, Parameters, Unique):
             self.ctx.check_revocation(self)
             if check is not None and not check(self.get_peer_cert(), self._host()):
                 raise SSLVerificationError("post connection check failed")
+            if number is None:
+                return
             with self._closing:
                 m2.ssl_io_open(self.ssl, number)
                 if self._state is _State.HANDSHAKE:
@@ -741,9 +774,12 @@ class Connection(Transport, Parameters, Unique):
                 return None
             seconds = rest
         try:
-            return _io_read(self.ssl, size, seconds)
+            data = _io_read(self.ssl, size, seconds)
         except SSLError as error:
             raise self._with_details(error, "read") from None
+        if self._authenticated is not None:
+            self._check_authentication()
+        return data
 
     recv = read
 
@@ -778,6 +814,8 @@ class Connection(Transport, Parameters, Unique):
             done = _io_read_into(self.ssl, target, seconds)
         except SSLError as error:
             raise self._with_details(error, "read") from None
+        if self._authenticated is not None:
+            self._check_authentication()
         if done >= 0:
             return done
         return 0 if done == _CLOSED_BY_PEER else None

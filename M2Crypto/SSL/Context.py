@@ -345,9 +345,7 @@ class Context(Unique):
         if key is not None:
             m2.ssl_ctx_use_pkey_privkey(self.ctx, handle_of(key))
         if keys.are_expected:
-            mode = m2.SSL_VERIFY_PEER | m2.SSL_VERIFY_FAIL_IF_NO_PEER_CERT
-            self._verify_was_set = True
-            m2.ssl_ctx_set_verify(self.ctx, mode, self._verify and self._verifier())
+            self.set_verify_mode(m2.SSL_VERIFY_PEER | m2.SSL_VERIFY_FAIL_IF_NO_PEER_CERT)
         self.raw_public_keys = keys
 
     @staticmethod
@@ -492,6 +490,11 @@ class Context(Unique):
         self._verify_was_set = True
         m2.ssl_ctx_set_verify_depth(self.ctx, depth)
         m2.ssl_ctx_set_verify(self.ctx, mode, None if callback is None else self._verifier())
+
+    def set_verify_mode(self, mode: int) -> None:
+        """Set the mode of `set_verify`, and leave depth and callback as they are."""
+        self._verify_was_set = True
+        m2.ssl_ctx_set_verify(self.ctx, mode, self._verify and self._verifier())
 
     @property
     def has_verify_callback(self) -> bool:

@@ -212,16 +212,6 @@ class Parameters:
         handle: Any = getattr(ctx, "ctx", None)
         m2.ssl_set_ssl_ctx(self.ssl, handle)
 
-    def verify_client_post_handshake(self) -> int:
-        """Request the certificate of a TLS 1.3 client, and return 1 (RFC 8446, section 4.6.2).
-
-        The request is sent with the next write, and the answer comes with a later read.
-
-        Raises:
-            SSLError: this is a client, or the client did not offer it.
-        """
-        return m2.ssl_verify_client_post_handshake(self.ssl)
-
     def get_verified_chain(self) -> X509.X509_Stack | None:
         """Return the path from the peer's certificate to the trust anchor; None without one."""
         if not m2.ssl_is_init_finished(self.ssl) or not self.verify_ok():

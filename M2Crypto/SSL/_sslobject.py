@@ -19,17 +19,22 @@ from M2Crypto._errors import M2CryptoError
 from M2Crypto.SSL import _decoded
 from M2Crypto.SSL.Checker import SSLVerificationError
 from M2Crypto.SSL.Connection import Connection
+from M2Crypto.SSL.Context import Context
+from M2Crypto.SSL.Session import Session
 from M2Crypto.SSL.SSLError import SSLSystemError, SSLTimeoutError
 
 if TYPE_CHECKING:
     from M2Crypto import X509
-    from M2Crypto.SSL.Session import Session
     from M2Crypto.SSL.stdlib import SSLContext
 
 __all__ = ["MemoryObject", "SocketObject", "current_object", "translated"]
 
 # The values of `binary_form` for certificates in the standard library (_ssl.ENCODING_PEM).
 _ENCODING_PEM = 1
+_MISMATCHES = {
+    m2.X509_V_ERR_HOSTNAME_MISMATCH: "Hostname",
+    m2.X509_V_ERR_IP_ADDRESS_MISMATCH: "IP address",
+}
 
 
 def translated(error: M2CryptoError, operation: str = "operation") -> Exception:
@@ -81,6 +86,61 @@ class _Certificate:
             return self._certificate.as_pem().decode()
         return self._certificate.as_der()
 
+    def __repr__(self) -> str:
+        return f"<Certificate {self._certificate.get_subject().as_text()!r}>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Certificate):
+            return NotImplemented
+        return self._certificate.as_der() == other._certificate.as_der()
+
+    def __hash__(self) -> int:
+        return hash(self._certificate.as_der())
+
+
+class SSLSession(Session):
+    """A session with the attributes of `ssl.SSLSession`.
+
+    It is resumed by objects of the context that it is from only. Another one may verify peers
+    differently, which a resumed handshake does not do again.
+    """
+
+    def __init__(self, session: Session, context: Context) -> None:
+        # OpenSSL makes that of a connection without close_notify unusable.
+        super().__init__(m2.ssl_session_dup(session.session))
+        self._context = context
+
+    @property
+    def id(self) -> bytes:
+        """The session ID."""
+        return m2.ssl_session_get_id(self.session)
+
+    @property
+    def time(self) -> int:
+        """The creation time in seconds since the epoch."""
+        return self.get_time()
+
+    @property
+    def timeout(self) -> int:
+        """The lifetime in seconds."""
+        return self.get_timeout()
+
+    @property
+    def ticket_lifetime_hint(self) -> int:
+        """The seconds for which the server keeps the ticket."""
+        return m2.ssl_session_get_ticket_lifetime_hint(self.session)
+
+    @property
+    def has_ticket(self) -> bool:
+        """Whether the session has a ticket."""
+        return bool(m2.ssl_session_has_ticket(self.session))
+
+    def __eq__(self, other: object) -> bool:
+        return self.id == other.id if isinstance(other, SSLSession) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
 
 class SSLObject:
     """A connection with the methods of `_ssl._SSLSocket`."""
@@ -92,7 +152,7 @@ class SSLObject:
         server_side: bool,
         server_hostname: str | None,
         owner: Any,
-        session: Session | None,
+        session: SSLSession | None,
     ) -> None:
         self._context = context
         self._connection = connection
@@ -107,6 +167,15 @@ class SSLObject:
     def _configure(self) -> None:
         """Set the names that the peer must have and the check of the context."""
         connection, name = self._connection, self.server_hostname
+        # ssl's errors.
+        if name == "" or (name is not None and name.startswith(".")):
+            raise ValueError(
+                "server_hostname cannot be an empty string or start with a leading dot."
+            )
+        if name is not None and "\0" in name:
+            raise TypeError("argument must be encoded string without null byte")
+        # As SSL_read and SSL_write do, reading and writing can begin the handshake.
+        connection.set_accept_state() if self.server_side else connection.set_connect_state()
         checks = not self.server_side and self._context.check_hostname
         if name and not self.server_side:
             try:
@@ -141,7 +210,8 @@ class SSLObject:
             raise made from error
         finally:
             _operating.object = before
-        if result is None or (result is not True and result == -1):
+        # Bytes are not compared, as `python -bb` refuses it.
+        if result is None or (type(result) is int and result < 0):
             if self._connection.ssl_get_error(-1) == m2.SSL_ERROR_WANT_WRITE:
                 raise ssl.SSLWantWriteError(
                     ssl.SSL_ERROR_WANT_WRITE, "The operation did not complete (write)"
@@ -149,13 +219,22 @@ class SSLObject:
             raise ssl.SSLWantReadError(
                 ssl.SSL_ERROR_WANT_READ, "The operation did not complete (read)"
             )
+        # Reading and writing complete the handshake, too.
+        self._is_connected = True
         return result
 
     def _with_verification(self, made: Exception) -> Exception:
         if isinstance(made, ssl.SSLCertVerificationError):
-            code = self._connection.get_verify_result()
-            made.verify_code = code or m2.X509_V_ERR_HOSTNAME_MISMATCH
-            made.verify_message = Err.get_x509_verify_error(made.verify_code)
+            code = self._connection.get_verify_result() or m2.X509_V_ERR_HOSTNAME_MISMATCH
+            kind = _MISMATCHES.get(code)
+            if kind is None:
+                message = Err.get_x509_verify_error(code)
+            else:
+                # The text of the standard library, for which programs look.
+                name = self.server_hostname
+                message = f"{kind} mismatch, certificate is not valid for {name!r}."
+                made.strerror = f"{made.strerror}: {message}"
+            made.verify_code, made.verify_message = code, message
         return made
 
     def do_handshake(self) -> None:
@@ -164,15 +243,26 @@ class SSLObject:
             self._call("handshake", self._connection.accept_ssl)
         else:
             self._call("handshake", self._connection.connect_ssl)
-        self._is_connected = True
 
     def read(self, len: int = 1024, buffer: Any = None) -> Any:
         """Read up to `len` bytes, into a buffer if there is one."""
         if buffer is None:
-            return self._call("read", self._connection.read, len)
+            return self._unless_closed(self._call("read", self._connection.read, len), len)
         view = memoryview(buffer).cast("B")
         size = min(len, view.nbytes) if len > 0 else view.nbytes
-        return self._call("read", self._connection.recv_into, view, size)
+        return self._unless_closed(self._call("read", self._connection.recv_into, view, size), size)
+
+    def _unless_closed(self, result: Any, size: int) -> Any:
+        """Return what was read.
+
+        Raises:
+            ssl.SSLZeroReturnError: nothing was, and both sides have sent close_notify.
+        """
+        if not result and size and self._connection.get_shutdown() & m2.SSL_SENT_SHUTDOWN:
+            raise ssl.SSLZeroReturnError(
+                ssl.SSL_ERROR_ZERO_RETURN, "TLS/SSL connection has been closed (EOF)"
+            )
+        return result
 
     def write(self, data: Any) -> int:
         """Write bytes, and return how many."""
@@ -207,6 +297,9 @@ class SSLObject:
 
     @context.setter
     def context(self, context: SSLContext) -> None:
+        # One of the standard library that was created before the replacement has no context below.
+        if not isinstance(getattr(context, "context", None), Context):
+            raise TypeError("The value must be a SSLContext of M2Crypto")
         # A callback for the server name sets it, and the handshake takes what this returns.
         if getattr(_operating, "object", None) is not self:
             self._connection.set_context(context.context)
@@ -218,12 +311,21 @@ class SSLObject:
         return None if self._owner is None else self._owner()
 
     @property
-    def session(self) -> Session | None:
+    def session(self) -> SSLSession | None:
         """The session."""
-        return self._connection.get_session() if self._is_connected else None
+        session = self._connection.get_session() if self._is_connected else None
+        return None if session is None else SSLSession(session, self._connection.ctx)
 
     @session.setter
-    def session(self, session: Session) -> None:
+    def session(self, session: SSLSession) -> None:
+        if not isinstance(session, SSLSession):
+            raise TypeError("Value is not a SSLSession.")
+        if session._context is not self._connection.ctx:
+            raise ValueError("Session refers to a different SSLContext.")
+        if self.server_side:
+            raise ValueError("Cannot set session for server-side SSLSocket.")
+        if self._is_connected:
+            raise ValueError("Cannot set session after handshake.")
         self._connection.set_session(session)
 
     @property
@@ -284,7 +386,7 @@ class SSLObject:
 
     def get_channel_binding(self, cb_type: str = "tls-unique") -> bytes | None:
         """Return the channel binding data (RFC 5929, RFC 9266)."""
-        return self._connection.get_channel_binding(cb_type) if self._is_connected else None
+        return self._connection.get_channel_binding(cb_type)
 
     def group(self) -> str | None:
         """Return the group of the key exchange."""
@@ -300,7 +402,7 @@ class SocketObject(SSLObject):
         sock: socket.socket,
         server_side: bool,
         server_hostname: str | None,
-        session: Session | None,
+        session: SSLSession | None,
     ) -> None:
         self._socket = weakref.ref(sock)
         connection = Connection(context.context, _Borrowed(sock))  # type: ignore[arg-type]
@@ -387,7 +489,7 @@ class MemoryObject(SSLObject):
         server_side: bool,
         server_hostname: str | None,
         owner: Any,
-        session: Session | None,
+        session: SSLSession | None,
     ) -> None:
         self._incoming = incoming
         self._outgoing = outgoing

@@ -32,14 +32,14 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from M2Crypto.SSL import _kept
 from M2Crypto.SSL.Context import Context
-from M2Crypto.SSL.stdlib import SSLContext
+from M2Crypto.SSL.stdlib import SSLContext, _Original
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["install", "installed", "is_installed", "uninstall"]
 
-_new = ssl.SSLContext.__new__
+_new = _Original.__new__
 _factory: Callable[[], Context] | None = None
 # The classes of others that derive from ssl.SSLContext, with ours between.
 _derived: dict[type, type] = {}
@@ -67,7 +67,7 @@ def install(factory: Callable[[], Context] = Context) -> None:
             raise RuntimeError("the replacement for ssl is installed already")
         places = [place for place in _kept.places() if place.is_of_module()]
         _factory = factory
-        ssl.SSLContext.__new__ = _create  # type: ignore[method-assign]
+        _Original.__new__ = _create  # type: ignore[method-assign]
         _replaced[:] = places
         try:
             for place in places:
@@ -84,7 +84,7 @@ def uninstall() -> None:
     with _lock:
         if _factory is None:
             return
-        ssl.SSLContext.__new__ = _new  # type: ignore[method-assign]
+        _Original.__new__ = _new  # type: ignore[method-assign]
         _factory = None
         while _replaced:
             _replaced.pop().restore()
@@ -122,7 +122,7 @@ def _create(cls: type, protocol: Any = None, *arguments: Any, **options: Any) ->
 
 def _class_over(cls: type) -> Any:
     """Return the class for contexts of `ssl.SSLContext` or of a class that derives from it."""
-    if cls is ssl.SSLContext:
+    if cls is _Original:
         return _Replaced
     with _lock:
         if cls not in _derived:

@@ -34,15 +34,24 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Iterable
 
-    from M2Crypto.SSL.Session import Session
+    from M2Crypto.SSL._sslobject import SSLSession
 
 __all__ = ["SSLContext"]
 
 StrPath = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 Password = Union[str, bytes, bytearray, Callable[[], Union[str, bytes, bytearray]], None]
 
-# That of the class in C: replacement.py replaces the other one.
-_new: Callable[..., Any] = ssl.SSLContext.__mro__[1].__new__
+# That of the standard library, also if another package has put a class of its own in its place,
+# such as truststore.inject_into_ssl, and the class in C below it.
+if TYPE_CHECKING:
+    _Original = ssl.SSLContext
+else:
+    _Original = next(each for each in ssl.SSLContext.__mro__ if each.__module__ == "ssl")
+_BELOW: Any = _Original.__mro__[1]
+# The properties in which `_adopt` looks for changes, in the order in which they can be set.
+_ADOPTED = (
+    "check_hostname", "verify_mode", "verify_flags", "minimum_version", "maximum_version", "options"
+)  # fmt: skip
 _MODES = {
     ssl.CERT_NONE: m2.SSL_VERIFY_NONE,
     ssl.CERT_OPTIONAL: m2.SSL_VERIFY_PEER,
@@ -56,14 +65,15 @@ _ONE_VERSION = {
 # CPython's limit of a passphrase.
 _LONGEST_PASSWORD = 1024
 _BEGIN = b"-----BEGIN "
+_CERTIFICATES = (b"CERTIFICATE-----", b"X509 CERTIFICATE-----", b"TRUSTED CERTIFICATE-----")
 
 
-class SSLContext(Unique, ssl.SSLContext):
+class SSLContext(Unique, _Original):
     """An `ssl.SSLContext` over a `Context`, which is the attribute `context`."""
 
     def __new__(cls, protocol: int | None = None, context: Context | None = None) -> SSLContext:
         """Create the context of the standard library, which is below and not used."""
-        made: SSLContext = _new(cls, ssl.PROTOCOL_TLS_CLIENT)
+        made: SSLContext = _BELOW.__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
         return made
 
     def __init__(self, protocol: int | None = None, context: Context | None = None) -> None:
@@ -81,10 +91,12 @@ class SSLContext(Unique, ssl.SSLContext):
         is_client = self._protocol == ssl.PROTOCOL_TLS_CLIENT
         self._mode = ssl.CERT_REQUIRED if is_client else ssl.CERT_NONE
         self._checks_host: bool = is_client
-        self._flags = ssl.VerifyFlags.VERIFY_DEFAULT
+        # OpenSSL's default.
+        self._flags = ssl.VerifyFlags.VERIFY_X509_TRUSTED_FIRST
         self._sni_callback: Callable[..., int | None] | None = None
         self._keylog_filename: StrPath | None = None
         self._post_handshake_auth = False
+        self._below = self._values_below()
         self._set_mode()
 
     # ---- what connections are made of ----------------------------------------------------------
@@ -96,7 +108,7 @@ class SSLContext(Unique, ssl.SSLContext):
         server_hostname: str | None = None,
         *,
         owner: Any = None,
-        session: Session | None = None,
+        session: SSLSession | None = None,
     ) -> SocketObject:
         self._check_role(server_side)
         return SocketObject(self, sock, bool(server_side), server_hostname, session)
@@ -109,7 +121,7 @@ class SSLContext(Unique, ssl.SSLContext):
         server_hostname: str | None = None,
         *,
         owner: Any = None,
-        session: Session | None = None,
+        session: SSLSession | None = None,
     ) -> MemoryObject:
         self._check_role(server_side)
         return MemoryObject(
@@ -117,6 +129,7 @@ class SSLContext(Unique, ssl.SSLContext):
         )
 
     def _check_role(self, server_side: bool) -> None:
+        self._adopt()
         wrong = ssl.PROTOCOL_TLS_CLIENT if server_side else ssl.PROTOCOL_TLS_SERVER
         if self._protocol == wrong:
             role = "server" if server_side else "client"
@@ -129,7 +142,36 @@ class SSLContext(Unique, ssl.SSLContext):
         if self._post_handshake_auth and mode:
             # A server asks for the certificate later.
             mode |= m2.SSL_VERIFY_POST_HANDSHAKE
-        self.context.set_verify(mode, self.context.get_verify_depth())
+        self.context.set_verify_mode(mode)
+        # In an order without a moment at which the class in C verifies less than before and after.
+        if not self._checks_host:
+            _BELOW.check_hostname.__set__(self, False)
+        _BELOW.verify_mode.__set__(self, self._mode)
+        if self._checks_host:
+            _BELOW.check_hostname.__set__(self, True)
+        self._below.update(check_hostname=self._checks_host, verify_mode=self._mode)
+
+    def _values_below(self) -> dict[str, int]:
+        return {name: getattr(_BELOW, name).__get__(self) for name in _ADOPTED}
+
+    def _adopt(self) -> None:
+        """Apply what code such as truststore set by the properties of the class in C.
+
+        Its contexts derive from `ssl.SSLContext` and have another one as an attribute, for which
+        they call those properties.
+        """
+        values, before = self._values_below(), dict(self._below)
+        if values == before:
+            return
+        self._below.update(values)
+        for name in _ADOPTED:
+            value, old = values[name], before[name]
+            if name == "options":
+                # The defaults differ from those of the standard library.
+                self.options |= value & ~old
+                self.options &= ~(old & ~value)
+            elif value != old:
+                setattr(self, name, value)
 
     @property
     def verify_mode(self) -> ssl.VerifyMode:
@@ -137,10 +179,13 @@ class SSLContext(Unique, ssl.SSLContext):
 
         Setting it raises ValueError for CERT_NONE while `check_hostname` is true.
         """
+        self._adopt()
         return self._mode
 
     @verify_mode.setter
     def verify_mode(self, value: int) -> None:
+        if not isinstance(value, int):
+            raise TypeError(f"verify_mode is an integer, not {type(value).__name__}")
         try:
             mode = ssl.VerifyMode(value)
         except ValueError:
@@ -153,13 +198,15 @@ class SSLContext(Unique, ssl.SSLContext):
     @property
     def check_hostname(self) -> bool:
         """Whether a client compares the host name; setting it requires a certificate, too."""
+        self._adopt()
         return self._checks_host
 
     @check_hostname.setter
     def check_hostname(self, value: bool) -> None:
         if value and self._mode == ssl.CERT_NONE:
-            self.verify_mode = ssl.CERT_REQUIRED
+            self._mode = ssl.CERT_REQUIRED
         self._checks_host = bool(value)
+        self._set_mode()
 
     @property
     def hostname_checks_common_name(self) -> bool:
@@ -205,6 +252,8 @@ class SSLContext(Unique, ssl.SSLContext):
             _translated(self.context.load_verify_locations, cafile, capath)
 
     def _add_certificates(self, data: str | bytes | bytearray) -> None:
+        if not data:
+            raise ValueError("Empty certificate data")
         if isinstance(data, str):
             try:
                 data = data.encode("ascii")
@@ -225,6 +274,8 @@ class SSLContext(Unique, ssl.SSLContext):
         As in the standard library it is no error that there are none, but then no certificate
         verifies.
         """
+        if not isinstance(purpose, ssl._ASN1Object):
+            raise TypeError(purpose)
         self.set_default_verify_paths()
 
     def set_default_verify_paths(self) -> None:
@@ -291,7 +342,7 @@ class SSLContext(Unique, ssl.SSLContext):
 
     @minimum_version.setter
     def minimum_version(self, value: int) -> None:
-        self.context.set_min_proto_version(_version(value))
+        self.context.set_min_proto_version(_version(value, ssl.TLSVersion.MINIMUM_SUPPORTED))
 
     @property
     def maximum_version(self) -> ssl.TLSVersion:
@@ -301,7 +352,7 @@ class SSLContext(Unique, ssl.SSLContext):
 
     @maximum_version.setter
     def maximum_version(self, value: int) -> None:
-        self.context.set_max_proto_version(_version(value))
+        self.context.set_max_proto_version(_version(value, ssl.TLSVersion.MAXIMUM_SUPPORTED))
 
     @property
     def options(self) -> ssl.Options:
@@ -461,10 +512,18 @@ def _context(protocol: ssl._SSLMethod) -> Context:
     return Context() if one is None else Context(one, weak_crypto=one != "tlsv1_2")
 
 
-def _version(value: int) -> int:
+def _version(value: int, unbounded: ssl.TLSVersion) -> int:
+    """Return the number of a version; 0 for `unbounded`, and a version for the other extreme."""
     version = ssl.TLSVersion(value)
-    extremes = (ssl.TLSVersion.MINIMUM_SUPPORTED, ssl.TLSVersion.MAXIMUM_SUPPORTED)
-    return 0 if version in extremes else int(version)
+    if version == unbounded:
+        return 0
+    if version == ssl.TLSVersion.MAXIMUM_SUPPORTED:
+        return m2.TLS1_2_VERSION if m2.OPENSSL_NO_TLS1_3 else m2.TLS1_3_VERSION
+    if version == ssl.TLSVersion.MINIMUM_SUPPORTED:
+        supported = ("TLS1", "TLS1_1", "TLS1_2", "TLS1_3")
+        lowest = next(name for name in supported if not getattr(m2, f"OPENSSL_NO_{name}"))
+        return int(getattr(m2, f"{lowest}_VERSION"))
+    return int(version)
 
 
 def _check_existing(*paths: StrPath | None) -> None:
@@ -497,7 +556,8 @@ def _passphrase(password: Password) -> Callable[[int], bytes]:
 
 
 def _from_pem(data: bytes) -> list[X509.X509]:
-    blocks = data.split(_BEGIN)[1:]
+    # A private key, such as that of a certificate in the same text, is skipped.
+    blocks = [each for each in data.split(_BEGIN)[1:] if each.startswith(_CERTIFICATES)]
     if not blocks:
         raise ssl.SSLError("no start line: cadata does not contain a certificate")
     return [_translated(X509.load_cert_string, _BEGIN + each) for each in blocks]
@@ -510,6 +570,4 @@ def _from_der(data: bytes) -> list[X509.X509]:
         certificate = _translated(X509.load_cert_der_string, data)
         certificates.append(certificate)
         data = data[len(certificate.as_der()) :]
-    if not certificates:
-        raise ssl.SSLError("not enough data: cadata does not contain a certificate")
     return certificates

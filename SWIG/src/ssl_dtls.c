@@ -75,6 +75,22 @@ static int dtls_peer_of(int fd, BIO_ADDR *peer)
     return 0;
 }
 
+/* An empty datagram is dropped, as what is no record (RFC 6347, section 4.1.2.7). To OpenSSL it
+ * would be the end of the connection, and anyone can send it. */
+static long dtls_drop_empty(BIO *bio, int operation, const char *data, size_t length, int argi,
+                            long argl, int result, size_t *processed)
+{
+    (void)data;
+    (void)length;
+    (void)argi;
+    (void)argl;
+    (void)processed;
+    if (operation != (BIO_CB_READ | BIO_CB_RETURN) || result != 0)
+        return result;
+    BIO_set_retry_read(bio);
+    return -1;
+}
+
 m2_status m2_ssl_set_datagram(SSL *connection, long long fd)
 {
     BIO *bio = NULL;
@@ -88,6 +104,7 @@ m2_status m2_ssl_set_datagram(SSL *connection, long long fd)
     if (peer != NULL)
         bio = BIO_new_dgram((int)fd, BIO_NOCLOSE);
     if (bio != NULL) {
+        BIO_set_callback_ex(bio, dtls_drop_empty);
         if (dtls_peer_of((int)fd, peer))
             (void)BIO_ctrl_set_connected(bio, peer);
         SSL_set_bio(connection, bio, bio);

@@ -16,6 +16,9 @@ m2_bytes m2_ech_new_config(const char *public_name)
     if (bio == NULL || store == NULL ||
         !OSSL_ECHSTORE_new_config(store, OSSL_ECH_CURRENT_VERSION, 0, public_name, suite) ||
         !OSSL_ECHSTORE_write_pem(store, OSSL_ECHSTORE_LAST, bio)) {
+        /* OpenSSL queues no error for a name that is not a DNS name. */
+        if (bio != NULL && store != NULL && ERR_peek_error() == 0)
+            m2_error("the public name is not a DNS name");
         BIO_free(bio);
         bio = NULL;
     }

@@ -1,5 +1,6 @@
 /* Sessions for resumption (SSL_get1_session(3)). */
 #include <limits.h>
+#include <string.h>
 
 #include <openssl/pem.h>
 
@@ -9,6 +10,12 @@
 SSL_SESSION *m2_ssl_session_read_bio(BIO *bio)
 {
     return PEM_read_bio_SSL_SESSION(bio, NULL, m2_password, NULL);
+}
+
+SSL_SESSION *m2_ssl_session_dup(const SSL_SESSION *session)
+{
+    /* The parameter of OpenSSL 1.1.1 is not const. */
+    return SSL_SESSION_dup((SSL_SESSION *)session);
 }
 
 m2_status m2_ssl_session_write_bio(BIO *bio, const SSL_SESSION *session)
@@ -24,6 +31,17 @@ m2_status m2_ssl_session_print(BIO *bio, const SSL_SESSION *session)
 m2_bytes m2_i2d_ssl_session(const SSL_SESSION *session)
 {
     return M2_DER(SSL_SESSION, session);
+}
+
+m2_bytes m2_ssl_session_get_id(const SSL_SESSION *session)
+{
+    unsigned int length = 0;
+    const unsigned char *id = SSL_SESSION_get_id(session, &length);
+    m2_bytes copy = m2_bytes_new(length);
+
+    if (copy.data != NULL && length > 0)
+        memcpy(copy.data, id, length);
+    return copy;
 }
 
 long long m2_ssl_session_get_time(const SSL_SESSION *session)

@@ -9,9 +9,11 @@
 #endif
 
 SSL_SESSION *m2_ssl_session_read_bio(BIO *bio);
+SSL_SESSION *m2_ssl_session_dup(const SSL_SESSION *session);
 m2_status m2_ssl_session_write_bio(BIO *bio, const SSL_SESSION *session);
 m2_status m2_ssl_session_print(BIO *bio, const SSL_SESSION *session);
 m2_bytes m2_i2d_ssl_session(const SSL_SESSION *session);
+m2_bytes m2_ssl_session_get_id(const SSL_SESSION *session);
 
 /* The creation time in seconds since the epoch. */
 long long m2_ssl_session_get_time(const SSL_SESSION *session);
