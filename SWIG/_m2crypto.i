@@ -8,6 +8,8 @@
 %nothread;
 
 %{
+#include <math.h>
+
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include "m2.h"

@@ -46,6 +46,7 @@
         m2_raise(M2_AREA, "$symname");
         SWIG_fail;
     }
+    m2_errors_clear();
     $result = PyLong_FromLongLong($1);
 }
 
@@ -142,6 +143,7 @@ int SSL_get_ex_data_X509_STORE_CTX_idx(void);
 %ssl_operation(m2_ssl_read)
 %ssl_operation(m2_ssl_write)
 %ssl_operation(m2_ssl_shutdown)
+%ssl_operation(m2_ssl_handle_retransmission)
 
 void SSL_free(SSL *RELEASE);
 m2_status SSL_clear(SSL *connection);

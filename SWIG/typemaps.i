@@ -132,6 +132,17 @@
 }
 %apply const char *PATH { const char *file, const char *filename };
 
+/* Seconds, or bits of entropy. NaN compares false with every limit. */
+%typemap(in, noblock=1) double {
+    $1 = PyFloat_AsDouble($input);
+    if ($1 == -1.0 && PyErr_Occurred())
+        SWIG_fail;
+    if (isnan($1)) {
+        PyErr_SetString(PyExc_ValueError, "$symname: argument $argnum is not a number (NaN)");
+        SWIG_fail;
+    }
+}
+
 %typemap(in) m2_callback {
     if ($input != Py_None && !PyCallable_Check($input)) {
         PyErr_SetString(PyExc_TypeError, "$symname: argument $argnum is a callable or None");

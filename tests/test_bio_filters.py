@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import M2Crypto
-from M2Crypto import BIO, EVP, SSL, X509, m2
+from M2Crypto import BIO, EVP, SSL, X509, Err, m2
 from M2Crypto.BIO import BIOError
 
 PATIENCE = 20
@@ -193,6 +193,16 @@ def test_a_filter_without_a_bio_below_neither_reads_nor_writes():
                 use()
         with contextlib.suppress(BIOError):
             assert m2.bio_read(bio, 10) == b""
+        assert m2.err_peek_error() == 0
+
+
+@pytest.mark.parametrize("method", ["base64", "buffer", "cipher", "null"])
+def test_a_filter_without_a_bio_below_has_no_lines(method):
+    # OpenSSL reads PEM with BIO_gets, which dereferenced NULL in a buffer.
+    (bio,) = filters(getattr(m2, f"bio_f_{method}"))
+    for read in (m2.x509_read_pem, lambda bio: m2.pkey_read_pem(bio, None)):
+        with pytest.raises(Err.M2CryptoError):
+            read(bio)
         assert m2.err_peek_error() == 0
 
 

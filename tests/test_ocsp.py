@@ -110,6 +110,16 @@ def test_a_request_is_what_was_asked_and_round_trips():
     assert OCSP.Request([ID], nonce=False).nonce is None
 
 
+def test_an_empty_nonce_is_refused():
+    # OpenSSL would read as many bytes as its own nonces have.
+    request = OCSP.Request([ID], nonce=False)
+    with pytest.raises(OCSP.OCSPError, match="a nonce has at least one byte"):
+        m2.ocsp_request_add_nonce(request.request, b"")
+    assert request.nonce is None
+    m2.ocsp_request_add_nonce(request.request, b"1")
+    assert request.nonce == b"1"
+
+
 def test_a_request_can_be_signed():
     request = OCSP.Request([ID])
     request.sign(SERVER, SERVER_KEY)

@@ -27,6 +27,8 @@ def test_rand_add_does_not_make_the_output_predictable():
     Rand.rand_seed(b"seed" * 1000)
     Rand.rand_add(bytearray(b"entropy"), 0.5)
     assert Rand.rand_status() == 1
+    with pytest.raises(ValueError, match="not a number"):
+        Rand.rand_add(b"entropy", float("nan"))
 
 
 def test_rand_pseudo_bytes_is_deprecated_and_returns_random_bytes():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import socket
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,41 @@ def test_ssl_get_error_of_a_connection_without_a_bio_is_ssl_error_ssl(result):
         m2.ssl_do_handshake(connection)
     assert m2.ssl_get_error(connection, result) == m2.SSL_ERROR_SSL
     assert m2.ssl_get_error(connection, 1) == m2.SSL_ERROR_NONE
+
+
+WAITS = [
+    lambda connection, seconds: m2.ssl_io_handshake(connection, seconds),
+    lambda connection, seconds: m2.ssl_io_listen(connection, seconds),
+    lambda connection, seconds: m2.ssl_io_read(connection, 1, seconds),
+    lambda connection, seconds: m2.ssl_io_read_into(connection, bytearray(1), seconds),
+    lambda connection, seconds: m2.ssl_io_write(connection, b"1", seconds),
+    lambda connection, seconds: m2.ssl_io_shutdown(connection, seconds),
+    lambda connection, seconds: m2.ssl_io_unwrap(connection, seconds),
+]
+
+
+@pytest.mark.parametrize("wait", WAITS)
+def test_a_timeout_that_is_not_a_number_is_refused(wait):
+    # It compares false with every limit, so it would be none.
+    with pytest.raises(ValueError, match="not a number"):
+        wait(m2.ssl_new(SSL.Context().ctx), float("nan"))
+    with pytest.raises(TypeError):
+        wait(m2.ssl_new(SSL.Context().ctx), "1")
+
+
+def test_a_handshake_does_not_wait_for_the_socket_that_it_reads_to_become_writable():
+    # It was writable, so the handshake attempted to write again and again.
+    reading, writing = socket.socketpair(), socket.socketpair()
+    connection = m2.ssl_new(SSL.Context().ctx)
+    bios = []
+    for end in (reading[0], writing[0]):
+        end.setblocking(False)
+        bios.append(m2.bio_new_fd(end.fileno(), m2.bio_noclose))
+    with pytest.raises(BlockingIOError):
+        while True:
+            writing[0].send(bytes(1 << 16))
+    m2.ssl_set_bio(connection, *bios)
+    m2.ssl_set_connect_state(connection)
+    assert m2.ssl_io_handshake(connection, 60) == -m2.SSL_ERROR_WANT_WRITE
+    for end in (*reading, *writing):
+        end.close()

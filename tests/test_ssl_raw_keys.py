@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from M2Crypto import EVP, RSA, SSL, m2
@@ -51,6 +53,24 @@ def test_both_sides_can_have_raw_public_keys(pair, shake, keys, version):
     client.set_raw_public_keys(keys[1], [keys[0]])
     ends = shake(*pair(client, server))
     assert ends[1].get_peer_raw_public_key().as_der() == keys[1].as_der()
+
+
+@pytest.mark.headers(">= 3.2")
+def test_expected_keys_do_not_depend_on_a_context_that_was_replaced(keys):
+    # OpenSSL keeps a pointer into the context, but no reference.
+    contexts = [SSL.Context() for _ in range(2)]
+    for context in contexts:
+        m2.ssl_ctx_enable_rpk(context.ctx)
+    connection = m2.ssl_new(contexts[0].ctx)
+    m2.ssl_set_ssl_ctx(connection, contexts[1].ctx)
+    m2.ssl_expect_rpk(connection)
+    m2.ssl_set_ssl_ctx(connection, contexts[0].ctx)
+    del context, contexts
+    gc.collect()
+    for key in keys:
+        assert m2.ssl_add_expected_rpk(connection, key.pkey) == 1
+    with pytest.raises(SSL.SSLError, match="dane already enabled"):
+        m2.ssl_expect_rpk(connection)
 
 
 @pytest.mark.headers(">= 3.2")

@@ -36,17 +36,20 @@ const BIO_METHOD *m2_bio_f_null(void)
     return BIO_f_null();
 }
 
-/* A BIO_callback_fn_ex of cipher filters: when one is flushed without a BIO below, OpenSSL
- * dereferences NULL, and OpenSSL 1.1.1 does so without a cipher, too. */
-static long bio_check_flush(BIO *bio, int operation, const char *argument, size_t length,
-                            int command, long number, int result, size_t *processed)
+/* A BIO_callback_fn_ex of filters: without a BIO below, OpenSSL dereferences NULL when it flushes a
+ * cipher filter and when it reads a line from a buffer. OpenSSL 1.1.1 does so in a cipher filter
+ * without a cipher, too. */
+static long bio_check_next(BIO *bio, int operation, const char *argument, size_t length,
+                           int command, long number, int result, size_t *processed)
 {
+    int is_flush = operation == BIO_CB_CTRL &&
+                   (command == BIO_CTRL_FLUSH || command == BIO_C_DO_STATE_MACHINE);
+
     (void)argument;
     (void)length;
     (void)number;
     (void)processed;
-    if (operation == BIO_CB_CTRL && (BIO_next(bio) == NULL || !BIO_get_init(bio)) &&
-        (command == BIO_CTRL_FLUSH || command == BIO_C_DO_STATE_MACHINE))
+    if ((is_flush || operation == BIO_CB_GETS) && (BIO_next(bio) == NULL || !BIO_get_init(bio)))
         return 0;
     return result;
 }
@@ -55,11 +58,11 @@ BIO *m2_bio_new(const BIO_METHOD *method)
 {
     BIO *bio = BIO_new(method);
 
-    if (bio != NULL && BIO_method_type(bio) == BIO_TYPE_CIPHER) {
-        BIO_set_callback_ex(bio, bio_check_flush);
-        /* BIO_read and BIO_write refuse it until it has a cipher. */
+    if (bio != NULL && (BIO_method_type(bio) & BIO_TYPE_FILTER) != 0)
+        BIO_set_callback_ex(bio, bio_check_next);
+    /* BIO_read and BIO_write refuse it until it has a cipher. */
+    if (bio != NULL && BIO_method_type(bio) == BIO_TYPE_CIPHER)
         BIO_set_init(bio, 0);
-    }
     return bio;
 }
 

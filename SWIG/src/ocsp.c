@@ -103,6 +103,11 @@ m2_status m2_ocsp_request_add(OCSP_REQUEST *request, const OCSP_CERTID *id)
 
 m2_status m2_ocsp_request_add_nonce(OCSP_REQUEST *request, m2_buffer nonce)
 {
+    /* OpenSSL takes no length for that of its own nonces, and reads as many bytes. */
+    if (nonce.length == 0) {
+        m2_error("a nonce has at least one byte (RFC 9654, section 2.1)");
+        return 0;
+    }
     return OCSP_request_add1_nonce(request, (unsigned char *)nonce.data, (int)nonce.length) == 1;
 }
 

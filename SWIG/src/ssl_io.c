@@ -190,6 +190,8 @@ typedef struct io_operation {
     m2_ssl_transfer (*attempt)(struct io_operation *self);
     int is_transfer;
     int waits;
+    /* Whether it reads from the socket that it writes to. */
+    int has_one_socket;
     /* Of a transfer. */
     unsigned char *target;
     const unsigned char *data;
@@ -234,6 +236,11 @@ static int io_expects_reply(const io_operation *operation)
     return expects;
 }
 
+static int io_has_one_socket(const SSL *connection)
+{
+    return SSL_get_rfd(connection) == SSL_get_wfd(connection);
+}
+
 /* Attempt the operation once. */
 static m2_ssl_transfer io_attempt(io_operation *operation)
 {
@@ -243,6 +250,7 @@ static m2_ssl_transfer io_attempt(io_operation *operation)
 
     if (m2_use_begin(&connection, "SSL", operation->connection, 1) && io_may_run(operation) &&
         m2_ssl_use_begin(&others, operation->connection)) {
+        operation->has_one_socket = io_has_one_socket(operation->connection);
         if (io_expects_reply(operation)) {
             result = -SSL_ERROR_WANT_READ;
         } else {
@@ -263,7 +271,8 @@ static m2_ssl_transfer io_attempt(io_operation *operation)
     return result;
 }
 
-/* Attempt the operation until it need not wait, or may not. There is no waiting for memory BIOs. */
+/* Attempt the operation until it need not wait, or may not. There is no waiting for memory BIOs,
+ * nor until another descriptor than the one to read from is writable. */
 static m2_ssl_transfer io_run(io_operation *operation, double seconds)
 {
     double end = -1;
@@ -274,6 +283,8 @@ static m2_ssl_transfer io_run(io_operation *operation, double seconds)
 
         if ((result != -SSL_ERROR_WANT_READ && result != -SSL_ERROR_WANT_WRITE) ||
             !operation->waits || PyErr_Occurred())
+            return result;
+        if (result == -SSL_ERROR_WANT_WRITE && !operation->has_one_socket)
             return result;
         if (seconds > 0 && end < 0)
             end = io_now() + seconds;
@@ -370,8 +381,11 @@ m2_ssl_bytes m2_ssl_io_read(SSL *connection, long long size, double seconds)
         m2_ssl_postpone_exception(connection);
     if (result == -SSL_ERROR_SSL || PyErr_Occurred()) {
         m2_raise("SSL", "ssl_io_read");
-        Py_CLEAR(bytes);
-    } else if (result == -SSL_ERROR_WANT_READ || result == -SSL_ERROR_WANT_WRITE) {
+        Py_DECREF(bytes);
+        return NULL;
+    }
+    m2_errors_clear();
+    if (result == -SSL_ERROR_WANT_READ || result == -SSL_ERROR_WANT_WRITE) {
         Py_DECREF(bytes);
         Py_INCREF(Py_None);
         bytes = Py_None;

@@ -24,9 +24,41 @@ m2_status m2_ssl_use_rpk(SSL *connection, int own, int peer)
            SSL_set1_server_cert_type(connection, server ? rpk_only : NULL, server ? 1 : 0);
 }
 
+static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
+static int context_index = -1;
+
+static void rpk_free_context(void *parent, void *context, CRYPTO_EX_DATA *data, int index,
+                             long argl, void *argp)
+{
+    (void)parent;
+    (void)data;
+    (void)index;
+    (void)argl;
+    (void)argp;
+    SSL_CTX_free(context);
+}
+
+static void rpk_make_index(void)
+{
+    context_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, rpk_free_context);
+}
+
 m2_status m2_ssl_expect_rpk(SSL *connection)
 {
-    return SSL_dane_enable(connection, NULL);
+    SSL_CTX *context = SSL_get_SSL_CTX(connection);
+    void *before;
+
+    if (!CRYPTO_THREAD_run_once(&once, rpk_make_index) || context_index < 0)
+        return 0;
+    before = SSL_get_ex_data(connection, context_index);
+    /* The keys of the connection refer to this context also after SSL_set_SSL_CTX(3). */
+    if (!SSL_set_ex_data(connection, context_index, context))
+        return 0;
+    /* It succeeds once, so there is none before. */
+    if (SSL_dane_enable(connection, NULL) > 0)
+        return SSL_CTX_up_ref(context);
+    (void)SSL_set_ex_data(connection, context_index, before);
+    return 0;
 }
 
 m2_status m2_ssl_add_expected_rpk(SSL *connection, EVP_PKEY *key)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +47,10 @@ LIMITS: dict[tuple[str, str], tuple[int, int | None]] = {
     ("provider_generate_rsa", "bits"): (640, None),
     # The time and the memory are proportional to the cost.
     ("pbkdf2", "iterations"): (2000, None),
+    ("pbkdf2", "length"): (1 << 12, None),
     ("pkcs12_create", "iterations"): (2000, None),
     ("scrypt", "n"): (1 << 6, None),
+    ("scrypt", "length"): (1 << 18, None),
     ("argon2", "iterations"): (3, None),
     ("argon2", "memory"): (64, None),
     # Every line is indented by so many spaces.
@@ -54,7 +58,16 @@ LIMITS: dict[tuple[str, str], tuple[int, int | None]] = {
     ("x509_ext_print", "indent"): (1 << 12, None),
 }
 # Numbers of file descriptors: only the fuzzer's own, as a BIO reads, writes and closes them.
-DESCRIPTORS = {("bio_new_fd", "fd"), ("ssl_set_fd", "fd")}
+DESCRIPTORS = {
+    ("bio_new_fd", "fd"),
+    ("ssl_set_fd", "fd"),
+    ("ssl_set_datagram", "fd"),
+    ("ssl_connect_datagram", "fd"),
+}
+# Seconds until a signal handler ends a wait, which may be one without a limit. Long finite waits
+# have the same end.
+PATIENCE = 0.1
+SECONDS = [0.0, 0.01, -1.0, 1e300, float("nan"), float("inf")]
 PATHS = {"file", "filename", "cafile", "capath"}
 # Directories, an absent file and files of another kind. No FIFO and no device: opening or reading
 # one blocks by design.
@@ -116,6 +129,11 @@ class Named:
     def __init__(self, handle: Any, label: str) -> None:
         self.handle = handle
         self.label = label
+
+
+def interrupt(number: int, frame: object) -> None:
+    """Raise PlantedError: the handler of a signal."""
+    raise PlantedError(f"signal {number}")
 
 
 class RawFuzzer:
@@ -345,7 +363,7 @@ class RawFuzzer:
             return hostile.target(random)
         if kind == "callable":
             return self.callback()
-        value = random.choice((0.0, 1.5, -1.0, 1e300, float("nan"), float("inf")))
+        value = random.choice(SECONDS)
         return value, repr(value)
 
     def path(self, kind: str) -> tuple[Any, str]:
@@ -430,7 +448,8 @@ class RawFuzzer:
         if self.depth == 1:
             self.budget = BUDGET
         try:
-            result = getattr(self.stock.m2, name)(*values)
+            with self.interruption(function):
+                result = getattr(self.stock.m2, name)(*values)
         except Exception as error:
             self.session.check_exception(name, error)
             del error
@@ -442,6 +461,18 @@ class RawFuzzer:
             self.in_use.pop()
         if self.depth == 0 and not QUEUE.match(name):
             self.session.check_queue(name)
+
+    @contextlib.contextmanager
+    def interruption(self, function: stub.Function) -> Iterator[None]:
+        """Raise PlantedError from a signal handler in a call that waits longer than PATIENCE."""
+        if not any(parameter.kind == "float" for parameter in function.parameters):
+            yield
+            return
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE, PATIENCE)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
     def take(self, function: stub.Function, result: Any) -> None:
         """Keep a result for later arguments."""
@@ -462,7 +493,7 @@ class RawFuzzer:
 
     def shake(self) -> None:
         """Do a handshake between connections whose contexts have callbacks."""
-        made = self.cook(stock.tls)
+        made = self.cook(self.random.choice((stock.tls, stock.tls, stock.dtls, stock.raw_keys)))
         connections = [handle for kind, handle in made if kind == "SSL"]
         for kind, handle in made:
             if kind == "SSL_CTX":
@@ -505,6 +536,7 @@ class RawFuzzer:
 
     def run(self) -> None:
         """Fill the pool, then make the steps."""
+        signal.signal(signal.SIGALRM, interrupt)
         for recipe in stock.RECIPES:
             self.cook(recipe)
         for _ in self.session.steps(STEPS):

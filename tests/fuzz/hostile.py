@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import mmap
 import os
+import socket
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -221,9 +222,18 @@ class Descriptors:
 
     def pair(self) -> tuple[int, int]:
         """Open a pair of connected sockets."""
-        import socket
+        return self._keep(*socket.socketpair())
 
-        ends = socket.socketpair()
+    def datagrams(self) -> tuple[int, int]:
+        """Open a pair of UDP sockets on the loopback interface that are connected."""
+        ends = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
+        for end in ends:
+            end.bind(("127.0.0.1", 0))
+        for end, other in zip(ends, reversed(ends)):
+            end.connect(other.getsockname())
+        return self._keep(*ends)
+
+    def _keep(self, *ends: socket.socket) -> tuple[int, int]:
         made = tuple(fcntl.fcntl(end.fileno(), fcntl.F_DUPFD, FIRST_DESCRIPTOR) for end in ends)
         for end, fd in zip(ends, made):
             end.close()

@@ -6,6 +6,7 @@ A recipe is a function of `RECIPES`: given a `Stock`, it returns pairs of a type
 from __future__ import annotations
 
 import base64
+import contextlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -278,15 +279,16 @@ def contexts_of_evp(stock: Stock) -> Made:
     return made
 
 
-def tls_contexts(stock: Stock) -> tuple[Any, Any]:
+def tls_contexts(stock: Stock, datagrams: bool = False) -> tuple[Any, Any]:
     """Return the contexts of a client and a server that work together."""
     m2 = stock.m2
-    client, server = m2.ssl_ctx_new(m2.tls_method()), m2.ssl_ctx_new(m2.tls_method())
+    method = m2.dtls_method() if datagrams else m2.tls_method()
+    client, server = m2.ssl_ctx_new(method), m2.ssl_ctx_new(method)
     file = stock.file("certificates-server_ec.pem" if stock.ec else "certificates-server.pem")
     m2.ssl_ctx_use_cert_chain(server, file, None)
     m2.ssl_ctx_use_privkey(server, file, None)
     m2.ssl_ctx_load_verify_locations(client, stock.file("certificates-ca.pem"), None)
-    if stock.random.random() < 0.5:
+    if not datagrams and stock.random.random() < 0.5:
         m2.ssl_ctx_set_max_proto_version(client, m2.TLS1_2_VERSION)
     if not stock.ec:
         m2.ssl_ctx_set_tmp_dh(
@@ -302,17 +304,71 @@ def tls(stock: Stock, sockets: float = 0.2) -> Made:
     client, server = (m2.ssl_new(context) for context in contexts)
     made: Made = [("SSL", client), ("SSL", server), *(("SSL_CTX", each) for each in contexts)]
     if stock.random.random() >= sockets:
-        there, back = stock.bio(), stock.bio()
-        for bio in (there, back):
-            m2.bio_set_mem_eof_return(bio, -1)
-        m2.ssl_set_bio(client, back, there)
-        m2.ssl_set_bio(server, there, back)
-        made += [("BIO", there), ("BIO", back)]
+        made += _over_bios(stock, client, server)
     else:
         for connection, fd in zip((client, server), stock.descriptors.pair()):
             m2.ssl_set_fd(connection, fd)
     m2.ssl_set_connect_state(client)
     m2.ssl_set_accept_state(server)
+    return made
+
+
+def _over_bios(stock: Stock, client: Any, server: Any) -> Made:
+    there, back = stock.bio(), stock.bio()
+    for bio in (there, back):
+        stock.m2.bio_set_mem_eof_return(bio, -1)
+    stock.m2.ssl_set_bio(client, back, there)
+    stock.m2.ssl_set_bio(server, there, back)
+    return [("BIO", there), ("BIO", back)]
+
+
+def dtls(stock: Stock) -> Made:
+    """A client and a server of DTLS over datagram sockets, or now and then over memory BIOs."""
+    from M2Crypto.SSL import SSLError
+
+    m2, random = stock.m2, stock.random
+    contexts = tls_contexts(stock, datagrams=True)
+    if random.random() < 0.5:
+        m2.ssl_ctx_use_cookies(contexts[1])
+    client, server = (m2.ssl_new(context) for context in contexts)
+    made: Made = [("SSL", client), ("SSL", server), *(("SSL_CTX", each) for each in contexts)]
+    if random.random() < 0.3:
+        made += _over_bios(stock, client, server)
+    else:
+        for connection, fd in zip((client, server), stock.descriptors.datagrams()):
+            m2.ssl_set_datagram(connection, fd)
+    for connection in (client, server):
+        m2.ssl_set_mtu(connection, random.choice((300, 1400)))
+    m2.ssl_set_connect_state(client)
+    m2.ssl_set_accept_state(server)
+    if random.random() < 0.5:
+        m2.ssl_do_handshake(client)
+        # Cookies need the address of a client, which memory BIOs do not have.
+        with contextlib.suppress(SSLError):
+            m2.ssl_io_listen(server, 0)
+    return made
+
+
+def raw_keys(stock: Stock) -> Made:
+    """A client and a server with raw public keys, or ECH, where this OpenSSL has them."""
+    m2, random = stock.m2, stock.random
+    made = tls(stock)
+    (client, server), contexts = ([made[at][1], made[at + 1][1]] for at in (0, 2))
+    if m2.ssl_has_rpk() and random.random() < 0.7:
+        key = (elliptic if stock.ec else rsa)(stock)
+        for context in contexts:
+            m2.ssl_ctx_enable_rpk(context)
+        m2.ssl_use_rpk(client, 0, 1)
+        m2.ssl_use_rpk(server, 1, 0)
+        m2.ssl_expect_rpk(client)
+        m2.ssl_add_expected_rpk(client, key[-1][1])
+        made += key
+    with contextlib.suppress(Exception):
+        keys = m2.ech_new_config("public.example")
+        m2.ssl_ctx_set_ech_keys(contexts[1], keys)
+        configs = keys.partition(b"-----BEGIN ECHCONFIG-----\n")[2].partition(b"-----END")[0]
+        m2.ssl_set1_ech_config_list(client, base64.b64decode(configs))
+        stock.blobs += [keys, base64.b64decode(configs)]
     return made
 
 
@@ -484,6 +540,7 @@ def store(stock: Stock) -> Made:
 
 RECIPES: list[Callable[[Stock], Made]] = [
     some_text, some_text, empty, rsa, elliptic, pkey, pkey, certificate, certificate, request, name,
-    stacks, verification, contexts_of_evp, tls, tls, connected, values,
+    stacks, verification, contexts_of_evp, tls, tls, connected, dtls, raw_keys,
+    values,
     pkcs7, cms, cms, pkcs12, ocsp, ocsp, revoked, finite_fields, symmetric, store,
 ]  # fmt: skip
