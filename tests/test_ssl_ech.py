@@ -103,6 +103,7 @@ def test_an_invalid_configuration_is_refused(pair, contexts, config):
 
 
 @pytest.mark.headers(">= 4.0")
+@pytest.mark.needs_ec
 @pytest.mark.needs("ECH")
 @pytest.mark.parametrize("name", ["-.x", "a b", "a..b", "192.0.2.1", "x" * 64 + ".example"])
 def test_a_public_name_that_is_not_a_dns_name_is_refused(name):
@@ -112,6 +113,7 @@ def test_a_public_name_that_is_not_a_dns_name_is_refused(name):
 
 
 @pytest.mark.headers(">= 4.0")
+@pytest.mark.needs_ec
 @pytest.mark.needs("ECH")
 def test_a_forged_configuration_reveals_no_name_and_verifies_the_server(pair, contexts):
     """Each octet of a configuration is changed; what OpenSSL accepts is no weaker handshake."""
