@@ -124,7 +124,8 @@ def test_close_loses_no_data_while_session_tickets_are_unread(contexts, version)
         client.connect(listener.getsockname())
         # What arrives after the end of a connection resets it.
         assert is_written.wait(PATIENCE)
-        assert select.select([client], [], [], PATIENCE)[0]
+        # They may have been read ahead with the end of the handshake.
+        assert client.pending() or select.select([client], [], [], PATIENCE)[0]
         client.write(bytes(500_000))
         client.close()
         is_closed.set()
