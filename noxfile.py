@@ -190,6 +190,8 @@ def types(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Run the benchmarks named after `--`, or all, each beside its peer."""
     install(session, "bench")
+    # The older M2Crypto is built with SWIG.
+    session.install("-q", *CONSTRAINTS, *PROJECT["build-system"]["requires"])
     run(session, "bench")
 
 

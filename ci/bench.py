@@ -20,6 +20,7 @@ SLOW = ("kills", "older", "shell_loop", "tls", "wheel")
 WITH_WHEEL = ("older", "tls")
 # These have the last M2Crypto before 1.0 as a peer, whose Python M2CRYPTO_OLDER names.
 WITH_OLDER = ("older", "tls")
+OLDER = "m2crypto==0.51.0"
 SCRIPTS = {path.stem: path for path in sorted((Path(__file__).parent / "benchmarks").glob("*.py"))}
 
 
@@ -59,9 +60,8 @@ def older(project: Project) -> str:
     interpreter = interpreters.describe(Path(sys.executable))
     if interpreter is None:
         return ""
-    requirements = environments.group(project.pyproject, "older")
     try:
-        return str(environments.ensure(project, "older", interpreter, requirements))
+        return str(environments.ensure(project, "older", interpreter, [OLDER]))
     except UserError as error:
         print(f"the older M2Crypto cannot be built: {one_line(str(error))}", flush=True)
         return ""
