@@ -15,8 +15,8 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+from ci.benchmarks.workers.turns import Worker, median_ratio, take_turns
 from ci.project import Project
-from ci.turns import Worker, median_ratio, take_turns
 
 WORKER = Path(__file__).parent / "workers" / "older.py"
 MARGIN = 1.05

@@ -21,11 +21,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from ci import environments, interpreters, process
+from ci.benchmarks.workers.turns import Worker, median_ratio, take_turns
 from ci.distribution.cells import claimed
 from ci.errors import UserError
 from ci.matrix.machine import this_platform
 from ci.project import Project
-from ci.turns import Worker, median_ratio, take_turns
 
 WORKER = Path(__file__).parent / "workers" / "operations.py"
 # What the wheel may take longer than the better peer.

@@ -1,4 +1,4 @@
-"""A worker of the benchmark `older` (ci/turns.py): the operations that each M2Crypto has.
+"""A worker of the benchmark `older` (turns.py): the operations that each M2Crypto has.
 
 `python older.py this|older DIRECTORY`; DIRECTORY holds the keys and certificates of the tests. Both
 call the same methods, but `this` encrypts by EVP.AEAD, which the older one does not have: there it
