@@ -164,6 +164,27 @@ def test_client_and_server_communicate(dtls_contexts, listener, serve, protocol)
     assert server.addresses == [local]
 
 
+def test_client_and_server_communicate_by_ipv6(dtls_contexts):
+    if not hasattr(socket, "AF_INET6"):
+        pytest.skip("this system has no AF_INET6")
+    with SSL.Connection(dtls_contexts[1], family=socket.AF_INET6) as listener:
+        try:
+            listener.bind(("::1", 0))
+        except OSError as error:
+            pytest.skip(f"no address of AF_INET6: {error}")
+        listener.listen()
+        listener.settimeout(PATIENCE)
+        server = Server(listener, 1)
+        with SSL.Connection(dtls_contexts[0], family=socket.AF_INET6) as client:
+            client.settimeout(PATIENCE)
+            client.set_tlsext_host_name("localhost")
+            client.connect(listener.getsockname())
+            client.write(b"hello")
+            assert client.read() == b"hello"
+        server.thread.join(PATIENCE)
+    assert (server.received, server.errors) == ([b"hello"], [])
+
+
 def test_each_datagram_is_read_alone(dtls_contexts, listener, serve):
     serve()
     with client_of(dtls_contexts[0], listener.getsockname()) as client:
