@@ -6,6 +6,7 @@ failed function's SWIG file declares.
 
 from __future__ import annotations
 
+import os
 import sys
 
 from M2Crypto import m2
@@ -297,5 +298,10 @@ def _entry(code: int, data: str) -> ErrorEntry:
     if m2.err_get_lib(code) == m2.ERR_LIB_USER:
         return ErrorEntry(code, "M2Crypto", data, "")
     library = m2.err_lib_error_string(code) or f"library {m2.err_get_lib(code)}"
-    reason = m2.err_reason_error_string(code) or f"reason {m2.err_get_reason(code)}"
+    number = m2.err_get_reason(code)
+    if m2.err_get_lib(code) == m2.ERR_LIB_SYS:
+        # From OpenSSL 3.0 on it has no texts for errno.
+        reason = os.strerror(number)
+    else:
+        reason = m2.err_reason_error_string(code) or f"reason {number}"
     return ErrorEntry(code, library, reason, data)

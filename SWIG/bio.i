@@ -30,7 +30,6 @@
 %none_for_null(SSL, m2_bio_get_ssl)
 
 BIO *BIO_new_fd(int fd, int close_flag);
-BIO *BIO_new_file(const char *filename, const char *mode);
 void BIO_free_all(BIO *RELEASE);
 %include "src/bio.h"
 %include "src/bio_chain.h"

@@ -222,6 +222,22 @@ def test_a_file_is_opened_by_path(tmp_path):
         m2.bio_new_file(tmp_path / "missing", "rb")
 
 
+@pytest.mark.parametrize("method", [m2.bio_f_base64, m2.bio_f_buffer, m2.bio_f_cipher])
+def test_a_filter_over_a_file_that_cannot_be_written_fails(method, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"kept")
+    file = m2.bio_new_file(path, "rb")
+    with pytest.raises(BIOError, match="Bad file descriptor"):
+        m2.bio_write(file, b"data")
+    bio = m2.bio_push(m2.bio_new(method()), file)
+    if method is m2.bio_f_cipher:
+        m2.bio_set_cipher(bio, m2.aes_128_cbc(), bytes(16), bytes(16), 1)
+    with pytest.raises(BIOError):
+        m2.bio_write(bio, b"data")
+        m2.bio_flush(bio)
+    assert path.read_bytes() == b"kept"
+
+
 def test_threads_take_turns_at_a_bio_and_the_filters_over_it():
     memory = BIO.MemoryBuffer()
     buffers = [BIO.IOBuffer(memory) for _ in range(3)]

@@ -348,3 +348,22 @@ def test_text_crlf_makes_a_text_entity():
     copy = BIO.MemoryBuffer()
     m2.smime_crlf_copy(BIO.MemoryBuffer(TEXT)._ptr(), copy._ptr(), 0)
     assert copy.read() == CRLF
+
+
+def test_a_write_that_fails_raises(smime, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"kept")
+    message = smime.sign(BIO.MemoryBuffer(TEXT))
+    detached = smime.sign(BIO.MemoryBuffer(TEXT), SMIME.PKCS7_DETACHED)
+    # stdio buffers what is smaller.
+    long = BIO.MemoryBuffer(TEXT * 10000)
+    for write in (
+        lambda bio: m2.smime_write_pkcs7(bio, message._ptr(), 0),
+        lambda bio: m2.smime_write_pkcs7_multi(bio, detached._ptr(), long._ptr(), 0),
+        lambda bio: m2.smime_crlf_copy(BIO.MemoryBuffer(TEXT)._ptr(), bio, 0),
+        lambda bio: m2.pkcs7_write_bio(bio, message._ptr()),
+        lambda bio: m2.pkcs7_write_bio_der(bio, message._ptr()),
+    ):
+        with pytest.raises((SMIME.SMIME_Error, SMIME.PKCS7_Error)):
+            write(m2.bio_new_file(path, "rb"))
+    assert path.read_bytes() == b"kept"

@@ -1,14 +1,44 @@
 /* BIOs: OpenSSL's streams (BIO_read(3), BIO_ctrl(3), BIO_s_mem(3)). */
+#include <errno.h>
 #include <string.h>
 
 #include "m2.h"
 #include "bio.h"
 #include "bio_chain.h"
+#include "compat.h"
 #include "ssl_bio.h"
 
 BIO *m2_bio_new_mem(void)
 {
     return BIO_new(BIO_s_mem());
+}
+
+/* A BIO_callback_fn_ex of files: their write returns 0 if it fails, and a filter above that flushes
+ * would try again without end. */
+static long bio_fail_write(BIO *bio, int operation, const char *data, size_t length, int command,
+                           long number, int result, size_t *processed)
+{
+    int error = errno;
+
+    (void)bio;
+    (void)data;
+    (void)length;
+    (void)command;
+    (void)number;
+    (void)processed;
+    if (operation != (BIO_CB_WRITE | BIO_CB_RETURN) || result != 0)
+        return result;
+    m2_compat_system_error(error);
+    return -1;
+}
+
+BIO *m2_bio_new_file(const char *filename, const char *mode)
+{
+    BIO *bio = BIO_new_file(filename, mode);
+
+    if (bio != NULL)
+        BIO_set_callback_ex(bio, bio_fail_write);
+    return bio;
 }
 
 /* Return the bytes that BIO_read or BIO_gets reads. */

@@ -4,6 +4,8 @@
 
 /* Return an empty memory BIO. */
 BIO *m2_bio_new_mem(void);
+/* Open a file (BIO_new_file(3)). A write that fails is an error. */
+BIO *m2_bio_new_file(const char *filename, const char *mode);
 
 /* Return up to `length` bytes; none at the end or if the operation should be retried. */
 m2_bytes m2_bio_read(BIO *bio, int length);

@@ -79,7 +79,7 @@ static int pkcs7_move(BIO *from, BIO *to)
 {
     char *data = NULL;
     long length = from == NULL ? 0 : BIO_get_mem_data(from, &data);
-    int result = length == 0 || BIO_write(to, data, (int)length) == length;
+    int result = length == 0 || (m2_fits_int(length) && BIO_write(to, data, (int)length) == length);
 
     BIO_free_all(from);
     return result;
@@ -99,21 +99,42 @@ PKCS7 *m2_smime_read_pkcs7(BIO *bio, BIO *content)
     return message;
 }
 
+/* Move what OpenSSL wrote into memory, if it succeeded: it ignores that the write to a BIO fails.
+ */
+static int pkcs7_finish(BIO *text, int done, BIO *bio)
+{
+    if (done)
+        return pkcs7_move(text, bio);
+    BIO_free(text);
+    return 0;
+}
+
+static int pkcs7_write_smime(BIO *bio, PKCS7 *message, BIO *data, int flags)
+{
+    BIO *text = BIO_new(BIO_s_mem());
+    int done = text != NULL && SMIME_write_PKCS7(text, message, data, flags) == 1;
+
+    return pkcs7_finish(text, done, bio);
+}
+
 m2_status m2_smime_write_pkcs7(BIO *bio, PKCS7 *message, int flags)
 {
     return pkcs7_has_content(message) &&
-           SMIME_write_PKCS7(bio, message, NULL, pkcs7_flags(flags) & ~PKCS7_DETACHED) == 1;
+           pkcs7_write_smime(bio, message, NULL, pkcs7_flags(flags) & ~PKCS7_DETACHED);
 }
 
 m2_status m2_smime_write_pkcs7_multi(BIO *bio, PKCS7 *message, BIO *data, int flags)
 {
     return pkcs7_is_signed(message) &&
-           SMIME_write_PKCS7(bio, message, data, pkcs7_flags(flags) | PKCS7_DETACHED) == 1;
+           pkcs7_write_smime(bio, message, data, pkcs7_flags(flags) | PKCS7_DETACHED);
 }
 
 m2_status m2_smime_crlf_copy(BIO *source, BIO *target, int flags)
 {
-    return SMIME_crlf_copy(source, target, flags);
+    BIO *text = BIO_new(BIO_s_mem());
+    int done = text != NULL && SMIME_crlf_copy(source, text, flags);
+
+    return pkcs7_finish(text, done, target);
 }
 
 /* ---- parts -------------------------------------------------------------------------------- */

@@ -45,9 +45,11 @@ static int ssl_bio_write(BIO *bio, const char *data, size_t length, size_t *done
 {
     m2_buffer buffer = {(const unsigned char *)data, length};
     long long result = m2_ssl_write(BIO_get_data(bio), buffer);
+    int status = ssl_bio_result(bio, result);
 
     *done = result > 0 ? (size_t)result : 0;
-    return ssl_bio_result(bio, result);
+    /* A filter above that flushes would try again without end. */
+    return status == 0 ? -1 : status;
 }
 
 static int ssl_bio_puts(BIO *bio, const char *text)
