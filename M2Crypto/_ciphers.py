@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from threading import Lock
-
 from M2Crypto import _algorithms, m2
 from M2Crypto._copies import Constant, Unique
 from M2Crypto._errors import EVPError
+from M2Crypto._locks import Lock
 from M2Crypto._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:

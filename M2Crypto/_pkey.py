@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from threading import Lock
-
 from M2Crypto import BIO, _algorithms, _keys, _pem, m2, util
 from M2Crypto._arguments import handle_of, text
 from M2Crypto._errors import EVPError
+from M2Crypto._locks import Lock
 from M2Crypto._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:

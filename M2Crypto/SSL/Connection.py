@@ -28,12 +28,12 @@ from __future__ import annotations
 import errno
 import io
 import os
-import threading
 
 from M2Crypto import X509, Err, _configuration, m2
 from M2Crypto._arguments import handle_of
 from M2Crypto._copies import Unique
 from M2Crypto._errors import SocketTimeout
+from M2Crypto._locks import Lock, RLock
 from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.SSL._alerts import received_alert
 from M2Crypto.SSL._deadlines import Deadline
@@ -177,13 +177,13 @@ class Connection(Transport, Parameters, Unique):
             self._set_seconds()
         self._is_server: bool | None = None
         # Held during a handshake with its check, and during a write.
-        self._handshaking = threading.RLock()
+        self._handshaking = RLock()
         self._is_handshaking = False
         # The client's certificate before post-handshake authentication, in DER; None without it.
         self._authenticated: bytes | None = None
-        self._writing = threading.Lock()
+        self._writing = Lock()
         # Held for each change to CLOSED or FILES, and of the number of open files.
-        self._closing = threading.Lock()
+        self._closing = Lock()
         self._files = 0
         self._frees_bio = True
 

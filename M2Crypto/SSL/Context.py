@@ -10,13 +10,13 @@ connection copies the configuration, and another thread's handshake may be readi
 from __future__ import annotations
 
 import os
-import threading
 import weakref
 
 from M2Crypto import BIO, X509, _configuration, m2, util
 from M2Crypto._arguments import handle_of, text
 from M2Crypto._copies import Unique
 from M2Crypto._errors import M2CryptoError
+from M2Crypto._locks import Lock
 from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.SSL import cb
 from M2Crypto.SSL._contexts import _ctxmap, ctxmap  # noqa: F401  (a name of the API)
@@ -902,7 +902,7 @@ class _Staple:
         self._seen: tuple[int, ...] | None = None
         self._response = b""
         self._expires: datetime.datetime | None = None
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def read(self) -> bytes:
         """Return the response in the file."""

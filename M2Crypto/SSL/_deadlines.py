@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
+
+from M2Crypto._locks import TIMEOUT_MAX
 
 # poll(2) and sockets take milliseconds as an int, so a longer wait is divided.
 LONGEST_WAIT = 24 * 86400.0
@@ -30,7 +31,7 @@ class Deadline:
     def lock_timeout(self) -> float:
         """Return the remaining seconds for a lock's `acquire`."""
         left = self.left()
-        return -1 if left is None else min(left, threading.TIMEOUT_MAX)
+        return -1 if left is None else min(left, TIMEOUT_MAX)
 
     def io_timeout(self) -> float:
         """Return the remaining seconds for the extension (src/ssl_io.h)."""

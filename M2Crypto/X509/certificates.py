@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import operator
-import threading
 
 from M2Crypto import ASN1, BIO, EVP, _hosts, _pem, m2
 from M2Crypto._arguments import handle_of, text
 from M2Crypto._errors import X509Error
+from M2Crypto._locks import Lock
 from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.X509 import _formats, _stacks
 from M2Crypto.X509.extensions import X509_Extension, new_extension
@@ -54,7 +54,7 @@ class X509:
 
     def __init__(self, x509: _m2crypto.X509 | None = None, _pyfree: int = 0) -> None:
         self.x509 = m2.x509_new() if x509 is None else x509
-        self._signing = threading.Lock()
+        self._signing = Lock()
 
     def _ptr(self) -> _m2crypto.X509:
         return self.x509

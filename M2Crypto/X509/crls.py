@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import operator
-import threading
 
 from M2Crypto import ASN1, BIO, _pem, m2
 from M2Crypto._arguments import handle_of, text
+from M2Crypto._locks import Lock
 from M2Crypto._typing import TYPE_CHECKING, NamedTuple
 from M2Crypto.X509 import _formats, _stacks
 from M2Crypto.X509.extensions import X509_Extension
@@ -75,7 +75,7 @@ class CRL:
             # Extensions require version 2, encoded as 1 (RFC 5280, section 5.1.2.1).
             m2.x509_crl_set_version(crl, 1)
         self.crl = crl
-        self._signing = threading.Lock()
+        self._signing = Lock()
 
     def _ptr(self) -> _m2crypto.X509_CRL:
         return self.crl

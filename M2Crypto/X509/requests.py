@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-
 from M2Crypto import BIO, EVP, _pem, m2
 from M2Crypto._arguments import handle_of
+from M2Crypto._locks import Lock
 from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.X509 import _formats
 from M2Crypto.X509.names import X509_Name, name_of
@@ -24,7 +23,7 @@ class Request:
             # OpenSSL signs a request without a version and refuses to verify it.
             m2.x509_req_set_version(req, 0)
         self.req = req
-        self._signing = threading.Lock()
+        self._signing = Lock()
 
     def _ptr(self) -> _m2crypto.X509_REQ:
         return self.req

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-
 from M2Crypto import ASN1, m2
 from M2Crypto._arguments import handle_of
 from M2Crypto._copies import Unique
+from M2Crypto._locks import RLock
 from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.X509._parameters import Parameters, Policy, PolicyQualifier
 from M2Crypto.X509.certificates import X509, X509_Stack
@@ -39,7 +38,7 @@ class X509_Store_Context(Parameters, Unique):
     ) -> None:
         self.ctx = m2.x509_store_ctx_new() if x509_store_ctx is None else x509_store_ctx
         # The validation runs without the GIL. Its callback can use the context in the same thread.
-        self._lock = threading.RLock()
+        self._lock = RLock()
 
     def _ptr(self) -> _m2crypto.m2_x509_store_ctx:
         return self.ctx
