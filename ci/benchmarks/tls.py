@@ -75,7 +75,8 @@ def main() -> int:
         ours, *theirs = medians
         ratio = min(theirs) / ours if name in COSTS else ours / max(theirs)
         good &= ratio >= BAR
-        print(f"{name:28}" + "".join(f"{median:12.1f}" for median in medians) + f"{ratio:8.2f}")
+        shown = "".join(f"{median:12.1f}" if median else f"{'-':>12}" for median in medians)
+        print(f"{name:28}{shown}{ratio:8.2f}")
     if not good:
         print(f"error: a ratio is below {BAR}")
     return int(not good)
