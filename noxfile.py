@@ -189,7 +189,8 @@ def types(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Run the benchmarks named after `--`, or all, each beside its peer."""
-    install(session, "bench")
+    # The benchmark `wheel` builds the wheel if dist/ has none.
+    install(session, "bench", *(["wheels", "audit"] if "wheel" in session.posargs else []))
     # The older M2Crypto is built with SWIG.
     session.install("-q", *CONSTRAINTS, *PROJECT["build-system"]["requires"])
     run(session, "bench")
