@@ -120,6 +120,17 @@ def test_an_empty_nonce_is_refused():
     assert request.nonce == b"1"
 
 
+def test_a_response_is_signed_once():
+    """By the name and then by the key of the responder, which OpenSSL takes for a name."""
+    by_key = 0x400
+    for flags in ((0, 0), (0, by_key), (by_key, 0), (by_key, by_key)):
+        basic = m2.ocsp_basic_new()
+        sign = (basic, CA.x509, CA_KEY.pkey, m2.sha256(), None)
+        assert m2.ocsp_basic_sign(*sign, flags[0]) == 1
+        with pytest.raises(OCSP.OCSPError, match="an earlier signature"):
+            m2.ocsp_basic_sign(*sign, flags[1])
+
+
 def test_a_request_can_be_signed():
     request = OCSP.Request([ID])
     request.sign(SERVER, SERVER_KEY)

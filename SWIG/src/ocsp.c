@@ -381,6 +381,14 @@ m2_status m2_ocsp_basic_sign(OCSP_BASICRESP *basic, X509 *certificate, EVP_PKEY 
                              const EVP_MD *algorithm, m2_x509_stack *certificates,
                              unsigned long flags)
 {
+    const ASN1_OCTET_STRING *key = NULL;
+    const X509_NAME *name = NULL;
+
+    /* OpenSSL would take a responder's key for its name. */
+    if (OCSP_resp_get0_id(basic, &key, &name)) {
+        m2_error("the response has a responder, that of an earlier signature: create another");
+        return 0;
+    }
     return OCSP_basic_sign(basic, certificate, signer, algorithm, certificates, flags);
 }
 
