@@ -226,7 +226,12 @@ class RawFuzzer:
         if recipe is stock.elliptic and not self.stock.ec:
             return []
         self.session.record(f"recipe {recipe.__name__}")
-        made: stock.Made = recipe(self.stock)
+        try:
+            made: stock.Made = recipe(self.stock)
+        except Exception as error:
+            # Such as that of a socket whose descriptor an earlier step has closed.
+            self.session.check_exception(recipe.__name__, error)
+            return []
         for kind, handle in made:
             if handle is not None:
                 self.keep(kind, handle)
