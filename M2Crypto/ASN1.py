@@ -184,7 +184,14 @@ class ASN1_Object:
         return type(self)(m2.obj_dup(self.asn1obj))
 
     def __repr__(self) -> str:
-        return f"<ASN1_Object {m2.obj_obj2txt(self.asn1obj, 0).decode()}>"
+        return f"<ASN1_Object {self._label()}>"
+
+    def _label(self) -> str:
+        """Return the name or the numbers, for a `repr`, which must not raise."""
+        try:
+            return m2.obj_obj2txt(self.asn1obj, 0).decode()
+        except X509Error:
+            return "malformed"
 
 
 class ASN1_TIME:

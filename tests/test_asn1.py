@@ -363,3 +363,16 @@ def test_the_local_time_zone_returns_none_without_a_datetime():
     assert zone.utcoffset(None) is None
     assert zone.dst(None) is None
     assert zone.tzname(None) is None
+
+
+def test_the_repr_of_a_malformed_object_does_not_raise(monkeypatch):
+    """OpenSSL 1.1.1 reads some that it cannot write."""
+
+    def fail(*_):
+        raise X509Error("the object identifier is malformed")
+
+    found = ASN1.ASN1_Object("2.5.4.3")
+    monkeypatch.setattr(m2, "obj_obj2txt", fail)
+    assert repr(found) == "<ASN1_Object malformed>"
+    with pytest.raises(X509Error, match="malformed"):
+        str(found)

@@ -36,7 +36,8 @@ class X509_Name_Entry:
         return self.x509_name_entry
 
     def __repr__(self) -> str:
-        return f"<X509_Name_Entry {self.get_object().short_name or self.get_object()}>"
+        name = self.get_object()
+        return f"<X509_Name_Entry {name.short_name or name._label()}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         value = self.get_data()

@@ -183,6 +183,8 @@ m2_bytes m2_obj_obj2txt(const ASN1_OBJECT *object, int no_name)
 
     if (length >= 0)
         text = m2_bytes_new((size_t)length + 1);
+    else if (ERR_peek_error() == 0)
+        m2_error("the object identifier is malformed");
     if (text.data != NULL) {
         OBJ_obj2txt((char *)text.data, length + 1, object, no_name);
         text.length = (size_t)length;
