@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from M2Crypto import BIO, SSL, m2
+from M2Crypto import BIO, EVP, SSL, m2
 
 HAS_ECH = m2.OPENSSL_VERSION_NUMBER >= 0x40000000 and not m2.OPENSSL_NO_ECH and not m2.OPENSSL_NO_EC
 
@@ -142,6 +142,17 @@ def test_a_forged_configuration_reveals_no_name_and_verifies_the_server(pair, co
         assert not client.ech_accepted()
     assert accepted > 0
     assert m2.err_peek_error() == 0
+
+
+@pytest.mark.headers(">= 4.0")
+@pytest.mark.needs_ec
+@pytest.mark.needs("ECH")
+def test_an_encrypted_key_is_refused_without_a_prompt(contexts, ech_keys):
+    end = b"-----END PRIVATE KEY-----\n"
+    key, configuration = ech_keys.split(end)
+    encrypted = EVP.load_key_string(key + end).as_pem("aes_128_cbc", lambda *_: b"for tests")
+    with pytest.raises(SSL.SSLError, match="the private key is encrypted"):
+        contexts[1].set_ech_keys(encrypted + configuration)
 
 
 def test_without_ech_connections_are_not_encrypted_so(connected):

@@ -2,6 +2,8 @@
 #include <limits.h>
 #include <string.h>
 
+#include <openssl/pem.h>
+
 #include "ssl_ech.h"
 
 /* ssl.h includes ech.h where there is one. Without curves, HPKE has no key exchange. */
@@ -26,6 +28,26 @@ m2_bytes m2_ech_new_config(const char *public_name)
     return m2_bytes_from_bio(bio);
 }
 
+/* A pem_password_cb: without one, OpenSSL would prompt for the passphrase of an encrypted key. */
+static int ech_refuse_encrypted(char *passphrase, int size, int verify, void *data)
+{
+    (void)passphrase;
+    (void)size;
+    (void)verify;
+    (void)data;
+    m2_error("the private key is encrypted, and RFC 9934 has no such keys");
+    return -1;
+}
+
+static int ech_has_plain_key(BIO *bio)
+{
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, ech_refuse_encrypted, NULL);
+    int found = key != NULL;
+
+    EVP_PKEY_free(key);
+    return found && BIO_reset(bio) > 0;
+}
+
 m2_status m2_ssl_ctx_set_ech_keys(SSL_CTX *context, m2_buffer pem)
 {
     OSSL_ECHSTORE *store;
@@ -36,7 +58,7 @@ m2_status m2_ssl_ctx_set_ech_keys(SSL_CTX *context, m2_buffer pem)
         return 0;
     bio = BIO_new_mem_buf(pem.data, (int)pem.length);
     store = OSSL_ECHSTORE_new(NULL, NULL);
-    done = bio != NULL && store != NULL &&
+    done = bio != NULL && store != NULL && ech_has_plain_key(bio) &&
            OSSL_ECHSTORE_read_pem(store, bio, OSSL_ECH_FOR_RETRY) > 0 &&
            SSL_CTX_set1_echstore(context, store) > 0;
     OSSL_ECHSTORE_free(store);
