@@ -187,7 +187,7 @@ class ASN1_Object:
         return f"<ASN1_Object {self._label()}>"
 
     def _label(self) -> str:
-        """Return the name or the numbers, for a `repr`, which must not raise."""
+        """Return the name, the dotted decimal form, or `malformed`: `repr` must not raise."""
         try:
             return m2.obj_obj2txt(self.asn1obj, 0).decode()
         except X509Error:

@@ -72,7 +72,7 @@ def test_a_buffer_in_use_is_not_resized(call):
         result = during(call, data)
         if result is not None:
             break
-    # What the call got is what was there when it was refused.
+    # The call read the contents that the buffer had when the resizing was refused.
     assert result == call(bytes(data))
     data.append(0)
 

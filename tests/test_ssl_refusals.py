@@ -123,7 +123,7 @@ def test_a_server_refuses_a_client_that_renegotiates(pair, shake, contexts):
         for _ in range(5):
             client.connect_ssl()
             assert server.read() is None
-    # The server's side of the connection goes on.
+    # The server's connection continues.
     assert server.write(b"still") == 5
 
 

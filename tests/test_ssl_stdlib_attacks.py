@@ -1,4 +1,4 @@
-"""What a context of `M2Crypto.SSL.stdlib` must not verify less than one of `ssl`."""
+"""A context of `M2Crypto.SSL.stdlib` verifies at least as much as one of `ssl`."""
 
 from __future__ import annotations
 

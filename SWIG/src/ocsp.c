@@ -386,7 +386,7 @@ m2_status m2_ocsp_basic_sign(OCSP_BASICRESP *basic, X509 *certificate, EVP_PKEY 
 
     /* OpenSSL would take a responder's key for its name. */
     if (OCSP_resp_get0_id(basic, &key, &name)) {
-        m2_error("the response has a responder, that of an earlier signature: create another");
+        m2_error("the response is already signed; create a new one");
         return 0;
     }
     return OCSP_basic_sign(basic, certificate, signer, algorithm, certificates, flags);

@@ -451,7 +451,7 @@ m2_ssl_transfer m2_ssl_io_sendfile(SSL *connection, int fd, long long offset, lo
                               .is_transfer = 1,
                               .file = fd,
                               .offset = offset,
-                              /* What the kernel writes at once. */
+                              /* The kernel writes fewer bytes at once. */
                               .length = (size_t)(size > INT_MAX ? INT_MAX : size)};
     m2_ssl_transfer result;
 

@@ -54,7 +54,7 @@ void m2_ssl_remember_verify_error(SSL *connection, int result, X509_STORE_CTX *s
     }
     X509_free(error->certificate);
     error->certificate = certificate != NULL && X509_up_ref(certificate) ? certificate : NULL;
-    /* What OpenSSL sets if a callback refuses a valid certificate. */
+    /* OpenSSL sets this if a callback refuses a valid certificate. */
     error->code = code == X509_V_OK ? X509_V_ERR_UNSPECIFIED : code;
     error->depth = X509_STORE_CTX_get_error_depth(store_context);
 }

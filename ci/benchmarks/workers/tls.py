@@ -29,7 +29,7 @@ MIB = 1 << 20
 TOTAL = 128 * MIB
 PIECE = 256 * 1024
 IDLE = 200
-# What each handshake negotiates with each library.
+# Every handshake must negotiate these, with each library.
 VERSION, CIPHER, GROUP = "TLSv1.3", "TLS_AES_256_GCM_SHA384", "X25519"
 
 
