@@ -401,6 +401,87 @@ sys.exit(status)
     assert (done.returncode, done.stderr) == (0, "")
 
 
+# ---- calls of daemon threads, which do not end when the interpreter is finalized -----------------
+
+
+def test_an_object_is_used_after_daemon_threads_lost_their_stacks(python):
+    # They wait for their sockets, and end without another step as soon as these are ready.
+    program = """
+import gc, socket, sys, threading, time
+from M2Crypto import EVP, SSL, X509, m2
+
+# The last collection, which is after `atexit`, finds the object.
+gc.set_threshold(0)
+
+class Last:
+    def __del__(self):
+        for peer in self.peers:
+            peer.close()
+        time.sleep(0.1)
+        for digest in self.digests:
+            digest.update(b"x")
+        for name in self.names:
+            assert str(name) == ""
+        for connection in self.connections:
+            connection.close()
+        print(sys.is_finalizing())
+
+last = Last()
+last.digests = [EVP.MessageDigest("sha256") for _ in range(256)]
+last.names = [X509.X509_Name() for _ in range(256)]
+last.connections, last.peers = [], []
+for _ in range(64):
+    ours, theirs = socket.socketpair()
+    connection = SSL.Connection(SSL.Context("tls"), ours)
+    connection.setup_ssl()
+    connection.set_connect_state()
+    last.connections.append(connection)
+    last.peers.append(theirs)
+    threading.Thread(target=connection.read, daemon=True).start()
+for connection in last.connections:
+    while not m2.ssl_io_waiting(connection.ssl):
+        time.sleep(0.001)
+last.itself = last
+del last, theirs, ours, connection
+"""
+    done = python("-c", program, timeout=PATIENCE)
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
+
+
+def test_a_call_that_would_wait_for_a_daemon_thread_is_refused(python):
+    program = f"""
+import gc, threading
+from M2Crypto import EVP, m2
+
+gc.set_threshold(0)
+
+class Last:
+    def __del__(self):
+        try:
+            m2.bio_read(self.bio, 1)
+        except Exception as error:
+            print(error)
+
+last = Last()
+last.bio = m2.bio_new_mem()
+key = EVP.load_key({str(KEYS / "rsa_2048.pem")!r}).pkey
+started = threading.Event()
+
+def passphrase(writing):
+    started.set()
+    threading.Event().wait()
+
+arguments = (key, last.bio, m2.get_cipherbyname("aes_128_cbc"), passphrase)
+threading.Thread(target=m2.pkey_write_pem, args=arguments, daemon=True).start()
+assert started.wait({PATIENCE})
+last.itself = last
+del last, arguments
+"""
+    done = python("-c", program, timeout=PATIENCE)
+    assert done.returncode == 0, done.stderr
+    assert "in use by a thread that the end of the interpreter stopped" in done.stdout
+
+
 # ---- results of calls with a callback exception --------------------------------------------------
 
 

@@ -13,6 +13,17 @@
 
 #define BUCKETS 64
 
+typedef struct m2_registered_use registered;
+
+/* A registered use. It is not in the stack frame of the call: a daemon thread loses its stack when
+ * the interpreter is finalized. */
+struct m2_registered_use {
+    const void *object;
+    unsigned long thread;
+    int changes;
+    registered *next;
+};
+
 /* A call that waits for an object, in its stack frame. `lock` is held until another call ends
  * its use of the object. */
 typedef struct waiter {
@@ -24,15 +35,36 @@ typedef struct waiter {
     struct waiter *next;
 } waiter;
 
-static m2_use *in_use[BUCKETS];
+static registered *in_use[BUCKETS];
+/* Those that were ended, for the next uses. */
+static registered *unused;
 /* In the order in which they get the object. */
 static waiter *waiters;
 
-static m2_use **use_bucket(const void *object)
+static registered **use_bucket(const void *object)
 {
     uintptr_t address = (uintptr_t)object;
 
     return &in_use[(address >> 4 ^ address >> 12) % BUCKETS];
+}
+
+static registered *use_new(void)
+{
+    registered *use = unused;
+
+    if (use == NULL)
+        return PyMem_Malloc(sizeof(*use));
+    unused = use->next;
+    return use;
+}
+
+static void use_remove(registered **link)
+{
+    registered *use = *link;
+
+    *link = use->next;
+    use->next = unused;
+    unused = use;
 }
 
 /* ---- fork ---------------------------------------------------------------------------------- */
@@ -46,11 +78,11 @@ static void use_forget_other_threads(void)
     int i;
 
     for (i = 0; i < BUCKETS; i++) {
-        m2_use **link = &in_use[i];
+        registered **link = &in_use[i];
 
         while (*link != NULL) {
             if ((*link)->thread != thread)
-                *link = (*link)->next;
+                use_remove(link);
             else
                 link = &(*link)->next;
         }
@@ -68,16 +100,70 @@ static void use_watch_forks(void)
 }
 #endif
 
+/* ---- the end of the interpreter ------------------------------------------------------------- */
+
+/* Whether functions of `atexit` were called, and then whether the interpreter is being finalized:
+ * daemon threads do not run again (Py_FinalizeEx), and their uses do not end. */
+static int is_exiting;
+static int is_finalizing;
+
+static PyObject *use_note_exit(PyObject *module, PyObject *none)
+{
+    (void)module;
+    (void)none;
+    is_exiting = 1;
+    Py_RETURN_NONE;
+}
+
+static void use_ask_interpreter(void)
+{
+    PyObject *type, *value, *traceback;
+    PyObject *function = PySys_GetObject("is_finalizing");
+    PyObject *answer;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    answer = function == NULL ? NULL : PyObject_CallObject(function, NULL);
+    /* Without `sys` there is nothing left of it. */
+    is_finalizing = answer != Py_False;
+    Py_XDECREF(answer);
+    PyErr_Restore(type, value, traceback);
+    /* In the stack frames of threads that are gone. */
+    if (is_finalizing)
+        waiters = NULL;
+}
+
+/* Return whether the uses of other threads do not end. */
+static int use_is_last_thread(void)
+{
+    if (is_exiting && !is_finalizing)
+        use_ask_interpreter();
+    return is_finalizing;
+}
+
+int m2_use_watch_exit(void)
+{
+    static PyMethodDef method = {"note_exit", use_note_exit, METH_NOARGS, NULL};
+    PyObject *module = PyImport_ImportModule("atexit");
+    PyObject *function = module == NULL ? NULL : PyCFunction_NewEx(&method, NULL, NULL);
+    PyObject *done =
+        function == NULL ? NULL : PyObject_CallMethod(module, "register", "O", function);
+
+    Py_XDECREF(done);
+    Py_XDECREF(function);
+    Py_XDECREF(module);
+    return done == NULL ? -1 : 0;
+}
+
 /* ---- conflicting uses ----------------------------------------------------------------------- */
 
-static int use_conflicts(const m2_use *use, const void *object, int changes)
+static int use_conflicts(const registered *use, const void *object, int changes)
 {
     return use->object == object && (changes || use->changes);
 }
 
-static const m2_use *use_of_thread(const void *object, unsigned long thread)
+static const registered *use_of_thread(const void *object, unsigned long thread)
 {
-    const m2_use *use = *use_bucket(object);
+    const registered *use = *use_bucket(object);
 
     while (use != NULL && (use->object != object || use->thread != thread))
         use = use->next;
@@ -86,7 +172,7 @@ static const m2_use *use_of_thread(const void *object, unsigned long thread)
 
 static int use_is_busy(const void *object, int changes, unsigned long thread)
 {
-    const m2_use *use;
+    const registered *use;
 
     for (use = *use_bucket(object); use != NULL; use = use->next) {
         if (use->thread != thread && use_conflicts(use, object, changes))
@@ -123,7 +209,7 @@ static const waiter *use_waiter_of(unsigned long thread)
 static int use_would_deadlock(const waiter *self, unsigned long thread, int steps)
 {
     const waiter *other = use_waiter_ahead(self->object, self->changes, self);
-    const m2_use *use;
+    const registered *use;
 
     if (steps == 0)
         return 0;
@@ -239,7 +325,8 @@ static int use_take_turn(waiter *self, const char *type)
 int m2_use_begin(m2_use *use, const char *type, const void *object, int changes)
 {
     unsigned long thread = PyThread_get_thread_ident();
-    m2_use **bucket = use_bucket(object);
+    registered **bucket = use_bucket(object);
+    registered *added;
     int turn = 1;
 
 #ifndef _WIN32
@@ -249,6 +336,9 @@ int m2_use_begin(m2_use *use, const char *type, const void *object, int changes)
     if (use_of_thread(object, thread) != NULL) {
         if (changes)
             return use_refuse(type, "the call that called the callback");
+    } else if (use_is_last_thread()) {
+        if (use_is_busy(object, changes, thread))
+            return use_refuse(type, "a thread that the end of the interpreter stopped");
     } else if (use_is_busy(object, changes, thread) ||
                use_waiter_ahead(object, changes, NULL) != NULL) {
         waiter self = {object, thread, changes, NULL, 0, NULL};
@@ -258,34 +348,41 @@ int m2_use_begin(m2_use *use, const char *type, const void *object, int changes)
     }
     if (!turn)
         return 0;
-    use->object = object;
-    use->thread = thread;
-    use->changes = changes;
-    use->next = *bucket;
-    *bucket = use;
+    added = use_new();
+    if (added == NULL) {
+        m2_error("out of memory");
+        return 0;
+    }
+    added->object = object;
+    added->thread = thread;
+    added->changes = changes;
+    added->next = *bucket;
+    *bucket = added;
+    use->registered = added;
     return 1;
 }
 
 void m2_use_end(m2_use *use)
 {
-    m2_use **link;
+    registered *ended = use->registered;
+    registered **link;
 
-    if (use->object == NULL)
+    if (ended == NULL)
         return;
-    link = use_bucket(use->object);
-    while (*link != NULL && *link != use)
+    link = use_bucket(ended->object);
+    while (*link != NULL && *link != ended)
         link = &(*link)->next;
     if (*link != NULL)
-        *link = use->next;
-    if (waiters != NULL)
-        use_wake(use->object);
-    use->object = NULL;
+        use_remove(link);
+    if (waiters != NULL && !use_is_last_thread())
+        use_wake(ended->object);
+    use->registered = NULL;
 }
 
 int m2_use_is_callback(const void *object)
 {
     unsigned long thread = PyThread_get_thread_ident();
-    const m2_use *use;
+    const registered *use;
 
     for (use = *use_bucket(object); use != NULL; use = use->next) {
         if (use->object == object && use->thread == thread && use->changes)
@@ -298,7 +395,7 @@ void m2_use_wait(const void *object)
 {
     waiter self = {object, PyThread_get_thread_ident(), 1, NULL, 0, NULL};
 
-    if (!use_start_waiting(&self))
+    if (use_is_last_thread() || !use_start_waiting(&self))
         return;
     while (use_is_busy(object, 1, self.thread))
         (void)use_wait_for_end(&self, 0);

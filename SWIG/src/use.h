@@ -6,18 +6,17 @@
  * threads' calls wait for it.
  * - A callback can read the objects of the call that called it. A call in the callback that
  * changes one of them is refused.
+ * - When the interpreter is finalized, the calls of daemon threads do not end, so a call that
+ * would wait for one is refused.
  *
  * The GIL protects the register.
  */
 #ifndef M2_USE_H
 #define M2_USE_H
 
-/* An object in use, in the stack frame of the call. All fields are zero before m2_use_begin. */
-typedef struct m2_use {
-    const void *object;
-    unsigned long thread;
-    int changes;
-    struct m2_use *next;
+/* The use of an object by a call: NULL unless it is registered. */
+typedef struct {
+    struct m2_registered_use *registered;
 } m2_use;
 
 /* Register a use of `object`, whose type is called `type`. Wait without the GIL for conflicting
@@ -28,7 +27,9 @@ int m2_use_begin(m2_use *use, const char *type, const void *object, int changes)
 void m2_use_end(m2_use *use);
 /* Return whether the caller runs in a callback of a call that changes `object`. */
 int m2_use_is_callback(const void *object);
-/* Wait until no other thread uses `object`. */
+/* Wait until no other thread uses `object`, or none runs any more. */
 void m2_use_wait(const void *object);
+/* Have `atexit` say when the interpreter may be finalized. Returns -1 with an exception set. */
+int m2_use_watch_exit(void);
 
 #endif
