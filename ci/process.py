@@ -28,6 +28,11 @@ from ci.errors import UserError
 
 # Lines of the log that an error shows: enough for a compiler's message.
 TAIL_LINES = 12
+# What Python's fault handler writes before and after the tracebacks of all threads, and the lines
+# of them that an error shows.
+ABORTED = "Fatal Python error: Aborted"
+EXTENSIONS = "Extension modules:"
+STACK_LINES = 60
 # Seconds between SIGTERM and SIGKILL.
 GRACE = 3.0
 # Seconds in which the processes that a program leaves may end by themselves: a killed one is listed
@@ -92,11 +97,15 @@ class CommandError(UserError):
         self.crash = _crash(status)
         how = f"{'signal ' * (status < 0)}{self.crash}" if self.crash else f"exit code {status}"
         where = f"; the whole log is {log}" if log else ""
-        lines = "".join(f"\n  | {line}" for line in tail.splitlines())
-        super().__init__(f"{_short(argv)} failed with {how}{where}{lines}")
+        super().__init__(f"{_short(argv)} failed with {how}{where}{quoted(tail)}")
         self.status = status
         self.tail = tail
         self.log = log
+
+
+def quoted(output: str) -> str:
+    """Return a program's output for the lines below an error."""
+    return "".join(f"\n  | {line}" for line in output.splitlines())
 
 
 def _crash(status: int) -> str:
@@ -114,7 +123,15 @@ def signal_name(number: int) -> str:
 
 
 class TimeLimitError(UserError):
-    """A program was terminated because it exceeded its time limit."""
+    """A program was terminated because it exceeded its time limit.
+
+    Attributes:
+        stacks: what Python's fault handler wrote, each thread's traceback.
+    """
+
+    def __init__(self, why: str, stacks: str = "") -> None:
+        super().__init__(why)
+        self.stacks = stacks
 
 
 class LeftoverProcessError(UserError):
@@ -190,6 +207,9 @@ def run(
                     sink.write(line)
                     on_line(line.decode(errors="replace").rstrip("\r\n"))
             status = _wait(child, bounds) if bounds else child.wait()
+        except TimeLimitError as error:
+            _end([child])
+            raise TimeLimitError(str(error), _stacks(log, start)) from None
         except BaseException:
             _end([child])
             raise
@@ -475,8 +495,18 @@ def _short(argv: Sequence[Argument]) -> str:
     return text if len(text) <= 120 else text[:117] + "..."
 
 
+def _stacks(log: Path, start: int) -> str:
+    """Return the tracebacks that end a log, or nothing."""
+    _, aborted, stacks = _end_of(log, start).rpartition(ABORTED)
+    lines = [line for line in stacks.splitlines() if aborted and not line.startswith(EXTENSIONS)]
+    return "\n".join(lines[:STACK_LINES]).strip("\n")
+
+
 def _tail(log: Path, start: int) -> str:
+    return "\n".join(_end_of(log, start).splitlines()[-TAIL_LINES:])
+
+
+def _end_of(log: Path, start: int) -> str:
     with log.open("rb") as output:
         output.seek(max(start, output.seek(0, os.SEEK_END) - 16384))
-        lines = output.read().decode(errors="replace").splitlines()
-    return "\n".join(lines[-TAIL_LINES:])
+        return output.read().decode(errors="replace")

@@ -167,9 +167,9 @@ def _expected(cell: Cell, inputs: Inputs) -> results.Expected:
 def _crash(error: process.CommandError, directory: Path) -> UserError:
     """Return the error of a crash that ended pytest, with the test that was running."""
     test = session.read(directory / "scratch" / "work" / JOURNAL).running or "no test"
-    lines = "".join(f"\n  | {line}" for line in error.tail.splitlines())
     return UserError(
-        f"{error.crash} ended the process, {test} was running; the whole log is {error.log}{lines}"
+        f"{error.crash} ended the process, {test} was running; the whole log is {error.log}"
+        + process.quoted(error.tail)
     )
 
 
@@ -326,7 +326,7 @@ def _run_pytest(cell: Cell, inputs: Inputs, wheel: Wheel, directory: Path) -> No
             line.update(so_far.progress)
             if log.stat().st_size > MOST_OUTPUT:
                 return f"the cell wrote more than {MOST_OUTPUT // 1024**2} MiB of output"
-            return hang.seen(so_far.running)
+            return hang.seen(so_far)
 
         mark = f"{MARK}={environment[MARK]}"
         bounds = process.Bounds(inputs.project.timeout, mark, show, UMASK)
@@ -346,30 +346,38 @@ def _run_pytest(cell: Cell, inputs: Inputs, wheel: Wheel, directory: Path) -> No
             raise
         except process.TimeLimitError as error:
             test = session.read(journal).running or "no test"
-            raise UserError(f"{error}, {test} was running; the whole log is {log}") from None
+            raise UserError(
+                f"{error}, {test} was running; the whole log is {log}"
+                + process.quoted(error.stacks)
+            ) from None
         except process.LeftoverProcessError as error:
             raise UserError(f"{error}; the whole log is {log}") from None
 
 
 @dataclass(slots=True)
 class _Hang:
-    """The running test, and since when.
+    """The running test, or that the session has ended, and since when.
 
     pytest-timeout fails a test at its limit. C code that does not return keeps it from doing so,
-    which shows when the test runs longer still.
+    which shows when the test runs longer still. Nothing limits the end of the process, where a
+    thread or an object's release can wait for ever.
     """
 
     limit: float
     test: str = ""
+    ended: bool = False
     since: float = 0.0
 
-    def seen(self, test: str) -> str:
+    def seen(self, so_far: session.Session) -> str:
         """Return why the cell must be ended, or an empty string."""
         now = time.monotonic()
-        if test != self.test:
-            self.test, self.since = test, now
-        if not test or now - self.since <= self.limit * HANG:
+        test, ended = so_far.running, so_far.exit is not None
+        if (test, ended) != (self.test, self.ended):
+            self.test, self.ended, self.since = test, ended, now
+        if not (test or ended) or now - self.since <= self.limit * HANG:
             return ""
+        if ended:
+            return f"the process did not end within {self.limit * HANG:.0f} s of its last test"
         return f"a test exceeded the limit of {self.limit:.0f} s in C code"
 
 

@@ -278,7 +278,24 @@ def test_a_test_that_hangs_in_c_ends_the_cell_with_its_stack(
     assert message.startswith(
         "a test exceeded the limit of 1 s in C code, tests/test_more.py::test_hang was running;"
     )
+    assert "in test_hang" in message
     assert "in test_hang" in (project.results / CELL.id / results.LOG).read_text()
+
+
+def test_a_process_that_does_not_end_after_its_tests_ends_the_cell_with_its_stack(
+    project: Project, inputs: MakeInputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_test(
+        project,
+        "import threading\ndef wait():\n    threading.Event().wait()\n"
+        "def test_a():\n    threading.Thread(target=wait).start()\n",
+    )
+    monkeypatch.setenv("M2CRYPTO_TEST_TIMEOUT", "2")
+    message = refused(inputs())
+    assert message.startswith(
+        "the process did not end within 2 s of its last test, no test was running; the whole log"
+    )
+    assert "in wait" in message
 
 
 def test_failures_are_repeated_with_the_commands_that_replay_them(

@@ -76,11 +76,14 @@ def write_test(project: Project, text: str) -> None:
 
 
 def refused(inputs: Inputs) -> str:
-    """Return the one-line error of a cell that writes no result and keeps its log."""
+    """Return the error of a cell that writes no result and keeps its log.
+
+    It has one line, and those of the program's output.
+    """
     project = inputs.project
     with pytest.raises(UserError) as caught:
         one.run(CELL, inputs)
-    assert "\n" not in str(caught.value)
+    assert all(line.startswith("  | ") for line in str(caught.value).splitlines()[1:])
     assert [path.name for path in (project.results / CELL.id).iterdir()] == [results.LOG]
     assert str(project.results / CELL.id / results.LOG) in str(caught.value)
     return str(caught.value)
