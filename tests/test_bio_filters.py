@@ -145,6 +145,15 @@ def test_base64_without_line_ends_is_read_and_written():
         m2.bio_set_flags(memory, m2.BIO_FLAGS_MEM_RDONLY)
 
 
+def test_an_empty_memory_bio_cannot_claim_to_have_read():
+    memory = m2.bio_new_mem()
+    with pytest.raises(BIOError, match="returns is positive"):
+        m2.bio_set_mem_eof_return(memory, 15)
+    assert m2.bio_read(memory, 15) == b""
+    m2.bio_set_mem_eof_return(memory, -1)
+    assert m2.bio_should_retry(memory)
+
+
 def test_what_is_below_a_bio_is_removed():
     top, middle, memory = filters(m2.bio_f_null, m2.bio_f_null, m2.bio_s_mem)
     m2.bio_push(m2.bio_push(top, middle), memory)

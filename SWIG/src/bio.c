@@ -176,6 +176,11 @@ m2_number m2_bio_ctrl_wpending(const BIO *bio)
 
 m2_status m2_bio_set_mem_eof_return(BIO *bio, int value)
 {
+    /* It is what BIO_read returns, which is the number of bytes read if it is not negative. */
+    if (value > 0) {
+        m2_error("the value that an empty memory BIO returns is positive");
+        return 0;
+    }
     return (m2_status)BIO_set_mem_eof_return(bio, value);
 }
 

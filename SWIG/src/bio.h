@@ -21,7 +21,7 @@ int m2_bio_eof(const BIO *bio);
 /* Return the bytes that can be read, and the bytes in the write buffer. */
 m2_number m2_bio_ctrl_pending(const BIO *bio);
 m2_number m2_bio_ctrl_wpending(const BIO *bio);
-/* Make an empty memory BIO return its end instead of retry. */
+/* Set what an empty memory BIO returns: 0 for its end, less for retry. */
 m2_status m2_bio_set_mem_eof_return(BIO *bio, int value);
 m2_number m2_bio_get_fd(const BIO *bio);
 /* Return whether the chain has a file or socket BIO. */

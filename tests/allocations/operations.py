@@ -763,6 +763,18 @@ def smime_signatures() -> Prepared:
 
 
 @operation
+def smime_text() -> Prepared:
+    lines = b"a line of text\n" * 20_000
+
+    def copy() -> int:
+        target = bio()
+        m2.smime_crlf_copy(bio(lines), target, 0)
+        return m2.bio_ctrl_pending(target)
+
+    yield copy
+
+
+@operation
 def smime_reading() -> Prepared:
     smime = SMIME()
     smime.load_key(SERVER, SERVER)
