@@ -900,6 +900,22 @@ def test_accept_without_a_client_times_out(contexts):
             listener.accept()
 
 
+def test_a_failed_connection_does_not_wait(connected):
+    client, server = connected
+    client.setblocking(False)
+    while client.write(bytes(100_000)) != -1:
+        pass
+    assert client.read() is None
+    # It must be repeated with the same data (SSL_write(3)), so the connection fails.
+    with pytest.raises(SSL.SSLError, match="bad"):
+        client.write(b"other data")
+    # OpenSSL wanted to read, and now the socket is readable.
+    server.write(b"data")
+    client.settimeout(20)
+    with pytest.raises(SSL.SSLError, match="earlier operation of the connection failed"):
+        client.read()
+
+
 def test_one_thread_reads_while_another_writes(connected):
     # Each side has a writer and a reader, and the writers send more than the sockets hold.
     size = 3 << 20

@@ -1,6 +1,7 @@
 /* Connections (SSL_new(3)) and ciphers (SSL_CIPHER_get_name(3)). */
 #include <errno.h>
 #include <limits.h>
+#include <string.h>
 
 #ifdef _WIN32
 #include <winsock2.h>
@@ -66,8 +67,14 @@ static int ssl_system_error(void)
 #endif
 }
 
-static void ssl_clear_errors(void)
+/* SSL_get_error(3) looks at the retry flags of the BIOs, which are those of an earlier operation if
+ * this one reads and writes nothing. */
+static void ssl_clear_errors(const SSL *connection)
 {
+    if (SSL_get_rbio(connection) != NULL)
+        BIO_clear_retry_flags(SSL_get_rbio(connection));
+    if (SSL_get_wbio(connection) != NULL)
+        BIO_clear_retry_flags(SSL_get_wbio(connection));
     m2_errors_clear();
 #ifdef _WIN32
     WSASetLastError(0);
@@ -100,6 +107,10 @@ static m2_ssl_progress ssl_result(const SSL *connection, int result, size_t done
     }
     if (result <= 0)
         error = SSL_get_error(connection, result);
+    /* OpenSSL queues no error then. */
+    if ((error == SSL_ERROR_SYSCALL || error == SSL_ERROR_SSL) && ERR_peek_error() == 0 &&
+        strcmp(SSL_state_string(connection), "SSLERR") == 0)
+        m2_error("an earlier operation of the connection failed");
     switch (error) {
     case SSL_ERROR_NONE:
         return (m2_ssl_progress)done;
@@ -123,7 +134,7 @@ m2_ssl_progress m2_ssl_do_handshake(SSL *connection)
 {
     if (m2_ssl_raise_postponed(connection))
         return -SSL_ERROR_SSL;
-    ssl_clear_errors();
+    ssl_clear_errors(connection);
     return ssl_result(connection, SSL_do_handshake(connection), 1);
 }
 
@@ -134,7 +145,7 @@ m2_ssl_transfer m2_ssl_read(SSL *connection, m2_target target)
 
     if (m2_ssl_raise_postponed(connection))
         return -SSL_ERROR_SSL;
-    ssl_clear_errors();
+    ssl_clear_errors(connection);
     result = SSL_read_ex(connection, target.data, target.length, &got);
     return ssl_result(connection, result, got);
 }
@@ -146,7 +157,7 @@ m2_ssl_transfer m2_ssl_write(SSL *connection, m2_buffer data)
 
     if (m2_ssl_raise_postponed(connection))
         return -SSL_ERROR_SSL;
-    ssl_clear_errors();
+    ssl_clear_errors(connection);
     result = SSL_write_ex(connection, data.data, data.length, &written);
     return ssl_result(connection, result, written);
 }
@@ -162,7 +173,7 @@ m2_ssl_transfer m2_ssl_sendfile(SSL *connection, int fd, long long offset, size_
 
     if (m2_ssl_raise_postponed(connection))
         return -SSL_ERROR_SSL;
-    ssl_clear_errors();
+    ssl_clear_errors(connection);
     if (!m2_compat_ssl_uses_ktls(connection)) {
         m2_error("the kernel does not encrypt what is written");
         return -SSL_ERROR_SSL;
@@ -175,7 +186,7 @@ m2_ssl_progress m2_ssl_shutdown(SSL *connection)
 {
     int result;
 
-    ssl_clear_errors();
+    ssl_clear_errors(connection);
     result = SSL_shutdown(connection);
     /* The peer's close_notify is not required. */
     if (m2_ssl_raise_postponed(connection))
