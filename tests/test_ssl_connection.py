@@ -765,6 +765,16 @@ def test_a_read_without_data_times_out(connected):
     assert server.read() == b"hello"
 
 
+def test_a_part_of_a_record_does_not_extend_a_timeout(connected):
+    client, server = connected
+    client.write(b"hello")
+    # The first byte of a record's header.
+    server.socket.send(b"\x17")
+    client.settimeout(1e-9)
+    with pytest.raises(SSL.SSLTimeoutError):
+        client.read()
+
+
 SECONDS = {
     "-1": ValueError,
     "-0.001": ValueError,

@@ -276,7 +276,7 @@ m2_x509_stack *m2_ssl_get_peer_cert_chain(const SSL *connection)
 m2_status m2_ssl_set_session(SSL *connection, const SSL_SESSION *session)
 {
     /* A session belongs to one context (SSL_SESSION_free(3)). */
-    SSL_SESSION *copy = SSL_SESSION_dup(session);
+    SSL_SESSION *copy = SSL_SESSION_dup((SSL_SESSION *)session);
     int result = 0;
 
     if (copy != NULL)

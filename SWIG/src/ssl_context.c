@@ -330,7 +330,7 @@ long m2_ssl_ctx_get_session_cache_mode(const SSL_CTX *context)
  * so it gets a copy. */
 static int ssl_remove_cached(SSL_CTX *context, const SSL_SESSION *session)
 {
-    SSL_SESSION *copy = SSL_SESSION_dup(session);
+    SSL_SESSION *copy = SSL_SESSION_dup((SSL_SESSION *)session);
     int removed;
 
     if (copy == NULL)
@@ -343,7 +343,7 @@ static int ssl_remove_cached(SSL_CTX *context, const SSL_SESSION *session)
 m2_verdict m2_ssl_ctx_add_session(SSL_CTX *context, const SSL_SESSION *session)
 {
     /* A session links to its neighbours in a cache, so it can be in one cache only. */
-    SSL_SESSION *copy = SSL_SESSION_dup(session);
+    SSL_SESSION *copy = SSL_SESSION_dup((SSL_SESSION *)session);
     int removed = -1;
     int result = -1;
 

@@ -155,6 +155,11 @@ static double io_sooner(double one, double other)
     return one < 0 || (other >= 0 && other < one) ? other : one;
 }
 
+static void io_time_out(void)
+{
+    m2_error_of(M2_REASON_TIMEOUT, "timed out");
+}
+
 /* Wait until the socket is ready, or for a retransmission of DTLS. `end` and `retransmission` are
  * less than 0 without one. */
 static int io_wait(SSL *connection, int writing, double end, double retransmission)
@@ -177,7 +182,7 @@ static int io_wait(SSL *connection, int writing, double end, double retransmissi
         if (ready > 0 || (retry >= 0 && left != 0 && io_now() >= retry))
             return 1;
         if (left == 0) {
-            m2_error_of(M2_REASON_TIMEOUT, "timed out");
+            io_time_out();
             return 0;
         }
     }
@@ -276,6 +281,7 @@ static m2_ssl_transfer io_attempt(io_operation *operation)
 static m2_ssl_transfer io_run(io_operation *operation, double seconds)
 {
     double end = -1;
+    int is_last = 0;
 
     operation->waits = seconds != 0 && SSL_get_rfd(operation->connection) >= 0;
     for (;;) {
@@ -288,9 +294,13 @@ static m2_ssl_transfer io_run(io_operation *operation, double seconds)
             return result;
         if (seconds > 0 && end < 0)
             end = io_now() + seconds;
-        if (!io_wait(operation->connection, result == -SSL_ERROR_WANT_WRITE, end,
-                     operation->retransmission))
+        /* A peer that keeps the socket ready does not extend the timeout. */
+        if (is_last)
+            io_time_out();
+        if (is_last || !io_wait(operation->connection, result == -SSL_ERROR_WANT_WRITE, end,
+                                operation->retransmission))
             return -SSL_ERROR_SSL;
+        is_last = end >= 0 && io_now() >= end;
     }
 }
 
