@@ -360,7 +360,7 @@ class Connection(Transport, Parameters, Unique):
             raise SSLError("DTLS needs a datagram socket")
         m2.ssl_set_bio(self.ssl, handle_of(readbio), handle_of(writebio))
         self._over_bios = True
-        self._read_seconds = self._write_seconds = 0
+        self._read_seconds = self._write_seconds = 0.0
 
     def set_read_ahead(self, on: bool) -> None:
         """Set whether a blocking connection reads ahead, which is the default.
@@ -845,6 +845,13 @@ class Connection(Transport, Parameters, Unique):
         """
         if self._state is not _OPEN:
             self._check_open()
+        elif self._over_bios:
+            # As `_write` does, in one call less, which is a tenth of the time of a short message.
+            try:
+                done = _io_write(self.ssl, data, 0.0)
+            except SSLError as error:
+                raise self._with_details(error, "write") from None
+            return done if done >= 0 else _AGAIN
         return self._write(data)
 
     send = sendall = write

@@ -192,6 +192,7 @@ static int io_wait(SSL *connection, int writing, double end, double retransmissi
 
 typedef struct io_operation {
     SSL *connection;
+    io_state *state;
     m2_ssl_transfer (*attempt)(struct io_operation *self);
     int is_transfer;
     int waits;
@@ -213,11 +214,9 @@ typedef struct io_operation {
 
 static int io_may_run(const io_operation *operation)
 {
-    const io_state *state = io_state_of(operation->connection);
-
-    if (state->is_closed)
+    if (operation->state->is_closed)
         m2_error("the connection was closed by another thread");
-    else if (operation->is_transfer && !state->is_open)
+    else if (operation->is_transfer && !operation->state->is_open)
         m2_error("the connection was cleared by another thread");
     else
         return 1;
@@ -229,7 +228,7 @@ static int io_may_run(const io_operation *operation)
 static int io_expects_reply(const io_operation *operation)
 {
     SSL *connection = operation->connection;
-    io_state *state = io_state_of(connection);
+    io_state *state = operation->state;
     int expects = operation->target != NULL && operation->waits && state->awaits_reply &&
                   !state->has_failed && !SSL_has_pending(connection) &&
                   SSL_is_init_finished(connection) &&
@@ -246,6 +245,18 @@ static int io_has_one_socket(const SSL *connection)
     return SSL_get_rfd(connection) == SSL_get_wfd(connection);
 }
 
+/* Return whether the operation ends soon, so that it need not release the GIL: it transfers few
+ * bytes over memory BIOs, after the handshake. */
+static int io_is_short(const io_operation *operation)
+{
+    const BIO *reads = SSL_get_rbio(operation->connection);
+    const BIO *writes = SSL_get_wbio(operation->connection);
+
+    return operation->is_transfer && operation->length <= M2_GIL_THRESHOLD && reads != NULL &&
+           BIO_method_type(reads) == BIO_TYPE_MEM && writes != NULL &&
+           BIO_method_type(writes) == BIO_TYPE_MEM && SSL_is_init_finished(operation->connection);
+}
+
 /* Attempt the operation once. */
 static m2_ssl_transfer io_attempt(io_operation *operation)
 {
@@ -255,18 +266,22 @@ static m2_ssl_transfer io_attempt(io_operation *operation)
 
     if (m2_use_begin(&connection, "SSL", operation->connection, 1) && io_may_run(operation) &&
         m2_ssl_use_begin(&others, operation->connection)) {
-        operation->has_one_socket = io_has_one_socket(operation->connection);
         if (io_expects_reply(operation)) {
             result = -SSL_ERROR_WANT_READ;
+        } else if (io_is_short(operation)) {
+            result = operation->attempt(operation);
         } else {
             Py_BEGIN_ALLOW_THREADS;
             result = operation->attempt(operation);
             Py_END_ALLOW_THREADS;
         }
-        operation->retransmission = m2_ssl_get_retransmission_timeout(operation->connection);
+        if (result < 0) {
+            operation->has_one_socket = io_has_one_socket(operation->connection);
+            operation->retransmission = m2_ssl_get_retransmission_timeout(operation->connection);
+        }
         /* A postponed exception of a callback is no error of the connection. */
         if ((result == -SSL_ERROR_SSL || operation->failed_later) && ERR_peek_error() != 0)
-            io_state_of(operation->connection)->has_failed = 1;
+            operation->state->has_failed = 1;
         /* The wrapper keeps the exception for the next operation. */
         if (operation->failed_later)
             m2_raise("SSL", "ssl_io_read");
@@ -283,6 +298,7 @@ static m2_ssl_transfer io_run(io_operation *operation, double seconds)
     double end = -1;
     int is_last = 0;
 
+    operation->state = io_state_of(operation->connection);
     operation->waits = seconds != 0 && SSL_get_rfd(operation->connection) >= 0;
     for (;;) {
         m2_ssl_transfer result = io_attempt(operation);
@@ -309,7 +325,7 @@ static m2_ssl_transfer io_run(io_operation *operation, double seconds)
 static void io_set_read_ahead(const io_operation *operation)
 {
     SSL *connection = operation->connection;
-    int on = operation->waits && !io_state_of(connection)->no_read_ahead;
+    int on = operation->waits && !operation->state->no_read_ahead;
 
     if (SSL_get_read_ahead(connection) != on)
         SSL_set_read_ahead(connection, on);
@@ -442,7 +458,7 @@ m2_ssl_transfer m2_ssl_io_write(SSL *connection, m2_buffer data, double seconds)
     }
     result = io_run(&operation, seconds);
     if (operation.done > 0)
-        io_state_of(connection)->has_written = io_state_of(connection)->awaits_reply = 1;
+        operation.state->has_written = operation.state->awaits_reply = 1;
     if (operation.done > 0 && result != -SSL_ERROR_SSL)
         return (m2_ssl_transfer)operation.done;
     return result;
@@ -471,7 +487,7 @@ m2_ssl_transfer m2_ssl_io_sendfile(SSL *connection, int fd, long long offset, lo
     }
     result = io_run(&operation, seconds);
     if (result > 0)
-        io_state_of(connection)->has_written = io_state_of(connection)->awaits_reply = 1;
+        operation.state->has_written = operation.state->awaits_reply = 1;
     return result;
 }
 

@@ -322,31 +322,35 @@ static int use_take_turn(waiter *self, const char *type)
     return 1;
 }
 
+/* Wait for conflicting calls. Returns 0 if this one is refused. */
+static int use_get_turn(const char *type, const void *object, int changes, unsigned long thread)
+{
+    waiter self = {object, thread, changes, NULL, 0, NULL};
+    int turn;
+
+    if (use_of_thread(object, thread) != NULL)
+        return !changes || use_refuse(type, "the call that called the callback");
+    if (use_is_last_thread())
+        return !use_is_busy(object, changes, thread) ||
+               use_refuse(type, "a thread that the end of the interpreter stopped");
+    if (!use_is_busy(object, changes, thread) && use_waiter_ahead(object, changes, NULL) == NULL)
+        return 1;
+    turn = use_start_waiting(&self) && use_take_turn(&self, type);
+    use_stop_waiting(&self);
+    return turn;
+}
+
 int m2_use_begin(m2_use *use, const char *type, const void *object, int changes)
 {
     unsigned long thread = PyThread_get_thread_ident();
     registered **bucket = use_bucket(object);
     registered *added;
-    int turn = 1;
 
 #ifndef _WIN32
     if (!watches_forks)
         use_watch_forks();
 #endif
-    if (use_of_thread(object, thread) != NULL) {
-        if (changes)
-            return use_refuse(type, "the call that called the callback");
-    } else if (use_is_last_thread()) {
-        if (use_is_busy(object, changes, thread))
-            return use_refuse(type, "a thread that the end of the interpreter stopped");
-    } else if (use_is_busy(object, changes, thread) ||
-               use_waiter_ahead(object, changes, NULL) != NULL) {
-        waiter self = {object, thread, changes, NULL, 0, NULL};
-
-        turn = use_start_waiting(&self) && use_take_turn(&self, type);
-        use_stop_waiting(&self);
-    }
-    if (!turn)
+    if ((*bucket != NULL || waiters != NULL) && !use_get_turn(type, object, changes, thread))
         return 0;
     added = use_new();
     if (added == NULL) {
