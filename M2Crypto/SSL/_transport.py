@@ -199,8 +199,8 @@ class Transport:
     def _io_seconds(self, own: float) -> float:
         seconds = self._seconds(own)
         if self._over_bios:
-            return 0
-        return -1 if seconds is None else seconds
+            return 0.0
+        return -1.0 if seconds is None else float(seconds)
 
     def _seconds(self, own: float) -> float | None:
         """Return the seconds to wait, given those of one direction; None is no limit."""

@@ -8,8 +8,8 @@ bar.
 Every library has the same certificates, TLS 1.3, one cipher suite and one group. The defaults
 differ by OpenSSL's release: from 3.5 on, clients and servers exchange keys by X25519MLKEM768, which
 takes longer than X25519. M2Crypto has the OpenSSL of its wheels, ssl and the older M2Crypto the
-system's, and pyOpenSSL that of the wheel of cryptography: the first line names them. M2Crypto and
-ssl compare the host name with the certificate, which pyOpenSSL leaves to the program.
+system's, and pyOpenSSL that of the wheel of cryptography: the first line names them. Each client
+compares the host name with the certificate; pyOpenSSL leaves that to service-identity.
 """
 
 from __future__ import annotations

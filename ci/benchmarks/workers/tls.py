@@ -195,8 +195,11 @@ class _PyOpenSSL(_Library):
 
     def __init__(self, certificates: Path) -> None:
         from OpenSSL import SSL
+        from service_identity.pyopenssl import verify_hostname
 
         self.module = SSL
+        # pyOpenSSL does not compare the host name with the certificate.
+        self.check: Callable[[Any, str], None] = verify_hostname
         self.contexts = (
             SSL.Context(SSL.TLS_CLIENT_METHOD),
             SSL.Context(SSL.TLS_SERVER_METHOD),
@@ -226,6 +229,7 @@ class _PyOpenSSL(_Library):
         if session is not None:
             connection.set_session(session)
         connection.do_handshake()
+        self.check(connection, "localhost")
         return connection
 
     def server(self, sock: socket.socket) -> Any:
@@ -253,6 +257,7 @@ class _PyOpenSSL(_Library):
                     left.remove((source, target))
                 self.move(source, target)
         self.move(server, client)
+        self.check(client, "localhost")
         return client, server
 
     def move(self, source: Any, target: Any) -> None:
