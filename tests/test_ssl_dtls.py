@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import select
+import signal
 import socket
 import threading
 
@@ -198,6 +199,32 @@ def test_each_datagram_is_read_alone(dtls_contexts, listener, serve):
         client.write(b"three")
         assert client.recv_into(buffer) == 5
         assert buffer[:5] == b"three"
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no interval timers")
+def test_a_signal_handler_ends_a_wait_for_a_socket_that_was_shut_down(dtls_contexts):
+    class InterruptedWaitError(Exception):
+        pass
+
+    def interrupt(*_):
+        raise InterruptedWaitError
+
+    ends = socket.socketpair(type=socket.SOCK_DGRAM)
+    server = m2.ssl_new(dtls_contexts[1].ctx)
+    m2.ssl_set_datagram(server, ends[0].fileno())
+    m2.ssl_set_accept_state(server)
+    # It is ready for ever, and nothing is received.
+    ends[0].shutdown(socket.SHUT_RD)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        with pytest.raises(InterruptedWaitError):
+            m2.ssl_io_listen(server, -1.0)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        for end in ends:
+            end.close()
 
 
 def test_a_datagram_has_at_most_16384_bytes(dtls_contexts, listener, serve):

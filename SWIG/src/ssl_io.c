@@ -113,22 +113,12 @@ static int io_poll(int fd, int writing, int milliseconds)
 #endif
 }
 
-static int io_was_interrupted(void)
-{
-#ifdef _WIN32
-    return 0;
-#else
-    return errno == EINTR;
-#endif
-}
-
 /* Wait once for the socket, without a use of the connection. `seconds` remain. Returns 1 if the
  * operation should be retried or the wait repeated, 0 with an error queued or an exception set. */
 static int io_wait_once(SSL *connection, int writing, double seconds, int *ready)
 {
     io_state *state = io_state_of(connection);
     m2_use waiting = {0};
-    int interrupted = 0;
 
     /* m2_ssl_io_close waits for the end of this use before the descriptor can be reused. */
     if (!m2_use_begin(&waiting, "socket", state, 0))
@@ -141,12 +131,12 @@ static int io_wait_once(SSL *connection, int writing, double seconds, int *ready
         state->waiting++;
         Py_BEGIN_ALLOW_THREADS;
         *ready = io_poll(fd, writing, io_milliseconds(seconds));
-        interrupted = *ready < 0 && io_was_interrupted();
         Py_END_ALLOW_THREADS;
         state->waiting--;
     }
     m2_use_end(&waiting);
-    return !interrupted || PyErr_CheckSignals() == 0;
+    /* Also if the socket is ready, as one that was shut down always is. */
+    return PyErr_CheckSignals() == 0;
 }
 
 /* Return the sooner of two times or intervals, of which less than 0 is never. */
