@@ -159,8 +159,8 @@ static int io_wait(SSL *connection, int writing, double end, double retransmissi
     int ready = 0;
 
     for (;;) {
-        double now = io_now();
         double next = io_sooner(end, retry);
+        double now = next < 0 ? 0 : io_now();
 
         if (end >= 0)
             left = end > now ? end - now : 0;
@@ -248,26 +248,18 @@ static int io_is_short(const io_operation *operation)
 }
 
 /* Attempt the operation once. */
-static m2_ssl_transfer io_attempt(io_operation *operation)
+static m2_ssl_transfer io_call(io_operation *operation)
 {
-    m2_use connection = {0};
     m2_ssl_use others = {{0}};
     m2_ssl_transfer result = -SSL_ERROR_SSL;
 
-    if (m2_use_begin(&connection, "SSL", operation->connection, 1) && io_may_run(operation) &&
-        m2_ssl_use_begin(&others, operation->connection)) {
-        if (io_expects_reply(operation)) {
-            result = -SSL_ERROR_WANT_READ;
-        } else if (io_is_short(operation)) {
+    if (m2_ssl_use_begin(&others, operation->connection)) {
+        if (io_is_short(operation)) {
             result = operation->attempt(operation);
         } else {
             Py_BEGIN_ALLOW_THREADS;
             result = operation->attempt(operation);
             Py_END_ALLOW_THREADS;
-        }
-        if (result < 0) {
-            operation->has_one_socket = io_has_one_socket(operation->connection);
-            operation->retransmission = m2_ssl_get_retransmission_timeout(operation->connection);
         }
         /* A postponed exception of a callback is no error of the connection. */
         if ((result == -SSL_ERROR_SSL || operation->failed_later) && ERR_peek_error() != 0)
@@ -277,6 +269,22 @@ static m2_ssl_transfer io_attempt(io_operation *operation)
             m2_raise("SSL", "ssl_io_read");
     }
     m2_ssl_use_end(&others);
+    return result;
+}
+
+/* Attempt the operation once, unless it must wait. */
+static m2_ssl_transfer io_attempt(io_operation *operation)
+{
+    m2_use connection = {0};
+    m2_ssl_transfer result = -SSL_ERROR_SSL;
+
+    if (m2_use_begin(&connection, "SSL", operation->connection, 1) && io_may_run(operation)) {
+        result = io_expects_reply(operation) ? -SSL_ERROR_WANT_READ : io_call(operation);
+        if (result < 0) {
+            operation->has_one_socket = io_has_one_socket(operation->connection);
+            operation->retransmission = m2_ssl_get_retransmission_timeout(operation->connection);
+        }
+    }
     m2_use_end(&connection);
     return result;
 }
