@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -71,7 +73,11 @@ def test_arguments_name_fuzzers_cells_time_and_seed() -> None:
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["row"], "unknown fuzzer 'row': there are raw, parser, race"),
+        (["row"], "unknown fuzzer 'row': there are raw, parser, race, guided"),
+        (
+            ["guided", "raw"],
+            "guided has a compiler of its own, so it cannot run with other fuzzers",
+        ),
         (["--second", "5"], "unrecognized arguments: --second"),
         (["--seconds", "0"], "argument --seconds: invalid _positive value: '0'"),
         (["--seconds", "nan"], "argument --seconds: invalid _positive value: 'nan'"),
@@ -181,3 +187,32 @@ def test_a_finding_fails_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fuzz, "fuzz", lambda run: 1)
     with pytest.raises(UserError, match="^2 findings; see above$"):
         fuzz.main([], here())
+
+
+def test_guided_needs_clang(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", "gcc-12")
+    with pytest.raises(UserError, match="^guided needs clang"):
+        fuzz.prepare(fuzz.parse(["guided"]), here())
+    monkeypatch.delenv("CC")
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(UserError, match="^guided needs clang"):
+        fuzz.use_clang()
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    fuzz.use_clang()
+    assert os.environ["CC"] == "clang"
+
+
+def test_an_input_that_shows_a_defect_is_kept_for_the_tests(
+    worker: Worker, capsys: Capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = "pathlib.Path('found.X509.load_cert_string.crash-1f').write_bytes(b'input')\n"
+    project = replace(here(), root=tmp_path)
+    script = tmp_path / "worker.py"
+    script.write_text(CALLS + body + "sys.exit(77)")
+    monkeypatch.setattr(fuzz, "WORKER", script)
+    options = replace(OPTIONS, fuzzers=("guided",))
+    run = Run("guided", "py3.13-openssl3.5", Path(sys.executable), tmp_path, (), options, project)
+    assert fuzz.fuzz(run) == 1
+    kept = tmp_path / fuzz.INPUTS / "X509.load_cert_string" / "crash-1f"
+    assert kept.read_bytes() == b"input"
+    assert "kept tests/fuzz/inputs/X509.load_cert_string/crash-1f" in capsys.readouterr().err

@@ -41,14 +41,14 @@ class Watchdog:
     """
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
         self._armed = 0.0
 
     def feed(self) -> None:
         """Report that the process makes progress."""
         now = time.monotonic()
-        if now - self._armed > min(1.0, self._seconds / 4):
-            faulthandler.dump_traceback_later(self._seconds, exit=True)
+        if now - self._armed > min(1.0, self.seconds / 4):
+            faulthandler.dump_traceback_later(self.seconds, exit=True)
             self._armed = now
 
     @staticmethod

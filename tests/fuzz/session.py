@@ -31,6 +31,8 @@ class Session:
     journal: Journal
     watchdog: Watchdog
     without: frozenset[str] = frozenset()
+    # Where inputs that reached new code are kept, a directory for each parser.
+    corpus: Path = Path("corpus")
     step: int = 0
     random: random.Random = field(init=False)
     findings: set[str] = field(default_factory=set)

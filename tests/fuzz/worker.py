@@ -22,12 +22,13 @@ FOUND = 3
 def main() -> int:
     """Run the fuzzer that the command line names."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("fuzzer", choices=["raw", "parser", "race"])
+    parser.add_argument("fuzzer", choices=["raw", "parser", "race", "guided"])
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--journal", type=Path, required=True)
     parser.add_argument("--hang", type=float, default=60.0)
     parser.add_argument("--without", action="append", default=[])
+    parser.add_argument("--corpus", type=Path, default=Path("corpus"))
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     watchdog = Watchdog(options.hang)
@@ -39,6 +40,7 @@ def main() -> int:
         Journal(options.journal),
         watchdog,
         frozenset(options.without),
+        options.corpus,
     )
     importlib.import_module(f"fuzz_{options.fuzzer}").run(session)
     session.record("garbage collection at the end")
