@@ -216,7 +216,8 @@ def vectors(session: nox.Session) -> None:
     # The installed package is tested, not the checkout, which has no extension.
     code = "import cryptography_vectors as v; print(v.__path__[0])"
     directory = str(session.run("python", "-c", code, silent=True)).strip()
-    tests = ["tests/test_vectors.py", "tests/test_pkits.py", "tests/properties.py"]
+    tests = ["tests/test_vectors.py", "tests/test_pkits.py"]
+    tests += ["tests/properties.py", "tests/properties_peers.py"]
     command = ["-P", "-m", "pytest", *tests, "--vectors", directory]
     session.run("python", *command, *session.posargs)
 
