@@ -52,6 +52,21 @@ def test_objects_of_one_kind_are_selected(someone, tmp_path):
     assert kinds(STORE.load_keys(path)) == [EVP.PKey]
 
 
+@pytest.mark.needs("DH")
+def test_domain_parameters_have_no_public_key():
+    (parameters,) = STORE.load_keys(DATA / "certificates" / "dh.pem")
+    certificate = X509.X509()
+    for use in (
+        parameters.as_der,
+        lambda: m2.pkey_get_key_identifier(parameters.pkey),
+        lambda: certificate.set_pubkey(parameters),
+        lambda: EVP.verify(parameters, b"signature", b"data"),
+    ):
+        with pytest.raises(ValueError):
+            use()
+        assert m2.err_peek_error() == 0
+
+
 def test_a_directory_yields_the_uris_of_its_entries(tmp_path):
     (tmp_path / "one.pem").write_bytes((DATA / "x509" / "root.pem").read_bytes())
     names = STORE.load(tmp_path)

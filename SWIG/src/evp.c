@@ -544,6 +544,7 @@ static int pkey_has_valid_group(const EVP_PKEY *pkey)
 }
 
 #define NOT_PRIVATE "the key has no private part"
+#define NOT_PUBLIC "the key has no public part"
 
 int m2_pkey_is_exportable(const EVP_PKEY *pkey)
 {
@@ -552,6 +553,28 @@ int m2_pkey_is_exportable(const EVP_PKEY *pkey)
     m2_error(m2_pkey_is_private(pkey)
                  ? "the private key cannot be exported from its provider or engine"
                  : NOT_PRIVATE);
+    return 0;
+}
+
+/* Return whether a DSA or DH key has a public key: domain parameters alone are of the same type,
+ * and OpenSSL 1.1.1 dereferences what they lack. */
+static int pkey_has_public(const EVP_PKEY *pkey)
+{
+    int type = EVP_PKEY_id(pkey);
+    BIGNUM *number = NULL;
+
+    if (type != EVP_PKEY_DSA && type != EVP_PKEY_DH && type != EVP_PKEY_DHX)
+        return 1;
+    number = m2_compat_ffc_number(pkey, M2_FFC_PUBLIC);
+    BN_free(number);
+    return number != NULL;
+}
+
+static int pkey_require_public(const EVP_PKEY *pkey)
+{
+    if (pkey_has_public(pkey))
+        return 1;
+    m2_error(NOT_PUBLIC);
     return 0;
 }
 
@@ -573,6 +596,8 @@ int m2_pkey_is_usable(const EVP_PKEY *pkey, m2_key_use use)
     else if ((EVP_PKEY_id(pkey) == EVP_PKEY_DSA || EVP_PKEY_id(pkey) == EVP_PKEY_DHX) &&
              !m2_ffc_order_is_safe(pkey))
         lack = "the order q of the key is too small";
+    else if (use == M2_KEY_VERIFY && !pkey_has_public(pkey))
+        lack = NOT_PUBLIC;
     if (lack == NULL)
         return use != M2_KEY_WRITE || m2_pkey_is_exportable(pkey);
     ERR_clear_error();
@@ -637,12 +662,14 @@ m2_status m2_pkey_write_pem_no_cipher(const EVP_PKEY *pkey, BIO *bio, m2_callbac
 
 m2_bytes m2_pkey_as_der(const EVP_PKEY *pkey)
 {
-    return M2_DER(PUBKEY, pkey);
+    m2_bytes failed = {NULL, 0};
+
+    return pkey_require_public(pkey) ? M2_DER(PUBKEY, pkey) : failed;
 }
 
 EVP_PKEY *m2_pkey_copy_public(const EVP_PKEY *pkey)
 {
-    m2_bytes der = M2_DER(PUBKEY, pkey);
+    m2_bytes der = m2_pkey_as_der(pkey);
     const unsigned char *at = der.data;
     EVP_PKEY *key = at == NULL ? NULL : d2i_PUBKEY(NULL, &at, (long)der.length);
 
@@ -659,7 +686,7 @@ m2_bytes m2_pkey_get_key_identifier(const EVP_PKEY *pkey)
     unsigned int written = 0;
     int ok;
 
-    if (X509_PUBKEY_set(&info, (EVP_PKEY *)pkey) != 1 ||
+    if (!pkey_require_public(pkey) || X509_PUBKEY_set(&info, (EVP_PKEY *)pkey) != 1 ||
         X509_PUBKEY_get0_param(NULL, &key, &length, NULL, info) != 1)
         goto done;
     identifier = m2_bytes_new(EVP_MAX_MD_SIZE);
