@@ -28,11 +28,6 @@ static int is_shared_bio(const void *object)
 static const m2_handle_chain bio_chain = {m2_bio_used, m2_bio_begin_more, m2_bio_end_more};
 %}
 
-%init %{
-    if (m2_use_watch_exit() < 0)
-        return -1;
-%}
-
 %chain_handle(BIO, BIO_free_all, is_shared_bio, &bio_chain)
 %shared_handle(BIO_METHOD, release_nothing, always_shared)
 %handle(BIGNUM, BN_clear_free)

@@ -162,6 +162,65 @@ def test_a_callback_cannot_change_the_context_of_its_connection(pair, contexts):
     assert set(messages) == {"the SSL_CTX is in use by the call that called the callback"}
 
 
+def test_a_callback_cannot_change_the_context_that_the_server_name_selected(
+    pair, shake, contexts, certificates
+):
+    client_context, server_context = contexts
+    selected = SSL.Context()
+    selected.load_cert(certificates("server.pem"))
+    names, messages = [], []
+
+    def select(name, connection):
+        names.append(name)
+        return selected
+
+    def inform(where, ret, connection):
+        if names:
+            try:
+                selected.set_alpn_protocols(["h2"])
+            except SSLError as error:
+                messages.append(str(error))
+
+    server_context.set_server_name_callback(select)
+    server_context.set_info_callback(inform)
+    client, server = pair(client_context, server_context)
+    client.set_tlsext_host_name("localhost")
+    shake(client, server)
+    assert names == ["localhost"]
+    assert messages[0] == "the SSL_CTX is in use by the call that called the callback"
+    # Not after the handshake.
+    assert selected.set_alpn_protocols(["h2"]) is None
+
+
+def test_a_callback_cannot_change_the_context_of_a_connection_below_its_own(pair, shake, contexts):
+    client_context, server_context = contexts
+    selected, messages = [], []
+
+    def select(name, connection):
+        selected.append(name)
+
+    def inform(where, ret, connection):
+        try:
+            server_context.set_verify(SSL.verify_none, 0)
+        except SSLError as error:
+            messages.append(str(error))
+
+    server_context.set_server_name_callback(select)
+    server_context.set_info_callback(inform)
+    client, below = pair(client_context, server_context)
+    assert client.connect_ssl() == -1
+    below.setup_ssl()
+    below.set_accept_state()
+    bio = BIO.SSLBio()
+    bio.set_ssl(below)
+    with SSL.Connection(SSL.Context()) as above:
+        above.set_bio(bio, bio)
+        # It reads from the connection below, which performs its handshake.
+        assert above.accept_ssl() == -1
+    assert selected == [None]
+    assert set(messages) == {"the SSL_CTX is in use by the call that called the callback"}
+
+
 class Hostile:
     """A buffer that runs Python code when a call acquires it (PEP 688)."""
 
@@ -401,6 +460,93 @@ sys.exit(status)
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_closing_in_a_forked_process_does_not_shut_down_the_socket_of_its_parent(python):
+    program = f"""
+import os, signal, socket, sys, threading, time, warnings
+from M2Crypto import SSL, m2
+
+ours, theirs = socket.socketpair()
+theirs.settimeout({PATIENCE})
+connection = SSL.Connection(SSL.Context("tls"), ours)
+connection.setup_ssl()
+connection.set_connect_state()
+errors = []
+
+def connect():
+    try:
+        connection.connect_ssl()
+    except SSL.SSLError as error:
+        errors.append(str(error))
+
+waiting = threading.Thread(target=connect)
+waiting.start()
+while not m2.ssl_io_waiting(connection.ssl):
+    time.sleep(0.001)
+warnings.simplefilter("ignore", DeprecationWarning)
+child = os.fork()
+if child == 0:
+    signal.alarm({PATIENCE})
+    assert m2.ssl_io_waiting(connection.ssl) == 0
+    connection.close()
+    theirs.close()
+    sys.exit(0)
+status = os.waitpid(child, 0)[1]
+theirs.sendall(b"HTTP/1.1 400 Bad Request")
+waiting.join({PATIENCE})
+connection.close()
+theirs.close()
+assert "wrong version number" in errors[0] or "packet length too long" in errors[0], errors
+sys.exit(status)
+"""
+    done = python("-c", program)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_call_that_waits_continues_in_a_process_that_a_signal_handler_forked(python):
+    program = f"""
+import os, signal, sys, threading, time, warnings
+from M2Crypto import EVP, m2
+
+key, bio = EVP.load_key({str(KEYS / "rsa_2048.pem")!r}).pkey, m2.bio_new_mem()
+started, done = threading.Event(), threading.Event()
+children = []
+
+def write(passphrase):
+    m2.pkey_write_pem(key, bio, m2.get_cipherbyname("aes_128_cbc"), passphrase)
+
+def first(writing):
+    started.set()
+    done.wait({PATIENCE})
+    return b"for tests"
+
+def second(writing):
+    time.sleep(0.3)
+    return b"for tests"
+
+def fork(number, frame):
+    children.append(os.fork())
+    if children == [0]:
+        signal.alarm({PATIENCE})
+        threading.Thread(target=write, args=(second,)).start()
+        time.sleep(0.1)
+    done.set()
+
+warnings.simplefilter("ignore", DeprecationWarning)
+signal.signal(signal.SIGUSR1, fork)
+writer = threading.Thread(target=write, args=(first,))
+writer.start()
+assert started.wait({PATIENCE})
+main = threading.main_thread().ident
+threading.Timer(0.2, signal.pthread_kill, (main, signal.SIGUSR1)).start()
+m2.bio_read(bio, 1)
+sys.exit(os.waitpid(children[0], 0)[1] if children[0] else 0)
+"""
+    done = python("-c", program)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 # ---- calls of daemon threads, which do not end when the interpreter is finalized -----------------
 
 
@@ -480,6 +626,99 @@ del last, arguments
     done = python("-c", program, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     assert "in use by a thread that the end of the interpreter stopped" in done.stdout
+
+
+def test_a_call_at_exit_is_refused_if_atexit_imported_the_package(python):
+    program = f"""
+import atexit, gc, threading
+
+gc.set_threshold(0)
+is_ready, started = threading.Event(), threading.Event()
+
+class Last:
+    def __del__(self):
+        try:
+            self.read(self.bio, 1)
+        except Exception as error:
+            print(error)
+
+last = Last()
+last.itself = last
+
+def passphrase(writing):
+    started.set()
+    threading.Event().wait()
+
+def write():
+    is_ready.wait()
+    last.write(last.key, last.bio, last.cipher, passphrase)
+
+def use():
+    global last
+    from M2Crypto import EVP, m2
+
+    last.read, last.write, last.bio = m2.bio_read, m2.pkey_write_pem, m2.bio_new_mem()
+    last.key = EVP.load_key({str(KEYS / "rsa_2048.pem")!r}).pkey
+    last.cipher = m2.get_cipherbyname("aes_128_cbc")
+    is_ready.set()
+    assert started.wait({PATIENCE})
+    del last
+
+atexit.register(use)
+threading.Thread(target=write, daemon=True).start()
+"""
+    done = python("-c", program, timeout=PATIENCE)
+    assert done.returncode == 0, done.stderr
+    assert "in use by a thread that the end of the interpreter stopped" in done.stdout
+
+
+def test_the_handle_of_a_verification_is_valid_after_its_daemon_thread_lost_its_stack(
+    python, certificates
+):
+    # The C library frees a stack of this size when another thread has ended.
+    program = f"""
+import gc, threading, time
+from M2Crypto import X509, m2
+
+gc.set_threshold(0)
+
+class Last:
+    def __del__(self):
+        for lock in self.locks:
+            lock.release()
+            self.sleep(0.2)
+        for context in self.contexts:
+            print(self.get_error(context))
+
+last = Last()
+last.itself = last
+last.sleep, last.get_error = time.sleep, m2.x509_store_ctx_get_error
+last.locks, last.contexts = [], []
+certificate = X509.load_cert({certificates("server.pem")!r})
+started = threading.Semaphore(0)
+
+def verify(ok, context):
+    lock = threading.Lock()
+    lock.acquire()
+    last.contexts.append(context)
+    last.locks.append(lock)
+    started.release()
+    lock.acquire()
+
+threading.stack_size(64 << 20)
+for _ in range(3):
+    store, context = m2.x509_store_new(), m2.x509_store_ctx_new()
+    m2.x509_store_set_verify_cb(store, verify)
+    m2.x509_store_ctx_init(context, store, certificate.x509, None)
+    threading.Thread(target=m2.x509_verify_cert, args=(context,), daemon=True).start()
+for _ in range(3):
+    assert started.acquire(timeout={PATIENCE})
+print(m2.X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY)
+del last
+"""
+    done = python("-c", program, timeout=PATIENCE)
+    assert done.returncode == 0, done.stderr
+    assert len(set(done.stdout.split())) == 1, done.stdout
 
 
 # ---- results of calls with a callback exception --------------------------------------------------

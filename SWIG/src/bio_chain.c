@@ -145,7 +145,7 @@ const void *m2_bio_used(const void *bio)
 
 int m2_bio_begin_more(const void *bio, void **more)
 {
-    const SSL *connection = m2_bio_get0_ssl(bio);
+    SSL *connection = m2_bio_get0_ssl(bio);
 
     if (connection == NULL)
         return 1;

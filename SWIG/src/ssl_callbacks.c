@@ -5,6 +5,7 @@
 
 #include "handle.h"
 #include "ssl_callbacks.h"
+#include "ssl_use.h"
 
 void m2_call_info(m2_callback callback, int where, int ret, SSL *connection)
 {
@@ -42,8 +43,10 @@ static int ssl_server_name_result(SSL *connection, PyObject *returned)
     }
     context = m2_argument_begin(&argument, returned, &handle_SSL_CTX, M2_READS, "SSL",
                                 "ssl_ctx_set_servername_callback");
-    alert = context != NULL && SSL_set_SSL_CTX(connection, context) != NULL ? -1
-                                                                            : SSL_AD_INTERNAL_ERROR;
+    alert = context != NULL && m2_ssl_use_add_context(connection, context) &&
+                    SSL_set_SSL_CTX(connection, context) != NULL
+                ? -1
+                : SSL_AD_INTERNAL_ERROR;
     m2_argument_end(&argument);
     return (int)alert;
 }

@@ -31,7 +31,6 @@ typedef struct {
     /* Whether data were written after the last ones were read. */
     int awaits_reply;
     int no_read_ahead;
-    int waiting;
 } io_state;
 
 static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
@@ -128,11 +127,9 @@ static int io_wait_once(SSL *connection, int writing, double seconds, int *ready
     } else {
         int fd = SSL_get_rfd(connection);
 
-        state->waiting++;
         Py_BEGIN_ALLOW_THREADS;
         *ready = io_poll(fd, writing, io_milliseconds(seconds));
         Py_END_ALLOW_THREADS;
-        state->waiting--;
     }
     m2_use_end(&waiting);
     /* Also if the socket is ready, as one that was shut down always is. */
@@ -585,7 +582,8 @@ m2_status m2_ssl_io_close(SSL *connection)
     int fd = SSL_get_rfd(connection);
 
     state->is_closed = 1;
-    if (state->waiting > 0 && fd >= 0) {
+    /* A child process has none of these threads, and shares the socket with its parent. */
+    if (m2_use_count_others(state) > 0 && fd >= 0) {
 #ifdef _WIN32
         (void)shutdown((SOCKET)fd, SD_BOTH);
 #else
@@ -612,7 +610,7 @@ int m2_ssl_io_is_callback(SSL *connection)
 
 int m2_ssl_io_waiting(SSL *connection)
 {
-    return io_state_of(connection)->waiting;
+    return m2_use_count_others(io_state_of(connection));
 }
 
 int m2_ssl_io_expects_tickets(const SSL *connection)

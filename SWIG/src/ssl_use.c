@@ -10,38 +10,92 @@ static const void *ssl_used_bio(BIO *bio)
     return bio == NULL || m2_bio_is_descriptor(bio) ? NULL : m2_bio_used(bio);
 }
 
-/* Both BIOs, which may be the same, in the order of their addresses, so that two connections
- * with the same two BIOs do not wait for each other. */
-static int ssl_use_bios(m2_use uses[2], const SSL *connection)
+static int ssl_use_bio(m2_ssl_use *use, int index, BIO *bio)
 {
-    const void *first = ssl_used_bio(SSL_get_rbio(connection));
-    const void *second = ssl_used_bio(SSL_get_wbio(connection));
+    return m2_use_begin(&use->bios[index], "BIO", ssl_used_bio(bio), 1) &&
+           m2_bio_begin_more(bio, &use->below[index]);
+}
 
-    if (first > second) {
-        const void *swapped = first;
+/* Both BIOs, which may be the same, in the order of their addresses, so that two connections
+ * with the same two BIOs do not wait for each other. If a BIO is another connection, with what that
+ * uses. */
+static int ssl_use_bios(m2_ssl_use *use, const SSL *connection)
+{
+    BIO *first = SSL_get_rbio(connection);
+    BIO *second = SSL_get_wbio(connection);
+    BIO *swapped = first;
 
+    if (ssl_used_bio(first) > ssl_used_bio(second)) {
         first = second;
         second = swapped;
     }
-    if (first == second)
+    if (ssl_used_bio(first) == ssl_used_bio(second))
         first = NULL;
-    return (first == NULL || m2_use_begin(&uses[0], "BIO", first, 1)) &&
-           (second == NULL || m2_use_begin(&uses[1], "BIO", second, 1));
+    return (ssl_used_bio(first) == NULL || ssl_use_bio(use, 0, first)) &&
+           (ssl_used_bio(second) == NULL || ssl_use_bio(use, 1, second));
 }
 
-int m2_ssl_use_begin(m2_ssl_use *use, const SSL *connection)
-{
-    const SSL_CTX *context = SSL_get_SSL_CTX(connection);
+/* ---- the use of an operation, in the ex_data of its connection ------------------------------ */
 
-    return m2_use_begin(&use->context, "SSL_CTX", context, 0) &&
-           m2_use_begin(&use->store, "X509_STORE", SSL_CTX_get_cert_store(context), 0) &&
-           ssl_use_bios(use->bios, connection);
+static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
+static int use_index = -1;
+
+static void ssl_make_index(void)
+{
+    use_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+}
+
+static int ssl_set_use(SSL *connection, m2_ssl_use *use)
+{
+    if (CRYPTO_THREAD_run_once(&once, ssl_make_index) && use_index >= 0 &&
+        SSL_set_ex_data(connection, use_index, use))
+        return 1;
+    m2_error("out of memory");
+    return 0;
+}
+
+/* ---- contexts and their trust stores -------------------------------------------------------- */
+
+static int ssl_use_context(m2_use *use, m2_use *store, const SSL_CTX *context)
+{
+    return m2_use_begin(use, "SSL_CTX", context, 0) &&
+           m2_use_begin(store, "X509_STORE", SSL_CTX_get_cert_store(context), 0);
+}
+
+int m2_ssl_use_add_context(SSL *connection, const SSL_CTX *context)
+{
+    m2_ssl_use *use = SSL_get_ex_data(connection, use_index);
+
+    if (use == NULL)
+        return 1;
+    m2_use_end(&use->other_store);
+    m2_use_end(&use->other_context);
+    return ssl_use_context(&use->other_context, &use->other_store, context);
+}
+
+int m2_ssl_use_begin(m2_ssl_use *use, SSL *connection)
+{
+    if (!ssl_set_use(connection, use))
+        return 0;
+    use->connection = connection;
+    return ssl_use_context(&use->context, &use->store, SSL_get_SSL_CTX(connection)) &&
+           ssl_use_bios(use, connection);
 }
 
 void m2_ssl_use_end(m2_ssl_use *use)
 {
-    m2_use_end(&use->bios[1]);
-    m2_use_end(&use->bios[0]);
+    int index;
+
+    if (use->connection != NULL)
+        (void)SSL_set_ex_data(use->connection, use_index, NULL);
+    m2_use_end(&use->other_store);
+    m2_use_end(&use->other_context);
+    for (index = 1; index >= 0; index--) {
+        if (use->below[index] != NULL)
+            m2_bio_end_more(use->below[index]);
+        use->below[index] = NULL;
+        m2_use_end(&use->bios[index]);
+    }
     m2_use_end(&use->store);
     m2_use_end(&use->context);
 }

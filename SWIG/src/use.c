@@ -75,6 +75,7 @@ static void use_remove(registered **link)
 static void use_forget_other_threads(void)
 {
     unsigned long thread = PyThread_get_thread_ident();
+    waiter **waiting = &waiters;
     int i;
 
     for (i = 0; i < BUCKETS; i++) {
@@ -87,7 +88,13 @@ static void use_forget_other_threads(void)
                 link = &(*link)->next;
         }
     }
-    waiters = NULL;
+    /* A signal handler of a call that waits can fork. */
+    while (*waiting != NULL) {
+        if ((*waiting)->thread != thread)
+            *waiting = (*waiting)->next;
+        else
+            waiting = &(*waiting)->next;
+    }
 }
 
 /* The GIL protects it. */
@@ -102,56 +109,28 @@ static void use_watch_forks(void)
 
 /* ---- the end of the interpreter ------------------------------------------------------------- */
 
-/* Whether functions of `atexit` were called, and then whether the interpreter is being finalized:
- * daemon threads do not run again (Py_FinalizeEx), and their uses do not end. */
-static int is_exiting;
-static int is_finalizing;
-
-static PyObject *use_note_exit(PyObject *module, PyObject *none)
-{
-    (void)module;
-    (void)none;
-    is_exiting = 1;
-    Py_RETURN_NONE;
-}
-
-static void use_ask_interpreter(void)
+/* Return whether the main interpreter is being finalized: daemon threads do not run again
+ * (Py_FinalizeEx), and their uses do not end. It is asked only if calls conflict, because that
+ * takes longer than the rest of a use. */
+static int use_is_last_thread(void)
 {
     PyObject *type, *value, *traceback;
     PyObject *function = PySys_GetObject("is_finalizing");
-    PyObject *answer;
+    PyObject *answer = NULL;
+    int is_last;
 
     PyErr_Fetch(&type, &value, &traceback);
-    answer = function == NULL ? NULL : PyObject_CallObject(function, NULL);
-    /* Without `sys` there is nothing left of it. */
-    is_finalizing = answer != Py_False;
+    if (function != NULL)
+        answer = PyObject_CallObject(function, NULL);
+    /* At its end an interpreter has no `sys`. Threads of the main one survive the others. */
+    is_last = function == NULL ? PyInterpreterState_GetID(PyInterpreterState_Get()) == 0
+                               : answer == Py_True;
     Py_XDECREF(answer);
     PyErr_Restore(type, value, traceback);
     /* In the stack frames of threads that are gone. */
-    if (is_finalizing)
+    if (is_last)
         waiters = NULL;
-}
-
-/* Return whether the uses of other threads do not end. */
-static int use_is_last_thread(void)
-{
-    if (is_exiting && !is_finalizing)
-        use_ask_interpreter();
-    return is_finalizing;
-}
-
-int m2_use_watch_exit(void)
-{
-    static PyMethodDef method = {"note_exit", use_note_exit, METH_NOARGS, NULL};
-    PyObject *module = PyImport_ImportModule("atexit");
-    PyObject *function = module == NULL ? NULL : PyCFunction_NewEx(&method, NULL, NULL);
-    PyObject *done =
-        function == NULL ? NULL : PyObject_CallMethod(module, "register", "O", function);
-
-    Py_XDECREF(done);
-    Py_XDECREF(function);
-    Py_XDECREF(module);
-    return done == NULL ? -1 : 0;
+    return is_last;
 }
 
 /* ---- conflicting uses ----------------------------------------------------------------------- */
@@ -330,6 +309,8 @@ static int use_get_turn(const char *type, const void *object, int changes, unsig
 
     if (use_of_thread(object, thread) != NULL)
         return !changes || use_refuse(type, "the call that called the callback");
+    if (waiters == NULL && !use_is_busy(object, changes, thread))
+        return 1;
     if (use_is_last_thread())
         return !use_is_busy(object, changes, thread) ||
                use_refuse(type, "a thread that the end of the interpreter stopped");
@@ -395,11 +376,22 @@ int m2_use_is_callback(const void *object)
     return 0;
 }
 
+int m2_use_count_others(const void *object)
+{
+    unsigned long thread = PyThread_get_thread_ident();
+    const registered *use;
+    int count = 0;
+
+    for (use = *use_bucket(object); use != NULL; use = use->next)
+        count += use->object == object && use->thread != thread;
+    return count;
+}
+
 void m2_use_wait(const void *object)
 {
     waiter self = {object, PyThread_get_thread_ident(), 1, NULL, 0, NULL};
 
-    if (use_is_last_thread() || !use_start_waiting(&self))
+    if (!use_is_busy(object, 1, self.thread) || use_is_last_thread() || !use_start_waiting(&self))
         return;
     while (use_is_busy(object, 1, self.thread))
         (void)use_wait_for_end(&self, 0);

@@ -27,9 +27,9 @@ int m2_use_begin(m2_use *use, const char *type, const void *object, int changes)
 void m2_use_end(m2_use *use);
 /* Return whether the caller runs in a callback of a call that changes `object`. */
 int m2_use_is_callback(const void *object);
+/* Return the number of uses of `object` by other threads. */
+int m2_use_count_others(const void *object);
 /* Wait until no other thread uses `object`, or none runs any more. */
 void m2_use_wait(const void *object);
-/* Have `atexit` say when the interpreter may be finalized. Returns -1 with an exception set. */
-int m2_use_watch_exit(void);
 
 #endif

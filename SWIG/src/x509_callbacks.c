@@ -57,18 +57,23 @@ int m2_verify_callback_set(X509_STORE *store, m2_callback callback)
 /* The GIL is held. */
 static int store_call(m2_callback callback, int ok, X509_STORE_CTX *context)
 {
-    m2_x509_store_ctx lent = {0};
+    m2_x509_store_ctx *lent;
     PyObject *handle;
     PyObject *returned;
     int result = 0;
 
     if (PyErr_Occurred())
         return 0;
-    lent.context = context;
-    lent.lent = 1;
-    handle = m2_handle_new(&lent, &handle_m2_x509_store_ctx);
-    if (handle == NULL)
+    /* Not in this stack frame: a daemon thread loses its stack when the interpreter is finalized,
+     * and the handle remains valid. */
+    lent = OPENSSL_zalloc(sizeof(*lent));
+    if (lent == NULL)
         return 0;
+    lent->context = context;
+    lent->lent = 1;
+    handle = m2_handle_new(lent, &handle_m2_x509_store_ctx);
+    if (handle == NULL)
+        goto done;
     returned = PyObject_CallFunction((PyObject *)callback, "iO", ok, handle);
     if (returned != NULL) {
         result = PyObject_IsTrue(returned) > 0;
@@ -76,6 +81,8 @@ static int store_call(m2_callback callback, int ok, X509_STORE_CTX *context)
     }
     m2_handle_detach(handle);
     Py_DECREF(handle);
+done:
+    OPENSSL_free(lent);
     return result;
 }
 
