@@ -16,6 +16,7 @@ import pytest
 
 from M2Crypto import ASN1, BIO, EVP, X509, m2
 from M2Crypto.X509 import X509Error
+from M2Crypto.X509.extensions import extension_from_der
 
 DATA = Path(__file__).parent / "data" / "x509"
 LEAF = str(DATA / "leaf.pem")
@@ -657,6 +658,15 @@ def test_an_ip_address_of_another_length_is_not_an_address(blank):
         ("IP Address", "<invalid>"),
         ("IP Address", "127.0.0.1"),
     ]
+
+
+def test_the_repr_of_an_extension_with_an_endless_name_does_not_raise():
+    # OBJ_obj2txt refuses an object identifier of more than 586 bytes.
+    name = b"\x06\x82\x02\x58" + b"\x55\x1d".ljust(600, b"\x01")
+    extension = extension_from_der(b"\x30\x82\x02\x60" + name + b"\x04\x02\x30\x00")
+    with pytest.raises(X509.X509Error, match="malformed"):
+        extension.get_name()
+    assert repr(extension) == "<X509_Extension malformed>"
 
 
 def test_a_malformed_subject_alt_name_raises(blank):

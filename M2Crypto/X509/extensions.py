@@ -27,7 +27,12 @@ class X509_Extension:
         return self.x509_ext
 
     def __repr__(self) -> str:
-        return f"<X509_Extension {self.get_name()}>"
+        try:
+            name = self.get_name()
+        except X509Error:
+            # Of a malformed object identifier.
+            name = "malformed"
+        return f"<X509_Extension {name}>"
 
     def __copy__(self) -> X509_Extension:
         return X509_Extension(m2.x509_extension_dup(self.x509_ext))

@@ -108,8 +108,8 @@ static m2_ssl_progress ssl_result(const SSL *connection, int result, size_t done
     if (result <= 0)
         error = SSL_get_error(connection, result);
     /* OpenSSL queues no error then. */
-    if ((error == SSL_ERROR_SYSCALL || error == SSL_ERROR_SSL) && ERR_peek_error() == 0 &&
-        strcmp(SSL_state_string(connection), "SSLERR") == 0)
+    if ((error == SSL_ERROR_SYSCALL || error == SSL_ERROR_SSL) && system == 0 &&
+        ERR_peek_error() == 0 && strcmp(SSL_state_string(connection), "SSLERR") == 0)
         m2_error("an earlier operation of the connection failed");
     switch (error) {
     case SSL_ERROR_NONE:

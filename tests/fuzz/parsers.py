@@ -46,8 +46,10 @@ def look(call: Call, name: str, value: Any, depth: int = 0) -> None:
     kind = type(value)
     if not kind.__module__.startswith("M2Crypto.") or depth > DEPTH:
         return
-    for convert in (str, repr, len, list):
-        if convert in (str, repr) or hasattr(kind, f"__{convert.__name__}__"):
+    # It must not raise, because tracebacks and debuggers show it.
+    repr(value)
+    for convert in (str, len):
+        if convert is str or hasattr(kind, "__len__"):
             call(f"{convert.__name__}({name})", lambda convert=convert: convert(value))
     if hasattr(kind, "__iter__"):
         found = call(f"iter({name})", lambda: list(value)[:ELEMENTS])
