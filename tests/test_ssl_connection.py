@@ -1069,6 +1069,59 @@ def test_a_signal_handler_ends_a_wait(pair, connected, contexts, wait):
         signal.signal(signal.SIGALRM, before)
 
 
+class InterruptedLock:
+    """A lock whose next owner runs a signal handler that raises as soon as it is acquired."""
+
+    def __init__(self, lock):
+        self.lock = lock
+
+    def __getattr__(self, name):
+        return getattr(self.lock, name)
+
+    def acquire(self, *arguments, **options):
+        assert self.lock.acquire(*arguments, **options)
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("name", ["_writing", "_handshaking"])
+def test_a_signal_handler_leaves_no_lock_acquired(pair, shake, contexts, name):
+    client, _server = shake(*pair(*contexts))
+    transfer = client.connect_ssl if name == "_handshaking" else lambda: client.write(b"hello")
+    lock = getattr(client, name)
+    setattr(client, name, InterruptedLock(lock))
+    with pytest.raises(KeyboardInterrupt):
+        transfer()
+    setattr(client, name, lock)
+    results = []
+    thread = threading.Thread(target=lambda: results.append(transfer()))
+    thread.start()
+    thread.join()
+    assert results == [1 if name == "_handshaking" else 5]
+
+
+def test_a_signal_handler_cannot_write_during_a_write(connected):
+    if not hasattr(signal, "setitimer"):
+        pytest.skip("this system has no interval timers")
+    client, _ = connected
+    client.settimeout(5)
+
+    def write(*_):
+        try:
+            client.write(b"hello")
+        except SSL.SSLError:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            raise
+
+    before = signal.signal(signal.SIGALRM, write)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
+        with pytest.raises(SSL.SSLError, match="in use by the operation that called"):
+            client.write(bytes(1 << 24))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def test_a_signal_handler_that_returns_does_not_end_a_wait(connected):
     if not hasattr(signal, "setitimer"):
         pytest.skip("this system has no interval timers")
