@@ -2,6 +2,7 @@
 %{
 #include "ssl_callbacks.h"
 #include "ssl_context.h"
+#include "ssl_ciphers.h"
 #include "ssl_connection.h"
 #include "ssl_dtls.h"
 #include "ssl_ech.h"
@@ -179,7 +180,13 @@ const char *SSL_alert_desc_string_long(int value);
 
 const char *SSL_CIPHER_get_name(const SSL_CIPHER *cipher);
 const char *SSL_CIPHER_get_version(const SSL_CIPHER *cipher);
+int SSL_CIPHER_is_aead(const SSL_CIPHER *cipher);
+int SSL_CIPHER_get_cipher_nid(const SSL_CIPHER *cipher);
+int SSL_CIPHER_get_digest_nid(const SSL_CIPHER *cipher);
+int SSL_CIPHER_get_kx_nid(const SSL_CIPHER *cipher);
+int SSL_CIPHER_get_auth_nid(const SSL_CIPHER *cipher);
 %include "src/ssl_connection.h"
+%include "src/ssl_ciphers.h"
 %include "src/ssl_io.h"
 %include "src/ssl_verification.h"
 %include "src/ssl_dtls.h"

@@ -1,4 +1,4 @@
-"""Certificates as the dicts of `ssl.SSLSocket.getpeercert`."""
+"""Certificates and ciphers as the dicts of `ssl.SSLSocket.getpeercert` and `get_ciphers`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,32 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from M2Crypto.ASN1 import ASN1_TIME, ASN1_Object
+    from M2Crypto.SSL.Cipher import Cipher
 _MONTHS = (
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 )  # fmt: skip
+
+
+def cipher(cipher: Cipher) -> dict[str, Any]:
+    """Return the fields of a cipher."""
+    handle = cipher.cipher
+    return {
+        "id": m2.ssl_cipher_get_id(handle),
+        "name": cipher.name(),
+        "protocol": cipher.version(),
+        "description": m2.ssl_cipher_description(handle).decode(),
+        "strength_bits": len(cipher),
+        "alg_bits": m2.ssl_cipher_get_alg_bits(handle),
+        "aead": bool(m2.ssl_cipher_is_aead(handle)),
+        "symmetric": _long_name(m2.ssl_cipher_get_cipher_nid(handle)),
+        "digest": _long_name(m2.ssl_cipher_get_digest_nid(handle)),
+        "kea": _long_name(m2.ssl_cipher_get_kx_nid(handle)),
+        "auth": _long_name(m2.ssl_cipher_get_auth_nid(handle)),
+    }
+
+
+def _long_name(nid: int) -> str | None:
+    return m2.obj_nid2ln(nid) if nid != m2.NID_undef else None
 
 
 def certificate(certificate: X509.X509) -> dict[str, Any]:

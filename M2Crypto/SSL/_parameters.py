@@ -222,6 +222,10 @@ class Parameters:
         """Return the enabled ciphers."""
         return Cipher_Stack(m2.ssl_get_ciphers(self.ssl), 1)
 
+    def get_client_ciphers(self) -> Cipher_Stack:
+        """Return the ciphers that the client offered to this server; none for a client."""
+        return Cipher_Stack(m2.ssl_get_client_ciphers(self.ssl), 1)
+
     def get_cipher_list(self, idx: int = 0) -> str | None:
         """Return the name of an enabled cipher by its preference, from 0; None after the last."""
         return m2.ssl_get_cipher_list(self.ssl, idx)

@@ -31,6 +31,17 @@ __all__ = ["MemoryObject", "SocketObject", "current_object", "translated"]
 
 # The values of `binary_form` for certificates in the standard library (_ssl.ENCODING_PEM).
 _ENCODING_PEM = 1
+_MNEMONICS = {
+    "bignum": "BN",
+    "configuration": "CONF",
+    "Diffie-Hellman": "DH",
+    "digital": "EVP",
+    "elliptic": "EC",
+    "memory": "BUF",
+    "object": "OBJ",
+    "random": "RAND",
+    "system": "SYS",
+}
 _MISMATCHES = {
     m2.X509_V_ERR_HOSTNAME_MISMATCH: "Hostname",
     m2.X509_V_ERR_IP_ADDRESS_MISMATCH: "IP address",
@@ -49,7 +60,9 @@ def translated(error: M2CryptoError, operation: str = "operation") -> Exception:
     if isinstance(error, SSLSystemError):
         return OSError(error.errno, error.strerror)
     # The binding's own errors are sentences.
-    reason = "" if error.library == "M2Crypto" else error.reason.upper().replace(" ", "_")
+    own = error.library == "M2Crypto"
+    reason = "" if own else error.reason.upper().replace(" ", "_")
+    library = "SSL" if own or not error.library else _mnemonic(error.library)
     if error.reason == "unexpected eof while reading":
         reason = "UNEXPECTED_EOF_WHILE_READING"
     if isinstance(error, SSLVerificationError) or reason == "CERTIFICATE_VERIFY_FAILED":
@@ -60,9 +73,16 @@ def translated(error: M2CryptoError, operation: str = "operation") -> Exception:
     elif reason == "UNEXPECTED_EOF_WHILE_READING":
         made = ssl.SSLEOFError(ssl.SSL_ERROR_EOF, f"[SSL: {reason}] {error}")
     else:
-        made = ssl.SSLError(ssl.SSL_ERROR_SSL, f"[SSL: {reason}] {error}" if reason else str(error))
-    made.reason, made.library = reason, "SSL"
+        text = f"[{library}: {reason}] {error}" if reason else str(error)
+        made = ssl.SSLError(ssl.SSL_ERROR_SSL, text)
+    made.reason, made.library = reason, library
     return made
+
+
+def _mnemonic(library: str) -> str:
+    """Return the name of a library of OpenSSL (ERR_lib_error_string(3)) in ssl's exceptions."""
+    name = library.partition(" ")[0]
+    return _MNEMONICS.get(name, name).upper()
 
 
 _operating = threading.local()
@@ -85,6 +105,10 @@ class _Certificate:
         if format == _ENCODING_PEM:
             return self._certificate.as_pem().decode()
         return self._certificate.as_der()
+
+    def get_info(self) -> dict[str, Any]:
+        """Return the certificate as `getpeercert` does."""
+        return _decoded.certificate(self._certificate)
 
     def __repr__(self) -> str:
         return f"<Certificate {self._certificate.get_subject().as_text()!r}>"
@@ -160,6 +184,8 @@ class SSLObject:
         self.server_side = server_side
         self.server_hostname = server_hostname
         self._is_connected = False
+        # What the callback for the server name raised.
+        self.raised: BaseException | None = None
         self._configure()
         if session is not None:
             self.session = session
@@ -206,6 +232,9 @@ class SSLObject:
         try:
             result = operation(*arguments)
         except M2CryptoError as error:
+            if self.raised is not None:
+                raised, self.raised = self.raised, None
+                raise raised from None
             made = self._with_verification(translated(error, f"{what} operation"))
             raise made from error
         finally:
@@ -375,7 +404,12 @@ class SSLObject:
         """Return the ciphers that a server has in common with the client; None for a client."""
         if not self.server_side or not self._is_connected:
             return None
-        return [(each.name(), each.version(), len(each)) for each in self._connection.get_ciphers()]
+        offered = {each.name() for each in self._connection.get_client_ciphers()}
+        return [
+            (each.name(), each.version(), len(each))
+            for each in self._connection.get_ciphers()
+            if each.name() in offered
+        ]
 
     def compression(self) -> None:
         """Return that there is no compression."""

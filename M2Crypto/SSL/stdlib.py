@@ -11,8 +11,14 @@ so what that one can is in effect: revocation, keys on tokens, a check of one's 
 
     asyncio.open_connection("localhost", 4433, ssl=context)
 
-Differences from an `ssl.SSLContext`: host names are never compared with the common name
-(RFC 9525), and the defaults of the protocol versions, ciphers and options are those of `Context`.
+Differences from an `ssl.SSLContext`:
+
+- Host names are never compared with the common name (RFC 9525).
+- The defaults of the protocol versions, ciphers and options are those of `Context`.
+- A server refuses a client that offers other application protocols only (RFC 7301, section 3.2).
+- The channel binding tls-unique is None in TLS 1.3, which does not define it (RFC 8446, C.5).
+- An exception of a callback propagates to the caller of the operation.
+- There are neither pre-shared keys nor `_msg_callback`.
 """
 
 from __future__ import annotations
@@ -62,6 +68,19 @@ _ONE_VERSION = {
     ssl.PROTOCOL_TLSv1_1: "tlsv1_1",
     ssl.PROTOCOL_TLSv1_2: "tlsv1_2",
 }
+_STATISTICS = {
+    "number": m2.SSL_CTRL_SESS_NUMBER,
+    "connect": m2.SSL_CTRL_SESS_CONNECT,
+    "connect_good": m2.SSL_CTRL_SESS_CONNECT_GOOD,
+    "connect_renegotiate": m2.SSL_CTRL_SESS_CONNECT_RENEGOTIATE,
+    "accept": m2.SSL_CTRL_SESS_ACCEPT,
+    "accept_good": m2.SSL_CTRL_SESS_ACCEPT_GOOD,
+    "accept_renegotiate": m2.SSL_CTRL_SESS_ACCEPT_RENEGOTIATE,
+    "hits": m2.SSL_CTRL_SESS_HIT,
+    "misses": m2.SSL_CTRL_SESS_MISSES,
+    "timeouts": m2.SSL_CTRL_SESS_TIMEOUTS,
+    "cache_full": m2.SSL_CTRL_SESS_CACHE_FULL,
+}
 # CPython's limit of a passphrase.
 _LONGEST_PASSWORD = 1024
 _BEGIN = b"-----BEGIN "
@@ -87,7 +106,7 @@ class SSLContext(Unique, _Original):
             ValueError: the protocol is unknown.
         """
         self._protocol = _protocol(ssl.PROTOCOL_TLS_CLIENT if protocol is None else protocol)
-        self.context = _context(self._protocol) if context is None else context
+        self.context = _context(self._protocol, context)
         is_client = self._protocol == ssl.PROTOCOL_TLS_CLIENT
         self._mode = ssl.CERT_REQUIRED if is_client else ssl.CERT_NONE
         self._checks_host: bool = is_client
@@ -342,6 +361,9 @@ class SSLContext(Unique, _Original):
 
     @minimum_version.setter
     def minimum_version(self, value: int) -> None:
+        # SSLv3 includes all later versions.
+        if value == ssl.TLSVersion.SSLv3:
+            value = ssl.TLSVersion.MINIMUM_SUPPORTED
         self.context.set_min_proto_version(_version(value, ssl.TLSVersion.MINIMUM_SUPPORTED))
 
     @property
@@ -382,11 +404,8 @@ class SSLContext(Unique, _Original):
             raise ssl.SSLError("No cipher can be selected.") from None
 
     def get_ciphers(self) -> list[dict[str, Any]]:  # type: ignore[override]
-        """Return the enabled ciphers: their names, protocol versions and secret bits."""
-        return [
-            {"name": each.name(), "protocol": each.version(), "strength_bits": len(each)}
-            for each in self.context.get_ciphers()
-        ]
+        """Return the enabled ciphers in order of preference, as dicts."""
+        return [_decoded.cipher(each) for each in self.context.get_ciphers()]
 
     def set_ciphersuites(self, ciphersuites: str) -> None:
         """Set the cipher suites of TLS 1.3 (SSL_CTX_set_ciphersuites(3)).
@@ -427,7 +446,7 @@ class SSLContext(Unique, _Original):
         """The callback of a server, with the connection, the requested server name and the context.
 
         It returns None or the number of an alert, and can set the connection's `context`. An
-        exception propagates to the caller of the handshake.
+        exception sends the alert handshake_failure, and propagates to the caller of the handshake.
         """
         return self._sni_callback
 
@@ -442,7 +461,11 @@ class SSLContext(Unique, _Original):
         """Call the callback, and return the alert, or the context that it set on the connection."""
         callback = self._sni_callback
         below = current_object()
-        alert = None if callback is None else callback(below.owner, name, self)
+        try:
+            alert = None if callback is None else callback(below.owner, name, self)
+        except BaseException as error:
+            below.raised = error
+            return ssl.AlertDescription.ALERT_DESCRIPTION_HANDSHAKE_FAILURE
         return below.context.context if alert is None and below.context is not self else alert
 
     # ---- key log, tickets, post-handshake authentication ---------------------------------------
@@ -496,8 +519,11 @@ class SSLContext(Unique, _Original):
         _translated(self.context.set_tmp_dh, path)
 
     def session_stats(self) -> dict[str, int]:
-        """Return the number of sessions in the cache."""
-        return {"number": m2.ssl_ctx_sess_number(self.context.ctx)}
+        """Return the statistics of sessions (SSL_CTX_sess_number(3))."""
+        return {
+            name: m2.ssl_ctx_sess_statistic(self.context.ctx, kind)
+            for name, kind in _STATISTICS.items()
+        }
 
 
 def _protocol(protocol: int) -> Any:
@@ -507,9 +533,15 @@ def _protocol(protocol: int) -> Any:
     raise ValueError(f"invalid or unsupported protocol version {protocol!r}")
 
 
-def _context(protocol: ssl._SSLMethod) -> Context:
+def _context(protocol: ssl._SSLMethod, context: Context | None) -> Context:
+    """Return a new context of the protocol, or the given one, restricted to it."""
     one = _ONE_VERSION.get(protocol)
-    return Context() if one is None else Context(one, weak_crypto=one != "tlsv1_2")
+    if context is None:
+        return Context() if one is None else Context(one, weak_crypto=one != "tlsv1_2")
+    if one is not None:
+        context.set_min_proto_version(one)
+        context.set_max_proto_version(one)
+    return context
 
 
 def _version(value: int, unbounded: ssl.TLSVersion) -> int:
@@ -567,7 +599,14 @@ def _from_der(data: bytes) -> list[X509.X509]:
     """Return the certificates of concatenated DER."""
     certificates = []
     while data:
-        certificate = _translated(X509.load_cert_der_string, data)
+        try:
+            certificate = X509.load_cert_der_string(data)
+        except M2CryptoError as error:
+            if certificates:
+                raise translated(error) from error
+            raise ssl.SSLError(
+                f"not enough data: cadata does not contain a certificate: {error}"
+            ) from error
         certificates.append(certificate)
         data = data[len(certificate.as_der()) :]
     return certificates

@@ -34,6 +34,15 @@ long m2_ssl_ctx_sess_number(const SSL_CTX *context)
     return SSL_CTX_sess_number((SSL_CTX *)context);
 }
 
+m2_number m2_ssl_ctx_sess_statistic(const SSL_CTX *context, int kind)
+{
+    if (kind < SSL_CTRL_SESS_NUMBER || kind > SSL_CTRL_SESS_CACHE_FULL) {
+        m2_error("there is no such statistic of sessions");
+        return -1;
+    }
+    return SSL_CTX_ctrl((SSL_CTX *)context, kind, 0, NULL);
+}
+
 /* ---- modes -------------------------------------------------------------------------------- */
 
 long m2_ssl_set_mode(SSL *connection, long mode)

@@ -17,6 +17,8 @@ m2_number m2_ssl_ctx_sess_set_cache_size(SSL_CTX *context, long size);
 long m2_ssl_ctx_sess_get_cache_size(const SSL_CTX *context);
 /* Return the number of sessions in the cache. */
 long m2_ssl_ctx_sess_number(const SSL_CTX *context);
+/* Return one of the statistics of SSL_CTX_sess_number(3), SSL_CTRL_SESS_... */
+m2_number m2_ssl_ctx_sess_statistic(const SSL_CTX *context, int kind);
 
 /* Add modes, SSL_MODE_..., and return all that are set. */
 long m2_ssl_set_mode(SSL *connection, long mode);
