@@ -118,8 +118,10 @@ def _talk(process: subprocess.Popen[bytes], *, is_program: bool) -> tuple[bytes,
     # Some programs end with the connection, some with their input, and some do not.
     if process.stdin is None or process.stdout is None:
         raise ValueError("no input")
-    process.stdin.write(REQUEST)
-    process.stdin.flush()
+    # The errors of a client that failed say why.
+    with suppress(BrokenPipeError):
+        process.stdin.write(REQUEST)
+        process.stdin.flush()
     output = b""
     end = time.monotonic() + PATIENCE
     while b"HTTP/" not in output:
@@ -141,7 +143,10 @@ def _check(process: subprocess.Popen[bytes], errors: bytes) -> None:
 
 def _negotiated(output: bytes) -> dict[str, str]:
     lines = output.decode().splitlines()
-    return dict(json.loads(lines[-1])) if lines else {}
+    found = json.loads(lines[-1]) if lines else {}
+    if not isinstance(found, dict):
+        raise ValueError(f"printed {lines[-1]!r} instead of what was negotiated")
+    return found
 
 
 @contextmanager
@@ -164,11 +169,7 @@ def _started(peer: Peer, command: Iterable[object]) -> Iterator[subprocess.Popen
 def _port_of(process: subprocess.Popen[bytes], server: Peer, given: int) -> int:
     """Return the port of a server that listens."""
     if server.prints_port:
-        line = process.stdout.readline() if process.stdout else b""
-        if not line.strip():
-            errors = process.stderr.read() if process.stderr else b""
-            raise ValueError(errors.decode("utf-8", "replace"))
-        return int(line)
+        return _printed_port(process, server)
     end = time.monotonic() + PATIENCE
     # Connecting to it would be a handshake that fails, and selfserv and s_server report it.
     while time.monotonic() < end and process.poll() is None:
@@ -177,6 +178,22 @@ def _port_of(process: subprocess.Popen[bytes], server: Peer, given: int) -> int:
         time.sleep(0.02)
     errors = process.stderr.read() if process.poll() is not None and process.stderr else b""
     raise ValueError(f"{server.name} does not listen: {errors.decode('utf-8', 'replace')}")
+
+
+def _printed_port(process: subprocess.Popen[bytes], server: Peer) -> int:
+    if process.stdout is None or process.stderr is None:
+        raise ValueError("no output")
+    # A server that hangs prints nothing, or no whole line.
+    line = b""
+    end = time.monotonic() + PATIENCE
+    while not line.endswith(b"\n"):
+        if not select.select([process.stdout], [], [], max(0.0, end - time.monotonic()))[0]:
+            raise ValueError(f"{server.name} does not listen after {PATIENCE:g} s")
+        data = os.read(process.stdout.fileno(), 1)
+        if not data:
+            raise ValueError(process.stderr.read().decode("utf-8", "replace") or "it failed")
+        line += data
+    return int(line)
 
 
 def _listens(port: int) -> bool:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ci.errors import UserError
+
 ENDPOINT = Path(__file__).with_name("endpoint.py")
 VERSIONS = ("TLSv1.2", "TLSv1.3")
 
@@ -76,9 +78,19 @@ def programs(
         absent = [each for each in needed if shutil.which(each) is None]
         if absent:
             missing.append(f"{', '.join(absent)}: not found; install {package}")
-        else:
+            continue
+        try:
             found.append(make(certificates, directory, isolated))
+        except (OSError, LookupError, subprocess.SubprocessError) as error:
+            missing.append(f"{', '.join(needed)}: not usable: {_reason(error)}")
     return found, missing
+
+
+def _reason(error: Exception) -> str:
+    """Return a line that says why a program failed."""
+    errors = getattr(error, "stderr", None) or b""
+    lines = errors.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else str(error)
 
 
 def _openssl(certificates: Path, directory: Path, isolated: bool) -> Peer:
@@ -86,7 +98,7 @@ def _openssl(certificates: Path, directory: Path, isolated: bool) -> Peer:
     option = {"TLSv1.2": "-tls1_2", "TLSv1.3": "-tls1_3"}
     return Peer(
         name="openssl",
-        version=_output(["openssl", "version"]).split()[1],
+        version=_version(["openssl", "version"]),
         serve=lambda version, port: [
             *("openssl", "s_server", "-accept", f"127.0.0.1:{port}", option[version], "-www"),
             *("-cert", pem, "-key", pem, "-dhparam", dh),
@@ -199,12 +211,13 @@ def _output(command: Command, environment: Mapping[str, str] | None = None) -> s
         env=None if environment is None else dict(environment),
     )
     if done.returncode and environment is not None:
-        raise ValueError(done.stderr.strip().splitlines()[-1:] or "it failed")
+        reason = "".join(done.stderr.strip().splitlines()[-1:]) or "it failed"
+        raise UserError(f"peers: {' '.join(map(str, command))}: {reason}")
     return (done.stdout + done.stderr).strip()
 
 
 def _version(command: Command) -> str:
-    found = re.search(r"\d+(\.\d+)+", _output(command))
+    found = re.search(r"\d+(\.\d+)+[a-z]?", _output(command))
     return found[0] if found else "unknown"
 
 

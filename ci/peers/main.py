@@ -76,11 +76,28 @@ def main(arguments: Sequence[str], project: Project) -> None:
         "missing": missing,
         "rows": [row.document() for row in rows],
     }
-    project.peers.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    _write(document, project.peers)
     _print(rows)
     console.log(f"peers: {project.peers.relative_to(project.root)}")
     if any(row.result == "failed" for row in rows):
         raise UserError("peers: handshakes failed, see above")
+
+
+def _write(document: dict[str, object], path: Path) -> None:
+    """Write the rows, in place of those of the last run only when they are complete.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    # Two runs at once have a file each.
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        new.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        os.replace(new, path)  # noqa: PTH105 - Path.replace is the same
+    except OSError as error:
+        raise UserError(f"peers: {path}: {error.strerror}") from None
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def sites(project: Project, known: manifest.Manifest, names: Sequence[str]) -> dict[str, Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from dataclasses import replace
@@ -43,7 +44,58 @@ def test_a_failure_says_why(stdlib: Peer) -> None:
     broken = Peer("broken", "1", serve=complain, connect=complain)
     for row in handshakes.run([stdlib], [broken]):
         assert row.result == "failed"
-        assert "no such option" in row.detail or row.role == "server"
+        assert "no such option" in row.detail
+
+
+def test_a_server_that_hangs_fails(stdlib: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(*_: object) -> implementations.Command:
+        return [sys.executable, "-c", "import time; print('4', end='', flush=True); time.sleep(99)"]
+
+    monkeypatch.setattr(handshakes, "PATIENCE", 1.0)
+    hanging = Peer("hanging", "1", serve=hang, connect=None, prints_port=True)
+    for row in handshakes.run([stdlib], [hanging]):
+        assert (row.result, row.detail) == ("failed", "hanging does not listen after 1 s")
+
+
+@pytest.mark.parametrize("output", ["5", "[]", "nothing"])
+def test_what_was_negotiated_is_an_object(output: str) -> None:
+    with pytest.raises(ValueError, match="instead of what was negotiated|Expecting value"):
+        handshakes._negotiated(output.encode())
+
+
+def test_a_program_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nss").mkdir()
+    monkeypatch.setattr(implementations.shutil, "which", lambda name: name)
+    found, missing = implementations.programs(CERTIFICATES, tmp_path, isolated=False)
+    assert "NSS" not in [each.name for each in found]
+    assert any("tstclnt" in line and "not usable" in line for line in missing)
+
+
+def test_a_library_that_is_missing_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"absent version: KeyError: 'absent'\Z"):
+        implementations.of_python("x", Path(sys.executable), "absent", CERTIFICATES, os.environ)
+
+
+def test_rows_are_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "coverage" / "peers.json"
+    path.parent.mkdir()
+    path.write_text("before")
+
+    def full(self: Path, text: str, encoding: str) -> int:
+        with self.open("w", encoding=encoding) as file:
+            file.write(text[:1])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_text", full)
+        with pytest.raises(UserError, match="No space left on device"):
+            main._write({"rows": []}, path)
+    assert [each.name for each in path.parent.iterdir()] == ["peers.json"]
+    assert path.read_text() == "before"
+    main._write({"rows": []}, path)
+    assert path.read_text() == '{\n "rows": []\n}\n'
 
 
 def test_what_cannot_work_is_not_tried(stdlib: Peer) -> None:
