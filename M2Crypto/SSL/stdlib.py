@@ -597,7 +597,7 @@ def _from_pem(data: bytes) -> list[X509.X509]:
 
 def _from_der(data: bytes) -> list[X509.X509]:
     """Return the certificates of concatenated DER."""
-    certificates = []
+    certificates: list[X509.X509] = []
     while data:
         try:
             certificate = X509.load_cert_der_string(data)

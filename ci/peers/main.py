@@ -16,7 +16,7 @@ import struct
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str], project: Project) -> None:
         raise UserError("peers: handshakes failed, see above")
 
 
-def _write(document: dict[str, object], path: Path) -> None:
+def _write(document: Mapping[str, object], path: Path) -> None:
     """Write the rows, in place of those of the last run only when they are complete.
 
     Raises:

@@ -65,7 +65,7 @@ def test_what_was_negotiated_is_an_object(output: str) -> None:
 
 def test_a_program_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "nss").mkdir()
-    monkeypatch.setattr(implementations.shutil, "which", lambda name: name)
+    monkeypatch.setattr("shutil.which", lambda name: name)
     found, missing = implementations.programs(CERTIFICATES, tmp_path, isolated=False)
     assert "NSS" not in [each.name for each in found]
     assert any("tstclnt" in line and "not usable" in line for line in missing)
