@@ -296,13 +296,16 @@ static m2_bytes keys_get_raw(const EVP_PKEY *pkey,
     return m2_bytes_finish(octets, ok, length);
 }
 
+/* The octets of the longest order, that of sect571r1 (SEC 2, section 3.7). */
+#define KEYS_LONGEST_ORDER 72
+
 /* Return an ECPrivateKey (RFC 5915, section 3) without a public key, which OpenSSL computes. */
 static m2_bytes keys_ec_private_der(m2_buffer scalar)
 {
     static const unsigned char VERSION[] = {V_ASN1_INTEGER, 1, 1, V_ASN1_OCTET_STRING};
     m2_bytes der = {NULL, 0};
 
-    if (scalar.length == 0 || scalar.length > 66) {
+    if (scalar.length == 0 || scalar.length > KEYS_LONGEST_ORDER) {
         m2_error("the private value of an EC key has as many octets as the order of its curve");
         return der;
     }
