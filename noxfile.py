@@ -216,8 +216,8 @@ def vectors(session: nox.Session) -> None:
     # The installed package is tested, not the checkout, which has no extension.
     code = "import cryptography_vectors as v; print(v.__path__[0])"
     directory = str(session.run("python", "-c", code, silent=True)).strip()
-    tests = ["tests/test_vectors.py", "tests/test_pkits.py"]
-    tests += ["tests/properties.py", "tests/properties_peers.py"]
+    names = ("test_vectors", "test_vectors_keys", "test_pkits", "properties", "properties_peers")
+    tests = [f"tests/{name}.py" for name in names]
     command = ["-P", "-m", "pytest", *tests, "--vectors", directory]
     session.run("python", *command, *session.posargs)
 

@@ -1,7 +1,8 @@
 """Known answers: NIST's CAVP files, RFCs, and other sources that the package's files name.
 
 Each test is a file of the package cryptography-vectors, whose cases are all run with `--vectors`
-(`nox -s vectors`), otherwise the selection in data/vectors.json.
+(`nox -s vectors`), otherwise the selection in data/vectors.json. test_vectors_keys.py has the files
+of keys, and lists those that no test reads.
 """
 
 from __future__ import annotations
@@ -76,6 +77,20 @@ def hmacs(name, cases):
         assert mac.final()[: len(expected)] == expected, case
 
 
+def hotps(_name, cases):
+    approved("short keys")
+    for case in cases:
+        # RFC 6238, section 4.2: the time in steps of 30 seconds is the counter.
+        counter = int(case["counter"]) if "counter" in case else int(case["time"]) // 30
+        name = case.get("mode", "sha1").lower()
+        mac = EVP.hmac(case["secret"].encode(), counter.to_bytes(8, "big"), name)
+        assert mac == octets(case, "intermediate") if "intermediate" in case else mac, case
+        # RFC 4226, section 5.3.
+        truncated = int.from_bytes(mac[mac[-1] & 15 :][:4], "big") & 0x7FFFFFFF
+        password = case["hotp"] if "hotp" in case else case["totp"]
+        assert str(truncated).zfill(10).endswith(password), case
+
+
 def cmacs(name, cases):
     require(m2.fetch_cipher, name)
     if name.startswith("des"):
@@ -123,14 +138,26 @@ def ciphers(name, cases):
             assert run(name, key, iv, 0, sealed) == plain, case
 
 
-def camellias(_name, cases):
+def camellias(mode, cases):
     for case in cases:
-        ciphers(f"camellia_{4 * len(case['key'])}_cbc", [case])
+        ciphers(f"camellia_{4 * len(case['key'])}_{mode}", [case])
 
 
 def triple_des(name, cases):
     approved("Triple-DES")
     ciphers(name, cases)
+
+
+def padded(name, cases):
+    require(m2.fetch_cipher, name)
+    for case in cases:
+        key, iv, plain = octets(case, "key"), octets(case, "iv"), octets(case, "plaintext")
+        for op, data, expected in (
+            (1, plain, octets(case, "ciphertext")),
+            (0, octets(case, "ciphertext"), plain),
+        ):
+            cipher = EVP.Cipher(name, key, iv, op)
+            assert cipher.update(data) + cipher.final() == expected, case
 
 
 def xts(name, cases):
@@ -318,6 +345,8 @@ FILES = {
     "HMAC/rfc-2202-sha1.txt": (hmacs, "sha1"),
     "HMAC/rfc-2286-ripemd160.txt": (hmacs, "ripemd160"),
     **{f"HMAC/rfc-4231-sha{size}.txt": (hmacs, f"sha{size}") for size in (224, 256, 384, 512)},
+    "twofactor/rfc-4226.txt": (hotps, ""),
+    "twofactor/rfc-6238.txt": (hotps, ""),
     "CMAC/nist-800-38b-3des.txt": (cmacs, "des_ede3_cbc"),
     **{f"CMAC/nist-800-38b-aes{size}.txt": (cmacs, f"aes_{size}_cbc") for size in AES},
     "poly1305/rfc7539.txt": (poly1305, ""),
@@ -358,13 +387,33 @@ FILES = {
         f"ciphers/3DES/CBC/TCBC{kind}.rsp": (triple_des, "des_ede3_cbc")
         for kind in ("permop", "subtab", "varkey", "vartext", "invperm", "MMT1", "MMT2", "MMT3")
     },
-    "ciphers/Camellia/camellia-cbc.txt": (camellias, ""),
+    **{
+        f"ciphers/3DES/{prefix[1:4]}/{prefix}{kind}.rsp": (triple_des, f"des_ede3{mode}")
+        for prefix, mode in (
+            ("TECB", ""),
+            ("TOFB", "_ofb"),
+            ("TCFB64", "_cfb"),
+            ("TCFB8", "_cfb8"),
+        )
+        for kind in ("permop", "subtab", "varkey", "vartext", "invperm", "MMT1", "MMT2", "MMT3")
+    },
+    **{
+        f"ciphers/Camellia/camellia-{mode}.txt": (camellias, mode) for mode in ("cbc", "cfb", "ofb")
+    },
     "ciphers/SEED/rfc-4196.txt": (ciphers, "seed_cbc"),
-    "ciphers/SM4/draft-ribose-cfrg-sm4-10-cbc.txt": (ciphers, "sm4_cbc"),
-    "ciphers/SM4/draft-ribose-cfrg-sm4-10-ctr.txt": (ciphers, "sm4_ctr"),
-    "ciphers/Blowfish/bf-cbc.txt": (ciphers, "bf_cbc"),
-    "ciphers/CAST5/cast5-cbc.txt": (ciphers, "cast5_cbc"),
-    "ciphers/IDEA/idea-cbc.txt": (ciphers, "idea_cbc"),
+    "ciphers/SEED/rfc-4269.txt": (ciphers, "seed_ecb"),
+    **{f"ciphers/SEED/seed-{mode}.txt": (ciphers, f"seed_{mode}") for mode in ("cfb", "ofb")},
+    **{
+        f"ciphers/SM4/draft-ribose-cfrg-sm4-10-{mode}.txt": (ciphers, f"sm4_{mode}")
+        for mode in ("cbc", "cfb", "ctr", "ecb", "ofb")
+    },
+    "ciphers/SM4/rfc8998.txt": (aeads, "sm4_gcm"),
+    **{
+        f"ciphers/{folder}/{name}-{mode}.txt": (ciphers, f"{name}_{mode}")
+        for folder, name in (("Blowfish", "bf"), ("CAST5", "cast5"), ("IDEA", "idea"))
+        for mode in ("cbc", "cfb", "ecb", "ofb")
+    },
+    "ciphers/RC2/rc2-cbc.txt": (padded, "rc2_cbc"),
     **{
         f"keywrap/kwtestvectors/{kind}_{way}_{size}.txt": (wraps, kind == "KWP")
         for kind in ("KW", "KWP")
@@ -381,9 +430,9 @@ FILES = {
 }
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_the_known_answers_of_a_file(name, request):
-    check, argument = FILES[name]
-    cases = cases_of(request.config.getoption("--vectors"), name)
+def test_the_known_answers_of_a_file(vector_file, request, record_property):
+    check, argument = FILES[vector_file]
+    cases = cases_of(request.config.getoption("--vectors"), vector_file)
     assert cases
     check(argument, cases)
+    record_property("cases", len(cases))
