@@ -674,10 +674,10 @@ def test_the_known_answers_of_a_file(vector_file, request, record_property):
 
 # ---- files of keys -------------------------------------------------------------------------------
 
-# The name of a file, what it has, the type of the key with what loading it requires, which is a
-# feature that OpenSSL can be built without, or OpenSSL 1.1.1 alone, or at least 3.0 or 3.5; and the
-# passphrase. OpenSSL loads an `invalid` key, of which a check fails, and a `partial` public one that
-# lacks its parameters; it refuses a `refused` one, and any whose requirements are not met.
+# The name of a file, what it has, the type of the key with what loading it requires (a feature that
+# OpenSSL can be built without, or OpenSSL 1.1.1 alone, or at least 3.0 or 3.5), and the passphrase.
+# OpenSSL loads an `invalid` key, of which a check fails, and a `partial` one, a public key without
+# its parameters; it refuses a `refused` one, and any whose requirements are not met.
 TABLE = """
     DER_Serialization/dsa.1024.der private DSA
     DER_Serialization/dsa.2048.der private DSA
