@@ -10,10 +10,10 @@ static const void *ssl_used_bio(BIO *bio)
     return bio == NULL || m2_bio_is_descriptor(bio) ? NULL : m2_bio_used(bio);
 }
 
-static int ssl_use_bio(m2_ssl_use *use, int index, BIO *bio)
+static int ssl_use_bio(m2_ssl_use *use, int index, BIO *bio, const void *used)
 {
-    return m2_use_begin(&use->bios[index], "BIO", ssl_used_bio(bio), 1) &&
-           m2_bio_begin_more(bio, &use->below[index]);
+    return used == NULL || (m2_use_begin(&use->bios[index], "BIO", used, 1) &&
+                            m2_bio_begin_more(bio, &use->below[index]));
 }
 
 /* Both BIOs, which may be the same, in the order of their addresses, so that two connections
@@ -21,21 +21,18 @@ static int ssl_use_bio(m2_ssl_use *use, int index, BIO *bio)
  * uses. */
 static int ssl_use_bios(m2_ssl_use *use, const SSL *connection)
 {
-    BIO *first = SSL_get_rbio(connection);
-    BIO *second = SSL_get_wbio(connection);
-    BIO *swapped = first;
+    BIO *bios[2] = {SSL_get_rbio(connection), SSL_get_wbio(connection)};
+    const void *used[2] = {ssl_used_bio(bios[0]), ssl_used_bio(bios[1])};
+    int second = used[0] > used[1] ? 0 : 1;
+    int first = 1 - second;
 
-    if (ssl_used_bio(first) > ssl_used_bio(second)) {
-        first = second;
-        second = swapped;
-    }
-    if (ssl_used_bio(first) == ssl_used_bio(second))
-        first = NULL;
-    return (ssl_used_bio(first) == NULL || ssl_use_bio(use, 0, first)) &&
-           (ssl_used_bio(second) == NULL || ssl_use_bio(use, 1, second));
+    if (used[first] == used[second])
+        used[first] = NULL;
+    return ssl_use_bio(use, first, bios[first], used[first]) &&
+           ssl_use_bio(use, second, bios[second], used[second]);
 }
 
-/* ---- the use of an operation, in the ex_data of its connection ------------------------------ */
+/* ---- the use of a handshake, in the ex_data of its connection ------------------------------- */
 
 static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
 static int use_index = -1;
@@ -75,9 +72,11 @@ int m2_ssl_use_add_context(SSL *connection, const SSL_CTX *context)
 
 int m2_ssl_use_begin(m2_ssl_use *use, SSL *connection)
 {
-    if (!ssl_set_use(connection, use))
-        return 0;
-    use->connection = connection;
+    if (!SSL_is_init_finished(connection)) {
+        if (!ssl_set_use(connection, use))
+            return 0;
+        use->connection = connection;
+    }
     return ssl_use_context(&use->context, &use->store, SSL_get_SSL_CTX(connection)) &&
            ssl_use_bios(use, connection);
 }

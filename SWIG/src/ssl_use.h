@@ -16,6 +16,7 @@ typedef struct {
     /* Those of the context that a callback for server names returned. */
     m2_use other_context;
     m2_use other_store;
+    /* That shakes hands, or NULL. */
     SSL *connection;
 } m2_ssl_use;
 
@@ -23,7 +24,7 @@ typedef struct {
  * Returns the result of m2_use_begin. */
 int m2_ssl_use_begin(m2_ssl_use *use, SSL *connection);
 void m2_ssl_use_end(m2_ssl_use *use);
-/* Register, until the operation of the connection ends, that it also reads another context. Returns
+/* Register, until the handshake's operation ends, that it also reads another context. Returns
  * the result of m2_use_begin. The GIL is held. */
 int m2_ssl_use_add_context(SSL *connection, const SSL_CTX *context);
 
