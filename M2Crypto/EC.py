@@ -70,7 +70,11 @@ class EC(_pem.PrivateKey):
         self._pyfree = 1
 
     def __repr__(self) -> str:
-        return f"<M2Crypto.EC.{type(self).__name__}: {len(self)} bits>"
+        try:
+            what = f"{len(self)} bits"
+        except ECError:
+            what = "no valid key"
+        return f"<M2Crypto.EC.{type(self).__name__}: {what}>"
 
     def _ptr(self) -> m2_ec:
         return self.ec

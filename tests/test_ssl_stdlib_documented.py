@@ -127,7 +127,8 @@ def test_a_callback_that_raises_sends_handshake_failure(make, whose, raised):  #
                 error.append(caught)
 
     made = refusal(make(whose), Catching(server), ssl.SSLError)
-    assert made.reason in ("SSLV3_ALERT_HANDSHAKE_FAILURE", "SSL/TLS_ALERT_HANDSHAKE_FAILURE")
+    # "sslv3", "ssl/tls" or "tls", by the version of OpenSSL.
+    assert made.reason.endswith("_ALERT_HANDSHAKE_FAILURE")
     assert type(error[0]) is raised
     assert error[0].__cause__ is None
 

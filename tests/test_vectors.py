@@ -413,7 +413,7 @@ FILES = {
         for folder, name in (("Blowfish", "bf"), ("CAST5", "cast5"), ("IDEA", "idea"))
         for mode in ("cbc", "cfb", "ecb", "ofb")
     },
-    "ciphers/RC2/rc2-cbc.txt": (padded, "rc2_cbc"),
+    "ciphers/RC2/rc2-cbc.txt": (ciphers, "rc2_cbc"),
     **{
         f"keywrap/kwtestvectors/{kind}_{way}_{size}.txt": (wraps, kind == "KWP")
         for kind in ("KW", "KWP")
