@@ -132,9 +132,9 @@ def rsa_signatures(padding, salt, cases):
         # The keys of the cases that must fail have another exponent.
         if "d" not in case or not is_valid(case):
             continue
-        if case["n"] not in keys:
-            keys[case["n"]] = rsa_private(case)
-        key = keys[case["n"]]
+        # SigVer has several exponents for a modulus.
+        pair = (case["n"], case["d"])
+        key = keys[pair] = keys.get(pair) or rsa_private(case)
         made = EVP.sign(key, message, md, padding=padding, salt_length=length)
         if padding == RSA.pkcs1_padding:
             assert made == signature, case
@@ -361,13 +361,14 @@ def ecdh_static(nid, case):
     secret = private.derive(theirs)
     agreed = private.has_public_key_of(ours) and secret == unhex(case["z"])
     if "dkm" in case:
-        # SP 800-56A, section 5.8.1: the counter, the secret and OtherInfo.
+        # SP 800-56A, sections 5.8.1 and 5.2.3: the counter, the secret and OtherInfo; MacData.
         md = digest_of({name.split()[-1]: "" for name in case if " - sha" in name})
         derived = unhex(case["dkm"])
         tag, data = unhex(case["cavstag"]), unhex(case["macdata"])
         made = EVP.digest(b"\0\0\0\1" + secret + unhex(case["oi"]), md)
         mac = EVP.hmac(derived, data, "sha512")
         agreed = agreed and made.startswith(derived) and mac.startswith(tag)
+        agreed = agreed and data == b"Standard Test Message" + unhex(case["nonce"])
     assert agreed == is_valid(case), case
 
 
@@ -776,7 +777,7 @@ TABLE = """
     PEM_Serialization/ec_private_key_encrypted.pem private EC 123456
     PEM_Serialization/ec_public_key.pem public EC
     PEM_Serialization/ec_public_key_rsa_delimiter.pem refused
-    PEM_Serialization/rsa-bad-1025-q-is-2.pem invalid RSA
+    PEM_Serialization/rsa-bad-1025-q-is-2.pem private RSA
     PEM_Serialization/rsa_private_key.pem private RSA,DES 123456
     PEM_Serialization/rsa_public_key.pem public RSA
     PEM_Serialization/rsa_wrong_delimiter_public_key.pem public RSA,3.0
