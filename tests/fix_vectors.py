@@ -27,6 +27,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--vectors", type=Path, metavar="DIR", help="take all known answers from DIR")
 
 
+@pytest.fixture
+def record_cases(request):
+    """Return a function that records how many cases of its file a test has run."""
+
+    def record(count):
+        # record_property warns if there is a report in JUnit's format.
+        request.node.user_properties.append(("cases", count))
+
+    return record
+
+
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
