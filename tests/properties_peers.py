@@ -232,7 +232,7 @@ def test_pkcs12_with_the_program(passphrase):
 @few
 @given(octets)
 def test_cms(data):
-    message = CMS.sign(data, CA, CA_KEY, [CA])
+    message = CMS.sign(data, CA, CA_KEY)
     for read in (
         pkcs7.load_der_pkcs7_certificates(message.as_der()),
         pkcs7.load_pem_pkcs7_certificates(message.as_pem().replace(b" CMS-", b" PKCS7-")),

@@ -893,9 +893,12 @@ def load(data, kind, passphrase):
     if kind == "params":
         load_params_bio = DH.load_params_bio if b" DH " in data else DSA.load_params_bio
         return load_params_bio(BIO.MemoryBuffer(data))
-    if kind in ("public", "partial"):
-        return (EVP.load_key_string_pubkey if in_pem else EVP.load_key_der_pubkey)(data)
     callback = passphrase_callback(passphrase)
+    if kind in ("public", "partial"):
+        # OpenSSL may decrypt a private key to find its public part.
+        if in_pem:
+            return EVP.load_key_string_pubkey(data, callback)
+        return EVP.load_key_der_pubkey(data)
     return (EVP.load_key_string if in_pem else EVP.load_key_der)(data, callback)
 
 
