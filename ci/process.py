@@ -375,14 +375,16 @@ def in_threads(function: Callable[[T], R], items: Iterable[T], jobs: int) -> lis
     Raises:
         UserError: the error of the one item that failed, or one with the errors of all.
     """
-    with ThreadPoolExecutor(max_workers=max(jobs, 1)) as pool:
+    pool = ThreadPoolExecutor(max_workers=max(jobs, 1))
+    # A signal may arrive while the first programs start.
+    try:
         futures = [pool.submit(function, item) for item in items]
-        try:
-            failures = [future.exception() for future in futures]
-        except BaseException:
-            terminate_all()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        failures = [future.exception() for future in futures]
+    except BaseException:
+        terminate_all()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
     errors = [failure for failure in failures if isinstance(failure, UserError)]
     if len(errors) > 1:
         raise UserError("\n".join([f"{len(errors)} of {len(failures)} failed", *map(str, errors)]))
