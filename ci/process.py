@@ -400,7 +400,9 @@ def seconds_used() -> float:
 def terminate_all() -> None:
     """Terminate every running program with its group, and let no thread start another."""
     global _shutdown
-    _shutdown = True
+    # No thread is starting a program, so all that run are known.
+    with _starting:
+        _shutdown = True
     _end(list(_running))
 
 
