@@ -91,7 +91,8 @@ def test_threads_can_share_an_object(name, tmp_path, monkeypatch, capfd):
             if m2.err_peek_error():
                 found.append(AssertionError(m2.err_reason_error_string(m2.err_get_error())))
 
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(THREADS)]
+    # A thread that does not end fails the test, and does not keep the process.
+    threads = [threading.Thread(target=work, args=(i,), daemon=True) for i in range(THREADS)]
     for thread in threads:
         thread.start()
     for thread in threads:

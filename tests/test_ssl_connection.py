@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import io
 import select
@@ -908,6 +909,18 @@ def test_accept_without_a_client_times_out(contexts):
         listener.settimeout(0.01)
         with pytest.raises(SSL.SSLTimeoutError):
             listener.accept()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems wait for such a socket")
+@pytest.mark.parametrize("listens", [False, True])
+def test_a_socket_that_is_not_connected_is_not_waited_for(contexts, listens):
+    with SSL.Connection(contexts[1]) as server:
+        if listens:
+            server.bind(("127.0.0.1", 0))
+            server.listen()
+        with pytest.raises(OSError) as caught:
+            server.accept_ssl()
+        assert caught.value.errno == errno.ENOTCONN
 
 
 def test_a_failed_connection_does_not_wait(connected):

@@ -92,7 +92,7 @@ def primes(n, e, d):
 
 def rsa_private(case):
     """Return the RSAPrivateKey (RFC 8017, appendix A.1.2) of a case as a key."""
-    n, e, d = (number(case, name) for name in "ned")
+    n, e, d = (number(case, name) for name in ("n", "e", "d"))
     p, q = (number(case, "p"), number(case, "q")) if "p" in case else primes(n, e, d)
     return EVP.load_key_der(integers(0, n, e, d, p, q, d % (p - 1), d % (q - 1), pow(q, -1, p)))
 

@@ -111,6 +111,12 @@ static m2_ssl_progress ssl_result(const SSL *connection, int result, size_t done
     if ((error == SSL_ERROR_SYSCALL || error == SSL_ERROR_SSL) && system == 0 &&
         ERR_peek_error() == 0 && strcmp(SSL_state_string(connection), "SSLERR") == 0)
         m2_error("an earlier operation of the connection failed");
+#ifdef __linux__
+    /* Elsewhere a socket can be connecting; on Linux, which says EAGAIN then, it is not connected,
+     * and waiting for it would not end. */
+    if ((error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) && system == ENOTCONN)
+        error = SSL_ERROR_SYSCALL;
+#endif
     switch (error) {
     case SSL_ERROR_NONE:
         return (m2_ssl_progress)done;
