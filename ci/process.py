@@ -28,8 +28,8 @@ from ci.errors import UserError
 
 # Lines of the log that an error shows: enough for a compiler's message.
 TAIL_LINES = 12
-# What Python's fault handler writes before and after the tracebacks of all threads, and the lines
-# of them that an error shows.
+# The lines of Python's fault handler before and after the tracebacks of all threads, and the number
+# of lines that an error shows.
 ABORTED = "Fatal Python error: Aborted"
 EXTENSIONS = "Extension modules:"
 STACK_LINES = 60

@@ -164,8 +164,7 @@ def test_certificates_with_the_program(made):
     assert int(shown[1], 16) == made.get_subject().as_hash()
 
 
-@given(names(), printable)
-def test_requests(name, host):
+def request(name, host):
     made = X509.Request()
     made.set_subject_name(name)
     made.set_pubkey(KEY)
@@ -173,6 +172,12 @@ def test_requests(name, host):
     stack.push(X509.new_extension("subjectAltName", f"DNS:{host}"))
     made.add_extensions(stack)
     made.sign(KEY, "sha256")
+    return made
+
+
+@given(names(), printable)
+def test_requests(name, host):
+    made = request(name, host)
     for read in (
         X509.load_request_der_string(made.as_der()),
         X509.load_request_string(made.as_pem()),
@@ -187,8 +192,10 @@ reasons = st.none() | st.sampled_from(
 )
 
 
-@given(names(), times, st.dictionaries(serials, st.tuples(times, reasons), max_size=5))
-def test_crls(issuer, time, revoked):
+revocations = st.dictionaries(serials, st.tuples(times, reasons), max_size=5)
+
+
+def crl(issuer, time, revoked):
     made = X509.CRL()
     made.set_version(1)
     made.set_issuer(issuer)
@@ -196,6 +203,12 @@ def test_crls(issuer, time, revoked):
     for serial, (date, reason) in revoked.items():
         made.add_revoked(serial, date, reason)
     made.sign(KEY, "sha256")
+    return made
+
+
+@given(names(), times, revocations)
+def test_crls(issuer, time, revoked):
+    made = crl(issuer, time, revoked)
     for read in (X509.load_crl_der_string(made.as_der()), X509.load_crl_string(made.as_pem())):
         assert read.as_der() == made.as_der()
         assert read.get_issuer() == issuer

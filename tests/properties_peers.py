@@ -24,6 +24,7 @@ from properties import (
     KEY,
     basic,
     certificates,
+    crl,
     few,
     names,
     needs_program,
@@ -31,8 +32,8 @@ from properties import (
     passphrases,
     printable,
     program,
-    reasons,
-    serials,
+    request,
+    revocations,
     stack_of,
     times,
 )
@@ -81,17 +82,6 @@ def test_certificates(made):
     )
 
 
-def request(name, host):
-    made = X509.Request()
-    made.set_subject_name(name)
-    made.set_pubkey(KEY)
-    stack = X509.X509_Extension_Stack()
-    stack.push(X509.new_extension("subjectAltName", f"DNS:{host}"))
-    made.add_extensions(stack)
-    made.sign(KEY, "sha256")
-    return made
-
-
 @given(names(), printable)
 def test_requests(name, host):
     made = request(name, host)
@@ -112,20 +102,6 @@ def test_requests(name, host):
 def test_requests_with_the_program(name, host):
     made = request(name, host)
     assert program("req", "-inform", "DER", "-verify", given=made.as_der()) == made.as_pem()
-
-
-revocations = st.dictionaries(serials, st.tuples(times, reasons), max_size=5)
-
-
-def crl(issuer, time, revoked):
-    made = X509.CRL()
-    made.set_version(1)
-    made.set_issuer(issuer)
-    made.set_lastUpdate(time)
-    for serial, (date, reason) in revoked.items():
-        made.add_revoked(serial, date, reason)
-    made.sign(KEY, "sha256")
-    return made
 
 
 def reason_of(entry):
@@ -277,14 +253,14 @@ def test_aead(nonce, data, aad):
 @given(certificates(), st.sampled_from(["GOOD", "UNKNOWN"]))
 def test_ocsp(made, status):
     made.set_issuer(CA.get_subject())
-    request = OCSP.Request([OCSP.CertID(made, CA)])
-    read = ocsp.load_der_ocsp_request(request.as_der())
+    asked = OCSP.Request([OCSP.CertID(made, CA)])
+    read = ocsp.load_der_ocsp_request(asked.as_der())
     assert read.serial_number == made.get_serial_number()
     # An OCTET STRING in the extension (RFC 8954, section 2.1).
     nonce = read.extensions.get_extension_for_class(x509.OCSPNonce).value.nonce
-    assert nonce.endswith(request.nonce)
+    assert nonce.endswith(asked.nonce)
     responder = OCSP.Responder(CA, CA, CA_KEY, lambda serial: OCSP.Status[status])
-    response = OCSP.load_response(responder.respond(request.as_der()))
+    response = OCSP.load_response(responder.respond(asked.as_der()))
     read = ocsp.load_der_ocsp_response(response.as_der())
     assert read.serial_number == made.get_serial_number()
     assert read.certificate_status.name == status

@@ -184,7 +184,7 @@ class SSLObject:
         self.server_side = server_side
         self.server_hostname = server_hostname
         self._is_connected = False
-        # What the callback for the server name raised.
+        # The exception of the server name callback.
         self.raised: BaseException | None = None
         self._configure()
         if session is not None:

@@ -1,4 +1,4 @@
-/* What OpenSSL knows of a cipher suite, and those of the peer. */
+/* The properties of a cipher suite, and the suites of the peer. */
 #include <string.h>
 
 #include "ssl_ciphers.h"

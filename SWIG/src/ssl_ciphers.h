@@ -1,4 +1,4 @@
-/* What OpenSSL knows of a cipher suite (SSL_CIPHER_get_name(3)), and those of the peer. */
+/* The properties of a cipher suite (SSL_CIPHER_get_name(3)), and the suites of the peer. */
 #ifndef M2_SSL_CIPHERS_H
 #define M2_SSL_CIPHERS_H
 

@@ -52,7 +52,7 @@ SANITIZERS = {
     "LC_ALL": "C.UTF-8",
 }
 
-# What clang compiles for libFuzzer, and the runtime library with which the build imports the
+# The flags of clang for libFuzzer, and the runtime library with which the build imports the
 # extension; atheris has one with libFuzzer in it.
 CLANG = "clang"
 GUIDED_FLAGS = Flags(
@@ -68,7 +68,7 @@ RUNTIME = "asan_with_fuzzer.so"
 ATHERIS = ("3.11", "3.12", "3.13", "3.14")
 # Inputs that showed a defect, in a directory for each parser.
 INPUTS = Path("tests", "fuzz", "inputs")
-# What the worker calls them: found.PARSER.NAME.
+# Their names in the working directory: found.PARSER.NAME.
 FOUND = "found."
 
 # Seconds without progress after which a call counts as a hang.
