@@ -50,6 +50,12 @@ def pytest_terminal_summary(
             terminalreporter.write_line(f"{name}: {count} cases")
 
 
+def section_of(line: str) -> Case:
+    """Return the values of a line `[Name = value, Name]`."""
+    parts = (part.partition("=") for part in line.strip("[]").split(","))
+    return {name.strip().lower(): value.strip() for name, _, value in parts}
+
+
 def read(text: str) -> list[Case]:
     """Return the records of a file, each with the values of its section; names are lower case."""
     counted = re.search(r"(?im)^count\s*=", text) is not None
@@ -64,9 +70,7 @@ def read(text: str) -> list[Case]:
         if line.startswith("["):
             section = {} if case is not None or section is None else section
             case = None
-            for part in line.strip("[]").split(","):
-                name, _, value = part.partition("=")
-                section[name.strip().lower()] = value.strip()
+            section.update(section_of(line))
             continue
         name, equals, value = line.partition("=")
         name = name.strip().lower()

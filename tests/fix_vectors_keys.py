@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-from fix_vectors import Case
+from fix_vectors import Case, section_of
 from fix_vectors import selection as others
 
 DATA = Path(__file__).with_name("data") / "vectors-keys.json"
@@ -58,9 +58,7 @@ def until(last: str) -> Reader:
             if line[0] == "[":
                 section = {} if values else section
                 values = {}
-                for part in line.strip("[]").split(","):
-                    name, _, value = part.partition("=")
-                    section[name.strip().lower()] = value.strip()
+                section.update(section_of(line))
                 continue
             name, _, value = line.partition("=")
             name = name.strip().lower()

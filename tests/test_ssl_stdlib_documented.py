@@ -1,4 +1,4 @@
-"""What the documentation of the module ssl promises of a context and its connections."""
+"""The methods of a context and its connections do what the documentation of ssl states."""
 
 from __future__ import annotations
 

@@ -350,17 +350,19 @@ int m2_use_begin(m2_use *use, const char *type, const void *object, int changes)
 void m2_use_end(m2_use *use)
 {
     registered *ended = use->registered;
+    const void *object;
     registered **link;
 
     if (ended == NULL)
         return;
-    link = use_bucket(ended->object);
+    object = ended->object;
+    link = use_bucket(object);
     while (*link != NULL && *link != ended)
         link = &(*link)->next;
     if (*link != NULL)
         use_remove(link);
     if (waiters != NULL && !use_is_last_thread())
-        use_wake(ended->object);
+        use_wake(object);
     use->registered = NULL;
 }
 

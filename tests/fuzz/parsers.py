@@ -15,7 +15,7 @@ from stock import DATA
 Parser = Callable[[bytes], Any]
 # Calls a function, and returns its result, or None if it raised a documented exception.
 Call = Callable[[str, Callable[..., Any]], Any]
-# How deep results of results are looked at, and how many elements of each.
+# The depth of results of results that are read, and the number of elements of each.
 DEPTH = 2
 ELEMENTS = 4
 # Methods that take long, or change what they belong to.
@@ -78,7 +78,7 @@ def _reader(loader: Callable[..., Any], file: Path) -> Parser:
         file.write_bytes(data)
         return str(file)
 
-    # What is no input, such as a curve, is the same each time, so that an input does the same.
+    # The other arguments, such as a curve, are the same each time: an input has one effect.
     return lambda data: loader(*arguments_for(loader, data, path_of, Random(0)))
 
 
