@@ -34,6 +34,8 @@ LEFT_OUT = {
     *("DH.gen_key", "DH.check_params", "DSA.gen_key", "EC.gen_key", "RSA.check_key"),
     # The standard library's own, which look at the socket or BIO first.
     *("SSLContext.wrap_socket", "SSLContext.wrap_bio"),
+    # After it, accept waits for a client, and none comes.
+    "Connection.listen",
 }
 
 
