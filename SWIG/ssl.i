@@ -10,6 +10,7 @@
 #include "ssl_objects.h"
 #include "ssl_rpk.h"
 #include "ssl_session.h"
+#include "ssl_transfer.h"
 #include "ssl_use.h"
 #include "ssl_verification.h"
 %}
@@ -49,12 +50,6 @@
     }
     m2_errors_clear();
     $result = PyLong_FromLongLong($1);
-}
-
-%typemap(out, noblock=1) m2_ssl_bytes {
-    $result = $1;
-    if ($result == NULL)
-        SWIG_fail;
 }
 
 /* The function registers its uses itself. */
@@ -188,6 +183,10 @@ int SSL_CIPHER_get_auth_nid(const SSL_CIPHER *cipher);
 %include "src/ssl_connection.h"
 %include "src/ssl_ciphers.h"
 %include "src/ssl_io.h"
+%init %{
+    if (m2_ssl_transfer_add(m) < 0)
+        return -1;
+%}
 %include "src/ssl_verification.h"
 %include "src/ssl_dtls.h"
 %include "src/ssl_rpk.h"

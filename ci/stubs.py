@@ -55,7 +55,6 @@ PYTHON_TYPES = {
     "void": "None",
     "m2_buffer": "Buffer",
     "m2_target": "bytearray | memoryview",
-    "m2_ssl_bytes": "bytes | None",
     "m2_bytes": "bytes",
     "m2_integer": "int",
     "m2_pair": "tuple[bytes, bytes]",

@@ -17,9 +17,6 @@
 #include "ssl_io.h"
 #include "ssl_use.h"
 
-/* The largest bytes object that is allocated for one call. */
-#define IO_LARGEST_READ (256 * 1024)
-
 /* The state of a connection, in its ex_data. The GIL protects it. */
 typedef struct {
     long long handshake;
@@ -371,7 +368,7 @@ static m2_ssl_transfer io_attempt_read(io_operation *self)
     return (m2_ssl_transfer)self->done;
 }
 
-m2_ssl_transfer m2_ssl_io_read_into(SSL *connection, m2_target target, double seconds)
+m2_ssl_transfer m2_ssl_io_read(SSL *connection, m2_target target, double seconds)
 {
     io_operation operation = {.connection = connection,
                               .attempt = io_attempt_read,
@@ -380,45 +377,6 @@ m2_ssl_transfer m2_ssl_io_read_into(SSL *connection, m2_target target, double se
                               .length = target.length};
 
     return target.length == 0 ? 0 : io_run(&operation, seconds);
-}
-
-m2_ssl_bytes m2_ssl_io_read(SSL *connection, long long size, double seconds)
-{
-    Py_ssize_t length = (Py_ssize_t)(size > IO_LARGEST_READ ? IO_LARGEST_READ : size);
-    m2_target target = {NULL, (size_t)length};
-    m2_ssl_transfer result;
-    PyObject *bytes;
-
-    if (size < 0) {
-        PyErr_SetString(PyExc_ValueError, "size is negative");
-        return NULL;
-    }
-    bytes = PyBytes_FromStringAndSize(NULL, length);
-    if (bytes == NULL)
-        return NULL;
-    target.data = (unsigned char *)PyBytes_AsString(bytes);
-    result = m2_ssl_io_read_into(connection, target, seconds);
-    if (result > 0 && PyErr_Occurred())
-        m2_ssl_postpone_exception(connection);
-    if (result == -SSL_ERROR_SSL || PyErr_Occurred()) {
-        m2_raise("SSL", "ssl_io_read");
-        Py_DECREF(bytes);
-        return NULL;
-    }
-    m2_errors_clear();
-    if (result == -SSL_ERROR_WANT_READ || result == -SSL_ERROR_WANT_WRITE) {
-        Py_DECREF(bytes);
-        Py_INCREF(Py_None);
-        bytes = Py_None;
-    } else if (result < length) {
-        /* The limited API has no _PyBytes_Resize. */
-        PyObject *all = bytes;
-
-        bytes =
-            PyBytes_FromStringAndSize(PyBytes_AsString(all), (Py_ssize_t)(result > 0 ? result : 0));
-        Py_DECREF(all);
-    }
-    return bytes;
 }
 
 static m2_ssl_transfer io_attempt_write(io_operation *self)

@@ -15,18 +15,17 @@
 #include "ssl_connection.h"
 #endif
 
-/* A bytes object, None if a non-blocking operation would block; NULL with an exception set. */
-typedef struct _object *m2_ssl_bytes;
-
 /* The wrapper only keeps the connection: the function registers its use. */
 m2_ssl_progress m2_ssl_io_handshake(SSL *HELD, double seconds);
 /* Wait for a client of DTLS (ssl_dtls.h). */
 m2_ssl_progress m2_ssl_io_listen(SSL *HELD, double seconds);
-/* Read up to `size` bytes: all records that were received, at least one. */
-m2_ssl_bytes m2_ssl_io_read(SSL *HELD, long long size, double seconds);
-m2_ssl_transfer m2_ssl_io_read_into(SSL *HELD, m2_target target, double seconds);
+#ifndef SWIG
+/* Their functions are those of ssl_transfer.c. */
+/* Read all records that were received, at least one, as far as they fit. */
+m2_ssl_transfer m2_ssl_io_read(SSL *connection, m2_target target, double seconds);
 /* Write all bytes. Without waiting it may write fewer. */
-m2_ssl_transfer m2_ssl_io_write(SSL *HELD, m2_buffer data, double seconds);
+m2_ssl_transfer m2_ssl_io_write(SSL *connection, m2_buffer data, double seconds);
+#endif
 /* Write `size` bytes of a file at most, from `offset` on, which the kernel reads and encrypts
  * (SSL_sendfile(3)). Returns 0 at the end of the file. */
 m2_ssl_transfer m2_ssl_io_sendfile(SSL *HELD, int fd, long long offset, long long size,
