@@ -4,18 +4,22 @@ Each operation is measured beside the same one of hashlib or cryptography, as th
 rounds in turn. A computer whose other programs leave less than two cores gives no two threads their
 speed. Therefore the figure is judged only if the peer, or two processes in the same rounds, reach
 the bar. The exit code is 1 if M2Crypto does not reach what they reach.
+
+Before 3.6 OpenSSL blinds an RSA operation under a lock of the key, so two threads that share one
+cannot reach the bar, in C neither. There the figure is printed and not judged.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import statistics
 import sys
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
@@ -39,7 +43,11 @@ ITERATIONS = 2000
 
 AEAD, THEIR_AEAD = EVP.AEAD("aes_128_gcm", KEY), AESGCM(KEY)
 RSA = EVP.gen_key("RSA", 2048)
-THEIR_RSA = load_pem_private_key(RSA.as_pem(None), None)
+RSA_PEM = RSA.as_pem(None)
+THEIR_RSA = load_pem_private_key(RSA_PEM, None)
+COPIES = [(EVP.load_key_string(RSA_PEM), load_pem_private_key(RSA_PEM, None)) for _ in range(2)]
+TURNS = itertools.cycle(COPIES)
+BLINDS_WITHOUT_LOCK = m2.OPENSSL_VERSION_NUMBER >= 0x30600000  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,28 @@ class Pair:
     name: str
     ours: Callable[[], object]
     theirs: Callable[[], object]
+    is_judged: bool = True
+
+
+class _OwnKeys(threading.local):
+    """The keys of a thread, which its neighbour does not use."""
+
+    def __init__(self) -> None:
+        self.ours, self.theirs = next(TURNS)
+
+
+OWN = _OwnKeys()
+
+
+def sign(key: EVP.PKey) -> bytes:
+    """Sign by M2Crypto."""
+    return EVP.sign(key, MESSAGE, "sha256")
+
+
+def their_sign(key: Any) -> bytes:
+    """Sign by cryptography."""
+    signature: bytes = key.sign(MESSAGE, padding.PKCS1v15(), hashes.SHA256())
+    return signature
 
 
 PAIRS = (
@@ -58,10 +88,12 @@ PAIRS = (
         lambda: AEAD.seal(NONCE, LARGE),
         lambda: THEIR_AEAD.encrypt(NONCE, LARGE, None),
     ),
+    Pair("RSA-2048, a key each", lambda: sign(OWN.ours), lambda: their_sign(OWN.theirs)),
     Pair(
-        "RSA-2048, sign",
-        lambda: EVP.sign(RSA, MESSAGE, "sha256"),
-        lambda: THEIR_RSA.sign(MESSAGE, padding.PKCS1v15(), hashes.SHA256()),
+        "RSA-2048, one key",
+        lambda: sign(RSA),
+        lambda: their_sign(THEIR_RSA),
+        BLINDS_WITHOUT_LOCK,
     ),
     Pair(
         "PBKDF2",
@@ -130,14 +162,16 @@ def measure(pair: Pair) -> bool:
     figures = "".join(f"{speed:>11.2f}" for speed in speeds.values())
     best = max(speeds["peer"], speeds["processes"])
     verdict = "" if best >= LEAST_SPEED else "  (the computer is busy)"
-    print(f"{pair.name:20}{figures}{verdict}", flush=True)
-    return speeds["M2Crypto"] >= LEAST_SPEED or best < LEAST_SPEED
+    if not pair.is_judged:
+        verdict = "  (OpenSSL's lock)"
+    print(f"{pair.name:22}{figures}{verdict}", flush=True)
+    return not pair.is_judged or speeds["M2Crypto"] >= LEAST_SPEED or best < LEAST_SPEED
 
 
 def main() -> int:
     """Measure, print, and judge."""
     print(f"Python {sys.version.split()[0]}, {m2.openssl_version(0)}, {os.cpu_count()} cores")
-    print(f"{'two at once':20}{'M2Crypto':>11}{'peer':>11}{'processes':>11}  of one's speed")
+    print(f"{'two at once':22}{'M2Crypto':>11}{'peer':>11}{'processes':>11}  of one's speed")
     good = [measure(pair) for pair in PAIRS]
     return int(not all(good))
 
