@@ -12,6 +12,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 import weakref
 from pathlib import Path
 
@@ -983,6 +984,105 @@ def test_writers_take_turns(connected):
     assert sorted(whole[at : at + 100_000] for at in range(0, 400_000, 100_000)) == messages
 
 
+class InterruptedWaitError(Exception):
+    """Raised by a signal handler."""
+
+
+@pytest.fixture
+def occupied(connected):
+    """A client, one of whose threads writes more than the server reads, and a reader of all."""
+    client, server = connected
+    client.settimeout(None)
+    size = 1 << 24
+    results = []
+
+    def write():
+        try:
+            results.append(client.write(bytes(size)))
+        except SSL.SSLError as error:
+            results.append(str(error))
+
+    def read():
+        left = size
+        while left:
+            left -= len(server.read(min(left, 1 << 20)))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    while m2.ssl_io_waiting(client.ssl) == 0:
+        time.sleep(0.001)
+    yield client, server, read, results
+    client.close()
+    writer.join()
+
+
+def test_a_write_waits_for_another_one_until_its_timeout(occupied):
+    client, server, read, results = occupied
+    client.settimeout(0.05)
+    with pytest.raises(SSL.SSLTimeoutError, match="timed out") as caught:
+        client.write(b"hello")
+    assert caught.value.step == "write"
+    client.settimeout(20)
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert client.write(b"hello") == 5
+    reader.join()
+    assert server.read() == b"hello"
+    assert results == [1 << 24]
+
+
+def test_a_non_blocking_write_does_not_wait_for_another_one(occupied):
+    client, server, read, results = occupied
+    client.setblocking(False)
+    assert client.write(b"hello") == -1
+    read()
+    while not results:
+        time.sleep(0.001)
+    assert client.write(b"hello") == 5
+    assert server.read() == b"hello"
+
+
+def test_closing_ends_a_write_that_waits_for_another_one(occupied):
+    client, _server, _read, results = occupied
+    errors = []
+
+    def write():
+        try:
+            client.write(b"hello")
+        except SSL.SSLError as error:
+            errors.append(str(error))
+
+    waiting = threading.Thread(target=write)
+    waiting.start()
+    time.sleep(0.05)
+    client.close()
+    waiting.join()
+    assert len(errors) == 1
+    assert "closed" in errors[0]
+    assert "closed" in results[0]
+
+
+def test_a_signal_handler_ends_a_write_that_waits_for_another_one(occupied):
+    if not hasattr(signal, "setitimer"):
+        pytest.skip("this system has no interval timers")
+    client, server, read, _results = occupied
+
+    def interrupt(*_):
+        raise InterruptedWaitError
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        with pytest.raises(InterruptedWaitError):
+            client.write(b"hello")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    read()
+    assert client.write(b"again") == 5
+    assert server.read() == b"again"
+
+
 def test_closing_a_connection_wakes_the_threads_that_wait_for_it(connected):
     _, server = connected
     server.settimeout(None)
@@ -1056,9 +1156,6 @@ def test_a_signal_handler_ends_a_wait(pair, connected, contexts, wait):
     if not hasattr(signal, "setitimer"):
         pytest.skip("this system has no interval timers")
 
-    class InterruptedWaitError(Exception):
-        pass
-
     def interrupt(*_):
         raise InterruptedWaitError
 
@@ -1096,20 +1193,18 @@ class InterruptedLock:
         raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("name", ["_writing", "_handshaking"])
-def test_a_signal_handler_leaves_no_lock_acquired(pair, shake, contexts, name):
+def test_a_signal_handler_leaves_no_lock_acquired(pair, shake, contexts):
     client, _server = shake(*pair(*contexts))
-    transfer = client.connect_ssl if name == "_handshaking" else lambda: client.write(b"hello")
-    lock = getattr(client, name)
-    setattr(client, name, InterruptedLock(lock))
+    lock = client._handshaking
+    client._handshaking = InterruptedLock(lock)
     with pytest.raises(KeyboardInterrupt):
-        transfer()
-    setattr(client, name, lock)
+        client.connect_ssl()
+    client._handshaking = lock
     results = []
-    thread = threading.Thread(target=lambda: results.append(transfer()))
+    thread = threading.Thread(target=lambda: results.append(client.connect_ssl()))
     thread.start()
     thread.join()
-    assert results == [1 if name == "_handshaking" else 5]
+    assert results == [1]
 
 
 def test_a_signal_handler_cannot_write_during_a_write(connected):
@@ -1128,7 +1223,7 @@ def test_a_signal_handler_cannot_write_during_a_write(connected):
     before = signal.signal(signal.SIGALRM, write)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
-        with pytest.raises(SSL.SSLError, match="in use by the operation that called"):
+        with pytest.raises(SSL.SSLError, match="in use by the call that called"):
             client.write(bytes(1 << 24))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

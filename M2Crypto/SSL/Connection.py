@@ -183,12 +183,11 @@ class Connection(Transport, Parameters, Unique):
         self._timeout = self.socket.gettimeout()
         self._set_seconds()
         self._is_server: bool | None = None
-        # Held during a handshake with its check, and during a write.
+        # Held during a handshake with its check.
         self._handshaking = RLock()
         self._is_handshaking = False
         # The client's certificate before post-handshake authentication, in DER; None without it.
         self._authenticated: bytes | None = None
-        self._writing: Any = RLock()
         # Held for each change to CLOSED or FILES, and of the number of open files.
         self._closing = Lock()
         self._files = 0
@@ -495,7 +494,7 @@ class Connection(Transport, Parameters, Unique):
         # A signal handler can raise as soon as the lock is acquired, so this is in the block.
         try:
             if not (lock.acquire(False) or lock.acquire(timeout=deadline.lock_timeout())):
-                return self._would_wait(deadline, "handshake")
+                return self._would_wait(deadline)
             if self._is_handshaking:
                 raise SSLError(_IN_USE)
             try:
@@ -546,7 +545,7 @@ class Connection(Transport, Parameters, Unique):
             self._authenticated = None
             self._check()
 
-    def _would_wait(self, deadline: Deadline, step: str) -> int:
+    def _would_wait(self, deadline: Deadline) -> int:
         """Return _AGAIN if the connection is non-blocking.
 
         Raises:
@@ -554,7 +553,7 @@ class Connection(Transport, Parameters, Unique):
         """
         if deadline.waits:
             error = SSLTimeoutError("timed out")
-            error.step = step
+            error.step = "handshake"
             raise error
         return _AGAIN
 
@@ -851,16 +850,15 @@ class Connection(Transport, Parameters, Unique):
             SSLTimeoutError: the operation timed out. The number of bytes written is unknown, so the
                 connection must be closed.
         """
-        if self._over_bios and self._state is _OPEN:
-            # As `_write` does, in one call less: that is a tenth of the time of a short message.
-            try:
-                done = _io_write(self.ssl, data, 0.0)
-            except SSLError as error:
-                raise self._with_details(error, "write") from None
-            return done if done >= 0 else _AGAIN
         if self._state is not _OPEN:
             self._check_open()
-        return self._write(data)
+            return self._write(data)
+        # As `_write` does, in one call less: that is a tenth of the time of a short message.
+        try:
+            done = _io_write(self.ssl, data, self._write_seconds)
+        except SSLError as error:
+            raise self._with_details(error, "write") from None
+        return done if done >= 0 else _AGAIN
 
     send = sendall = write
 
@@ -872,26 +870,10 @@ class Connection(Transport, Parameters, Unique):
             if rest is None:
                 return _AGAIN
             seconds = rest
-        # OpenSSL buffers at most one record, so a write must end before the next one starts. Over
-        # BIOs no write waits, and the extension runs one operation at a time.
-        lock = None if self._over_bios else self._writing
-        if lock is not None and lock._is_owned():
-            raise SSLError(_IN_USE)
-        # A signal handler can raise as soon as the lock is acquired, so this is in the block.
         try:
-            if lock is not None and not lock.acquire(False):
-                self._check_idle()
-                deadline = Deadline(None if seconds < 0 else seconds)
-                if not lock.acquire(timeout=deadline.lock_timeout()):
-                    return self._would_wait(deadline, "write")
-                seconds = deadline.io_timeout()
-            try:
-                done = write(self.ssl, data, seconds)
-            except SSLError as error:
-                raise self._with_details(error, "write") from None
-        finally:
-            if lock is not None:
-                _release(lock)
+            done = write(self.ssl, data, seconds)
+        except SSLError as error:
+            raise self._with_details(error, "write") from None
         return done if done >= 0 else _AGAIN
 
     def sendfile(self, file: IO[bytes], offset: int = 0, count: int | None = None) -> int:

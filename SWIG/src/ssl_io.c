@@ -8,9 +8,9 @@
 #else
 #include <poll.h>
 #include <sys/socket.h>
-#include <time.h>
 #endif
 
+#include "clock.h"
 #include "raise.h"
 #include "ssl_callbacks.h"
 #include "ssl_dtls.h"
@@ -28,6 +28,8 @@ typedef struct {
     /* Whether data were written after the last ones were read. */
     int awaits_reply;
     int no_read_ahead;
+    /* Its address stands for the write that is in progress (use.h). */
+    char writing;
 } io_state;
 
 static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
@@ -66,19 +68,6 @@ static io_state *io_state_of(const SSL *connection)
 }
 
 /* ---- waiting ------------------------------------------------------------------------------- */
-
-/* Seconds of a clock that never goes back. */
-static double io_now(void)
-{
-#ifdef _WIN32
-    return (double)GetTickCount64() / 1e3;
-#else
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-#endif
-}
 
 /* Return the milliseconds of one wait, rounded up; -1 is no limit. */
 static int io_milliseconds(double seconds)
@@ -148,13 +137,13 @@ static void io_time_out(void)
  * less than 0 without one. */
 static int io_wait(SSL *connection, int writing, double end, double retransmission)
 {
-    double retry = retransmission < 0 ? -1 : io_now() + retransmission;
+    double retry = retransmission < 0 ? -1 : m2_clock() + retransmission;
     double left = -1;
     int ready = 0;
 
     for (;;) {
         double next = io_sooner(end, retry);
-        double now = next < 0 ? 0 : io_now();
+        double now = next < 0 ? 0 : m2_clock();
 
         if (end >= 0)
             left = end > now ? end - now : 0;
@@ -163,7 +152,7 @@ static int io_wait(SSL *connection, int writing, double end, double retransmissi
         if (!io_wait_once(connection, writing, next, &ready))
             return 0;
         /* The next attempt retransmits. */
-        if (ready > 0 || (retry >= 0 && left != 0 && io_now() >= retry))
+        if (ready > 0 || (retry >= 0 && left != 0 && m2_clock() >= retry))
             return 1;
         if (left == 0) {
             io_time_out();
@@ -224,6 +213,13 @@ static int io_expects_reply(const io_operation *operation)
     return expects;
 }
 
+/* Return whether the connection has a socket. Without a BIO, as after m2_ssl_io_close, OpenSSL
+ * would queue an error. */
+static int io_has_socket(const SSL *connection)
+{
+    return SSL_get_rbio(connection) != NULL && SSL_get_rfd(connection) >= 0;
+}
+
 static int io_has_one_socket(const SSL *connection)
 {
     return SSL_get_rfd(connection) == SSL_get_wfd(connection);
@@ -274,24 +270,24 @@ static m2_ssl_transfer io_attempt(io_operation *operation)
 
     if (m2_use_begin(&connection, "SSL", operation->connection, 1) && io_may_run(operation)) {
         result = io_expects_reply(operation) ? -SSL_ERROR_WANT_READ : io_call(operation);
-        if (result < 0) {
+        if (result == -SSL_ERROR_WANT_WRITE)
             operation->has_one_socket = io_has_one_socket(operation->connection);
+        if (result < 0)
             operation->retransmission = m2_ssl_get_retransmission_timeout(operation->connection);
-        }
     }
     m2_use_end(&connection);
     return result;
 }
 
 /* Attempt the operation until it need not wait, or may not. There is no waiting for memory BIOs,
- * nor until another descriptor than the one to read from is writable. */
-static m2_ssl_transfer io_run(io_operation *operation, double seconds)
+ * nor until another descriptor than the one to read from is writable. `end` is that of the timeout,
+ * or less than 0 if the timeout begins now. */
+static m2_ssl_transfer io_run_until(io_operation *operation, double seconds, double end)
 {
-    double end = -1;
     int is_last = 0;
 
     operation->state = io_state_of(operation->connection);
-    operation->waits = seconds != 0 && SSL_get_rfd(operation->connection) >= 0;
+    operation->waits = seconds != 0 && io_has_socket(operation->connection);
     for (;;) {
         m2_ssl_transfer result = io_attempt(operation);
 
@@ -301,15 +297,45 @@ static m2_ssl_transfer io_run(io_operation *operation, double seconds)
         if (result == -SSL_ERROR_WANT_WRITE && !operation->has_one_socket)
             return result;
         if (seconds > 0 && end < 0)
-            end = io_now() + seconds;
+            end = m2_clock() + seconds;
         /* A peer that keeps the socket ready does not extend the timeout. */
         if (is_last)
             io_time_out();
         if (is_last || !io_wait(operation->connection, result == -SSL_ERROR_WANT_WRITE, end,
                                 operation->retransmission))
             return -SSL_ERROR_SSL;
-        is_last = end >= 0 && io_now() >= end;
+        is_last = end >= 0 && m2_clock() >= end;
     }
+}
+
+static m2_ssl_transfer io_run(io_operation *operation, double seconds)
+{
+    return io_run_until(operation, seconds, -1);
+}
+
+/* Run the operation without another write of the connection: OpenSSL buffers at most one record, so
+ * a write must end before the next one starts. */
+static m2_ssl_transfer io_run_write(io_operation *operation, double seconds)
+{
+    io_state *state = io_state_of(operation->connection);
+    double end = seconds > 0 ? m2_clock() + seconds : seconds;
+    m2_use writing = {0};
+    m2_ssl_transfer result = -SSL_ERROR_SSL;
+    int begun = m2_use_begin_until(&writing, "connection", &state->writing, 1, end);
+
+    /* Over BIOs no write waits, so neither is the other one long. */
+    if (begun < 0 && !io_has_socket(operation->connection))
+        begun = m2_use_begin(&writing, "connection", &state->writing, 1);
+    if (begun > 0)
+        result = io_run_until(operation, seconds, end > 0 ? end : -1);
+    else if (begun < 0 && seconds == 0)
+        result = -SSL_ERROR_WANT_WRITE;
+    else if (begun < 0)
+        io_time_out();
+    m2_use_end(&writing);
+    if (operation->done > 0)
+        state->has_written = state->awaits_reply = 1;
+    return result;
 }
 
 /* Without waiting, a program selects the socket, so records that it could read must not be in
@@ -409,9 +435,7 @@ m2_ssl_transfer m2_ssl_io_write(SSL *connection, m2_buffer data, double seconds)
         m2_error("DTLS sends at most 16384 bytes in a datagram");
         return -SSL_ERROR_SSL;
     }
-    result = io_run(&operation, seconds);
-    if (operation.done > 0)
-        operation.state->has_written = operation.state->awaits_reply = 1;
+    result = io_run_write(&operation, seconds);
     if (operation.done > 0 && result != -SSL_ERROR_SSL)
         return (m2_ssl_transfer)operation.done;
     return result;
@@ -419,7 +443,12 @@ m2_ssl_transfer m2_ssl_io_write(SSL *connection, m2_buffer data, double seconds)
 
 static m2_ssl_transfer io_attempt_sendfile(io_operation *self)
 {
-    return m2_ssl_sendfile(self->connection, self->file, self->offset, self->length);
+    m2_ssl_transfer result =
+        m2_ssl_sendfile(self->connection, self->file, self->offset, self->length);
+
+    if (result > 0)
+        self->done = (size_t)result;
+    return result;
 }
 
 m2_ssl_transfer m2_ssl_io_sendfile(SSL *connection, int fd, long long offset, long long size,
@@ -432,16 +461,12 @@ m2_ssl_transfer m2_ssl_io_sendfile(SSL *connection, int fd, long long offset, lo
                               .offset = offset,
                               /* The kernel writes fewer bytes at once. */
                               .length = (size_t)(size > INT_MAX ? INT_MAX : size)};
-    m2_ssl_transfer result;
 
     if (offset < 0 || size < 0) {
         PyErr_SetString(PyExc_ValueError, "offset or size is negative");
         return -SSL_ERROR_SSL;
     }
-    result = io_run(&operation, seconds);
-    if (result > 0)
-        operation.state->has_written = operation.state->awaits_reply = 1;
-    return result;
+    return io_run_write(&operation, seconds);
 }
 
 static m2_ssl_transfer io_attempt_shutdown(io_operation *self)

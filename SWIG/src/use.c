@@ -8,10 +8,13 @@
 #include <pthread.h>
 #endif
 
+#include "clock.h"
 #include "m2.h"
 #include "use.h"
 
 #define BUCKETS 64
+/* The seconds of one wait, of which Windows allows about four times as many. */
+#define LONGEST_WAIT 1e6
 
 typedef struct m2_registered_use registered;
 
@@ -30,6 +33,7 @@ typedef struct waiter {
     const void *object;
     unsigned long thread;
     int changes;
+    double end;
     PyThread_type_lock lock;
     int woken;
     struct waiter *next;
@@ -262,16 +266,33 @@ static void use_stop_waiting(waiter *self)
     use_wake(self->object);
 }
 
-/* Wait until a use of the object ends. Returns 0 if a signal handler raised an exception. */
+/* Return the microseconds until the end of a wait, or -1. */
+static long long use_microseconds(const waiter *self)
+{
+    double left;
+
+    if (self->end < 0)
+        return -1;
+    left = self->end - m2_clock();
+    if (left < 0)
+        return 0;
+    return (long long)((left > LONGEST_WAIT ? LONGEST_WAIT : left) * 1e6 + 0.999999);
+}
+
+/* Wait until a use of the object ends. Returns 0 if a signal handler raised an exception, -1 if the
+ * time is over. */
 static int use_wait_for_end(waiter *self, int interruptible)
 {
+    long long microseconds = use_microseconds(self);
     PyLockStatus status;
 
     Py_BEGIN_ALLOW_THREADS;
-    status = PyThread_acquire_lock_timed(self->lock, -1, interruptible);
+    status = PyThread_acquire_lock_timed(self->lock, microseconds, interruptible);
     Py_END_ALLOW_THREADS;
     if (status == PY_LOCK_ACQUIRED)
         self->woken = 0;
+    else if (status == PY_LOCK_FAILURE && use_microseconds(self) == 0)
+        return -1;
     return status != PY_LOCK_INTR || PyErr_CheckSignals() == 0;
 }
 
@@ -284,27 +305,30 @@ static int use_refuse(const char *type, const char *why)
     return 0;
 }
 
-/* Wait until it is this call's turn. */
+/* Wait until it is this call's turn. Returns what use_wait_for_end returns. */
 static int use_take_turn(waiter *self, const char *type)
 {
     int busy = use_is_busy(self->object, self->changes, self->thread);
+    int waited;
 
     while (busy || use_waiter_ahead(self->object, self->changes, self) != NULL) {
         if (use_would_deadlock(self, self->thread, use_count_waiters())) {
             /* Out of turn, because otherwise there would be a deadlock. */
             return busy ? use_refuse(type, "another thread, which waits for this one") : 1;
         }
-        if (!use_wait_for_end(self, 1))
-            return 0;
+        waited = use_wait_for_end(self, 1);
+        if (waited <= 0)
+            return waited;
         busy = use_is_busy(self->object, self->changes, self->thread);
     }
     return 1;
 }
 
-/* Wait for conflicting calls. Returns 0 if this one is refused. */
-static int use_get_turn(const char *type, const void *object, int changes, unsigned long thread)
+/* Wait for conflicting calls. Returns 0 if this one is refused, -1 if the time is over. */
+static int use_get_turn(const char *type, const void *object, int changes, unsigned long thread,
+                        double end)
 {
-    waiter self = {object, thread, changes, NULL, 0, NULL};
+    waiter self = {object, thread, changes, end, NULL, 0, NULL};
     int turn;
 
     if (use_of_thread(object, thread) != NULL)
@@ -316,12 +340,12 @@ static int use_get_turn(const char *type, const void *object, int changes, unsig
                use_refuse(type, "a thread that the end of the interpreter stopped");
     if (!use_is_busy(object, changes, thread) && use_waiter_ahead(object, changes, NULL) == NULL)
         return 1;
-    turn = use_start_waiting(&self) && use_take_turn(&self, type);
+    turn = use_start_waiting(&self) ? use_take_turn(&self, type) : 0;
     use_stop_waiting(&self);
     return turn;
 }
 
-int m2_use_begin(m2_use *use, const char *type, const void *object, int changes)
+int m2_use_begin_until(m2_use *use, const char *type, const void *object, int changes, double end)
 {
     unsigned long thread = PyThread_get_thread_ident();
     registered **bucket = use_bucket(object);
@@ -331,8 +355,12 @@ int m2_use_begin(m2_use *use, const char *type, const void *object, int changes)
     if (!watches_forks)
         use_watch_forks();
 #endif
-    if ((*bucket != NULL || waiters != NULL) && !use_get_turn(type, object, changes, thread))
-        return 0;
+    if (*bucket != NULL || waiters != NULL) {
+        int turn = use_get_turn(type, object, changes, thread, end);
+
+        if (turn <= 0)
+            return turn;
+    }
     added = use_new();
     if (added == NULL) {
         m2_error("out of memory");
@@ -345,6 +373,11 @@ int m2_use_begin(m2_use *use, const char *type, const void *object, int changes)
     *bucket = added;
     use->registered = added;
     return 1;
+}
+
+int m2_use_begin(m2_use *use, const char *type, const void *object, int changes)
+{
+    return m2_use_begin_until(use, type, object, changes, -1);
 }
 
 void m2_use_end(m2_use *use)
@@ -391,7 +424,7 @@ int m2_use_count_others(const void *object)
 
 void m2_use_wait(const void *object)
 {
-    waiter self = {object, PyThread_get_thread_ident(), 1, NULL, 0, NULL};
+    waiter self = {object, PyThread_get_thread_ident(), 1, -1, NULL, 0, NULL};
 
     if (!use_is_busy(object, 1, self.thread) || use_is_last_thread() || !use_start_waiting(&self))
         return;
