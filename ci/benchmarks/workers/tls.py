@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 HANDSHAKES = 60
-ROUND_TRIPS = 3000
+ROUND_TRIPS = 10000
 MIB = 1 << 20
 TOTAL = 128 * MIB
 PIECE = 256 * 1024
