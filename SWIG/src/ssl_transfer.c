@@ -79,20 +79,19 @@ static PyObject *transfer_read(PyObject *module, PyObject *const *given, Py_ssiz
 {
     transfer self = {.function = "ssl_io_read"};
     PyObject *bytes = NULL;
-    long long size;
+    Py_ssize_t size;
 
     (void)module;
     if (!transfer_begin(&self, given, count))
         goto done;
-    size = PyLong_AsLongLong(given[1]);
+    size = PyNumber_AsSsize_t(given[1], PyExc_OverflowError);
     if (size == -1 && PyErr_Occurred())
         goto done;
     if (size < 0) {
         PyErr_SetString(PyExc_ValueError, "size is negative");
         goto done;
     }
-    bytes =
-        PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(size > LARGEST_READ ? LARGEST_READ : size));
+    bytes = PyBytes_FromStringAndSize(NULL, size > LARGEST_READ ? LARGEST_READ : size);
     if (bytes != NULL) {
         m2_target target = {(unsigned char *)PyBytes_AsString(bytes), (size_t)PyBytes_Size(bytes)};
         m2_ssl_transfer result = m2_ssl_io_read(self.connection, target, self.seconds);
