@@ -1085,6 +1085,37 @@ def test_a_signal_handler_ends_a_write_that_waits_for_another_one(occupied):
     assert server.read() == b"again"
 
 
+def test_a_callback_does_not_wait_for_the_write_of_another_thread(pair, shake, contexts):
+    errors = []
+
+    def info(where, _ret, _ssl):
+        if where & m2.SSL_CB_ALERT:
+            try:
+                client.write(b"hello")
+            except SSL.SSLError as error:
+                errors.append(str(error))
+
+    contexts[0].set_info_callback(info)
+    client, server = shake(*pair(*contexts))
+    client.settimeout(None)
+
+    def write():
+        with contextlib.suppress(SSL.SSLError):
+            client.write(bytes(1 << 24))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    while m2.ssl_io_waiting(client.ssl) == 0:
+        time.sleep(0.001)
+    server.close(freeBio=False)
+    assert client.read() == b""
+    assert len(errors) == 1
+    assert "in use by the call that called the callback" in errors[0]
+    server.socket.close()
+    client.close()
+    writer.join()
+
+
 def test_closing_a_connection_wakes_the_threads_that_wait_for_it(connected):
     _, server = connected
     server.settimeout(None)

@@ -321,8 +321,11 @@ static m2_ssl_transfer io_run_write(io_operation *operation, double seconds)
     double end = seconds > 0 ? m2_clock() + seconds : seconds;
     m2_use writing = {0};
     m2_ssl_transfer result = -SSL_ERROR_SSL;
-    int begun = m2_use_begin_until(&writing, "connection", &state->writing, 1, end);
+    int begun = 1;
 
+    /* In a callback of the connection the operation is refused, and must not wait before. */
+    if (!m2_use_is_callback(operation->connection))
+        begun = m2_use_begin_until(&writing, "connection", &state->writing, 1, end);
     /* Over BIOs no write waits, so neither is the other one long. */
     if (begun < 0 && !io_has_socket(operation->connection))
         begun = m2_use_begin(&writing, "connection", &state->writing, 1);
