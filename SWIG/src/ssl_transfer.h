@@ -1,6 +1,6 @@
 /*
  * The functions that read from and write to a connection (ssl_io.h), which Python's API makes
- * faster than SWIG does: the cost of a call is about a tenth of that of a short message.
+ * faster than SWIG does: the tuple of arguments costs a tenth of the time of a short message.
  */
 #ifndef M2_SSL_TRANSFER_H
 #define M2_SSL_TRANSFER_H

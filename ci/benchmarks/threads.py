@@ -5,8 +5,8 @@ rounds in turn. A computer whose other programs leave less than two cores gives 
 speed. Therefore the figure is judged only if the peer, or two processes in the same rounds, reach
 the bar. The exit code is 1 if M2Crypto does not reach what they reach.
 
-Before 3.6 OpenSSL blinds an RSA operation under a lock of the key, so two threads that share one
-cannot reach the bar, in C neither. There the figure is printed and not judged.
+Before 3.6 OpenSSL blinds an RSA operation under a lock of the key, so two threads that share a key
+do not reach the bar, and neither do two threads in C. There the figure is printed and not judged.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Pair:
 
 
 class _OwnKeys(threading.local):
-    """The keys of a thread, which its neighbour does not use."""
+    """The keys of a thread, which the other thread does not use."""
 
     def __init__(self) -> None:
         self.ours, self.theirs = next(TURNS)
