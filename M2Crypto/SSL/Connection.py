@@ -148,7 +148,7 @@ class Connection(Transport, Parameters, Unique):
     """A TLS connection. `ssl` is the handle of the SSL, `ctx` the context.
 
     Several threads can use a connection. The extension runs one operation of OpenSSL at a time, and
-    a lock is held for each write.
+    a write ends before the next one begins.
     """
 
     m2_bio_noclose = m2.bio_noclose
