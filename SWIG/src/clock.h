@@ -2,7 +2,7 @@
 #ifndef M2_CLOCK_H
 #define M2_CLOCK_H
 
-/* Seconds of a clock that never goes back. */
+/* Return the seconds of a monotonic clock. */
 double m2_clock(void);
 
 #endif

@@ -33,6 +33,7 @@ typedef struct waiter {
     const void *object;
     unsigned long thread;
     int changes;
+    /* Of the wait, a time of m2_clock; less than 0 is no limit. */
     double end;
     PyThread_type_lock lock;
     int woken;
