@@ -391,6 +391,16 @@ def test_a_thread_waits_for_another_handshake_no_longer_than_its_timeout(pair, c
     assert outcomes == ["timed out", -1, None]
 
 
+def test_a_handshake_has_a_number_that_opens_the_connection(pair, contexts, shake):
+    client, _ = shake(*pair(*contexts))
+    number = m2.ssl_io_handshake(client.ssl, 0)
+    assert number == 1
+    client.set_connect_state()
+    with pytest.raises(SSL.SSLError, match="cleared during its handshake"):
+        m2.ssl_io_open(client.ssl, number)
+    assert m2.ssl_io_open(client.ssl, number + 1) == 1
+
+
 def test_a_check_that_clears_the_connection_does_not_pass(pair, contexts):
     client, server = pair(*contexts)
     client.set_post_connection_check_callback(lambda *_: client.clear() == 1)

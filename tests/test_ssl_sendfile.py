@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from M2Crypto import BIO, SSL, m2
+from M2Crypto import BIO, SSL, _m2crypto, m2
 
 
 @pytest.mark.parametrize(
@@ -118,8 +118,9 @@ def test_the_parts_that_the_kernel_sends_follow_each_other(connected, tmp_path, 
     def send(ssl, fd, offset, size, seconds):
         return m2.ssl_io_write(ssl, os.pread(fd, min(size, 1000), offset), seconds)
 
-    monkeypatch.setattr(m2, "ssl_uses_ktls", lambda ssl: True)
-    monkeypatch.setattr(m2, "ssl_io_sendfile", send)
+    # The functions are those that `Connection` looks up.
+    monkeypatch.setattr(_m2crypto, "ssl_uses_ktls", lambda ssl: True)
+    monkeypatch.setattr(_m2crypto, "ssl_io_sendfile", send)
     data = bytes(range(256)) * 20
     path = tmp_path / "file"
     path.write_bytes(data)

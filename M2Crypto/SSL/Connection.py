@@ -29,7 +29,10 @@ import errno
 import io
 import os
 
-from M2Crypto import X509, Err, _configuration, m2
+from M2Crypto import X509, Err, _configuration
+
+# m2 has the same functions, but Python does not cache the look-up in a module with __getattr__.
+from M2Crypto import _m2crypto as m2
 from M2Crypto._arguments import handle_of
 from M2Crypto._copies import Unique
 from M2Crypto._errors import SocketTimeout
@@ -53,7 +56,6 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import IO, Any, Callable
 
-    from M2Crypto import _m2crypto
     from M2Crypto.BIO import BIO
     from M2Crypto.SSL._transport import Address
     from M2Crypto.SSL.Context import Context
@@ -103,18 +105,9 @@ class _State:
     CLOSED = "closed"
 
 
-_OPEN = _State.OPEN
+_HANDSHAKE, _OPEN = _State.HANDSHAKE, _State.OPEN
 
-# Python does not cache the look-up of a function in a module with __getattr__, such as m2.
 _io_read, _io_read_into, _io_write = m2.ssl_io_read, m2.ssl_io_read_into, m2.ssl_io_write
-
-
-def _release(lock: Any) -> None:
-    """Release an RLock, unless a signal handler raised before it was acquired."""
-    try:
-        lock.release()
-    except RuntimeError:
-        pass
 
 
 def _io_sendfile(ssl: Any, part: tuple[int, int, int], seconds: float) -> int:
@@ -141,7 +134,10 @@ def _is_datagram(sock: socket.socket) -> bool:
     """Return whether this is a datagram socket; what only resembles a socket is a stream."""
     import socket
 
-    return getattr(sock, "type", socket.SOCK_STREAM) == socket.SOCK_DGRAM
+    if isinstance(sock, socket.socket):
+        # That of the superclass is an int, of which the class makes a SocketKind.
+        return super(socket.socket, sock).type == socket.SOCK_DGRAM
+    return getattr(sock, "type", None) == socket.SOCK_DGRAM
 
 
 class Connection(Transport, Parameters, Unique):
@@ -170,14 +166,14 @@ class Connection(Transport, Parameters, Unique):
         """
         # Of another type, it raises TypeError.
         handle: Any = getattr(ctx, "ctx", None)
-        self.ssl: _m2crypto.SSL = m2.ssl_new(handle)
+        self.ssl: m2.SSL = m2.ssl_new(handle)
         self.ctx = ctx
         if ctx.raw_public_keys is not None:
             ctx.raw_public_keys.prepare(self.ssl)
         self.socket = _new_socket(family, ctx.is_dtls) if sock is None else sock
         if ctx.is_dtls is not _is_datagram(self.socket):
             raise ValueError("DTLS needs a datagram socket, and TLS another one")
-        self._state = _State.HANDSHAKE
+        self._state = _HANDSHAKE
         self._postConnectionCheck = ctx.post_connection_check
         self._has_own_check = ctx.post_connection_check is not None
         self._timeout = self.socket.gettimeout()
@@ -225,12 +221,10 @@ class Connection(Transport, Parameters, Unique):
         Raises:
             SSLError: a callback of an operation on this connection called it.
         """
-        if self.closed:
-            return
-        self._check_idle()
         with self._closing:
             if self.closed:
                 return
+            self._check_idle()
             is_last = self._files == 0
             self._state = _State.FILES if self._state is _OPEN and not is_last else _State.CLOSED
             self._frees_bio = freeBio
@@ -335,21 +329,24 @@ class Connection(Transport, Parameters, Unique):
         return m2.ssl_clear(self.ssl)
 
     def _require_handshake(self, is_server: bool | None) -> None:
-        """Require a handshake and its check."""
+        """Require a handshake and its check; None keeps no role."""
         self._is_server = is_server
+        if is_server is not None and self.ctx.raw_public_keys is not None:
+            self.ctx.raw_public_keys.negotiate(self.ssl)
         m2.ssl_io_require_handshake(self.ssl)
         with self._closing:
             if self._state is _OPEN:
-                self._state = _State.HANDSHAKE
+                self._state = _HANDSHAKE
 
     # ---- the transport -------------------------------------------------------------------------
 
     def setup_ssl(self) -> None:
         """Set the connected socket as the SSL's transport, if it has none."""
-        self._check_idle()
         if self._over_bios is not None:
+            self._check_idle()
             return
-        self.socket.setblocking(False)
+        if self.socket.gettimeout() != 0:
+            self.socket.setblocking(False)
         set_socket = m2.ssl_set_datagram if self.ctx.is_dtls else m2.ssl_set_fd
         set_socket(self.ssl, self.socket.fileno())
         self._over_bios = False
@@ -366,7 +363,7 @@ class Connection(Transport, Parameters, Unique):
             raise SSLError("DTLS needs a datagram socket")
         m2.ssl_set_bio(self.ssl, handle_of(readbio), handle_of(writebio))
         self._over_bios = True
-        self._read_seconds = self._write_seconds = 0.0
+        self._set_seconds()
 
     def set_read_ahead(self, on: bool) -> None:
         """Set whether a blocking connection reads ahead, which is the default.
@@ -430,7 +427,6 @@ class Connection(Transport, Parameters, Unique):
         """Set the server role for the next handshake."""
         self.ctx.refresh_staple()
         m2.ssl_set_accept_state(self.ssl)
-        self._negotiate_keys()
         self._require_handshake(True)
         if self.ctx.server_session_id_ctx is not None and not self._has_session_id_ctx:
             m2.ssl_set_session_id_context(self.ssl, self.ctx.server_session_id_ctx)
@@ -438,12 +434,7 @@ class Connection(Transport, Parameters, Unique):
     def set_connect_state(self) -> None:
         """Set the client role for the next handshake."""
         m2.ssl_set_connect_state(self.ssl)
-        self._negotiate_keys()
         self._require_handshake(False)
-
-    def _negotiate_keys(self) -> None:
-        if self.ctx.raw_public_keys is not None:
-            self.ctx.raw_public_keys.negotiate(self.ssl)
 
     def accept_ssl(self) -> int:
         """Perform the handshake as a server, and the post-connection check.
@@ -455,7 +446,7 @@ class Connection(Transport, Parameters, Unique):
             SSLError: the handshake failed.
             SSLTimeoutError: the handshake timed out.
         """
-        return self._handshake(Deadline(self._timeout), True)
+        return self._handshake(self._handshake_seconds, True)
 
     def connect_ssl(self) -> int:
         """Perform the handshake as a client, and the post-connection check (`connect`).
@@ -468,7 +459,7 @@ class Connection(Transport, Parameters, Unique):
             SSLTimeoutError: the handshake timed out.
             SSLVerificationError: the certificate does not match the reference identity.
         """
-        return self._handshake(Deadline(self._timeout), False)
+        return self._handshake(self._handshake_seconds, False)
 
     def handshake_on_existing_socket(self, server_side: bool = False) -> int:
         """Perform the handshake on the connected socket; see `accept_ssl` and `connect_ssl`.
@@ -479,46 +470,74 @@ class Connection(Transport, Parameters, Unique):
         self.setup_ssl()
         return self.accept_ssl() if server_side else self.connect_ssl()
 
-    def _handshake(self, deadline: Deadline, is_server: bool | None = None) -> int:
+    def _handshake(self, seconds: float, is_server: bool | None = None) -> int:
         """Perform or complete the handshake and the post-connection check.
 
         Args:
-            deadline: the end of the timeout, also for the handshake of another thread.
+            seconds: the timeout (src/ssl_io.h), also for the handshake of another thread.
             is_server: the role; None for the current one.
 
         Returns:
             1, or _AGAIN if a non-blocking connection would block.
         """
-        self._check_idle()
         lock = self._handshaking
         # A signal handler can raise as soon as the lock is acquired, so this is in the block.
         try:
-            if not (lock.acquire(False) or lock.acquire(timeout=deadline.lock_timeout())):
-                return self._would_wait(deadline)
+            if not lock.acquire(False):
+                rest = self._wait_for_handshake(seconds)
+                if rest is None:
+                    return _AGAIN
+                seconds = rest
             if self._is_handshaking:
                 raise SSLError(_IN_USE)
             try:
                 self._is_handshaking = True
-                return self._shake_hands(deadline, is_server)
+                return self._shake_hands(seconds, is_server)
             finally:
                 self._is_handshaking = False
         finally:
-            _release(lock)
+            try:
+                lock.release()
+            except RuntimeError:
+                # It was not acquired.
+                pass
 
-    def _shake_hands(self, deadline: Deadline, is_server: bool | None) -> int:
+    def _shake_hands(self, seconds: float, is_server: bool | None) -> int:
         """Perform `_handshake` in the thread that holds `_handshaking`."""
-        self._check_open()
+        if self._state is not _HANDSHAKE:
+            self._check_open()
         if self._over_bios is None:
             self.setup_ssl()
         if is_server is not None and self._is_server is not is_server:
             self.set_accept_state() if is_server else self.set_connect_state()
-        number = m2.ssl_io_handshake_number(self.ssl)
-        seconds = 0 if self._over_bios else deadline.io_timeout()
-        if self._call("handshake", m2.ssl_io_handshake, seconds) < 0:
+        try:
+            number = m2.ssl_io_handshake(self.ssl, seconds)
+        except SSLError as error:
+            raise self._with_details(error, "handshake") from None
+        if number < 0:
             return _AGAIN
         if self._state is not _OPEN:
             self._check(number)
         return 1
+
+    def _wait_for_handshake(self, seconds: float) -> float | None:
+        """Acquire `_handshaking`, which another thread holds.
+
+        Returns:
+            The rest of the timeout; None if a non-blocking connection would block.
+
+        Raises:
+            SSLTimeoutError: waiting timed out.
+        """
+        self._check_idle()
+        deadline = Deadline(seconds)
+        if self._handshaking.acquire(timeout=deadline.lock_timeout()):
+            return deadline.io_timeout()
+        if not deadline.waits:
+            return None
+        error = SSLTimeoutError("timed out")
+        error.step = "handshake"
+        raise error
 
     def verify_client_post_handshake(self) -> int:
         """Request the certificate of a TLS 1.3 client, and return 1 (RFC 8446, section 4.6.2).
@@ -544,18 +563,6 @@ class Connection(Transport, Parameters, Unique):
         if self._peer_in_der() != self._authenticated:
             self._authenticated = None
             self._check()
-
-    def _would_wait(self, deadline: Deadline) -> int:
-        """Return _AGAIN if the connection is non-blocking.
-
-        Raises:
-            SSLTimeoutError: it is blocking, so its timeout has expired.
-        """
-        if deadline.waits:
-            error = SSLTimeoutError("timed out")
-            error.step = "handshake"
-            raise error
-        return _AGAIN
 
     def _check(self, number: int | None = None) -> None:
         """Run the post-connection check. Close the connection if the check fails.
@@ -585,7 +592,7 @@ class Connection(Transport, Parameters, Unique):
                 return
             with self._closing:
                 m2.ssl_io_open(self.ssl, number)
-                if self._state is _State.HANDSHAKE:
+                if self._state is _HANDSHAKE:
                     self._state = _OPEN
         except (SSLError, SSLVerificationError) as error:
             self._add_check(error)
@@ -642,7 +649,7 @@ class Connection(Transport, Parameters, Unique):
 
     def _accept_socket(self) -> tuple[Connection, Any]:
         """Accept a client without a handshake."""
-        deadline = Deadline(self._seconds(self._read_own))
+        deadline = Deadline(self._read_seconds)
         if self.ctx.is_dtls:
             return self._accept_datagrams(deadline)
         accepted = None
@@ -835,8 +842,8 @@ class Connection(Transport, Parameters, Unique):
         """
         if self._state is _State.FILES:
             return seconds
-        deadline = Deadline(None if seconds < 0 else seconds)
-        return None if self._handshake(deadline) < 0 else deadline.io_timeout()
+        deadline = Deadline(seconds)
+        return None if self._handshake(seconds) < 0 else deadline.io_timeout()
 
     def write(self, data: Any) -> int:
         """Write all bytes.

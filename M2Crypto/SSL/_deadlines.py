@@ -11,17 +11,20 @@ LONGEST_WAIT = 24 * 86400.0
 
 
 class Deadline:
-    """The end of a timeout: in some seconds, never (None), or at once (0)."""
+    """The end of a timeout: in some seconds, at once (0), or never (None or less than 0)."""
 
     __slots__ = ("_end", "waits")
 
     def __init__(self, seconds: float | None) -> None:
         self.waits = seconds != 0
-        self._end = None if seconds is None else time.monotonic() + seconds
+        # None is never, 0 at once: neither needs the clock.
+        self._end: float | None = None
+        if seconds is not None and seconds >= 0:
+            self._end = time.monotonic() + seconds if seconds else 0.0
 
     def left(self) -> float | None:
         """Return the remaining seconds, 0 or more; None without a timeout."""
-        return None if self._end is None else max(0.0, self._end - time.monotonic())
+        return max(0.0, self._end - time.monotonic()) if self._end else self._end
 
     def part(self) -> float | None:
         """Return the remaining seconds, at most those of one wait for a socket."""
@@ -35,8 +38,7 @@ class Deadline:
 
     def io_timeout(self) -> float:
         """Return the remaining seconds for the extension (src/ssl_io.h)."""
-        left = self.left()
-        if left is None:
-            return -1
+        if not self._end:
+            return -1 if self._end is None else 0
         # 0 would be non-blocking mode.
-        return max(left, 1e-9) if self.waits else 0
+        return max(self._end - time.monotonic(), 1e-9)

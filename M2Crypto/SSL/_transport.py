@@ -37,6 +37,7 @@ class Transport:
     _read_own = 0.0
     _write_own = 0.0
     # The same for the extension (src/ssl_io.h).
+    _handshake_seconds = -1.0
     _read_seconds = -1.0
     _write_seconds = -1.0
     # That of `set_retransmission_timeout`.
@@ -193,17 +194,10 @@ class Transport:
         self._set_seconds()
 
     def _set_seconds(self) -> None:
-        self._read_seconds = self._io_seconds(self._read_own)
-        self._write_seconds = self._io_seconds(self._write_own)
-
-    def _io_seconds(self, own: float) -> float:
-        seconds = self._seconds(own)
-        if self._over_bios:
-            return 0.0
-        return -1.0 if seconds is None else float(seconds)
-
-    def _seconds(self, own: float) -> float | None:
-        """Return the seconds to wait, given those of one direction; None is no limit."""
-        if self._timeout == 0:
-            return 0
-        return own or self._timeout
+        if self._timeout == 0 or self._over_bios:
+            self._handshake_seconds = self._read_seconds = self._write_seconds = 0.0
+            return
+        seconds = -1.0 if self._timeout is None else self._timeout
+        self._handshake_seconds = seconds
+        self._read_seconds = self._read_own or seconds
+        self._write_seconds = self._write_own or seconds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import struct
 import sys
 
@@ -25,7 +24,8 @@ def checked_seconds(seconds: float | None) -> float | None:
     """
     if seconds is None:
         return None
-    if seconds < 0 or math.isnan(seconds):
+    # Not a number, it is not 0 or more, either.
+    if not seconds >= 0:
         raise ValueError(f"a timeout is 0 or more seconds, not {seconds}")
     if seconds > _LONGEST:
         raise OverflowError(f"a timeout is at most {_LONGEST} seconds")

@@ -361,8 +361,10 @@ static m2_ssl_transfer io_attempt_handshake(io_operation *self)
 m2_ssl_progress m2_ssl_io_handshake(SSL *connection, double seconds)
 {
     io_operation operation = {.connection = connection, .attempt = io_attempt_handshake};
+    long long handshake = io_state_of(connection)->handshake;
+    m2_ssl_progress result = io_run(&operation, seconds);
 
-    return io_run(&operation, seconds);
+    return result > 0 ? handshake : result;
 }
 
 static m2_ssl_transfer io_attempt_listen(io_operation *self)
@@ -542,11 +544,6 @@ void m2_ssl_io_require_handshake(SSL *connection)
     state->has_failed = 0;
     state->has_written = 0;
     state->handshake++;
-}
-
-long long m2_ssl_io_handshake_number(SSL *connection)
-{
-    return io_state_of(connection)->handshake;
 }
 
 m2_status m2_ssl_io_open(SSL *connection, long long handshake)

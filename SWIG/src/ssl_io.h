@@ -15,7 +15,8 @@
 #include "ssl_connection.h"
 #endif
 
-/* The wrapper only keeps the connection: the function registers its use. */
+/* The wrapper only keeps the connection: the function registers its use. Success is the number of
+ * handshakes that were required, for m2_ssl_io_open. */
 m2_ssl_progress m2_ssl_io_handshake(SSL *HELD, double seconds);
 /* Wait for a client of DTLS (ssl_dtls.h). */
 m2_ssl_progress m2_ssl_io_listen(SSL *HELD, double seconds);
@@ -40,9 +41,7 @@ m2_ssl_transfer m2_ssl_io_pending(SSL *HELD);
 
 /* Require another handshake. Until m2_ssl_io_open, reading and writing raise. */
 void m2_ssl_io_require_handshake(SSL *HELD);
-/* Return the number of handshakes that were required. */
-long long m2_ssl_io_handshake_number(SSL *HELD);
-/* Allow application data, if no other handshake was required since. */
+/* Allow application data after that handshake, if no other one was required since. */
 m2_status m2_ssl_io_open(SSL *HELD, long long handshake);
 /* Remove the socket from the connection, before it is closed. Threads that wait for it raise. */
 m2_status m2_ssl_io_close(SSL *HELD);

@@ -31,6 +31,7 @@ def m2crypto(data: Path) -> tuple[str, Operations]:
 
     rsa = EVP.load_key(str(data / "keys" / "rsa_2048.pem"))
     ec = EVP.load_key(str(data / "keys" / "ec.pem"))
+    p384 = EVP.gen_key("EC", curve="P-384")
     rsa_pem = (data / "keys" / "rsa_2048.pem").read_bytes()
     ec_pem = (data / "keys" / "ec.pem").read_bytes()
     certificate = (data / "certificates" / "server_ec.pem").read_bytes()
@@ -46,10 +47,10 @@ def m2crypto(data: Path) -> tuple[str, Operations]:
 
     def handshake() -> None:
         ends = socket.socketpair()
-        left = SSL.Connection(client, ends[0])
-        right = SSL.Connection(server, ends[1])
+        for end in ends:
+            end.setblocking(False)
+        left, right = SSL.Connection(client, ends[0]), SSL.Connection(server, ends[1])
         for each in (left, right):
-            each.setblocking(False)
             each.set_post_connection_check_callback(None)
         steps = {left.connect_ssl, right.accept_ssl}
         for _ in range(TURNS):
@@ -67,6 +68,7 @@ def m2crypto(data: Path) -> tuple[str, Operations]:
     return m2.openssl_version(0), {
         "RSA-2048 sign": lambda: EVP.sign(rsa, MESSAGE),
         "P-256 sign": lambda: EVP.sign(ec, MESSAGE),
+        "P-384 sign": lambda: EVP.sign(p384, MESSAGE),
         "AES-256-GCM 1 MiB": lambda: EVP.seal("aes_256_gcm", KEY, NONCE, MIB),
         "SHA-256 1 MiB": digest,
         "TLS 1.3 handshake": handshake,
@@ -91,6 +93,7 @@ def cryptography(data: Path) -> tuple[str, Operations]:
     certificate = certificate[certificate.index(b"-----BEGIN CERTIFICATE") :]
     rsa = serialization.load_pem_private_key(rsa_pem, None)
     curve = serialization.load_pem_private_key(ec_pem, None)
+    p384 = ec.generate_private_key(ec.SECP384R1())
     sha256, scheme, ecdsa = hashes.SHA256(), padding.PKCS1v15(), ec.ECDSA(hashes.SHA256())
     client, server = SSL.Context(SSL.TLS_METHOD), SSL.Context(SSL.TLS_METHOD)
     client.load_verify_locations(str(data / "certificates" / "ca.pem"))
@@ -136,6 +139,7 @@ def cryptography(data: Path) -> tuple[str, Operations]:
     return backend.openssl_version_text(), {
         "RSA-2048 sign": lambda: rsa.sign(MESSAGE, scheme, sha256),
         "P-256 sign": lambda: curve.sign(MESSAGE, ecdsa),
+        "P-384 sign": lambda: p384.sign(MESSAGE, ecdsa),
         "AES-256-GCM 1 MiB": encrypt,
         "SHA-256 1 MiB": digest,
         "TLS 1.3 handshake": handshake,
