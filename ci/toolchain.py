@@ -150,6 +150,16 @@ def _accepts(command: tuple[str, ...], flag: str) -> bool:
     return True
 
 
+@cache
+def has_128_bit_integers() -> bool:
+    """Return whether the compiler's target is little-endian and has integers of 128 bits."""
+    if host.WINDOWS:
+        return False
+    macros = capture([*compiler().command, "-dM", "-E", "-x", "c", os.devnull]).splitlines()
+    is_little = "#define __BYTE_ORDER__ __ORDER_LITTLE_ENDIAN__" in macros
+    return is_little and any("__SIZEOF_INT128__" in macro for macro in macros)
+
+
 def gcov(command: Sequence[str]) -> list[str]:
     """Return the command of the gcov that reads what the compiler `command` writes."""
     program = next((word for word in command if Path(word).name != "ccache"), "")

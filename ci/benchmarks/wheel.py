@@ -34,6 +34,7 @@ MARGIN = 1.03
 OPERATIONS = (
     "RSA-2048 sign",
     "P-256 sign",
+    "P-384 sign",
     "AES-256-GCM 1 MiB",
     "SHA-256 1 MiB",
     "TLS 1.3 handshake",

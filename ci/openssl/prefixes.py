@@ -304,6 +304,9 @@ def _options(build: Build) -> list[str]:
         options += ["no-docs"]
     if host.WINDOWS and not toolchain.compiler().assembler:
         options += ["no-asm"]
+    if build.flags and build.flags.upstream and toolchain.has_128_bit_integers():
+        # Signatures with P-384 and P-521 take a fourth and an eighth of the time.
+        options += ["enable-ec_nistp_64_gcc_128"]
     return [*options, *build.options]
 
 

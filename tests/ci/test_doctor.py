@@ -282,5 +282,20 @@ def test_doctor_takes_no_arguments() -> None:
         doctor.main(["--all"], here())
 
 
+@pytest.mark.parametrize("order", ["__ORDER_LITTLE_ENDIAN__", "__ORDER_BIG_ENDIAN__"])
+@pytest.mark.parametrize("size", ["#define __SIZEOF_INT128__ 16\n", ""])
+def test_integers_of_128_bits_count_on_a_little_endian_target(
+    monkeypatch: pytest.MonkeyPatch, order: str, size: str
+) -> None:
+    macros = f"#define __BYTE_ORDER__ {order}\n{size}"
+    monkeypatch.setattr(toolchain, "capture", lambda command: macros)
+    monkeypatch.setattr(toolchain, "compiler", lambda: toolchain.Compiler(("cc",), "", "", ""))
+    monkeypatch.setattr("ci.host.WINDOWS", False)
+    expected = "LITTLE" in order and bool(size)
+    assert toolchain.has_128_bit_integers.__wrapped__() is expected
+    monkeypatch.setattr("ci.host.WINDOWS", True)
+    assert not toolchain.has_128_bit_integers.__wrapped__()
+
+
 def test_only_the_flags_that_the_compiler_has_are_accepted() -> None:
     assert toolchain.accepted(["-fno-such-flag", "-fPIC", "-O9x"]) == ("-fPIC",)

@@ -313,6 +313,18 @@ def test_configure_options_exist_in_their_series() -> None:
     assert options["4.0"] == "no-shared no-tests no-module no-apps no-docs"
 
 
+@pytest.mark.parametrize("has", [True, False])
+def test_only_the_wheels_have_the_fast_curves_that_the_compiler_can_compile(
+    monkeypatch: pytest.MonkeyPatch, has: bool
+) -> None:
+    monkeypatch.setattr(toolchain, "has_128_bit_integers", lambda: has)
+    known = manifest.load(here().manifest)
+    assert known.wheels is not None
+    fast = "enable-ec_nistp_64_gcc_128"
+    assert (fast in prefixes._options(known.wheels.build)) is has
+    assert not any(fast in prefixes._options(build) for build in known.builds)
+
+
 @pytest.mark.parametrize(
     ("builds", "cores", "schedule"),
     [(1, 1, (1, 1)), (1, 2, (1, 2)), (2, 2, (2, 2)), (10, 4, (2, 3)), (10, 16, (4, 5))],
