@@ -12,6 +12,7 @@
 #include "compat_evp.h"
 #include "evp.h"
 #include "ffc.h"
+#include "key_copy.h"
 #include "keys.h"
 
 /* ---- algorithms by name ------------------------------------------------------------------- */
@@ -771,13 +772,16 @@ done:
 m2_bytes m2_sign_final(EVP_MD_CTX *context, EVP_PKEY *pkey)
 {
     m2_bytes signature = {NULL, 0};
+    m2_key_copy copy;
     unsigned int length = 0;
     int ok;
 
     if (!m2_pkey_is_usable(pkey, M2_KEY_SIGN) || !digest_is_initialized(context))
         return signature;
     signature = m2_bytes_new((size_t)EVP_PKEY_size(pkey));
+    pkey = m2_key_copy_begin(&copy, pkey);
     ok = signature.data != NULL && EVP_SignFinal(context, signature.data, &length, pkey) == 1;
+    m2_key_copy_end(&copy);
     return m2_bytes_finish(signature, ok, length);
 }
 

@@ -21,6 +21,7 @@
 #include "evp.h"
 #include "rsa.h"
 #include "ec.h"
+#include "key_copy.h"
 #include "keys.h"
 
 /* ---- properties --------------------------------------------------------------------------- */
@@ -534,11 +535,13 @@ m2_bytes m2_pkey_sign(EVP_PKEY *pkey, m2_buffer data, const EVP_MD *md, int padd
 {
     m2_bytes signature = {NULL, 0};
     EVP_MD_CTX *context = NULL;
+    m2_key_copy copy;
     size_t length;
     int ok;
 
     if (!m2_pkey_is_usable(pkey, M2_KEY_SIGN))
         return signature;
+    pkey = m2_key_copy_begin(&copy, pkey);
     /* The maximum size of a signature (EVP_PKEY_get_size(3)), which EVP_DigestSign would compute.
      */
     length = (size_t)EVP_PKEY_size(pkey);
@@ -550,6 +553,7 @@ m2_bytes m2_pkey_sign(EVP_PKEY *pkey, m2_buffer data, const EVP_MD *md, int padd
          EVP_DigestSign(context, signature.data, &length, keys_not_null(data), data.length) == 1;
     signature = m2_bytes_finish(signature, ok, length);
     EVP_MD_CTX_free(context);
+    m2_key_copy_end(&copy);
     return signature;
 }
 
@@ -628,12 +632,17 @@ m2_bytes m2_pkey_encrypt(const EVP_PKEY *pkey, m2_buffer data, int padding, cons
 m2_bytes m2_pkey_decrypt(const EVP_PKEY *pkey, m2_buffer data, int padding, const EVP_MD *md,
                          const EVP_MD *mgf1, m2_buffer label)
 {
-    const m2_bytes failed = {NULL, 0};
+    m2_bytes plain = {NULL, 0};
+    m2_key_copy copy;
 
     if (!m2_pkey_is_usable(pkey, M2_KEY_SIGN))
-        return failed;
-    return m2_pkey_operate(keys_begin_cipher(pkey, EVP_PKEY_decrypt_init, padding, md, mgf1, label),
-                           EVP_PKEY_decrypt, data);
+        return plain;
+    pkey = m2_key_copy_begin(&copy, (EVP_PKEY *)pkey);
+    plain =
+        m2_pkey_operate(keys_begin_cipher(pkey, EVP_PKEY_decrypt_init, padding, md, mgf1, label),
+                        EVP_PKEY_decrypt, data);
+    m2_key_copy_end(&copy);
+    return plain;
 }
 
 /* ---- key agreement and encapsulation ------------------------------------------------------ */

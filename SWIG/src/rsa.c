@@ -8,6 +8,7 @@
 #include "bn.h"
 #include "compat.h"
 #include "evp.h"
+#include "key_copy.h"
 #include "keys.h"
 #include "pkey.h"
 #include "rsa.h"
@@ -340,8 +341,13 @@ m2_bytes m2_rsa_public_encrypt(const m2_rsa *rsa, m2_buffer data, int padding)
 
 m2_bytes m2_rsa_private_decrypt(const m2_rsa *rsa, m2_buffer data, int padding)
 {
-    return m2_pkey_operate(rsa_begin(rsa_private_key(rsa), EVP_PKEY_decrypt_init, padding),
-                           EVP_PKEY_decrypt, data);
+    m2_key_copy copy;
+    EVP_PKEY *key = m2_key_copy_begin(&copy, rsa_private_key(rsa));
+    m2_bytes plain =
+        m2_pkey_operate(rsa_begin(key, EVP_PKEY_decrypt_init, padding), EVP_PKEY_decrypt, data);
+
+    m2_key_copy_end(&copy);
+    return plain;
 }
 
 m2_bytes m2_rsa_public_encrypt_oaep(const m2_rsa *rsa, m2_buffer data, int padding,
@@ -365,8 +371,13 @@ m2_bytes m2_rsa_private_decrypt_oaep(const m2_rsa *rsa, m2_buffer data, int padd
 /* Without a digest, sign is the private key operation, and recover its inverse. */
 m2_bytes m2_rsa_private_encrypt(const m2_rsa *rsa, m2_buffer data, int padding)
 {
-    return m2_pkey_operate(rsa_begin(rsa_private_key(rsa), EVP_PKEY_sign_init, padding),
-                           EVP_PKEY_sign, data);
+    m2_key_copy copy;
+    EVP_PKEY *key = m2_key_copy_begin(&copy, rsa_private_key(rsa));
+    m2_bytes signature =
+        m2_pkey_operate(rsa_begin(key, EVP_PKEY_sign_init, padding), EVP_PKEY_sign, data);
+
+    m2_key_copy_end(&copy);
+    return signature;
 }
 
 m2_bytes m2_rsa_public_decrypt(const m2_rsa *rsa, m2_buffer data, int padding)
@@ -454,10 +465,12 @@ m2_bytes m2_rsa_sign(const m2_rsa *rsa, m2_buffer digest, const EVP_MD *md)
     m2_buffer input;
     m2_bytes made = {NULL, 0};
     m2_bytes signature;
-    EVP_PKEY_CTX *context =
-        rsa_begin_pkcs1(rsa_private_key(rsa), EVP_PKEY_sign_init, digest, md, &input, &made);
+    m2_key_copy copy;
+    EVP_PKEY *key = m2_key_copy_begin(&copy, rsa_private_key(rsa));
+    EVP_PKEY_CTX *context = rsa_begin_pkcs1(key, EVP_PKEY_sign_init, digest, md, &input, &made);
 
     signature = m2_pkey_operate(context, EVP_PKEY_sign, input);
+    m2_key_copy_end(&copy);
     m2_bytes_free(&made);
     return signature;
 }
@@ -492,9 +505,13 @@ static EVP_PKEY_CTX *rsa_begin_pss(EVP_PKEY *key, int (*init)(EVP_PKEY_CTX *), c
 m2_bytes m2_rsa_sign_pss(const m2_rsa *rsa, m2_buffer digest, const EVP_MD *md, int salt_length,
                          const EVP_MD *mgf1)
 {
-    return m2_pkey_operate(
-        rsa_begin_pss(rsa_private_key(rsa), EVP_PKEY_sign_init, md, salt_length, mgf1),
-        EVP_PKEY_sign, digest);
+    m2_key_copy copy;
+    EVP_PKEY *key = m2_key_copy_begin(&copy, rsa_private_key(rsa));
+    m2_bytes signature = m2_pkey_operate(
+        rsa_begin_pss(key, EVP_PKEY_sign_init, md, salt_length, mgf1), EVP_PKEY_sign, digest);
+
+    m2_key_copy_end(&copy);
+    return signature;
 }
 
 m2_verdict m2_rsa_verify_pss(const m2_rsa *rsa, m2_buffer digest, m2_buffer signature,

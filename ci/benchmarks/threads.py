@@ -4,9 +4,6 @@ Each operation is measured beside the same one of hashlib or cryptography, as th
 rounds in turn. A computer whose other programs leave less than two cores gives no two threads their
 speed. Therefore the figure is judged only if the peer, or two processes in the same rounds, reach
 the bar. The exit code is 1 if M2Crypto does not reach what they reach.
-
-Before 3.6 OpenSSL blinds an RSA operation under a lock of the key, so two threads that share a key
-do not reach the bar there, and neither do two threads in C.
 """
 
 from __future__ import annotations
