@@ -71,10 +71,12 @@ static int ssl_system_error(void)
  * this one reads and writes nothing. */
 static void ssl_clear_errors(const SSL *connection)
 {
-    if (SSL_get_rbio(connection) != NULL)
-        BIO_clear_retry_flags(SSL_get_rbio(connection));
-    if (SSL_get_wbio(connection) != NULL)
-        BIO_clear_retry_flags(SSL_get_wbio(connection));
+    BIO *reads = SSL_get_rbio(connection), *writes = SSL_get_wbio(connection);
+
+    if (reads != NULL)
+        BIO_clear_retry_flags(reads);
+    if (writes != NULL && writes != reads)
+        BIO_clear_retry_flags(writes);
     m2_errors_clear();
 #ifdef _WIN32
     WSASetLastError(0);

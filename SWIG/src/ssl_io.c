@@ -242,9 +242,11 @@ static m2_ssl_transfer io_call(io_operation *operation)
 {
     m2_ssl_use others = {{0}};
     m2_ssl_transfer result = -SSL_ERROR_SSL;
+    int begun = operation->data != NULL ? m2_ssl_use_begin_write(&others, operation->connection)
+                                        : m2_ssl_use_begin(&others, operation->connection);
 
-    if (m2_ssl_use_begin(&others, operation->connection)) {
-        if (io_is_short(operation)) {
+    if (begun) {
+        if (!operation->waits && io_is_short(operation)) {
             result = operation->attempt(operation);
         } else {
             Py_BEGIN_ALLOW_THREADS;
@@ -286,7 +288,6 @@ static m2_ssl_transfer io_run_until(io_operation *operation, double seconds, dou
 {
     int is_last = 0;
 
-    operation->state = io_state_of(operation->connection);
     operation->waits = seconds != 0 && io_has_socket(operation->connection);
     for (;;) {
         m2_ssl_transfer result = io_attempt(operation);
@@ -310,6 +311,7 @@ static m2_ssl_transfer io_run_until(io_operation *operation, double seconds, dou
 
 static m2_ssl_transfer io_run(io_operation *operation, double seconds)
 {
+    operation->state = io_state_of(operation->connection);
     return io_run_until(operation, seconds, -1);
 }
 
@@ -323,6 +325,7 @@ static m2_ssl_transfer io_run_write(io_operation *operation, double seconds)
     m2_ssl_transfer result = -SSL_ERROR_SSL;
     int begun = 1;
 
+    operation->state = state;
     /* In a callback of the connection the operation is refused, and must not wait before. */
     if (!m2_use_is_callback(operation->connection))
         begun = m2_use_begin_until(&writing, "connection", &state->writing, 1, end);

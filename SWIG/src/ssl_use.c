@@ -81,6 +81,13 @@ int m2_ssl_use_begin(m2_ssl_use *use, SSL *connection)
            ssl_use_bios(use, connection);
 }
 
+int m2_ssl_use_begin_write(m2_ssl_use *use, SSL *connection)
+{
+    return SSL_is_init_finished(connection) && !SSL_renegotiate_pending(connection)
+               ? ssl_use_bios(use, connection)
+               : m2_ssl_use_begin(use, connection);
+}
+
 void m2_ssl_use_end(m2_ssl_use *use)
 {
     int index;

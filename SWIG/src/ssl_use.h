@@ -23,6 +23,8 @@ typedef struct {
 /* Register that the connection's context and trust store are read and its memory BIOs changed.
  * Returns the result of m2_use_begin. */
 int m2_ssl_use_begin(m2_ssl_use *use, SSL *connection);
+/* The same for writing, which after the handshake does not read the context and its store. */
+int m2_ssl_use_begin_write(m2_ssl_use *use, SSL *connection);
 void m2_ssl_use_end(m2_ssl_use *use);
 /* Register, until the handshake's operation ends, that it also reads another context. Returns
  * the result of m2_use_begin. The GIL is held. */
