@@ -142,9 +142,6 @@ int SSL_get_ex_data_X509_STORE_CTX_idx(void);
 %ssl_operation(m2_ssl_handle_retransmission)
 
 void SSL_free(SSL *RELEASE);
-m2_status SSL_clear(SSL *connection);
-void SSL_set_accept_state(SSL *connection);
-void SSL_set_connect_state(SSL *connection);
 int SSL_pending(const SSL *connection);
 int SSL_get_shutdown(const SSL *connection);
 void SSL_set_shutdown(SSL *connection, int mode);

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import gc
 import io
+import os
 import select
 import signal
 import socket
@@ -15,6 +16,7 @@ import threading
 import time
 import weakref
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from fix_peers import NO_HOST_NAMES
@@ -399,6 +401,59 @@ def test_a_handshake_has_a_number_that_opens_the_connection(pair, contexts, shak
     with pytest.raises(SSL.SSLError, match="cleared during its handshake"):
         m2.ssl_io_open(client.ssl, number)
     assert m2.ssl_io_open(client.ssl, number + 1) == 1
+
+
+@pytest.mark.parametrize("reset", [m2.ssl_clear, m2.ssl_set_connect_state])
+def test_without_another_check_no_data_are_sent_after_a_reset(pair, contexts, shake, reset):
+    # OpenSSL would perform the handshake itself, and nothing would check the peer.
+    client, _ = shake(*pair(*contexts))
+    reset(client.ssl)
+    for transfer in (lambda: client.write(b"secret"), client.read):
+        with pytest.raises(SSL.SSLError, match="cleared by another thread"):
+            transfer()
+    assert m2.ssl_io_pending(client.ssl) == 0
+
+
+def test_a_signal_handler_can_close_a_connection_that_its_thread_closes(pair, contexts, shake):
+    client, _ = shake(*pair(*contexts))
+    with client._closing:
+        client.close()
+    assert client.closed
+
+
+class Wrapper:
+    """A socket as some libraries replace `socket.socket` with."""
+
+    def __init__(self, *arguments, **keywords):
+        self._socket = Genuine(*arguments, **keywords)
+
+    def __getattr__(self, name):
+        return getattr(self._socket, name)
+
+
+Genuine = socket.socket
+
+
+@pytest.mark.parametrize(
+    "replaced", [Wrapper, lambda *arguments: Genuine(*arguments), mock.MagicMock(Genuine)]
+)
+def test_a_connection_takes_what_replaces_a_socket(contexts, monkeypatch, replaced):
+    monkeypatch.setattr(socket, "socket", replaced)
+    SSL.Connection(contexts[0]).close()
+
+
+def test_a_mock_of_a_socket_is_a_stream(contexts):
+    sock = mock.create_autospec(Genuine, instance=True)
+    sock.gettimeout.return_value = None
+    assert not SSL.Connection(contexts[0], sock).closed
+
+
+@pytest.mark.skipif(os.name != "posix", reason="this system has no such mode of a descriptor")
+def test_a_non_blocking_handshake_does_not_wait_for_a_blocking_descriptor(pair, contexts):
+    client, _ = pair(*contexts)
+    client.setblocking(False)
+    os.set_blocking(client.fileno(), True)
+    assert client.connect_ssl() == -1
 
 
 def test_a_check_that_clears_the_connection_does_not_pass(pair, contexts):

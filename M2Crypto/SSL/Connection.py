@@ -36,7 +36,7 @@ from M2Crypto import _m2crypto as m2
 from M2Crypto._arguments import handle_of
 from M2Crypto._copies import Unique
 from M2Crypto._errors import SocketTimeout
-from M2Crypto._locks import Lock, RLock
+from M2Crypto._locks import RLock
 from M2Crypto._typing import TYPE_CHECKING
 from M2Crypto.SSL._alerts import received_alert
 from M2Crypto.SSL._deadlines import Deadline
@@ -134,10 +134,13 @@ def _is_datagram(sock: socket.socket) -> bool:
     """Return whether this is a datagram socket; what only resembles a socket is a stream."""
     import socket
 
-    if isinstance(sock, socket.socket):
+    try:
         # That of the superclass is an int, of which the class makes a SocketKind.
-        return super(socket.socket, sock).type == socket.SOCK_DGRAM
-    return getattr(sock, "type", None) == socket.SOCK_DGRAM
+        kind = super(socket.socket, sock).type
+    except (AttributeError, TypeError):
+        # Another class, also one that replaces socket.socket.
+        kind = getattr(sock, "type", 0)
+    return kind == socket.SOCK_DGRAM
 
 
 class Connection(Transport, Parameters, Unique):
@@ -184,8 +187,9 @@ class Connection(Transport, Parameters, Unique):
         self._is_handshaking = False
         # The client's certificate before post-handshake authentication, in DER; None without it.
         self._authenticated: bytes | None = None
-        # Held for each change to CLOSED or FILES, and of the number of open files.
-        self._closing = Lock()
+        # Held for each change to CLOSED or FILES, and of the number of open files. A signal handler
+        # can close the connection while its thread holds it.
+        self._closing = RLock()
         self._files = 0
         self._frees_bio = True
 
@@ -325,15 +329,15 @@ class Connection(Transport, Parameters, Unique):
     def clear(self) -> int:
         """Reset the connection for another handshake, and return 1 (SSL_clear(3))."""
         self._check_idle()
-        self._require_handshake(None)
-        return m2.ssl_clear(self.ssl)
+        result = m2.ssl_clear(self.ssl)
+        self._expect_handshake(None)
+        return result
 
-    def _require_handshake(self, is_server: bool | None) -> None:
-        """Require a handshake and its check; None keeps no role."""
+    def _expect_handshake(self, is_server: bool | None) -> None:
+        """Set the role, or None, and the state, for a handshake that the extension requires."""
         self._is_server = is_server
         if is_server is not None and self.ctx.raw_public_keys is not None:
             self.ctx.raw_public_keys.negotiate(self.ssl)
-        m2.ssl_io_require_handshake(self.ssl)
         with self._closing:
             if self._state is _OPEN:
                 self._state = _HANDSHAKE
@@ -345,8 +349,7 @@ class Connection(Transport, Parameters, Unique):
         if self._over_bios is not None:
             self._check_idle()
             return
-        if self.socket.gettimeout() != 0:
-            self.socket.setblocking(False)
+        self.socket.setblocking(False)
         set_socket = m2.ssl_set_datagram if self.ctx.is_dtls else m2.ssl_set_fd
         set_socket(self.ssl, self.socket.fileno())
         self._over_bios = False
@@ -427,14 +430,14 @@ class Connection(Transport, Parameters, Unique):
         """Set the server role for the next handshake."""
         self.ctx.refresh_staple()
         m2.ssl_set_accept_state(self.ssl)
-        self._require_handshake(True)
+        self._expect_handshake(True)
         if self.ctx.server_session_id_ctx is not None and not self._has_session_id_ctx:
             m2.ssl_set_session_id_context(self.ssl, self.ctx.server_session_id_ctx)
 
     def set_connect_state(self) -> None:
         """Set the client role for the next handshake."""
         m2.ssl_set_connect_state(self.ssl)
-        self._require_handshake(False)
+        self._expect_handshake(False)
 
     def accept_ssl(self) -> int:
         """Perform the handshake as a server, and the post-connection check.
@@ -480,6 +483,8 @@ class Connection(Transport, Parameters, Unique):
         Returns:
             1, or _AGAIN if a non-blocking connection would block.
         """
+        if self._over_bios is not None:
+            self._check_idle()
         lock = self._handshaking
         # A signal handler can raise as soon as the lock is acquired, so this is in the block.
         try:
@@ -529,7 +534,6 @@ class Connection(Transport, Parameters, Unique):
         Raises:
             SSLTimeoutError: waiting timed out.
         """
-        self._check_idle()
         deadline = Deadline(seconds)
         if self._handshaking.acquire(timeout=deadline.lock_timeout()):
             return deadline.io_timeout()

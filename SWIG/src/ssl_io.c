@@ -539,7 +539,7 @@ m2_ssl_transfer m2_ssl_io_pending(SSL *connection)
 
 /* ---- state --------------------------------------------------------------------------------- */
 
-void m2_ssl_io_require_handshake(SSL *connection)
+static void io_require_handshake(SSL *connection)
 {
     io_state *state = io_state_of(connection);
 
@@ -547,6 +547,24 @@ void m2_ssl_io_require_handshake(SSL *connection)
     state->has_failed = 0;
     state->has_written = 0;
     state->handshake++;
+}
+
+m2_status m2_ssl_clear(SSL *connection)
+{
+    io_require_handshake(connection);
+    return SSL_clear(connection);
+}
+
+void m2_ssl_set_accept_state(SSL *connection)
+{
+    io_require_handshake(connection);
+    SSL_set_accept_state(connection);
+}
+
+void m2_ssl_set_connect_state(SSL *connection)
+{
+    io_require_handshake(connection);
+    SSL_set_connect_state(connection);
 }
 
 m2_status m2_ssl_io_open(SSL *connection, long long handshake)

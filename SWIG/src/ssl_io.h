@@ -39,8 +39,11 @@ m2_ssl_progress m2_ssl_io_unwrap(SSL *HELD, double seconds);
 /* Return the number of bytes that can be read without the socket. */
 m2_ssl_transfer m2_ssl_io_pending(SSL *HELD);
 
-/* Require another handshake. Until m2_ssl_io_open, reading and writing raise. */
-void m2_ssl_io_require_handshake(SSL *HELD);
+/* These require another handshake. Until m2_ssl_io_open, reading and writing raise, so that no
+ * other thread transfers data by a handshake that OpenSSL performs itself and nothing checks. */
+m2_status m2_ssl_clear(SSL *connection);
+void m2_ssl_set_accept_state(SSL *connection);
+void m2_ssl_set_connect_state(SSL *connection);
 /* Allow application data after that handshake, if no other one was required since. */
 m2_status m2_ssl_io_open(SSL *HELD, long long handshake);
 /* Remove the socket from the connection, before it is closed. Threads that wait for it raise. */
