@@ -155,6 +155,10 @@ class Connection(Transport, Parameters, Unique):
     serverPostConnectionCheck: PostConnectionCheck | None = (  # noqa: N815
         staticmethod(_accept_every_client)
     )
+    # The client's certificate before post-handshake authentication, in DER; None without it.
+    _authenticated: bytes | None = None
+    # The number of open files of `makefile`.
+    _files = 0
 
     def __init__(
         self, ctx: Context, sock: socket.socket | None = None, family: int = _AF_INET
@@ -185,12 +189,9 @@ class Connection(Transport, Parameters, Unique):
         # Held during a handshake with its check.
         self._handshaking = RLock()
         self._is_handshaking = False
-        # The client's certificate before post-handshake authentication, in DER; None without it.
-        self._authenticated: bytes | None = None
         # Held for each change to CLOSED or FILES, and of the number of open files. A signal handler
         # can close the connection while its thread holds it.
         self._closing = RLock()
-        self._files = 0
         self._frees_bio = True
 
     def __enter__(self) -> Connection:
@@ -483,8 +484,6 @@ class Connection(Transport, Parameters, Unique):
         Returns:
             1, or _AGAIN if a non-blocking connection would block.
         """
-        if self._over_bios is not None:
-            self._check_idle()
         lock = self._handshaking
         # A signal handler can raise as soon as the lock is acquired, so this is in the block.
         try:
@@ -534,6 +533,8 @@ class Connection(Transport, Parameters, Unique):
         Raises:
             SSLTimeoutError: waiting timed out.
         """
+        # In a callback the other thread may wait for the operation that called it.
+        self._check_idle()
         deadline = Deadline(seconds)
         if self._handshaking.acquire(timeout=deadline.lock_timeout()):
             return deadline.io_timeout()
