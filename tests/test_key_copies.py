@@ -3,6 +3,7 @@
 import copy
 import functools
 import gc
+import os
 import threading
 from pathlib import Path
 
@@ -105,3 +106,40 @@ def test_a_failure_gives_the_copy_back(rsa):
 
     assert all(at_once(fail))
     assert EVP.verify(key, EVP.sign(key, MESSAGE), MESSAGE)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.openssl("< 3.6")
+@pytest.mark.openssl(">= 3.0")
+def test_a_forked_process_signs_with_a_key_that_threads_of_its_parent_use(python):
+    """OpenSSL's lock in a key that a thread used at the fork is never released in the child."""
+    program = f"""
+import os, signal, sys, threading, warnings
+from M2Crypto import EVP
+
+key = EVP.load_key({KEY_FILE!r})
+expected = EVP.sign(key, b"message")
+ends = threading.Event()
+
+def sign():
+    while not ends.is_set():
+        EVP.sign(key, b"message")
+
+threads = [threading.Thread(target=sign) for _ in range(10)]
+for thread in threads:
+    thread.start()
+warnings.simplefilter("ignore", DeprecationWarning)
+statuses = []
+for _ in range(20):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        os._exit(EVP.sign(key, b"message") != expected)
+    statuses.append(os.waitpid(child, 0)[1])
+ends.set()
+for thread in threads:
+    thread.join()
+print(statuses.count(0), end="")
+"""
+    done = python("-c", program)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "20", "")

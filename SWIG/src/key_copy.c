@@ -2,6 +2,10 @@
 #include <Python.h>
 #include <string.h>
 
+#ifndef _WIN32
+#include <pthread.h>
+#endif
+
 #include "key_copy.h"
 
 #if OPENSSL_VERSION_NUMBER < 0x30000000L || OPENSSL_VERSION_NUMBER >= 0x30600000L
@@ -30,12 +34,15 @@ void m2_key_copy_end(m2_key_copy *self)
 typedef struct key_copies {
     EVP_PKEY *copies[COPIES];
     unsigned char in_use[COPIES];
+    int forks;
 } key_copies;
 
 static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
 static int copies_index = -1;
-/* Protects `in_use` of all keys. One of OpenSSL's could not be acquired without waiting. */
+/* Protects `in_use` of all keys. */
 static PyThread_type_lock lock;
+/* The number of forks between this process and the first one. */
+static int forks;
 
 static void copies_free(void *parent, void *data, CRYPTO_EX_DATA *ex_data, int index, long argl,
                         void *argp)
@@ -65,10 +72,34 @@ static int copies_dup(CRYPTO_EX_DATA *to, const CRYPTO_EX_DATA *from, void **dat
     return 1;
 }
 
+#ifndef _WIN32
+/* A child process may inherit the lock from a thread that it does not have. */
+static void copies_after_fork(void)
+{
+    forks++;
+    lock = PyThread_allocate_lock();
+}
+#endif
+
 static void copies_init(void)
 {
     copies_index = EVP_PKEY_get_ex_new_index(0, NULL, NULL, copies_dup, copies_free);
     lock = PyThread_allocate_lock();
+#ifndef _WIN32
+    (void)pthread_atfork(NULL, NULL, copies_after_fork);
+#endif
+}
+
+/* In a child process, leave alone what other threads used at the fork: OpenSSL's lock in it is that
+ * of a thread that does not exist. */
+static void copies_abandon(key_copies *self)
+{
+    self->forks = forks;
+    for (int i = 1; i < COPIES; i++) {
+        if (self->in_use[i])
+            self->copies[i] = NULL;
+        self->in_use[i] = 0;
+    }
 }
 
 /* Return whether this is an RSA key in memory. A token's cannot be copied. */
@@ -87,11 +118,15 @@ static key_copies *copies_of(EVP_PKEY *key)
 {
     key_copies *self = EVP_PKEY_get_ex_data(key, copies_index);
 
-    if (self != NULL)
+    if (self != NULL) {
+        if (self->forks != forks)
+            copies_abandon(self);
         return self;
+    }
     self = OPENSSL_zalloc(sizeof(*self));
     if (self != NULL && EVP_PKEY_set_ex_data(key, copies_index, self)) {
         self->copies[0] = key;
+        self->forks = forks;
         return self;
     }
     OPENSSL_free(self);
@@ -106,9 +141,7 @@ EVP_PKEY *m2_key_copy_begin(m2_key_copy *self, EVP_PKEY *key)
     if (key == NULL || !copies_are_useful(key) || !CRYPTO_THREAD_run_once(&once, copies_init) ||
         copies_index < 0 || lock == NULL)
         return key;
-    /* A child process can inherit the lock from a thread that it does not have. */
-    if (!PyThread_acquire_lock(lock, NOWAIT_LOCK))
-        return key;
+    PyThread_acquire_lock(lock, WAIT_LOCK);
     ERR_set_mark();
     self->copies = copies_of(key);
     self->index = 0;
