@@ -59,7 +59,11 @@ def rsa_error() -> NoReturn:
 
 
 class RSA(_pem.PrivateKey):
-    """An RSA key pair. Its PEM is PKCS #1 (RFC 8017, appendix A.1.2). `_pyfree` is ignored."""
+    """An RSA key pair. Its PEM is PKCS #1 (RFC 8017, appendix A.1.2). `_pyfree` is ignored.
+
+    On OpenSSL 3.0 to 3.5 threads that sign or decrypt with a key at once use up to seven copies of
+    it, which are in memory until the key is freed: OpenSSL blinds under a lock of the key.
+    """
 
     def __init__(self, rsa: m2_rsa, _pyfree: int = 0) -> None:
         self.rsa = rsa
