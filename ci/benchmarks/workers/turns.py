@@ -16,8 +16,8 @@ from pathlib import Path
 from ci.errors import UserError
 
 # CPU seconds of one turn, and how often each library has one.
-TURN = 0.05
-ROUNDS = 21
+TURN = 0.02
+ROUNDS = 51
 
 
 class Worker:
