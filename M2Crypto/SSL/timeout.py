@@ -24,7 +24,7 @@ def checked_seconds(seconds: float | None) -> float | None:
     """
     if seconds is None:
         return None
-    # Not a number, it is not 0 or more, either.
+    # Comparisons with NaN are false.
     if not seconds >= 0:
         raise ValueError(f"a timeout is 0 or more seconds, not {seconds}")
     if seconds > _LONGEST:

@@ -339,15 +339,21 @@ m2_bytes m2_rsa_public_encrypt(const m2_rsa *rsa, m2_buffer data, int padding)
                            EVP_PKEY_encrypt, data);
 }
 
-m2_bytes m2_rsa_private_decrypt(const m2_rsa *rsa, m2_buffer data, int padding)
+/* Perform an operation of the private key. */
+static m2_bytes rsa_operate_private(const m2_rsa *rsa, int (*init)(EVP_PKEY_CTX *),
+                                    m2_pkey_operation operation, m2_buffer data, int padding)
 {
     m2_key_copy copy;
     EVP_PKEY *key = m2_key_copy_begin(&copy, rsa_private_key(rsa));
-    m2_bytes plain =
-        m2_pkey_operate(rsa_begin(key, EVP_PKEY_decrypt_init, padding), EVP_PKEY_decrypt, data);
+    m2_bytes out = m2_pkey_operate(rsa_begin(key, init, padding), operation, data);
 
     m2_key_copy_end(&copy);
-    return plain;
+    return out;
+}
+
+m2_bytes m2_rsa_private_decrypt(const m2_rsa *rsa, m2_buffer data, int padding)
+{
+    return rsa_operate_private(rsa, EVP_PKEY_decrypt_init, EVP_PKEY_decrypt, data, padding);
 }
 
 m2_bytes m2_rsa_public_encrypt_oaep(const m2_rsa *rsa, m2_buffer data, int padding,
@@ -371,13 +377,7 @@ m2_bytes m2_rsa_private_decrypt_oaep(const m2_rsa *rsa, m2_buffer data, int padd
 /* Without a digest, sign is the private key operation, and recover its inverse. */
 m2_bytes m2_rsa_private_encrypt(const m2_rsa *rsa, m2_buffer data, int padding)
 {
-    m2_key_copy copy;
-    EVP_PKEY *key = m2_key_copy_begin(&copy, rsa_private_key(rsa));
-    m2_bytes signature =
-        m2_pkey_operate(rsa_begin(key, EVP_PKEY_sign_init, padding), EVP_PKEY_sign, data);
-
-    m2_key_copy_end(&copy);
-    return signature;
+    return rsa_operate_private(rsa, EVP_PKEY_sign_init, EVP_PKEY_sign, data, padding);
 }
 
 m2_bytes m2_rsa_public_decrypt(const m2_rsa *rsa, m2_buffer data, int padding)
