@@ -1,7 +1,7 @@
 """TLS connections over sockets, of clients and servers (SSL_new(3)).
 
-The socket is non-blocking below OpenSSL. The extension waits for it outside of OpenSSL and without
-a lock (src/ssl_io.h), so timeouts apply to every operation, signal handlers run, and one thread can
+OpenSSL's attempts do not block. The extension waits for the socket outside of OpenSSL and without a
+lock (src/ssl_io.h), so timeouts apply to every operation, signal handlers run, and one thread can
 read while another writes.
 
 A blocking connection reads ahead: it receives as much as OpenSSL's buffer holds, and `read` returns
@@ -350,7 +350,6 @@ class Connection(Transport, Parameters, Unique):
         if self._over_bios is not None:
             self._check_idle()
             return
-        self.socket.setblocking(False)
         set_socket = m2.ssl_set_datagram if self.ctx.is_dtls else m2.ssl_set_fd
         set_socket(self.ssl, self.socket.fileno())
         self._over_bios = False

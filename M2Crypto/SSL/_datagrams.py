@@ -41,7 +41,6 @@ def accept_client(listener: Connection, connection: Connection, deadline: Deadli
     connection.set_accept_state()
     if listener._retransmission_timeout is not None:
         connection.set_retransmission_timeout(listener._retransmission_timeout)
-    listener.socket.setblocking(False)
     m2.ssl_set_datagram(connection.ssl, listener.socket.fileno())
     if m2.ssl_io_listen(connection.ssl, deadline.io_timeout()) < 0:
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))

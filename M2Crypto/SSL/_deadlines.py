@@ -10,6 +10,11 @@ from M2Crypto._locks import TIMEOUT_MAX
 LONGEST_WAIT = 24 * 86400.0
 
 
+def one_wait(seconds: float | None) -> float | None:
+    """Return the seconds of one wait for a socket, at most `seconds`."""
+    return None if seconds is None else min(seconds, LONGEST_WAIT)
+
+
 class Deadline:
     """The end of a timeout: in some seconds, at once (0), or never (None or less than 0)."""
 
@@ -28,8 +33,7 @@ class Deadline:
 
     def part(self) -> float | None:
         """Return the remaining seconds, at most those of one wait for a socket."""
-        left = self.left()
-        return None if left is None else min(left, LONGEST_WAIT)
+        return one_wait(self.left())
 
     def lock_timeout(self) -> float:
         """Return the remaining seconds for a lock's `acquire`."""

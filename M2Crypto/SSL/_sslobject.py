@@ -7,7 +7,6 @@ gives the two classes of the standard library another TLS and leaves everything 
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 import threading
@@ -449,10 +448,8 @@ class SocketObject(SSLObject):
         if sock is None:
             raise ssl.SSLError("Underlying socket connection gone")
         timeout = sock.gettimeout()
-        self._connection.settimeout(timeout)
-        if timeout is None:
-            # The program has set blocking mode since the last operation, or not yet changed it.
-            _make_non_blocking(sock)
+        if timeout != self._connection.gettimeout():
+            self._connection.settimeout(timeout)
         return super()._call(what, operation, *arguments)
 
     def shutdown(self) -> Any:
@@ -460,7 +457,7 @@ class SocketObject(SSLObject):
         super().shutdown()
         sock = self._socket()
         if sock is not None:
-            # The descriptor is non-blocking, which a socket without a timeout does not know.
+            # Where OpenSSL requires it, the descriptor is in non-blocking mode (src/ssl_socket.h).
             sock.settimeout(sock.gettimeout())
         return sock
 
@@ -482,11 +479,6 @@ class _Borrowed:
     def settimeout(self, timeout: float | None) -> None:
         """Do nothing: the timeout is that of the `ssl.SSLSocket`."""
 
-    def setblocking(self, mode: bool) -> None:
-        sock = self._socket()
-        if sock is not None and sock.gettimeout() is None:
-            _make_non_blocking(sock)
-
     def shutdown(self, how: int) -> None:
         sock = self._socket()
         if sock is not None:
@@ -498,18 +490,6 @@ class _Borrowed:
 
     def close(self) -> None:
         """Do nothing: the program closes its socket."""
-
-
-def _make_non_blocking(sock: socket.socket) -> None:
-    """Set the descriptor to non-blocking mode, and leave the timeout of the object as it is."""
-    if os.name == "posix":
-        os.set_blocking(sock.fileno(), False)
-        return
-    other = socket.socket(sock.family, sock.type, sock.proto, sock.fileno())
-    try:
-        other.setblocking(False)
-    finally:
-        other.detach()
 
 
 class MemoryObject(SSLObject):

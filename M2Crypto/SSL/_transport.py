@@ -5,7 +5,7 @@ from __future__ import annotations
 from M2Crypto import m2
 from M2Crypto._arguments import check_type
 from M2Crypto._typing import TYPE_CHECKING
-from M2Crypto.SSL._deadlines import Deadline
+from M2Crypto.SSL._deadlines import one_wait
 from M2Crypto.SSL.timeout import checked_seconds, timeout
 
 if TYPE_CHECKING:
@@ -157,8 +157,8 @@ class Transport:
             OverflowError: it is larger than a socket's timeout can be.
         """
         self._timeout = checked_seconds(timeout)
-        if self._over_bios is not False:
-            self.socket.settimeout(Deadline(self._timeout).part())
+        if not self._over_bios and self.socket.fileno() >= 0:
+            self.socket.settimeout(one_wait(self._timeout))
         self._set_seconds()
 
     def gettimeout(self) -> float | None:

@@ -15,6 +15,7 @@
 #include "ssl_connection.h"
 #include "ssl_context.h"
 #include "ssl_io.h"
+#include "ssl_socket.h"
 #include "x509_param.h"
 
 SSL *m2_ssl_new(SSL_CTX *context)
@@ -35,7 +36,7 @@ m2_status m2_ssl_set_fd(SSL *connection, long long fd)
         m2_error("the socket is closed");
         return 0;
     }
-    return SSL_set_fd(connection, (int)fd);
+    return m2_ssl_socket_set(connection, (int)fd);
 }
 
 m2_status m2_ssl_set_bio(SSL *connection, BIO *readbio, BIO *writebio)

@@ -15,6 +15,7 @@
 #include "ssl_callbacks.h"
 #include "ssl_dtls.h"
 #include "ssl_io.h"
+#include "ssl_socket.h"
 #include "ssl_use.h"
 
 /* The state of a connection, in its ex_data. The GIL protects it. */
@@ -28,8 +29,9 @@ typedef struct {
     /* Whether data were written after the last ones were read. */
     int awaits_reply;
     int no_read_ahead;
-    /* Its address stands for the write that is in progress (use.h). */
+    /* Their addresses stand for the write that is in progress, and the wait for data (use.h). */
     char writing;
+    char receiving;
 } io_state;
 
 static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
@@ -77,8 +79,8 @@ static int io_milliseconds(double seconds)
     return seconds >= INT_MAX / 1000 ? INT_MAX : (int)(seconds * 1e3 + 0.999999);
 }
 
-/* Wait for the socket. Returns 0 if it is not ready, less than 0 on failure. */
-static int io_poll(int fd, int writing, int milliseconds)
+/* Wait for the socket, or for a signal. */
+static void io_poll(int fd, int writing, int milliseconds)
 {
 #ifdef _WIN32
     struct timeval limit = {milliseconds / 1000, milliseconds % 1000 * 1000};
@@ -89,37 +91,13 @@ static int io_poll(int fd, int writing, int milliseconds)
     /* A connection that could not be established. */
     FD_ZERO(&failed);
     FD_SET((SOCKET)fd, &failed);
-    return select(0, writing ? NULL : &ready, writing ? &ready : NULL, &failed,
-                  milliseconds < 0 ? NULL : &limit);
+    (void)select(0, writing ? NULL : &ready, writing ? &ready : NULL, &failed,
+                 milliseconds < 0 ? NULL : &limit);
 #else
     struct pollfd poller = {fd, writing ? POLLOUT : POLLIN, 0};
 
-    return poll(&poller, 1, milliseconds);
+    (void)poll(&poller, 1, milliseconds);
 #endif
-}
-
-/* Wait once for the socket, without a use of the connection. `seconds` remain. Returns 1 if the
- * operation should be retried or the wait repeated, 0 with an error queued or an exception set. */
-static int io_wait_once(SSL *connection, int writing, double seconds, int *ready)
-{
-    io_state *state = io_state_of(connection);
-    m2_use waiting = {0};
-
-    /* m2_ssl_io_close waits for the end of this use before the descriptor can be reused. */
-    if (!m2_use_begin(&waiting, "socket", state, 0))
-        return 0;
-    if (state->is_closed) {
-        *ready = 1;
-    } else {
-        int fd = SSL_get_rfd(connection);
-
-        Py_BEGIN_ALLOW_THREADS;
-        *ready = io_poll(fd, writing, io_milliseconds(seconds));
-        Py_END_ALLOW_THREADS;
-    }
-    m2_use_end(&waiting);
-    /* Also if the socket is ready, as one that was shut down always is. */
-    return PyErr_CheckSignals() == 0;
 }
 
 /* Return the sooner of two times or intervals, of which less than 0 is never. */
@@ -133,34 +111,6 @@ static void io_time_out(void)
     m2_error_of(M2_REASON_TIMEOUT, "timed out");
 }
 
-/* Wait until the socket is ready, or for a retransmission of DTLS. `end` and `retransmission` are
- * less than 0 without one. */
-static int io_wait(SSL *connection, int writing, double end, double retransmission)
-{
-    double retry = retransmission < 0 ? -1 : m2_clock() + retransmission;
-    double left = -1;
-    int ready = 0;
-
-    for (;;) {
-        double next = io_sooner(end, retry);
-        double now = next < 0 ? 0 : m2_clock();
-
-        if (end >= 0)
-            left = end > now ? end - now : 0;
-        if (next >= 0)
-            next = next > now ? next - now : 0;
-        if (!io_wait_once(connection, writing, next, &ready))
-            return 0;
-        /* The next attempt retransmits. */
-        if (ready > 0 || (retry >= 0 && left != 0 && m2_clock() >= retry))
-            return 1;
-        if (left == 0) {
-            io_time_out();
-            return 0;
-        }
-    }
-}
-
 /* ---- operations ---------------------------------------------------------------------------- */
 
 typedef struct io_operation {
@@ -169,6 +119,7 @@ typedef struct io_operation {
     m2_ssl_transfer (*attempt)(struct io_operation *self);
     int is_transfer;
     int waits;
+    int has_waited;
     /* Whether it reads from the socket that it writes to. */
     int has_one_socket;
     /* Of a transfer. */
@@ -176,6 +127,10 @@ typedef struct io_operation {
     const unsigned char *data;
     size_t length;
     size_t done;
+    /* Whether it may receive more than OpenSSL asks for. */
+    int reads_ahead;
+    /* Whether it waits in recv(2), instead of poll(2). */
+    int receives;
     /* A file, instead of data. */
     int file;
     long long offset;
@@ -183,6 +138,9 @@ typedef struct io_operation {
     int failed_later;
     /* The seconds until DTLS retransmits; less than 0 without that. */
     double retransmission;
+    /* Of the socket, while the operation waits for it. */
+    m2_use waiting;
+    m2_ssl_receiver receiver;
 } io_operation;
 
 static int io_may_run(const io_operation *operation)
@@ -196,21 +154,29 @@ static int io_may_run(const io_operation *operation)
     return 0;
 }
 
-/* Return whether the data can only be on their way: the peer replies to what was written. Then
- * waiting at once saves a call of recv(2) that finds nothing. */
-static int io_expects_reply(const io_operation *operation)
+/* Return whether bytes were received that no operation has processed. */
+static int io_has_received(const SSL *connection)
+{
+    return SSL_has_pending(connection) || m2_ssl_socket_has_received(connection);
+}
+
+/* Return whether to wait before the first attempt to read: the peer replies to what was written, so
+ * the data can only be on their way, and a call of recv(2) would find nothing; or another thread
+ * waits for data, and would not learn what this one leaves of them in OpenSSL's buffer. */
+static int io_waits_first(const io_operation *operation)
 {
     SSL *connection = operation->connection;
     io_state *state = operation->state;
-    int expects = operation->target != NULL && operation->waits && state->awaits_reply &&
-                  !state->has_failed && !SSL_has_pending(connection) &&
-                  SSL_is_init_finished(connection) &&
-                  !(SSL_get_shutdown(connection) & SSL_RECEIVED_SHUTDOWN) &&
-                  !m2_ssl_has_postponed(connection);
+    int expects = state->awaits_reply;
 
-    if (operation->target != NULL)
-        state->awaits_reply = 0;
-    return expects;
+    if (operation->target == NULL)
+        return 0;
+    state->awaits_reply = 0;
+    return operation->waits && !operation->has_waited &&
+           (expects || m2_use_count_others(&state->receiving) > 0) && !state->has_failed &&
+           !io_has_received(connection) && SSL_is_init_finished(connection) &&
+           !(SSL_get_shutdown(connection) & SSL_RECEIVED_SHUTDOWN) &&
+           !m2_ssl_has_postponed(connection);
 }
 
 /* Return whether the connection has a socket. Without a BIO, as after m2_ssl_io_close, OpenSSL
@@ -246,6 +212,7 @@ static m2_ssl_transfer io_call(io_operation *operation)
                                         : m2_ssl_use_begin(&others, operation->connection);
 
     if (begun) {
+        m2_ssl_socket_set_blocking(operation->connection, 0);
         if (!operation->waits && io_is_short(operation)) {
             result = operation->attempt(operation);
         } else {
@@ -253,6 +220,7 @@ static m2_ssl_transfer io_call(io_operation *operation)
             result = operation->attempt(operation);
             Py_END_ALLOW_THREADS;
         }
+        m2_ssl_socket_set_blocking(operation->connection, 1);
         /* A postponed exception of a callback is no error of the connection. */
         if ((result == -SSL_ERROR_SSL || operation->failed_later) && ERR_peek_error() != 0)
             operation->state->has_failed = 1;
@@ -264,6 +232,27 @@ static m2_ssl_transfer io_call(io_operation *operation)
     return result;
 }
 
+/* Begin to wait for data, unless another thread does: it may receive those of this one, which then
+ * attempts again. Returns 0 with an error queued. */
+static int io_begin_receive(io_operation *operation)
+{
+    const void *receiving = &operation->state->receiving;
+
+    if (m2_use_count_others(receiving) > 0)
+        return 1;
+    if (!m2_use_begin(&operation->waiting, "socket", receiving, 1))
+        return 0;
+    if (operation->receives)
+        (void)m2_ssl_socket_begin_receive(&operation->receiver, operation->connection);
+    return 1;
+}
+
+static void io_end_waiting(io_operation *operation)
+{
+    m2_ssl_socket_end_receive(&operation->receiver);
+    m2_use_end(&operation->waiting);
+}
+
 /* Attempt the operation once, unless it must wait. */
 static m2_ssl_transfer io_attempt(io_operation *operation)
 {
@@ -271,42 +260,92 @@ static m2_ssl_transfer io_attempt(io_operation *operation)
     m2_ssl_transfer result = -SSL_ERROR_SSL;
 
     if (m2_use_begin(&connection, "SSL", operation->connection, 1) && io_may_run(operation)) {
-        result = io_expects_reply(operation) ? -SSL_ERROR_WANT_READ : io_call(operation);
+        result = io_waits_first(operation) ? -SSL_ERROR_WANT_READ : io_call(operation);
         if (result == -SSL_ERROR_WANT_WRITE)
             operation->has_one_socket = io_has_one_socket(operation->connection);
         if (result < 0)
             operation->retransmission = m2_ssl_get_retransmission_timeout(operation->connection);
+        if (result == -SSL_ERROR_WANT_READ && operation->waits && !io_begin_receive(operation))
+            result = -SSL_ERROR_SSL;
     }
     m2_use_end(&connection);
     return result;
 }
 
-/* Attempt the operation until it need not wait, or may not. There is no waiting for memory BIOs,
- * nor until another descriptor than the one to read from is writable. `end` is that of the timeout,
- * or less than 0 if the timeout begins now. */
+/* Wait until the thread that waits for data has waited. Returns 0 with an error queued or an
+ * exception set. */
+static int io_wait_for_receiver(const io_operation *operation, double seconds)
+{
+    double end = seconds < 0 ? -1 : m2_clock() + seconds;
+    m2_use other = {0};
+    int begun = m2_use_begin_until(&other, "socket", &operation->state->receiving, 1, end);
+
+    m2_use_end(&other);
+    return begun != 0;
+}
+
+/* Wait once for the socket, without a use of the connection. `end` is that of the timeout, less
+ * than 0 without one. Returns 1 if the operation should be attempted again, 0 with an error queued
+ * or an exception set. */
+static int io_wait(io_operation *operation, int writing, double end)
+{
+    io_state *state = operation->state;
+    double left = end < 0 ? -1 : end - m2_clock();
+    double seconds = io_sooner(left, operation->retransmission);
+
+    operation->has_waited = 1;
+    /* A peer that keeps the socket ready does not extend the timeout. */
+    if (end >= 0 && left <= 0) {
+        io_time_out();
+        return 0;
+    }
+    if (!writing && operation->waiting.registered == NULL)
+        return io_wait_for_receiver(operation, seconds);
+    if (writing && !m2_use_begin(&operation->waiting, "socket", state, 0))
+        return 0;
+    /* m2_ssl_io_close waits for the end of this use before the descriptor can be reused. */
+    if (!state->is_closed) {
+        int fd = SSL_get_rfd(operation->connection);
+
+        Py_BEGIN_ALLOW_THREADS;
+        if (operation->receiver.bio != NULL)
+            m2_ssl_socket_receive(&operation->receiver);
+        else
+            io_poll(fd, writing, io_milliseconds(seconds));
+        Py_END_ALLOW_THREADS;
+    }
+    io_end_waiting(operation);
+    /* Also if the socket is ready, as one that was shut down always is. */
+    return PyErr_CheckSignals() == 0;
+}
+
+/* Return whether to wait and to attempt the operation again. There is no waiting for memory BIOs,
+ * nor until another descriptor than the one to read from is writable. */
+static int io_should_wait(const io_operation *operation, m2_ssl_transfer result)
+{
+    return (result == -SSL_ERROR_WANT_READ ||
+            (result == -SSL_ERROR_WANT_WRITE && operation->has_one_socket)) &&
+           operation->waits && !PyErr_Occurred();
+}
+
+/* Attempt the operation until it need not wait, or may not. `end` is that of the timeout, or less
+ * than 0 if the timeout begins now. */
 static m2_ssl_transfer io_run_until(io_operation *operation, double seconds, double end)
 {
-    int is_last = 0;
+    m2_ssl_transfer result;
 
     operation->waits = seconds != 0 && io_has_socket(operation->connection);
-    for (;;) {
-        m2_ssl_transfer result = io_attempt(operation);
-
-        if ((result != -SSL_ERROR_WANT_READ && result != -SSL_ERROR_WANT_WRITE) ||
-            !operation->waits || PyErr_Occurred())
-            return result;
-        if (result == -SSL_ERROR_WANT_WRITE && !operation->has_one_socket)
-            return result;
+    operation->receives = operation->reads_ahead && seconds < 0 && !operation->state->no_read_ahead;
+    while (io_should_wait(operation, result = io_attempt(operation))) {
         if (seconds > 0 && end < 0)
             end = m2_clock() + seconds;
-        /* A peer that keeps the socket ready does not extend the timeout. */
-        if (is_last)
-            io_time_out();
-        if (is_last || !io_wait(operation->connection, result == -SSL_ERROR_WANT_WRITE, end,
-                                operation->retransmission))
-            return -SSL_ERROR_SSL;
-        is_last = end >= 0 && m2_clock() >= end;
+        if (!io_wait(operation, result == -SSL_ERROR_WANT_WRITE, end)) {
+            result = -SSL_ERROR_SSL;
+            break;
+        }
     }
+    io_end_waiting(operation);
+    return result;
 }
 
 static m2_ssl_transfer io_run(io_operation *operation, double seconds)
@@ -363,7 +402,8 @@ static m2_ssl_transfer io_attempt_handshake(io_operation *self)
 
 m2_ssl_progress m2_ssl_io_handshake(SSL *connection, double seconds)
 {
-    io_operation operation = {.connection = connection, .attempt = io_attempt_handshake};
+    io_operation operation = {
+        .connection = connection, .attempt = io_attempt_handshake, .reads_ahead = 1};
     long long handshake = io_state_of(connection)->handshake;
     m2_ssl_progress result = io_run(&operation, seconds);
 
@@ -407,6 +447,7 @@ m2_ssl_transfer m2_ssl_io_read(SSL *connection, m2_target target, double seconds
     io_operation operation = {.connection = connection,
                               .attempt = io_attempt_read,
                               .is_transfer = 1,
+                              .reads_ahead = 1,
                               .target = target.data,
                               .length = target.length};
 
@@ -519,7 +560,7 @@ static m2_ssl_transfer io_attempt_peek(io_operation *self)
     size_t got = 0;
 
     /* Process the next record that was read ahead, if it is complete. An error comes again. */
-    if (SSL_pending(self->connection) == 0 && SSL_has_pending(self->connection))
+    if (SSL_pending(self->connection) == 0 && io_has_received(self->connection))
         (void)SSL_peek_ex(self->connection, &byte, 1, &got);
     ERR_clear_error();
     return SSL_pending(self->connection);
@@ -579,6 +620,11 @@ m2_status m2_ssl_io_open(SSL *connection, long long handshake)
     return 1;
 }
 
+static int io_count_waiting(const io_state *state)
+{
+    return m2_use_count_others(state) + m2_use_count_others(&state->receiving);
+}
+
 m2_status m2_ssl_io_close(SSL *connection)
 {
     io_state *state = io_state_of(connection);
@@ -587,7 +633,7 @@ m2_status m2_ssl_io_close(SSL *connection)
 
     state->is_closed = 1;
     /* A child process has none of these threads, and shares the socket with its parent. */
-    if (m2_use_count_others(state) > 0 && fd >= 0) {
+    if (io_count_waiting(state) > 0 && fd >= 0) {
 #ifdef _WIN32
         (void)shutdown((SOCKET)fd, SD_BOTH);
 #else
@@ -595,6 +641,7 @@ m2_status m2_ssl_io_close(SSL *connection)
 #endif
     }
     m2_use_wait(state);
+    m2_use_wait(&state->receiving);
     if (!m2_use_begin(&use, "SSL", connection, 1))
         return 0;
     SSL_set_bio(connection, NULL, NULL);
@@ -614,7 +661,7 @@ int m2_ssl_io_is_callback(SSL *connection)
 
 int m2_ssl_io_waiting(SSL *connection)
 {
-    return m2_use_count_others(io_state_of(connection));
+    return io_count_waiting(io_state_of(connection));
 }
 
 int m2_ssl_io_expects_tickets(const SSL *connection)
