@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import socket
 import struct
 import sys
@@ -182,6 +183,29 @@ def test_threads_that_read_share_many_records(blocking):
     for reader in readers:
         assert reader.result() is None
     assert sorted(received) == list(range(count))
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no interval timers")
+@pytest.mark.parametrize("seconds", TIMEOUTS)
+def test_a_signal_handler_reads_while_its_thread_waits_in_line(blocking, seconds):
+    client, server = blocking
+    client.settimeout(seconds)
+    reader = Reader(client, client.read, 5)
+    reader.wait()
+    results = []
+
+    def read(*_):
+        writer = threading.Timer(0.05, lambda: [server.write(b"hello") for _ in range(3)])
+        writer.start()
+        results.append(client.read(5))
+
+    before = signal.signal(signal.SIGALRM, read)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        results.append(client.read(5))
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert [*results, reader.result()] == [b"hello"] * 3
 
 
 def test_a_thread_without_waiting_takes_nothing_from_one_that_waits(blocking):

@@ -165,26 +165,30 @@ static int use_is_busy(const void *object, int changes, unsigned long thread)
     return 0;
 }
 
-/* Return the call that waits for the object and is before `self`, which is NULL for a call that
- * does not wait yet. Without this order a thread that uses an object repeatedly would starve
- * others. */
-static const waiter *use_waiter_ahead(const void *object, int changes, const waiter *self)
+/* Return the call that waits for the object and is before a call of `thread`: `self`, or NULL if
+ * that does not wait yet. Without this order a thread that uses an object repeatedly would starve
+ * others. A call of the same thread waits until the signal handler ends that called this one. */
+static const waiter *use_waiter_ahead(const void *object, int changes, unsigned long thread,
+                                      const waiter *self)
 {
     const waiter *each;
 
     for (each = waiters; each != NULL && each != self; each = each->next) {
-        if (each->object == object && (changes || each->changes))
+        if (each->object == object && each->thread != thread && (changes || each->changes))
             return each;
     }
     return NULL;
 }
 
+/* Return the last call of the thread, for which the ones before it wait. */
 static const waiter *use_waiter_of(unsigned long thread)
 {
-    const waiter *found = waiters;
+    const waiter *each, *found = NULL;
 
-    while (found != NULL && found->thread != thread)
-        found = found->next;
+    for (each = waiters; each != NULL; each = each->next) {
+        if (each->thread == thread)
+            found = each;
+    }
     return found;
 }
 
@@ -192,7 +196,7 @@ static const waiter *use_waiter_of(unsigned long thread)
  * at most as many steps as waiters. */
 static int use_would_deadlock(const waiter *self, unsigned long thread, int steps)
 {
-    const waiter *other = use_waiter_ahead(self->object, self->changes, self);
+    const waiter *other = use_waiter_ahead(self->object, self->changes, self->thread, self);
     const registered *use;
 
     if (steps == 0)
@@ -312,7 +316,7 @@ static int use_take_turn(waiter *self, const char *type)
     int busy = use_is_busy(self->object, self->changes, self->thread);
     int waited;
 
-    while (busy || use_waiter_ahead(self->object, self->changes, self) != NULL) {
+    while (busy || use_waiter_ahead(self->object, self->changes, self->thread, self) != NULL) {
         if (use_would_deadlock(self, self->thread, use_count_waiters())) {
             /* Out of turn, because otherwise there would be a deadlock. */
             return busy ? use_refuse(type, "another thread, which waits for this one") : 1;
@@ -339,7 +343,8 @@ static int use_get_turn(const char *type, const void *object, int changes, unsig
     if (use_is_last_thread())
         return !use_is_busy(object, changes, thread) ||
                use_refuse(type, "a thread that the end of the interpreter stopped");
-    if (!use_is_busy(object, changes, thread) && use_waiter_ahead(object, changes, NULL) == NULL)
+    if (!use_is_busy(object, changes, thread) &&
+        use_waiter_ahead(object, changes, thread, NULL) == NULL)
         return 1;
     turn = use_start_waiting(&self) ? use_take_turn(&self, type) : 0;
     use_stop_waiting(&self);
