@@ -587,6 +587,8 @@ class Connection(Transport, Parameters, Unique):
                 keys.check(self)
                 # The key identifies the peer, whatever its name.
                 check = check if self._has_own_check else None
+            if self.ctx.has_psk and not self._has_own_check and m2.ssl_uses_psk(self.ssl):
+                check = None
             if not is_server and m2.ssl_session_reused(self.ssl):
                 self._check_resumed()
             self.ctx.check_revocation(self)

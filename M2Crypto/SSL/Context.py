@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from M2Crypto import EVP, _m2crypto
     from M2Crypto.SSL import _trust
+    from M2Crypto.SSL._psk import ClientCallback, ServerCallback
     from M2Crypto.SSL._raw_keys import RawPublicKeys
     from M2Crypto.SSL.Connection import Connection
     from M2Crypto.SSL.Revocation import Revocation
@@ -174,6 +175,8 @@ class Context(Unique):
         self._revocation: Revocation | None = None
         self._staple: _Staple | None = None
         self._server_name: ServerNameCallback | None = None
+        self._psk_client: ClientCallback | None = None
+        self._psk_server: ServerCallback | None = None
         self._key_log: _KeyLog | None = None
         self.raw_public_keys: RawPublicKeys | None = None
         # The session ID context of server connections. Without one a server that verifies clients
@@ -242,6 +245,7 @@ class Context(Unique):
             return
         self._closed = True
         self._verify = self._info = self._server_name = None
+        self._psk_client = self._psk_server = None
         del ctxmap()[self.ctx]
         m2.ssl_ctx_free(self.ctx)
 
@@ -703,7 +707,79 @@ class Context(Unique):
         Raises:
             SSLError: an algorithm is unknown to this OpenSSL.
         """
-        return m2.ssl_ctx_set1_sigalgs_list(self.ctx, algorithms)
+        m2.ssl_ctx_set1_sigalgs_list(self.ctx, algorithms)
+        return m2.ssl_ctx_set1_client_sigalgs_list(self.ctx, algorithms)
+
+    def get_groups(self, include_aliases: bool = False) -> list[str]:
+        """Return the groups of this OpenSSL that the protocol versions of the context allow.
+
+        Raises:
+            SSLError: OpenSSL before 3.5 does not list them (SSL_CTX_get0_implemented_groups(3)).
+        """
+        names = m2.ssl_ctx_get_implemented_groups(self.ctx, bool(include_aliases))
+        return names.decode("ascii").split(":")
+
+    # ---- pre-shared keys -----------------------------------------------------------------------
+
+    def set_psk_client_callback(self, callback: ClientCallback | None) -> None:
+        """Set what a client calls for a pre-shared key; None for nothing.
+
+        The callback is called as callback(hint), with the identity hint of a TLS 1.2 server, or
+        None. It returns the identity and the key, of up to 256 bytes each, or None, with which a
+        TLS 1.2 handshake fails, and one of TLS 1.3 needs a certificate. An exception propagates to
+        the caller of the handshake.
+
+        TLS 1.2 needs PSK ciphers (`set_cipher_list`). In TLS 1.3 a connection appears to be
+        resumed, and the key belongs to cipher suites with SHA-256. A server that has the key needs
+        no certificate, and the default post-connection check is left out then.
+
+        Raises:
+            SSLError: this OpenSSL was built without PSK.
+        """
+        from M2Crypto.SSL._psk import call_client
+
+        self._psk_client = callback
+        reference = weakref.ref(self)
+
+        def find(_connection: Any, hint: bytes | None) -> tuple[bytes, bytes] | None:
+            context = reference()
+            current = None if context is None else context._psk_client
+            return None if current is None else call_client(current, hint)
+
+        m2.ssl_ctx_set_psk_client_callback(self.ctx, None if callback is None else find)
+
+    @property
+    def has_psk(self) -> bool:
+        """Whether a client has a callback for pre-shared keys."""
+        return self._psk_client is not None
+
+    def set_psk_server_callback(
+        self, callback: ServerCallback | None, identity_hint: str | None = None
+    ) -> None:
+        """Set what a server calls for the pre-shared key of a client; None for nothing.
+
+        The callback is called as callback(identity). It returns the key, or None if it does not
+        know the identity. An identity that is not UTF-8 is unknown (RFC 4279, section 5.1).
+
+        Args:
+            callback: the callback.
+            identity_hint: what a TLS 1.2 server sends to the client; None for nothing.
+
+        Raises:
+            SSLError: this OpenSSL was built without PSK, or the hint is too long.
+        """
+        from M2Crypto.SSL._psk import call_server
+
+        reference = weakref.ref(self)
+
+        def find(_connection: Any, identity: bytes) -> bytes | None:
+            context = reference()
+            current = None if context is None else context._psk_server
+            return None if current is None else call_server(current, identity)
+
+        m2.ssl_ctx_use_psk_identity_hint(self.ctx, identity_hint)
+        self._psk_server = callback
+        m2.ssl_ctx_set_psk_server_callback(self.ctx, None if callback is None else find)
 
     # ---- server names and application protocols ------------------------------------------------
 

@@ -155,6 +155,18 @@ class Parameters:
         nid = m2.ssl_get_peer_signature_nid(self.ssl)
         return None if nid == m2.NID_undef else m2.obj_nid2sn(nid)
 
+    def get_signature_name(self) -> str | None:
+        """Return the signature algorithm of this side in the handshake, such as ed25519.
+
+        Returns:
+            The name; None if this side signed nothing, and before OpenSSL 3.5.
+        """
+        return m2.ssl_get_signature_name(self.ssl, 0)
+
+    def get_peer_signature_name(self) -> str | None:
+        """Return the signature algorithm of the peer; see `get_signature_name`."""
+        return m2.ssl_get_signature_name(self.ssl, 1)
+
     def selected_alpn_protocol(self) -> str | None:
         """Return the application protocol (RFC 7301); None if there is none."""
         return m2.ssl_get_alpn_selected(self.ssl).decode("ascii", "backslashreplace") or None

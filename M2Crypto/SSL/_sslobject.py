@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from M2Crypto import X509
     from M2Crypto.SSL.stdlib import SSLContext
 
-__all__ = ["MemoryObject", "SocketObject", "current_object", "translated"]
+__all__ = ["NAMES_ALGORITHMS", "MemoryObject", "SocketObject", "current_object", "translated"]
 
+# Whether OpenSSL names groups and signature algorithms; it depends on the headers.
+NAMES_ALGORITHMS: bool = m2.OPENSSL_VERSION_NUMBER >= 0x30500000  # type: ignore[attr-defined]
 # The values of `binary_form` for certificates in the standard library (_ssl.ENCODING_PEM).
 _ENCODING_PEM = 1
 _MNEMONICS = {
@@ -424,6 +426,24 @@ class SSLObject:
     def group(self) -> str | None:
         """Return the group of the key exchange."""
         return self._connection.get_group()
+
+    def client_sigalg(self) -> str | None:
+        """Return the algorithm of the client's signature, None without one.
+
+        Raises:
+            NotImplementedError: OpenSSL before 3.5 does not name it.
+        """
+        return self._signature_name("client_sigalg", of_peer=self.server_side)
+
+    def server_sigalg(self) -> str | None:
+        """Return the algorithm of the server's signature; see `client_sigalg`."""
+        return self._signature_name("server_sigalg", of_peer=not self.server_side)
+
+    def _signature_name(self, method: str, of_peer: bool) -> str | None:
+        if not NAMES_ALGORITHMS:
+            raise NotImplementedError(f"{method} requires OpenSSL 3.5 or later")
+        get = Connection.get_peer_signature_name if of_peer else Connection.get_signature_name
+        return get(self._connection)
 
 
 class SocketObject(SSLObject):

@@ -18,7 +18,7 @@ Differences from an `ssl.SSLContext`:
 - A server refuses a client that offers other application protocols only (RFC 7301, section 3.2).
 - The channel binding tls-unique is None in TLS 1.3, which does not define it (RFC 8446, C.5).
 - An exception of a callback propagates to the caller of the operation.
-- There are neither pre-shared keys nor `_msg_callback`.
+- There is no `_msg_callback`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,13 @@ from M2Crypto import X509, m2
 from M2Crypto._copies import Unique
 from M2Crypto._errors import M2CryptoError
 from M2Crypto.SSL import _decoded
-from M2Crypto.SSL._sslobject import MemoryObject, SocketObject, current_object, translated
+from M2Crypto.SSL._sslobject import (
+    NAMES_ALGORITHMS,
+    MemoryObject,
+    SocketObject,
+    current_object,
+    translated,
+)
 from M2Crypto.SSL.Context import Context
 from M2Crypto.SSL.SSLError import SSLError
 
@@ -40,6 +46,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Iterable
 
+    from M2Crypto.SSL._psk import ClientCallback, ServerCallback
     from M2Crypto.SSL._sslobject import SSLSession
 
 __all__ = ["SSLContext"]
@@ -419,6 +426,32 @@ class SSLContext(Unique, _Original):
         """Set the groups of the key exchange; see `Context.set_groups`."""
         _translated(self.context.set_groups, groups)
 
+    def get_groups(self, *, include_aliases: bool = False) -> list[str]:
+        """Return the groups that the protocol versions allow; see `Context.get_groups`.
+
+        Raises:
+            NotImplementedError: OpenSSL before 3.5 does not list them.
+        """
+        if not NAMES_ALGORITHMS:
+            raise NotImplementedError("get_groups requires OpenSSL 3.5 or later")
+        return self.context.get_groups(include_aliases)
+
+    def set_client_sigalgs(self, sigalgs: str) -> None:
+        """Set the signature algorithms of clients (SSL_CTX_set1_client_sigalgs_list(3)).
+
+        Raises:
+            ssl.SSLError: one is unknown.
+        """
+        _translated(m2.ssl_ctx_set1_client_sigalgs_list, self.context.ctx, sigalgs)
+
+    def set_server_sigalgs(self, sigalgs: str) -> None:
+        """Set the signature algorithms of the server (SSL_CTX_set1_sigalgs_list(3)).
+
+        Raises:
+            ssl.SSLError: one is unknown.
+        """
+        _translated(m2.ssl_ctx_set1_sigalgs_list, self.context.ctx, sigalgs)
+
     def set_ecdh_curve(self, name: str) -> None:
         """Set the one group of the key exchange."""
         if not isinstance(name, (str, bytes)):
@@ -504,13 +537,35 @@ class SSLContext(Unique, _Original):
         self.context.set_post_handshake_auth(self._post_handshake_auth)
         self._set_mode()
 
+    # ---- pre-shared keys -----------------------------------------------------------------------
+
+    def set_psk_client_callback(self, callback: ClientCallback | None) -> None:
+        """Set what a client calls for a pre-shared key (`Context.set_psk_client_callback`)."""
+        self._check_psk(callback, ssl.PROTOCOL_TLS_SERVER, "client")
+        _translated(self.context.set_psk_client_callback, callback)
+
+    def set_psk_server_callback(
+        self, callback: ServerCallback | None, identity_hint: str | None = None
+    ) -> None:
+        """Set what a server calls for a pre-shared key (`Context.set_psk_server_callback`)."""
+        self._check_psk(callback, ssl.PROTOCOL_TLS_CLIENT, "server")
+        _translated(self.context.set_psk_server_callback, callback, identity_hint)
+
+    def _check_psk(self, callback: object, other: ssl._SSLMethod, role: str) -> None:
+        if m2.OPENSSL_NO_PSK:
+            raise NotImplementedError("PSK is not supported by this OpenSSL")
+        if self._protocol == other:
+            raise ssl.SSLError(f"Cannot add PSK {role} callback to a {other.name} context")
+        if callback is not None and not callable(callback):
+            raise TypeError("callback must be callable")
+
     # ---- what M2Crypto does not have -----------------------------------------------------------
 
     def _absent(self, *arguments: object, **options: object) -> NoReturn:
         raise NotImplementedError("M2Crypto's SSLContext does not have this")
 
-    set_npn_protocols = set_psk_client_callback = set_psk_server_callback = _absent
-    set_client_sigalgs = set_server_sigalgs = get_groups = _absent
+    # OpenSSL does not have it either since 1.1.0.
+    set_npn_protocols = _absent
     _msg_callback = property(lambda self: None, _absent)
 
     def load_dh_params(self, path: StrPath) -> None:

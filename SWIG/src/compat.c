@@ -792,6 +792,52 @@ int m2_compat_ssl_ctx_set_tmp_dh(SSL_CTX *context, BIO *parameters)
 
 #endif
 
+#if OPENSSL_VERSION_NUMBER < 0x30500000L
+
+int m2_compat_ssl_ctx_implemented_groups(SSL_CTX *context, int aliases, BIO *names)
+{
+    (void)context;
+    (void)aliases;
+    (void)names;
+    m2_error("OpenSSL before 3.5 does not list its groups");
+    return 0;
+}
+
+const char *m2_compat_ssl_signature_name(SSL *connection, int of_peer)
+{
+    (void)connection;
+    (void)of_peer;
+    return NULL;
+}
+
+#else
+
+int m2_compat_ssl_ctx_implemented_groups(SSL_CTX *context, int aliases, BIO *names)
+{
+    STACK_OF(OPENSSL_CSTRING) *groups = sk_OPENSSL_CSTRING_new_null();
+    int done = groups != NULL && SSL_CTX_get0_implemented_groups(context, aliases, groups) > 0;
+    int i;
+
+    for (i = 0; done && i < sk_OPENSSL_CSTRING_num(groups); i++)
+        done =
+            BIO_printf(names, "%s%s", i == 0 ? "" : ":", sk_OPENSSL_CSTRING_value(groups, i)) > 0;
+    sk_OPENSSL_CSTRING_free(groups);
+    return done;
+}
+
+const char *m2_compat_ssl_signature_name(SSL *connection, int of_peer)
+{
+    const char *name = NULL;
+
+    if (of_peer)
+        (void)SSL_get0_peer_signature_name(connection, &name);
+    else
+        (void)SSL_get0_signature_name(connection, &name);
+    return name;
+}
+
+#endif
+
 /* A time_t since OpenSSL 3.3; before, a long. */
 #if OPENSSL_VERSION_NUMBER < 0x30300000L
 

@@ -145,6 +145,11 @@ STACK_OF(X509_OBJECT) * m2_compat_store_objects_begin(X509_STORE *store);
 void m2_compat_store_objects_end(X509_STORE *store, STACK_OF(X509_OBJECT) * objects);
 /* The group of the key exchange, or NULL. */
 const char *m2_compat_ssl_group_name(SSL *connection);
+/* Write the names of the groups, separated by colons. Before OpenSSL 3.5 it returns 0 with an error
+ * queued. */
+int m2_compat_ssl_ctx_implemented_groups(SSL_CTX *context, int aliases, BIO *names);
+/* The algorithm of the signature of this side or of the peer, or NULL, as always before 3.5. */
+const char *m2_compat_ssl_signature_name(SSL *connection, int of_peer);
 /* Return whether the kernel encrypts what is written: 1 or 0. OpenSSL 1.1.1 has no kTLS. */
 int m2_compat_ssl_uses_ktls(SSL *connection);
 /* Write a part of a file by the kernel (SSL_sendfile(3)). */

@@ -2,6 +2,7 @@
 #include <Python.h>
 #include <errno.h>
 #include <limits.h>
+#include <string.h>
 
 #include "handle.h"
 #include "ssl_callbacks.h"
@@ -87,6 +88,67 @@ void m2_call_key_log(m2_callback callback, const char *line)
     Py_DECREF(function);
     PyGILState_Release(state);
     errno = saved_errno;
+}
+
+/* Copy bytes that a callback returned. Returns their number; 0 with an exception set. */
+static unsigned int ssl_copy_returned(PyObject *returned, const char *what, void *buffer,
+                                      size_t size)
+{
+    char *data;
+    Py_ssize_t length;
+
+    if (PyBytes_AsStringAndSize(returned, &data, &length) < 0)
+        return 0;
+    if (length == 0 || (size_t)length > size) {
+        PyErr_Format(PyExc_ValueError, "the %s has not 1 to %zu bytes", what, size);
+        return 0;
+    }
+    memcpy(buffer, data, (size_t)length);
+    return (unsigned int)length;
+}
+
+/* Copy the identity of (identity, key), and return the key, which the tuple owns. Returns NULL with
+ * an exception set. */
+static PyObject *ssl_copy_identity(PyObject *returned, char *identity, size_t size)
+{
+    unsigned int length;
+
+    if (!PyTuple_Check(returned) || PyTuple_Size(returned) != 2) {
+        PyErr_SetString(PyExc_TypeError,
+                        "a callback for pre-shared keys returns (identity, key) or None");
+        return NULL;
+    }
+    length = ssl_copy_returned(PyTuple_GetItem(returned, 0), "identity of a pre-shared key",
+                               identity, size - 1);
+    identity[length] = '\0';
+    return length > 0 ? PyTuple_GetItem(returned, 1) : NULL;
+}
+
+unsigned int m2_call_psk(m2_callback callback, SSL *connection, const char *name, char *identity,
+                         size_t identity_size, unsigned char *key, size_t key_size)
+{
+    int saved_errno = errno;
+    PyGILState_STATE state = PyGILState_Ensure();
+    PyObject *function = (PyObject *)callback;
+    PyObject *handle = NULL, *returned = NULL, *returned_key;
+    unsigned int length = 0;
+
+    Py_INCREF(function);
+    if (!PyErr_Occurred() && SSL_up_ref(connection))
+        handle = m2_handle_new(connection, &handle_SSL);
+    if (handle != NULL)
+        returned = PyObject_CallFunction(function, "Oy", handle, name);
+    returned_key = returned;
+    if (returned != NULL && returned != Py_None && identity != NULL)
+        returned_key = ssl_copy_identity(returned, identity, identity_size);
+    if (returned_key != NULL && returned_key != Py_None)
+        length = ssl_copy_returned(returned_key, "pre-shared key", key, key_size);
+    Py_XDECREF(returned);
+    Py_XDECREF(handle);
+    Py_DECREF(function);
+    PyGILState_Release(state);
+    errno = saved_errno;
+    return length;
 }
 
 /* ---- postponed exceptions ------------------------------------------------------------------- */

@@ -14,7 +14,9 @@ static struct {
     int protocols;
     int server_name;
     int key_log;
-} index_of = {-1, -1, -1};
+    int psk_client;
+    int psk_server;
+} index_of = {-1, -1, -1, -1, -1};
 static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
 
 static m2_bytes ssl_copy(const unsigned char *data, size_t length)
@@ -44,17 +46,25 @@ static void ssl_free_protocols(void *parent, void *list, CRYPTO_EX_DATA *data, i
     OPENSSL_free(list);
 }
 
+static int ssl_make_callback_index(void)
+{
+    return SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, m2_callback_drop_ex_data);
+}
+
 static void ssl_make_indices(void)
 {
     index_of.protocols = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, ssl_free_protocols);
-    index_of.server_name = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, m2_callback_drop_ex_data);
-    index_of.key_log = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, m2_callback_drop_ex_data);
+    index_of.server_name = ssl_make_callback_index();
+    index_of.key_log = ssl_make_callback_index();
+    index_of.psk_client = ssl_make_callback_index();
+    index_of.psk_server = ssl_make_callback_index();
 }
 
 static int ssl_have_indices(void)
 {
     return CRYPTO_THREAD_run_once(&once, ssl_make_indices) && index_of.protocols >= 0 &&
-           index_of.server_name >= 0 && index_of.key_log >= 0;
+           index_of.server_name >= 0 && index_of.key_log >= 0 && index_of.psk_client >= 0 &&
+           index_of.psk_server >= 0;
 }
 
 static int ssl_select_protocol(SSL *connection, const unsigned char **selected,
@@ -172,18 +182,136 @@ m2_status m2_ssl_ctx_set_keylog_callback(SSL_CTX *context, m2_callback callback)
     return 1;
 }
 
-/* ---- groups, tickets, post-handshake authentication -------------------------------------------
- */
+/* ---- pre-shared keys ------------------------------------------------------------------------ */
+
+#ifndef OPENSSL_NO_PSK
+
+static unsigned int ssl_psk_of_client(SSL *connection, const char *hint, char *identity,
+                                      unsigned int identity_size, unsigned char *key,
+                                      unsigned int key_size)
+{
+    m2_callback callback = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(connection), index_of.psk_client);
+
+    return callback == NULL
+               ? 0
+               : m2_call_psk(callback, connection, hint, identity, identity_size, key, key_size);
+}
+
+static unsigned int ssl_psk_of_server(SSL *connection, const char *identity, unsigned char *key,
+                                      unsigned int key_size)
+{
+    m2_callback callback = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(connection), index_of.psk_server);
+
+    return callback == NULL ? 0
+                            : m2_call_psk(callback, connection, identity, NULL, 0, key, key_size);
+}
+
+m2_status m2_ssl_ctx_set_psk_client_callback(SSL_CTX *context, m2_callback callback)
+{
+    if (!ssl_have_indices() || !ssl_keep(context, index_of.psk_client, callback))
+        return 0;
+    SSL_CTX_set_psk_client_callback(context, callback == NULL ? NULL : ssl_psk_of_client);
+    return 1;
+}
+
+m2_status m2_ssl_ctx_set_psk_server_callback(SSL_CTX *context, m2_callback callback)
+{
+    if (!ssl_have_indices() || !ssl_keep(context, index_of.psk_server, callback))
+        return 0;
+    SSL_CTX_set_psk_server_callback(context, callback == NULL ? NULL : ssl_psk_of_server);
+    return 1;
+}
+
+m2_status m2_ssl_ctx_use_psk_identity_hint(SSL_CTX *context, const char *hint)
+{
+    return SSL_CTX_use_psk_identity_hint(context, hint);
+}
+
+int m2_ssl_uses_psk(const SSL *connection)
+{
+    const SSL_CIPHER *cipher = SSL_get_current_cipher(connection);
+    X509 *certificate;
+
+    if (cipher == NULL || !ssl_have_indices() ||
+        SSL_CTX_get_ex_data(SSL_get_SSL_CTX(connection), index_of.psk_client) == NULL)
+        return 0;
+    if (SSL_version(connection) < TLS1_3_VERSION)
+        return SSL_CIPHER_get_auth_nid(cipher) == NID_auth_psk;
+    /* A server of TLS 1.3 without a certificate has the key, or that of a session whose server had
+     * none either. */
+    certificate = m2_compat_ssl_get1_peer_certificate((SSL *)connection);
+    X509_free(certificate);
+    return certificate == NULL && SSL_session_reused((SSL *)connection);
+}
+
+#else
+
+static int ssl_refuse_psk(void)
+{
+    m2_error("this OpenSSL was built without PSK");
+    return 0;
+}
+
+m2_status m2_ssl_ctx_set_psk_client_callback(SSL_CTX *context, m2_callback callback)
+{
+    (void)context;
+    (void)callback;
+    return ssl_refuse_psk();
+}
+
+m2_status m2_ssl_ctx_set_psk_server_callback(SSL_CTX *context, m2_callback callback)
+{
+    (void)context;
+    (void)callback;
+    return ssl_refuse_psk();
+}
+
+m2_status m2_ssl_ctx_use_psk_identity_hint(SSL_CTX *context, const char *hint)
+{
+    (void)context;
+    (void)hint;
+    return ssl_refuse_psk();
+}
+
+int m2_ssl_uses_psk(const SSL *connection)
+{
+    (void)connection;
+    return 0;
+}
+
+#endif
+
+/* ---- groups, signature algorithms, tickets, post-handshake authentication ------------------- */
 
 m2_status m2_ssl_ctx_set1_groups_list(SSL_CTX *context, const char *groups)
 {
     return (m2_status)SSL_CTX_set1_groups_list(context, (char *)groups);
 }
 
+m2_bytes m2_ssl_ctx_get_implemented_groups(SSL_CTX *context, int aliases)
+{
+    BIO *names = BIO_new(BIO_s_mem());
+
+    if (names != NULL && !m2_compat_ssl_ctx_implemented_groups(context, aliases, names)) {
+        BIO_free(names);
+        names = NULL;
+    }
+    return m2_bytes_from_bio(names);
+}
+
 m2_status m2_ssl_ctx_set1_sigalgs_list(SSL_CTX *context, const char *algorithms)
 {
-    return (m2_status)SSL_CTX_set1_sigalgs_list(context, algorithms) &&
-           SSL_CTX_set1_client_sigalgs_list(context, algorithms);
+    return (m2_status)SSL_CTX_set1_sigalgs_list(context, algorithms);
+}
+
+m2_status m2_ssl_ctx_set1_client_sigalgs_list(SSL_CTX *context, const char *algorithms)
+{
+    return (m2_status)SSL_CTX_set1_client_sigalgs_list(context, algorithms);
+}
+
+const char *m2_ssl_get_signature_name(const SSL *connection, int of_peer)
+{
+    return m2_compat_ssl_signature_name((SSL *)connection, of_peer);
 }
 
 int m2_ssl_get_peer_signature_nid(const SSL *connection)

@@ -1,6 +1,6 @@
 /* What clients and servers agree on besides versions and ciphers: server names (RFC 6066),
- * application protocols (RFC 7301), groups, tickets, post-handshake authentication, key logs and
- * channel bindings. */
+ * application protocols (RFC 7301), pre-shared keys (RFC 4279, RFC 8446), groups, signature
+ * algorithms, tickets, post-handshake authentication, key logs and channel bindings. */
 #ifndef M2_SSL_EXTENSIONS_H
 #define M2_SSL_EXTENSIONS_H
 
@@ -27,10 +27,28 @@ m2_status m2_ssl_set_ssl_ctx(SSL *connection, SSL_CTX *SHARED);
 /* Call callback(line) for each secret of the key log (SSL_CTX_set_keylog_callback(3)). */
 m2_status m2_ssl_ctx_set_keylog_callback(SSL_CTX *context, m2_callback callback);
 
+/* A client calls callback(connection, hint), with the identity hint of the server, or None without
+ * one. It returns (identity, key), or None without a key (SSL_CTX_set_psk_client_callback(3)). */
+m2_status m2_ssl_ctx_set_psk_client_callback(SSL_CTX *context, m2_callback callback);
+/* A server calls callback(connection, identity). It returns the key, or None without one. */
+m2_status m2_ssl_ctx_set_psk_server_callback(SSL_CTX *context, m2_callback callback);
+/* Set the identity hint that a server sends in TLS 1.2; None for none. */
+m2_status m2_ssl_ctx_use_psk_identity_hint(SSL_CTX *context, const char *OPTIONAL);
+/* Return whether a key of the client's callback, and no certificate, authenticates the server. */
+int m2_ssl_uses_psk(const SSL *connection);
+
 /* Set the groups in order of preference, separated by colons. */
 m2_status m2_ssl_ctx_set1_groups_list(SSL_CTX *context, const char *groups);
-/* The same for the signature algorithms of handshakes, both sides. */
+/* Return the names of the groups of this OpenSSL that the protocol versions allow, separated by
+ * colons. Needs OpenSSL 3.5. */
+m2_bytes m2_ssl_ctx_get_implemented_groups(SSL_CTX *context, int aliases);
+/* Set the signature algorithms of the server in order of preference, separated by colons. */
 m2_status m2_ssl_ctx_set1_sigalgs_list(SSL_CTX *context, const char *algorithms);
+/* The same for those of clients. */
+m2_status m2_ssl_ctx_set1_client_sigalgs_list(SSL_CTX *context, const char *algorithms);
+/* The algorithm of the signature of this side or of the peer in the handshake; None without one.
+ * Needs OpenSSL 3.5. */
+const char *m2_ssl_get_signature_name(const SSL *connection, int of_peer);
 /* Return the digest of the peer's signature in the handshake, NID_undef if there is none. */
 int m2_ssl_get_peer_signature_nid(const SSL *connection);
 /* The group of the key exchange; None without one. */
