@@ -121,6 +121,55 @@ def test_settimeout_of_a_closed_connection_raises_nothing(blocking):
     assert client.gettimeout() == 1
 
 
+# ---- close_notify --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def full(pair, shake, contexts):
+    """Return a client, a blocking server whose send buffer is full, and the bytes in it."""
+    _, server = shake(*pair(*contexts))
+    count = 0
+    while server.write(b"x") == 1:
+        count += 1
+    client, server = shake(*pair(*contexts))
+    for _ in range(count):
+        assert server.write(b"x") == 1
+    client.setblocking(True)
+    server.setblocking(True)
+    return client, server, b"x" * count
+
+
+@pytest.mark.parametrize("method", [SSL.Connection.close, lambda server: server.shutdown(1)])
+def test_close_notify_waits_for_space_in_the_send_buffer(full, method):
+    client, server, data = full
+    closer = Reader(server, method, server)
+    closer.wait()
+    received = b""
+    while part := client.read():
+        received += part
+    assert received == data
+    assert closer.result() is None
+
+
+def test_a_non_blocking_close_notify_is_sent_later(full):
+    client, server, data = full
+    server.setblocking(False)
+    assert m2.ssl_io_shutdown(server.ssl, 0) == -m2.SSL_ERROR_WANT_WRITE
+    left = len(data)
+    while left:
+        left -= len(client.read())
+    assert m2.ssl_io_shutdown(server.ssl, 0) == 0
+    assert client.read() == b""
+
+
+def test_close_does_not_wait_for_a_peer_that_does_not_read(full):
+    _, server, _ = full
+    server.settimeout(0.01)
+    server.close()
+    assert server.closed
+    assert server.socket.fileno() == -1
+
+
 # ---- what is received in a wait ------------------------------------------------------------------
 
 

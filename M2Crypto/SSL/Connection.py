@@ -71,7 +71,7 @@ _AF_INET = 2
 _AGAIN = -1
 _CLOSED_BY_PEER = -m2.SSL_ERROR_ZERO_RETURN
 _IN_USE = "the connection is in use by the operation that called the callback"
-# The seconds that `close` waits for the session tickets of a server.
+# The seconds that `close` waits for space in the send buffer, and for a server's session tickets.
 _LINGER = 1.0
 # The number of reads of 64 KiB by which `close` empties the receive buffer.
 _DISCARDED = 128
@@ -215,6 +215,7 @@ class Connection(Transport, Parameters, Unique):
     def close(self, freeBio: bool = True) -> None:
         """Send close_notify, without waiting for the peer's, and close the socket.
 
+        If the send buffer is full, close_notify waits for space, up to a second.
         A connection with open files of `makefile` is closed with the last one. A client that has
         written data and has no session ticket yet waits up to a second until the server closes,
         because the operating system resets a connection that is closed before the tickets are
@@ -240,13 +241,17 @@ class Connection(Transport, Parameters, Unique):
         self._state = _State.CLOSED
         try:
             if self._over_bios is not None:
-                m2.ssl_io_shutdown(self.ssl, 0)
+                m2.ssl_io_shutdown(self.ssl, 0 if self._over_bios else self._linger())
         except SSLError:
             # The transport may be closed already.
             pass
         finally:
             if self._frees_bio:
                 self._close_socket()
+
+    def _linger(self) -> float:
+        """Return the seconds that `close` waits for the peer at most."""
+        return _LINGER if self._timeout is None else min(self._timeout, _LINGER)
 
     def _close_socket(self) -> None:
         if self._over_bios is False:
@@ -268,7 +273,7 @@ class Connection(Transport, Parameters, Unique):
         """
         import socket
 
-        deadline = Deadline(min(self._timeout or _LINGER, _LINGER) if waits else 0)
+        deadline = Deadline(self._linger() if waits else 0)
         if waits:
             # A server closes at the end of what it reads. Its tickets come one by one.
             self.socket.shutdown(socket.SHUT_WR)

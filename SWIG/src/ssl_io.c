@@ -29,6 +29,9 @@ typedef struct {
     /* Whether data were written after the last ones were read. */
     int awaits_reply;
     int no_read_ahead;
+    /* Whether close_notify waits for space in the send buffer, although OpenSSL says that it was
+     * sent. */
+    int is_closing;
     /* Their addresses stand for the write that is in progress, and the wait for data (use.h). */
     char writing;
     char receiving;
@@ -520,10 +523,15 @@ m2_ssl_transfer m2_ssl_io_sendfile(SSL *connection, int fd, long long offset, lo
 
 static m2_ssl_transfer io_attempt_shutdown(io_operation *self)
 {
+    io_state *state = self->state;
+    m2_ssl_transfer result;
+
     if (!SSL_is_init_finished(self->connection) ||
-        SSL_get_shutdown(self->connection) & SSL_SENT_SHUTDOWN)
+        (SSL_get_shutdown(self->connection) & SSL_SENT_SHUTDOWN && !state->is_closing))
         return 1;
-    return m2_ssl_shutdown(self->connection);
+    result = m2_ssl_shutdown(self->connection);
+    state->is_closing = result == -SSL_ERROR_WANT_WRITE;
+    return result;
 }
 
 m2_ssl_progress m2_ssl_io_shutdown(SSL *connection, double seconds)
@@ -587,6 +595,7 @@ static void io_require_handshake(SSL *connection)
     state->is_open = 0;
     state->has_failed = 0;
     state->has_written = 0;
+    state->is_closing = 0;
     state->handshake++;
 }
 
