@@ -60,6 +60,28 @@ class Reader(threading.Thread):
         return result
 
 
+class Line:
+    """What of a socket's methods a connection calls, for any descriptor."""
+
+    def __init__(self, descriptor):
+        self.descriptor = descriptor
+
+    def fileno(self):
+        return self.descriptor
+
+    def gettimeout(self):
+        return None
+
+    def settimeout(self, seconds):
+        pass
+
+    def recv(self, size):
+        raise OSError
+
+    def close(self):
+        os.close(self.descriptor)
+
+
 # ---- the mode of the descriptor ------------------------------------------------------------------
 
 
@@ -255,6 +277,57 @@ def test_a_signal_handler_reads_while_its_thread_waits_in_line(blocking, seconds
     finally:
         signal.signal(signal.SIGALRM, before)
     assert [*results, reader.result()] == [b"hello"] * 3
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no interval timers")
+def test_a_signal_handler_writes_while_its_thread_waits_in_line(blocking):
+    client, server = blocking
+    received = []
+
+    def read():
+        while len(received) < 2:
+            received.append(client.read(5))
+
+    reader = Reader(client, read)
+    reader.wait()
+
+    def write(*_):
+        server.write(b"first")
+        # The reader comes again.
+        while not received or not reader.waits():
+            time.sleep(0.001)
+        client.write(b"reply")
+        server.write(b"next.")
+        reader.join()
+        server.write(b"last.")
+
+    before = signal.signal(signal.SIGALRM, write)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        assert client.read(5) == b"last."
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert received == [b"first", b"next."]
+    assert server.read() == b"reply"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="uses what Linux has")
+def test_a_descriptor_that_is_no_socket_is_the_transport(contexts):
+    import tty
+
+    ends = os.openpty()
+    for end in ends:
+        tty.setraw(end)
+    client, server = (SSL.Connection(*each) for each in zip(contexts, map(Line, ends)))
+    with client, server:
+        client.set_post_connection_check_callback(None)
+        accepting = Reader(server, server.accept_ssl)
+        assert client.connect_ssl() == 1
+        assert accepting.result() == 1
+        reader = Reader(client, client.read, 5000)
+        reader.wait()
+        server.write(b"x" * 2000)
+        assert reader.result() == b"x" * 2000
 
 
 def test_a_thread_without_waiting_takes_nothing_from_one_that_waits(blocking):

@@ -239,15 +239,12 @@ static m2_ssl_transfer io_call(io_operation *operation)
  * attempts again. Returns 0 with an error queued. */
 static int io_begin_receive(io_operation *operation)
 {
-    const void *receiving = &operation->state->receiving;
+    /* It cannot wait in line, as it has the use of the connection. */
+    int begun = m2_use_try(&operation->waiting, &operation->state->receiving);
 
-    if (m2_use_count_others(receiving) > 0)
-        return 1;
-    if (!m2_use_begin(&operation->waiting, "socket", receiving, 1))
-        return 0;
-    if (operation->receives)
+    if (begun > 0 && operation->receives)
         (void)m2_ssl_socket_begin_receive(&operation->receiver, operation->connection);
-    return 1;
+    return begun != 0;
 }
 
 static void io_end_waiting(io_operation *operation)

@@ -223,6 +223,16 @@ static void socket_set_flags(BIO *bio, int on)
     self->flags = on ? 0 : MSG_DONTWAIT;
 }
 
+/* Return whether this is a stream socket: descriptors of other types have no recv(2), or it
+ * truncates messages. */
+static int socket_is_stream(int fd)
+{
+    int type = 0;
+    socklen_t size = sizeof(type);
+
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
 static int socket_wants_ktls(const SSL *connection)
 {
 #ifdef SSL_OP_ENABLE_KTLS
@@ -239,7 +249,7 @@ int m2_ssl_socket_set(SSL *connection, int fd)
     BIO *bio;
 
     /* OpenSSL's BIO uses the kernel's TLS. */
-    if (socket_wants_ktls(connection))
+    if (socket_wants_ktls(connection) || !socket_is_stream(fd))
         return SSL_set_fd(connection, fd);
     (void)CRYPTO_THREAD_run_once(&once, socket_make_method);
     bio = method == NULL ? NULL : BIO_new(method);

@@ -7,8 +7,8 @@
 
 #include <openssl/ssl.h>
 
-/* Set the descriptor as the transport. On Windows, and with SSL_OP_ENABLE_KTLS, the BIO is one of
- * OpenSSL. */
+/* Set the descriptor as the transport. On Windows, with SSL_OP_ENABLE_KTLS, and for what is no
+ * stream socket, the BIO is one of OpenSSL. */
 int m2_ssl_socket_set(SSL *connection, int fd);
 /* Set whether OpenSSL blocks if the descriptor does, as by default. If the BIO is one of OpenSSL,
  * the descriptor is set to non-blocking mode and remains so. */

@@ -201,7 +201,8 @@ static int use_would_deadlock(const waiter *self, unsigned long thread, int step
 
     if (steps == 0)
         return 0;
-    if (other != NULL && use_would_deadlock(other, thread, steps - 1))
+    /* A call of this thread goes on only after the signal handler that called this one. */
+    if (other != NULL && (other->thread == thread || use_would_deadlock(other, thread, steps - 1)))
         return 1;
     for (use = *use_bucket(self->object); use != NULL; use = use->next) {
         if (!use_conflicts(use, self->object, self->changes))
@@ -351,9 +352,8 @@ static int use_get_turn(const char *type, const void *object, int changes, unsig
     return turn;
 }
 
-int m2_use_begin_until(m2_use *use, const char *type, const void *object, int changes, double end)
+static int use_register(m2_use *use, const void *object, int changes, unsigned long thread)
 {
-    unsigned long thread = PyThread_get_thread_ident();
     registered **bucket = use_bucket(object);
     registered *added;
 
@@ -361,12 +361,6 @@ int m2_use_begin_until(m2_use *use, const char *type, const void *object, int ch
     if (!watches_forks)
         use_watch_forks();
 #endif
-    if (*bucket != NULL || waiters != NULL) {
-        int turn = use_get_turn(type, object, changes, thread, end);
-
-        if (turn <= 0)
-            return turn;
-    }
     added = use_new();
     if (added == NULL) {
         m2_error("out of memory");
@@ -379,6 +373,26 @@ int m2_use_begin_until(m2_use *use, const char *type, const void *object, int ch
     *bucket = added;
     use->registered = added;
     return 1;
+}
+
+int m2_use_begin_until(m2_use *use, const char *type, const void *object, int changes, double end)
+{
+    unsigned long thread = PyThread_get_thread_ident();
+
+    if (*use_bucket(object) != NULL || waiters != NULL) {
+        int turn = use_get_turn(type, object, changes, thread, end);
+
+        if (turn <= 0)
+            return turn;
+    }
+    return use_register(use, object, changes, thread);
+}
+
+int m2_use_try(m2_use *use, const void *object)
+{
+    unsigned long thread = PyThread_get_thread_ident();
+
+    return use_is_busy(object, 1, thread) ? -1 : use_register(use, object, 1, thread);
 }
 
 int m2_use_begin(m2_use *use, const char *type, const void *object, int changes)

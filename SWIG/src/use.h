@@ -26,6 +26,9 @@ int m2_use_begin(m2_use *use, const char *type, const void *object, int changes)
 /* The same, but wait until `end` at most, a time of m2_clock; less than 0 is no limit. Returns -1
  * if it is over. */
 int m2_use_begin_until(m2_use *use, const char *type, const void *object, int changes, double end);
+/* Register a use of a call that changes `object`, before those of calls that wait. Returns -1 if
+ * another thread uses it, 0 with an error queued. */
+int m2_use_try(m2_use *use, const void *object);
 /* End a use. Does nothing if it was not registered. */
 void m2_use_end(m2_use *use);
 /* Return whether the caller runs in a callback of a call that changes `object`. */
