@@ -593,6 +593,7 @@ class Connection(Transport, Parameters, Unique):
                 # The key identifies the peer, whatever its name.
                 check = check if self._has_own_check else None
             if self.ctx.has_psk and not self._has_own_check and m2.ssl_uses_psk(self.ssl):
+                # The same holds for the key of a callback.
                 check = None
             if not is_server and m2.ssl_session_reused(self.ssl):
                 self._check_resumed()

@@ -725,20 +725,21 @@ class Context(Unique):
         """Set what a client calls for a pre-shared key; None for nothing.
 
         The callback is called as callback(hint), with the identity hint of a TLS 1.2 server, or
-        None. It returns the identity and the key, of up to 256 bytes each, or None, with which a
-        TLS 1.2 handshake fails, and one of TLS 1.3 needs a certificate. An exception propagates to
-        the caller of the handshake.
+        None. It returns the identity and the key, or None, with which a handshake of TLS 1.2 fails
+        and one of TLS 1.3 needs a certificate. An identity has up to 255 bytes, a key up to 512; in
+        OpenSSL 1.1.1 they have 127 and 256. An exception propagates to the caller of the handshake.
 
         TLS 1.2 needs PSK ciphers (`set_cipher_list`). In TLS 1.3 a connection appears to be
-        resumed, and the key belongs to cipher suites with SHA-256. A server that has the key needs
-        no certificate, and the default post-connection check is left out then.
+        resumed, and the key belongs to cipher suites with SHA-256. The default post-connection
+        check is left out if the key authenticates the server. It is not left out for a session that
+        the program resumes, which may be of another key.
 
         Raises:
-            SSLError: this OpenSSL was built without PSK.
+            SSLError: this OpenSSL was built without PSK, or a callback of the context called this.
+            TypeError: the callback is not callable.
         """
         from M2Crypto.SSL._psk import call_client
 
-        self._psk_client = callback
         reference = weakref.ref(self)
 
         def find(_connection: Any, hint: bytes | None) -> tuple[bytes, bytes] | None:
@@ -746,7 +747,9 @@ class Context(Unique):
             current = None if context is None else context._psk_client
             return None if current is None else call_client(current, hint)
 
+        self._check_callable(callback)
         m2.ssl_ctx_set_psk_client_callback(self.ctx, None if callback is None else find)
+        self._psk_client = callback
 
     @property
     def has_psk(self) -> bool:
@@ -758,15 +761,21 @@ class Context(Unique):
     ) -> None:
         """Set what a server calls for the pre-shared key of a client; None for nothing.
 
-        The callback is called as callback(identity). It returns the key, or None if it does not
-        know the identity. An identity that is not UTF-8 is unknown (RFC 4279, section 5.1).
+        The callback is called as callback(identity), with None for an empty identity. It returns
+        the key, or None if it does not know the identity. An identity that is not UTF-8 is unknown
+        (RFC 4279, section 5.1).
+
+        In TLS 1.3 the callback is also called with the beginnings of session tickets, which it does
+        not know either, and before that of `set_server_name_callback`.
 
         Args:
             callback: the callback.
             identity_hint: what a TLS 1.2 server sends to the client; None for nothing.
 
         Raises:
-            SSLError: this OpenSSL was built without PSK, or the hint is too long.
+            SSLError: this OpenSSL was built without PSK, or the hint is too long, or a callback of
+                the context called this.
+            TypeError: the callback is not callable.
         """
         from M2Crypto.SSL._psk import call_server
 
@@ -777,9 +786,14 @@ class Context(Unique):
             current = None if context is None else context._psk_server
             return None if current is None else call_server(current, identity)
 
+        self._check_callable(callback)
         m2.ssl_ctx_use_psk_identity_hint(self.ctx, identity_hint)
-        self._psk_server = callback
         m2.ssl_ctx_set_psk_server_callback(self.ctx, None if callback is None else find)
+        self._psk_server = callback
+
+    def _check_callable(self, callback: object) -> None:
+        if callback is not None and not callable(callback):
+            raise TypeError(f"the callback is not callable: {type(callback).__name__}")
 
     # ---- server names and application protocols ------------------------------------------------
 

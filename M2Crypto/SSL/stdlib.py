@@ -442,7 +442,7 @@ class SSLContext(Unique, _Original):
         Raises:
             ssl.SSLError: one is unknown.
         """
-        _translated(m2.ssl_ctx_set1_client_sigalgs_list, self.context.ctx, sigalgs)
+        self._set_sigalgs(m2.ssl_ctx_set1_client_sigalgs_list, sigalgs)
 
     def set_server_sigalgs(self, sigalgs: str) -> None:
         """Set the signature algorithms of the server (SSL_CTX_set1_sigalgs_list(3)).
@@ -450,7 +450,13 @@ class SSLContext(Unique, _Original):
         Raises:
             ssl.SSLError: one is unknown.
         """
-        _translated(m2.ssl_ctx_set1_sigalgs_list, self.context.ctx, sigalgs)
+        self._set_sigalgs(m2.ssl_ctx_set1_sigalgs_list, sigalgs)
+
+    def _set_sigalgs(self, function: Callable[[Any, str], int], sigalgs: str) -> None:
+        try:
+            function(self.context.ctx, sigalgs)
+        except SSLError:
+            raise ssl.SSLError("unrecognized signature algorithm") from None
 
     def set_ecdh_curve(self, name: str) -> None:
         """Set the one group of the key exchange."""
@@ -549,7 +555,11 @@ class SSLContext(Unique, _Original):
     ) -> None:
         """Set what a server calls for a pre-shared key (`Context.set_psk_server_callback`)."""
         self._check_psk(callback, ssl.PROTOCOL_TLS_CLIENT, "server")
-        _translated(self.context.set_psk_server_callback, callback, identity_hint)
+        hint = None if callback is None else identity_hint
+        try:
+            self.context.set_psk_server_callback(callback, hint)
+        except SSLError:
+            raise ValueError("failed to set identity hint") from None
 
     def _check_psk(self, callback: object, other: ssl._SSLMethod, role: str) -> None:
         if m2.OPENSSL_NO_PSK:

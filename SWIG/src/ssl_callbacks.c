@@ -99,8 +99,8 @@ static unsigned int ssl_copy_returned(PyObject *returned, const char *what, void
 
     if (PyBytes_AsStringAndSize(returned, &data, &length) < 0)
         return 0;
-    if (length == 0 || (size_t)length > size) {
-        PyErr_Format(PyExc_ValueError, "the %s has not 1 to %zu bytes", what, size);
+    if ((size_t)length > size) {
+        PyErr_Format(PyExc_ValueError, "the %s has more than %zu bytes", what, size);
         return 0;
     }
     memcpy(buffer, data, (size_t)length);
@@ -121,7 +121,7 @@ static PyObject *ssl_copy_identity(PyObject *returned, char *identity, size_t si
     length = ssl_copy_returned(PyTuple_GetItem(returned, 0), "identity of a pre-shared key",
                                identity, size - 1);
     identity[length] = '\0';
-    return length > 0 ? PyTuple_GetItem(returned, 1) : NULL;
+    return PyErr_Occurred() ? NULL : PyTuple_GetItem(returned, 1);
 }
 
 unsigned int m2_call_psk(m2_callback callback, SSL *connection, const char *name, char *identity,

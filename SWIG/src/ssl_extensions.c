@@ -17,6 +17,10 @@ static struct {
     int psk_client;
     int psk_server;
 } index_of = {-1, -1, -1, -1, -1};
+/* That of a connection, whose data are NULL until the callback of a client returns a key. */
+static int psk_index = -1;
+/* What the data are then: whether the connection had a session that can be resumed. */
+static char psk_alone, psk_beside_session;
 static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
 
 static m2_bytes ssl_copy(const unsigned char *data, size_t length)
@@ -58,13 +62,14 @@ static void ssl_make_indices(void)
     index_of.key_log = ssl_make_callback_index();
     index_of.psk_client = ssl_make_callback_index();
     index_of.psk_server = ssl_make_callback_index();
+    psk_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
 }
 
 static int ssl_have_indices(void)
 {
     return CRYPTO_THREAD_run_once(&once, ssl_make_indices) && index_of.protocols >= 0 &&
            index_of.server_name >= 0 && index_of.key_log >= 0 && index_of.psk_client >= 0 &&
-           index_of.psk_server >= 0;
+           index_of.psk_server >= 0 && psk_index >= 0;
 }
 
 static int ssl_select_protocol(SSL *connection, const unsigned char **selected,
@@ -191,10 +196,17 @@ static unsigned int ssl_psk_of_client(SSL *connection, const char *hint, char *i
                                       unsigned int key_size)
 {
     m2_callback callback = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(connection), index_of.psk_client);
+    const SSL_SESSION *session = SSL_get0_session(connection);
+    unsigned int length = 0;
 
-    return callback == NULL
-               ? 0
-               : m2_call_psk(callback, connection, hint, identity, identity_size, key, key_size);
+    if (callback != NULL)
+        length = m2_call_psk(callback, connection, hint, identity, identity_size, key, key_size);
+    if (length > 0)
+        (void)SSL_set_ex_data(connection, psk_index,
+                              session != NULL && SSL_SESSION_is_resumable(session)
+                                  ? &psk_beside_session
+                                  : &psk_alone);
+    return length;
 }
 
 static unsigned int ssl_psk_of_server(SSL *connection, const char *identity, unsigned char *key,
@@ -230,18 +242,22 @@ m2_status m2_ssl_ctx_use_psk_identity_hint(SSL_CTX *context, const char *hint)
 int m2_ssl_uses_psk(const SSL *connection)
 {
     const SSL_CIPHER *cipher = SSL_get_current_cipher(connection);
-    X509 *certificate;
+    int is_resumed = SSL_session_reused((SSL *)connection);
+    const void *key = NULL;
 
-    if (cipher == NULL || !ssl_have_indices() ||
-        SSL_CTX_get_ex_data(SSL_get_SSL_CTX(connection), index_of.psk_client) == NULL)
-        return 0;
-    if (SSL_version(connection) < TLS1_3_VERSION)
-        return SSL_CIPHER_get_auth_nid(cipher) == NID_auth_psk;
-    /* A server of TLS 1.3 without a certificate has the key, or that of a session whose server had
-     * none either. */
-    certificate = m2_compat_ssl_get1_peer_certificate((SSL *)connection);
-    X509_free(certificate);
-    return certificate == NULL && SSL_session_reused((SSL *)connection);
+    if (cipher != NULL && ssl_have_indices() && !SSL_is_server((SSL *)connection))
+        key = SSL_get_ex_data(connection, psk_index);
+    /* A session may be one of another key, or of none. */
+    if (SSL_is_dtls(connection) || SSL_version(connection) < TLS1_3_VERSION)
+        return key != NULL && !is_resumed && SSL_CIPHER_get_auth_nid(cipher) == NID_auth_psk;
+    /* What TLS 1.3 resumes is the session, or the key. */
+    return key == &psk_alone && is_resumed;
+}
+
+void m2_ssl_forget_psk(SSL *connection)
+{
+    if (ssl_have_indices())
+        (void)SSL_set_ex_data(connection, psk_index, NULL);
 }
 
 #else
@@ -277,6 +293,11 @@ int m2_ssl_uses_psk(const SSL *connection)
 {
     (void)connection;
     return 0;
+}
+
+void m2_ssl_forget_psk(SSL *connection)
+{
+    (void)connection;
 }
 
 #endif

@@ -34,8 +34,13 @@ m2_status m2_ssl_ctx_set_psk_client_callback(SSL_CTX *context, m2_callback callb
 m2_status m2_ssl_ctx_set_psk_server_callback(SSL_CTX *context, m2_callback callback);
 /* Set the identity hint that a server sends in TLS 1.2; None for none. */
 m2_status m2_ssl_ctx_use_psk_identity_hint(SSL_CTX *context, const char *OPTIONAL);
-/* Return whether a key of the client's callback, and no certificate, authenticates the server. */
+/* Return whether a key that this client's callback returned authenticates the server, and neither a
+ * certificate nor a session. */
 int m2_ssl_uses_psk(const SSL *connection);
+#ifndef SWIG
+/* Forget the key of an earlier handshake. */
+void m2_ssl_forget_psk(SSL *connection);
+#endif
 
 /* Set the groups in order of preference, separated by colons. */
 m2_status m2_ssl_ctx_set1_groups_list(SSL_CTX *context, const char *groups);

@@ -14,6 +14,7 @@
 #include "raise.h"
 #include "ssl_callbacks.h"
 #include "ssl_dtls.h"
+#include "ssl_extensions.h"
 #include "ssl_io.h"
 #include "ssl_socket.h"
 #include "ssl_use.h"
@@ -594,6 +595,7 @@ static void io_require_handshake(SSL *connection)
     state->has_written = 0;
     state->is_closing = 0;
     state->handshake++;
+    m2_ssl_forget_psk(connection);
 }
 
 m2_status m2_ssl_clear(SSL *connection)

@@ -257,6 +257,7 @@ int m2_ssl_socket_set(SSL *connection, int fd)
     if (bio == NULL || self == NULL) {
         BIO_free(bio);
         OPENSSL_free(self);
+        m2_error("out of memory");
         return 0;
     }
     self->fd = fd;
