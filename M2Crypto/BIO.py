@@ -417,9 +417,7 @@ class CipherStream(BIO):
 class SSLBio(BIO):
     """A BIO that reads and writes the data of a TLS connection.
 
-    Reading returns no data, and `should_retry` true, where a connection with a non-blocking socket
-    or with BIOs would block. A blocking socket blocks, and the operations of other threads on the
-    connection wait in the meantime.
+    Reading returns no data, and `should_retry` true, where the connection would block.
     """
 
     def __init__(self, _pyfree: int = 1) -> None:

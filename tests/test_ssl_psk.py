@@ -53,6 +53,15 @@ def contexts_of_ciphers():
     return make
 
 
+def datagram_pair():
+    ends = [socket.socket(type=socket.SOCK_DGRAM) for _ in range(2)]
+    for end in ends:
+        end.bind(("127.0.0.1", 0))
+    for end, other in zip(ends, reversed(ends)):
+        end.connect(other.getsockname())
+    return ends
+
+
 @pytest.fixture
 def connect():
     """Return a function that connects and returns the client, which has the default check.
@@ -63,8 +72,7 @@ def connect():
     connections = []
 
     def start(client_context, server_context, session=None, checks=(), error=None):
-        kind = socket.SOCK_DGRAM if client_context.is_dtls else socket.SOCK_STREAM
-        ends = socket.socketpair(type=kind)
+        ends = datagram_pair() if client_context.is_dtls else socket.socketpair()
         client = SSL.Connection(client_context, ends[0])
         server = SSL.Connection(server_context, ends[1])
         connections.extend([client, server])
@@ -85,12 +93,14 @@ def connect():
             run(server.accept_ssl)
             run(lambda: server.write(b"x"))
 
-        thread = threading.Thread(target=serve)
-        thread.start()
         for connection in (client, server):
             connection.settimeout(20)
+        thread = threading.Thread(target=serve)
+        thread.start()
         run(client.connect_ssl)
         run(lambda: client.read(1))
+        # A datagram socket does not learn that the peer is closed.
+        server.settimeout(0.1)
         thread.join()
         if error is None:
             assert raised == []

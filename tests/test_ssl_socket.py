@@ -30,6 +30,7 @@ def blocking(pair, shake, contexts):
     client, server = shake(*pair(*contexts))
     for connection in (client, server):
         connection.setblocking(True)
+        connection.socket.setblocking(True)
     return client, server
 
 
@@ -95,9 +96,7 @@ def test_the_socket_keeps_the_mode_of_the_program(contexts, seconds):
         assert ours.gettimeout() == seconds
         assert os.get_blocking(ours.fileno()) is (seconds is None)
         connection.settimeout(7)
-        assert ours.gettimeout() == 7
-        connection.setblocking(True)
-        assert os.get_blocking(ours.fileno())
+        assert ours.gettimeout() == seconds
 
 
 @POSIX
@@ -134,13 +133,6 @@ def test_a_timeout_of_the_descriptor_does_not_end_a_read(blocking):
     time.sleep(0.05)
     server.write(b"hello")
     assert reader.result() == b"hello"
-
-
-def test_settimeout_of_a_closed_connection_raises_nothing(blocking):
-    client, _ = blocking
-    client.close()
-    client.settimeout(1)
-    assert client.gettimeout() == 1
 
 
 # ---- close_notify --------------------------------------------------------------------------------
@@ -229,11 +221,11 @@ def test_what_was_received_can_be_read_without_waiting(blocking):
 def test_threads_that_read_share_a_record(blocking, seconds):
     client, server = blocking
     client.settimeout(seconds)
-    readers = [Reader(client, client.read, 1) for _ in range(5)]
-    for reader in readers:
-        reader.wait()
-    server.write(b"abcde")
-    assert sorted(reader.result() for reader in readers) == [b"a", b"b", b"c", b"d", b"e"]
+    for _ in range(50):
+        readers = [Reader(client, client.read, 1) for _ in range(5)]
+        readers[0].wait()
+        server.write(b"abcde")
+        assert sorted(reader.result() for reader in readers) == [b"a", b"b", b"c", b"d", b"e"]
 
 
 def test_threads_that_read_share_many_records(blocking):

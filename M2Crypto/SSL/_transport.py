@@ -157,7 +157,8 @@ class Transport:
             OverflowError: it is larger than a socket's timeout can be.
         """
         self._timeout = checked_seconds(timeout)
-        if not self._over_bios and self.socket.fileno() >= 0:
+        # Where OpenSSL reads from the descriptor, that stays in non-blocking mode.
+        if self._over_bios is None:
             self.socket.settimeout(one_wait(self._timeout))
         self._set_seconds()
 

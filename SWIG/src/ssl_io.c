@@ -135,6 +135,8 @@ typedef struct io_operation {
     int reads_ahead;
     /* Whether it waits in recv(2), instead of poll(2). */
     int receives;
+    /* Whether another thread received after the last attempt. */
+    int is_ready;
     /* A file, instead of data. */
     int file;
     long long offset;
@@ -164,7 +166,7 @@ static int io_has_received(const SSL *connection)
     return SSL_has_pending(connection) || m2_ssl_socket_has_received(connection);
 }
 
-/* Return whether to wait before the first attempt to read: the peer replies to what was written, so
+/* Return whether to wait before an attempt to read: the peer replies to what was written, so
  * the data can only be on their way, and a call of recv(2) would find nothing; or another thread
  * waits for data, and would not learn what this one leaves of them in OpenSSL's buffer. */
 static int io_waits_first(const io_operation *operation)
@@ -176,9 +178,9 @@ static int io_waits_first(const io_operation *operation)
     if (operation->target == NULL)
         return 0;
     state->awaits_reply = 0;
-    return operation->waits && !operation->has_waited &&
-           (expects || m2_use_count_others(&state->receiving) > 0) && !state->has_failed &&
-           !io_has_received(connection) && SSL_is_init_finished(connection) &&
+    return operation->waits &&
+           ((expects && !operation->has_waited) || m2_use_count_others(&state->receiving) > 0) &&
+           !state->has_failed && !io_has_received(connection) && SSL_is_init_finished(connection) &&
            !(SSL_get_shutdown(connection) & SSL_RECEIVED_SHUTDOWN) &&
            !m2_ssl_has_postponed(connection);
 }
@@ -216,7 +218,7 @@ static m2_ssl_transfer io_call(io_operation *operation)
                                         : m2_ssl_use_begin(&others, operation->connection);
 
     if (begun) {
-        m2_ssl_socket_set_blocking(operation->connection, 0);
+        m2_ssl_socket_prepare(operation->connection);
         if (!operation->waits && io_is_short(operation)) {
             result = operation->attempt(operation);
         } else {
@@ -224,7 +226,6 @@ static m2_ssl_transfer io_call(io_operation *operation)
             result = operation->attempt(operation);
             Py_END_ALLOW_THREADS;
         }
-        m2_ssl_socket_set_blocking(operation->connection, 1);
         /* A postponed exception of a callback is no error of the connection. */
         if ((result == -SSL_ERROR_SSL || operation->failed_later) && ERR_peek_error() != 0)
             operation->state->has_failed = 1;
@@ -243,8 +244,10 @@ static int io_begin_receive(io_operation *operation)
     /* It cannot wait in line, as it has the use of the connection. */
     int begun = m2_use_try(&operation->waiting, &operation->state->receiving);
 
-    if (begun > 0 && operation->receives)
-        (void)m2_ssl_socket_begin_receive(&operation->receiver, operation->connection);
+    if (begun > 0)
+        operation->is_ready =
+            m2_ssl_socket_begin_receive(&operation->receiver, operation->connection,
+                                        operation->receives) < 0;
     return begun != 0;
 }
 
@@ -305,7 +308,7 @@ static int io_wait(io_operation *operation, int writing, double end)
     if (writing && !m2_use_begin(&operation->waiting, "socket", state, 0))
         return 0;
     /* m2_ssl_io_close waits for the end of this use before the descriptor can be reused. */
-    if (!state->is_closed) {
+    if (!state->is_closed && (writing || !operation->is_ready)) {
         int fd = SSL_get_rfd(operation->connection);
 
         Py_BEGIN_ALLOW_THREADS;

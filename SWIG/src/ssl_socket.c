@@ -16,22 +16,17 @@ static int socket_is_ours(const BIO *bio)
     return 0;
 }
 
-static void socket_set_flags(BIO *bio, int on)
-{
-    (void)bio;
-    (void)on;
-}
-
 int m2_ssl_socket_has_received(const SSL *connection)
 {
     (void)connection;
     return 0;
 }
 
-int m2_ssl_socket_begin_receive(m2_ssl_receiver *self, SSL *connection)
+int m2_ssl_socket_begin_receive(m2_ssl_receiver *self, SSL *connection, int receives)
 {
     (void)self;
     (void)connection;
+    (void)receives;
     return 0;
 }
 
@@ -66,8 +61,6 @@ void m2_ssl_socket_end_receive(m2_ssl_receiver *self)
 /* What a BIO reads from and writes to. */
 typedef struct {
     int fd;
-    /* MSG_DONTWAIT, or 0 for what the mode of the descriptor says. */
-    int flags;
     /* Whether the peer has closed its side. */
     int is_at_end;
     /* What m2_ssl_socket_receive received and OpenSSL has not read, of RECEIVED bytes; NULL if it
@@ -124,7 +117,7 @@ static ssize_t socket_receive(stream *self, char *data, size_t size)
 {
     errno = self->error;
     self->error = 0;
-    return errno != 0 ? -1 : recv(self->fd, data, size, self->flags);
+    return errno != 0 ? -1 : recv(self->fd, data, size, MSG_DONTWAIT);
 }
 
 static int socket_read(BIO *bio, char *data, size_t size, size_t *done)
@@ -160,7 +153,7 @@ static int socket_write(BIO *bio, const char *data, size_t size, size_t *done)
 
     BIO_clear_retry_flags(bio);
     errno = 0;
-    put = send(self->fd, data, size, self->flags | MSG_NOSIGNAL);
+    put = send(self->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
     *done = put > 0 ? (size_t)put : 0;
     if (put < 0 && BIO_sock_should_retry(-1))
         BIO_set_retry_write(bio);
@@ -216,13 +209,6 @@ static int socket_is_ours(const BIO *bio)
     return bio != NULL && BIO_method_type(bio) == method_type;
 }
 
-static void socket_set_flags(BIO *bio, int on)
-{
-    stream *self = BIO_get_data(bio);
-
-    self->flags = on ? 0 : MSG_DONTWAIT;
-}
-
 /* Return whether this is a stream socket: descriptors of other types have no recv(2), or it
  * truncates messages. */
 static int socket_is_stream(int fd)
@@ -275,13 +261,16 @@ int m2_ssl_socket_has_received(const SSL *connection)
     return self != NULL && !socket_is_receiving(self) && self->start < self->end;
 }
 
-int m2_ssl_socket_begin_receive(m2_ssl_receiver *self, SSL *connection)
+int m2_ssl_socket_begin_receive(m2_ssl_receiver *self, SSL *connection, int receives)
 {
     BIO *bio = SSL_get_rbio(connection);
     stream *source = socket_is_ours(bio) ? BIO_get_data(bio) : NULL;
 
-    if (source == NULL || socket_is_receiving(source) || source->start < source->end ||
-        source->error != 0)
+    if (source == NULL || socket_is_receiving(source))
+        return 0;
+    if (source->start < source->end || source->error != 0)
+        return -1;
+    if (!receives)
         return 0;
     if (source->received == NULL)
         source->received = OPENSSL_malloc(RECEIVED);
@@ -322,14 +311,10 @@ void m2_ssl_socket_end_receive(m2_ssl_receiver *self)
 
 #endif
 
-void m2_ssl_socket_set_blocking(SSL *connection, int on)
+void m2_ssl_socket_prepare(SSL *connection)
 {
     BIO *bio = SSL_get_rbio(connection);
 
-    if (bio == NULL)
-        return;
-    if (socket_is_ours(bio))
-        socket_set_flags(bio, on);
-    else if (!on && (BIO_method_type(bio) & BIO_TYPE_DESCRIPTOR))
+    if (bio != NULL && !socket_is_ours(bio) && (BIO_method_type(bio) & BIO_TYPE_DESCRIPTOR))
         (void)BIO_socket_nbio((int)BIO_get_fd(bio, NULL), 1);
 }

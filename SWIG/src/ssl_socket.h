@@ -1,5 +1,5 @@
 /*
- * The stream socket of a connection. The attempts of ssl_io.c do not block, whatever the mode of
+ * The stream socket of a connection. OpenSSL's attempts do not block, whatever the mode of
  * the descriptor, and a thread that waits for data receives them in the same system call.
  */
 #ifndef M2_SSL_SOCKET_H
@@ -10,9 +10,8 @@
 /* Set the descriptor as the transport. On Windows, with SSL_OP_ENABLE_KTLS, and for what is no
  * stream socket, the BIO is one of OpenSSL. */
 int m2_ssl_socket_set(SSL *connection, int fd);
-/* Set whether OpenSSL blocks if the descriptor does, as by default. If the BIO is one of OpenSSL,
- * the descriptor is set to non-blocking mode and remains so. */
-void m2_ssl_socket_set_blocking(SSL *connection, int on);
+/* Set the descriptor to non-blocking mode if the BIO is one of OpenSSL, which would block. */
+void m2_ssl_socket_prepare(SSL *connection);
 /* Return whether bytes were received that OpenSSL has not read. */
 int m2_ssl_socket_has_received(const SSL *connection);
 
@@ -23,10 +22,12 @@ typedef struct {
 
 /* Reserve the socket's bytes for m2_ssl_socket_receive. Until m2_ssl_socket_end_receive OpenSSL
  * reads none. The caller has the only use of the connection. Returns 0 without an error if the
- * caller must wait by poll(2) instead. */
-int m2_ssl_socket_begin_receive(m2_ssl_receiver *self, SSL *connection);
+ * caller must wait by poll(2) instead, as always unless it `receives`; -1 if another thread has
+ * received bytes or an error in the meantime. */
+int m2_ssl_socket_begin_receive(m2_ssl_receiver *self, SSL *connection, int receives);
 /* Wait for bytes, for the end of the data, or for an error, and keep it for OpenSSL. A signal ends
- * the wait. Needs neither a use of the connection nor the GIL. */
+ * the wait, unless its handler has SA_RESTART. Needs neither a use of the connection nor the GIL.
+ */
 void m2_ssl_socket_receive(m2_ssl_receiver *self);
 /* Does nothing if nothing was begun. */
 void m2_ssl_socket_end_receive(m2_ssl_receiver *self);

@@ -165,17 +165,29 @@ static int use_is_busy(const void *object, int changes, unsigned long thread)
     return 0;
 }
 
+/* Return whether a signal handler of another call that waits called this one. */
+static int use_is_nested(unsigned long thread, const waiter *self)
+{
+    const waiter *each;
+
+    for (each = waiters; each != NULL && each != self; each = each->next) {
+        if (each->thread == thread)
+            return 1;
+    }
+    return 0;
+}
+
 /* Return the call that waits for the object and is before a call of `thread`: `self`, or NULL if
  * that does not wait yet. Without this order a thread that uses an object repeatedly would starve
- * others. A call of the same thread waits until the signal handler ends that called this one. */
+ * others. A nested call is before all, as the calls in line may wait for its thread. */
 static const waiter *use_waiter_ahead(const void *object, int changes, unsigned long thread,
                                       const waiter *self)
 {
     const waiter *each;
 
     for (each = waiters; each != NULL && each != self; each = each->next) {
-        if (each->object == object && each->thread != thread && (changes || each->changes))
-            return each;
+        if (each->object == object && (changes || each->changes))
+            return use_is_nested(thread, self) ? NULL : each;
     }
     return NULL;
 }
