@@ -157,7 +157,7 @@ class Transport:
             OverflowError: it is larger than a socket's timeout can be.
         """
         self._timeout = checked_seconds(timeout)
-        # Where OpenSSL reads from the descriptor, that stays in non-blocking mode.
+        # Later, a descriptor that became blocking would block an attempt of OpenSSL's own BIO.
         if self._over_bios is None:
             self.socket.settimeout(one_wait(self._timeout))
         self._set_seconds()

@@ -547,27 +547,25 @@ class SSLContext(Unique, _Original):
 
     def set_psk_client_callback(self, callback: ClientCallback | None) -> None:
         """Set what a client calls for a pre-shared key (`Context.set_psk_client_callback`)."""
-        self._check_psk(callback, ssl.PROTOCOL_TLS_SERVER, "client")
+        self._check_psk(ssl.PROTOCOL_TLS_SERVER, "client")
         _translated(self.context.set_psk_client_callback, callback)
 
     def set_psk_server_callback(
         self, callback: ServerCallback | None, identity_hint: str | None = None
     ) -> None:
         """Set what a server calls for a pre-shared key (`Context.set_psk_server_callback`)."""
-        self._check_psk(callback, ssl.PROTOCOL_TLS_CLIENT, "server")
+        self._check_psk(ssl.PROTOCOL_TLS_CLIENT, "server")
         hint = None if callback is None else identity_hint
         try:
             self.context.set_psk_server_callback(callback, hint)
         except SSLError:
             raise ValueError("failed to set identity hint") from None
 
-    def _check_psk(self, callback: object, other: ssl._SSLMethod, role: str) -> None:
+    def _check_psk(self, other: ssl._SSLMethod, role: str) -> None:
         if m2.OPENSSL_NO_PSK:
             raise NotImplementedError("PSK is not supported by this OpenSSL")
         if self._protocol == other:
             raise ssl.SSLError(f"Cannot add PSK {role} callback to a {other.name} context")
-        if callback is not None and not callable(callback):
-            raise TypeError("callback must be callable")
 
     # ---- what M2Crypto does not have -----------------------------------------------------------
 

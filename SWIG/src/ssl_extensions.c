@@ -19,7 +19,7 @@ static struct {
 } index_of = {-1, -1, -1, -1, -1};
 /* That of a connection, whose data are NULL until the callback of a client returns a key. */
 static int psk_index = -1;
-/* What the data are then: whether the connection had a session that can be resumed. */
+/* Then the data are the address of one of these: without and with a resumable session. */
 static char psk_alone, psk_beside_session;
 static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
 
@@ -250,7 +250,7 @@ int m2_ssl_uses_psk(const SSL *connection)
     /* A session may be one of another key, or of none. */
     if (SSL_is_dtls(connection) || SSL_version(connection) < TLS1_3_VERSION)
         return key != NULL && !is_resumed && SSL_CIPHER_get_auth_nid(cipher) == NID_auth_psk;
-    /* What TLS 1.3 resumes is the session, or the key. */
+    /* In TLS 1.3 OpenSSL reports a pre-shared key as resumption. */
     return key == &psk_alone && is_resumed;
 }
 

@@ -58,16 +58,16 @@ void m2_ssl_socket_end_receive(m2_ssl_receiver *self)
  * the rest. */
 #define RECEIVED 1024
 
-/* What a BIO reads from and writes to. */
+/* The data of a BIO. */
 typedef struct {
     int fd;
     /* Whether the peer has closed its side. */
     int is_at_end;
-    /* What m2_ssl_socket_receive received and OpenSSL has not read, of RECEIVED bytes; NULL if it
-     * has read all. Or the error number. */
+    /* A buffer of RECEIVED bytes, or NULL. OpenSSL has not read those from start to end. */
     unsigned char *received;
     size_t start;
     size_t end;
+    /* The errno of the wait, which OpenSSL has not read either; 0 without one. */
     int error;
     /* Whether a thread of this process receives; it alone uses the four fields above until then. */
     atomic_int is_receiving;

@@ -213,7 +213,7 @@ static int use_would_deadlock(const waiter *self, unsigned long thread, int step
 
     if (steps == 0)
         return 0;
-    /* A call of this thread goes on only after the signal handler that called this one. */
+    /* A waiting call of this thread cannot continue before its signal handler returns. */
     if (other != NULL && (other->thread == thread || use_would_deadlock(other, thread, steps - 1)))
         return 1;
     for (use = *use_bucket(self->object); use != NULL; use = use->next) {
