@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import queue
 import signal
 import socket
 import struct
@@ -226,6 +227,39 @@ def test_threads_that_read_share_a_record(blocking, seconds):
         readers[0].wait()
         server.write(b"abcde")
         assert sorted(reader.result() for reader in readers) == [b"a", b"b", b"c", b"d", b"e"]
+
+
+@pytest.mark.parametrize("seconds", TIMEOUTS)
+def test_threads_that_read_share_a_record_that_arrives_in_parts(blocking, seconds):
+    client, server = blocking
+    client.settimeout(seconds)
+    turns = [threading.Semaphore(0) for _ in range(5)]
+    received = queue.Queue()
+
+    def read(turn):
+        while turn.acquire() and (data := client.read(1)) != b"":
+            received.put(data)
+
+    readers = [Reader(client, read, turn) for turn in turns]
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        m2.ssl_set_fd(server.ssl, ours.fileno())
+        for number in range(1000):
+            for turn in turns:
+                turn.release()
+            server.write(b"abcde")
+            record = theirs.recv(1000)
+            # The reader that waits sees each part arrive, at another time each round.
+            for part in (record[:7], record[7:]):
+                server.socket.sendall(part)
+                for _ in range(number % 100):
+                    pass
+            assert sorted(received.get(timeout=20) for _ in turns) == [b"a", b"b", b"c", b"d", b"e"]
+        m2.ssl_set_fd(server.ssl, server.fileno())
+    server.shutdown(socket.SHUT_WR)
+    for reader, turn in zip(readers, turns):
+        turn.release()
+        assert reader.result() is None
 
 
 def test_threads_that_read_share_many_records(blocking):

@@ -133,10 +133,11 @@ typedef struct io_operation {
     size_t done;
     /* Whether it may receive more than OpenSSL asks for. */
     int reads_ahead;
-    /* Whether it waits in recv(2), instead of poll(2). */
+    /* Whether it may wait in recv(2), instead of poll(2). */
+    int may_receive;
+    /* What m2_ssl_socket_begin_receive returned: 1 for recv(2), 0 for poll(2), -1 without a wait.
+     */
     int receives;
-    /* Whether another thread received after the last attempt. */
-    int is_ready;
     /* A file, instead of data. */
     int file;
     long long offset;
@@ -173,14 +174,17 @@ static int io_waits_first(const io_operation *operation)
 {
     SSL *connection = operation->connection;
     io_state *state = operation->state;
-    int expects = state->awaits_reply;
+    int expects = state->awaits_reply && operation->waits && !operation->has_waited;
+    int is_reserved;
 
     if (operation->target == NULL)
         return 0;
+    is_reserved = m2_use_count_others(&state->receiving) > 0;
     state->awaits_reply = 0;
-    return operation->waits &&
-           ((expects && !operation->has_waited) || m2_use_count_others(&state->receiving) > 0) &&
-           !state->has_failed && !io_has_received(connection) && SSL_is_init_finished(connection) &&
+    /* The part of a record says nothing of the rest, which the other thread waits for. */
+    return ((is_reserved && SSL_pending(connection) == 0) ||
+            (expects && !io_has_received(connection))) &&
+           !state->has_failed && SSL_is_init_finished(connection) &&
            !(SSL_get_shutdown(connection) & SSL_RECEIVED_SHUTDOWN) &&
            !m2_ssl_has_postponed(connection);
 }
@@ -245,9 +249,8 @@ static int io_begin_receive(io_operation *operation)
     int begun = m2_use_try(&operation->waiting, &operation->state->receiving);
 
     if (begun > 0)
-        operation->is_ready =
-            m2_ssl_socket_begin_receive(&operation->receiver, operation->connection,
-                                        operation->receives) < 0;
+        operation->receives = m2_ssl_socket_begin_receive(
+            &operation->receiver, operation->connection, operation->may_receive);
     return begun != 0;
 }
 
@@ -308,11 +311,11 @@ static int io_wait(io_operation *operation, int writing, double end)
     if (writing && !m2_use_begin(&operation->waiting, "socket", state, 0))
         return 0;
     /* m2_ssl_io_close waits for the end of this use before the descriptor can be reused. */
-    if (!state->is_closed && (writing || !operation->is_ready)) {
+    if (!state->is_closed && (writing || operation->receives >= 0)) {
         int fd = SSL_get_rfd(operation->connection);
 
         Py_BEGIN_ALLOW_THREADS;
-        if (operation->receiver.bio != NULL)
+        if (!writing && operation->receives > 0)
             m2_ssl_socket_receive(&operation->receiver);
         else
             io_poll(fd, writing, io_milliseconds(seconds));
@@ -339,7 +342,8 @@ static m2_ssl_transfer io_run_until(io_operation *operation, double seconds, dou
     m2_ssl_transfer result;
 
     operation->waits = seconds != 0 && io_has_socket(operation->connection);
-    operation->receives = operation->reads_ahead && seconds < 0 && !operation->state->no_read_ahead;
+    operation->may_receive =
+        operation->reads_ahead && seconds < 0 && !operation->state->no_read_ahead;
     while (io_should_wait(operation, result = io_attempt(operation))) {
         if (seconds > 0 && end < 0)
             end = m2_clock() + seconds;

@@ -69,7 +69,8 @@ typedef struct {
     size_t end;
     /* The errno of the wait, which OpenSSL has not read either; 0 without one. */
     int error;
-    /* Whether a thread of this process receives; it alone uses the four fields above until then. */
+    /* Whether a thread of this process waits for data; it alone uses the socket's bytes and the
+     * four fields above until then. */
     atomic_int is_receiving;
     int forks;
 } stream;
@@ -85,8 +86,8 @@ static void socket_count_fork(void)
     forks++;
 }
 
-/* Return whether a thread receives. A child process has no such thread, and has lost what that
- * would have received. */
+/* Return whether a thread waits for data. A child process has no such thread, and has lost what
+ * that would have received. */
 static int socket_is_receiving(stream *self)
 {
     if (!atomic_load_explicit(&self->is_receiving, memory_order_acquire))
@@ -270,11 +271,9 @@ int m2_ssl_socket_begin_receive(m2_ssl_receiver *self, SSL *connection, int rece
         return 0;
     if (source->start < source->end || source->error != 0)
         return -1;
-    if (!receives)
-        return 0;
-    if (source->received == NULL)
+    if (receives && source->received == NULL)
         source->received = OPENSSL_malloc(RECEIVED);
-    if (source->received == NULL || !BIO_up_ref(bio)) {
+    if ((receives && source->received == NULL) || !BIO_up_ref(bio)) {
         ERR_clear_error();
         return 0;
     }
@@ -282,7 +281,7 @@ int m2_ssl_socket_begin_receive(m2_ssl_receiver *self, SSL *connection, int rece
     source->forks = forks;
     atomic_store(&source->is_receiving, 1);
     self->bio = bio;
-    return 1;
+    return receives;
 }
 
 void m2_ssl_socket_receive(m2_ssl_receiver *self)

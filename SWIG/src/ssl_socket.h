@@ -15,15 +15,16 @@ void m2_ssl_socket_prepare(SSL *connection);
 /* Return whether bytes were received that OpenSSL has not read. */
 int m2_ssl_socket_has_received(const SSL *connection);
 
-/* A thread that receives: NULL, or a reference. */
+/* A thread that waits for data: NULL, or a reference. */
 typedef struct {
     BIO *bio;
 } m2_ssl_receiver;
 
-/* Reserve the socket's bytes for m2_ssl_socket_receive. Until m2_ssl_socket_end_receive OpenSSL
- * reads none. The caller has the only use of the connection. Returns 0 without an error if the
- * caller must wait by poll(2) instead, as always unless it `receives`; -1 if another thread has
- * received bytes or an error in the meantime. */
+/* Reserve the socket's bytes for the thread that waits for them: until m2_ssl_socket_end_receive
+ * OpenSSL reads none, so that no other thread takes them and leaves the rest in OpenSSL's buffer.
+ * The caller has the only use of the connection. Returns 1 if the thread must call
+ * m2_ssl_socket_receive, as only one that `receives` does; 0 without an error if it must wait by
+ * poll(2) instead; -1 if another thread has received bytes or an error in the meantime. */
 int m2_ssl_socket_begin_receive(m2_ssl_receiver *self, SSL *connection, int receives);
 /* Wait for bytes, for the end of the data, or for an error, and keep it for OpenSSL. A signal ends
  * the wait, unless its handler has SA_RESTART. Needs neither a use of the connection nor the GIL.
