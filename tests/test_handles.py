@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -423,6 +424,53 @@ def test_a_signal_handler_interrupts_the_wait_for_another_thread(key):
         done.set()
         writer.join(PATIENCE)
         signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="this system has no pthread_kill")
+def test_a_thread_waits_for_a_signal_handler_whose_call_waits_for_that_thread(key):
+    bio = m2.bio_new_mem()
+    main = threading.get_ident()
+    outcomes = []
+
+    def read():
+        try:
+            outcomes.append(m2.bio_read(bio, 1))
+        except BIOError as error:
+            outcomes.append(str(error))
+
+    def slow(writing):
+        # The reader comes to its turn meanwhile.
+        time.sleep(0.02)
+        return b"for tests"
+
+    def interrupt(signum, frame):
+        interrupted.set()
+        write_encrypted(key, bio, slow)
+
+    def wait(writing):
+        reader.start()
+        # The reader waits before the main thread does.
+        reader.join(0.02)
+        waits.set()
+        while not interrupted.wait(0.02):
+            signal.pthread_kill(main, signal.SIGUSR1)
+        return b"for tests"
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        # Which of the threads runs first when the writer ends is the system's choice.
+        for _ in range(10):
+            waits, interrupted = threading.Event(), threading.Event()
+            reader = threading.Thread(target=read)
+            writer = threading.Thread(target=write_encrypted, args=(key, bio, wait))
+            writer.start()
+            waits.wait(PATIENCE)
+            read()
+            writer.join(PATIENCE)
+            reader.join(PATIENCE)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert [type(outcome) for outcome in outcomes] == [bytes] * 20
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")

@@ -24,6 +24,8 @@ struct m2_registered_use {
     const void *object;
     unsigned long thread;
     int changes;
+    /* The number of waits that had started before. */
+    unsigned long long waits;
     registered *next;
 };
 
@@ -37,14 +39,17 @@ typedef struct waiter {
     double end;
     PyThread_type_lock lock;
     int woken;
+    /* Its number among all waits, from 1 on. */
+    unsigned long long number;
     struct waiter *next;
 } waiter;
 
 static registered *in_use[BUCKETS];
 /* Those that were ended, for the next uses. */
 static registered *unused;
-/* In the order in which they get the object. */
+/* In the order in which they get the object, which is that in which they started. */
 static waiter *waiters;
+static unsigned long long waits_started;
 
 static registered **use_bucket(const void *object)
 {
@@ -192,16 +197,21 @@ static const waiter *use_waiter_ahead(const void *object, int changes, unsigned 
     return NULL;
 }
 
-/* Return the last call of the thread, for which the ones before it wait. */
-static const waiter *use_waiter_of(unsigned long thread)
+static int use_would_deadlock(const waiter *self, unsigned long thread, int steps);
+
+/* Return whether one of the waits of `other` from number `first` on, which all must end before
+ * it continues from there, waits for `thread`. */
+static int use_waits_for(unsigned long other, unsigned long long first, unsigned long thread,
+                         int steps)
 {
-    const waiter *each, *found = NULL;
+    const waiter *each;
 
     for (each = waiters; each != NULL; each = each->next) {
-        if (each->thread == thread)
-            found = each;
+        if (each->thread == other && each->number >= first &&
+            use_would_deadlock(each, thread, steps))
+            return 1;
     }
-    return found;
+    return 0;
 }
 
 /* Return whether the calls that `self` waits for wait, directly or not, for `thread`. There are
@@ -214,14 +224,14 @@ static int use_would_deadlock(const waiter *self, unsigned long thread, int step
     if (steps == 0)
         return 0;
     /* A waiting call of this thread cannot continue before its signal handler returns. */
-    if (other != NULL && (other->thread == thread || use_would_deadlock(other, thread, steps - 1)))
+    if (other != NULL &&
+        (other->thread == thread || use_waits_for(other->thread, other->number, thread, steps - 1)))
         return 1;
     for (use = *use_bucket(self->object); use != NULL; use = use->next) {
         if (!use_conflicts(use, self->object, self->changes))
             continue;
-        other = use_waiter_of(use->thread);
-        if (use->thread == thread ||
-            (other != NULL && use_would_deadlock(other, thread, steps - 1)))
+        /* A use by a signal handler ends before the waits that the handler interrupted. */
+        if (use->thread == thread || use_waits_for(use->thread, use->waits + 1, thread, steps - 1))
             return 1;
     }
     return 0;
@@ -264,6 +274,7 @@ static int use_start_waiting(waiter *self)
     while (*link != NULL)
         link = &(*link)->next;
     *link = self;
+    self->number = ++waits_started;
     return 1;
 }
 
@@ -346,7 +357,7 @@ static int use_take_turn(waiter *self, const char *type)
 static int use_get_turn(const char *type, const void *object, int changes, unsigned long thread,
                         double end)
 {
-    waiter self = {object, thread, changes, end, NULL, 0, NULL};
+    waiter self = {object, thread, changes, end, NULL, 0, 0, NULL};
     int turn;
 
     if (use_of_thread(object, thread) != NULL)
@@ -381,6 +392,7 @@ static int use_register(m2_use *use, const void *object, int changes, unsigned l
     added->object = object;
     added->thread = thread;
     added->changes = changes;
+    added->waits = waits_started;
     added->next = *bucket;
     *bucket = added;
     use->registered = added;
@@ -456,7 +468,7 @@ int m2_use_count_others(const void *object)
 
 void m2_use_wait(const void *object)
 {
-    waiter self = {object, PyThread_get_thread_ident(), 1, -1, NULL, 0, NULL};
+    waiter self = {object, PyThread_get_thread_ident(), 1, -1, NULL, 0, 0, NULL};
 
     if (!use_is_busy(object, 1, self.thread) || use_is_last_thread() || !use_start_waiting(&self))
         return;
