@@ -473,6 +473,107 @@ def test_a_thread_waits_for_a_signal_handler_whose_call_waits_for_that_thread(ke
     assert [type(outcome) for outcome in outcomes] == [bytes] * 20
 
 
+class Holder(threading.Thread):
+    """A thread that uses a BIO until it is released, then reads another one, if there is one."""
+
+    def __init__(self, key, bio, other=None):
+        super().__init__()
+        self.held, self.released = threading.Event(), threading.Event()
+        self.outcome = None
+        self.use = lambda: write_encrypted(key, bio, self.wait)
+        self.other = other
+        self.start()
+        assert self.held.wait(PATIENCE)
+
+    def run(self):
+        self.use()
+
+    def wait(self, writing):
+        self.held.set()
+        assert self.released.wait(PATIENCE)
+        if self.other is not None:
+            self.outcome = read(self.other)
+        return b"for tests"
+
+
+def read(bio):
+    """Return a byte of a BIO, or the message of the refusal."""
+    try:
+        return m2.bio_read(bio, 1)
+    except BIOError as error:
+        return str(error)
+
+
+@pytest.fixture
+def on_alarm():
+    """Return a function that sets a handler, and when the main thread is interrupted by it."""
+    before = signal.getsignal(signal.SIGALRM)
+
+    def set_handler(handler, seconds):
+        signal.signal(signal.SIGALRM, lambda *_: handler())
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+    yield set_handler
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no interval timers")
+def test_no_thread_waits_in_line_behind_a_wait_that_a_signal_handler_interrupted(key, on_alarm):
+    bio, unused = m2.bio_new_mem(), m2.bio_new_mem()
+    holder, other = Holder(key, bio), Holder(key, unused, bio)
+    outcomes = []
+
+    def handler():
+        threading.Timer(0.05, other.released.set).start()
+        threading.Timer(0.15, holder.released.set).start()
+        # Of `other`, which now waits for `holder` alone.
+        outcomes.append(read(unused))
+
+    on_alarm(handler, 0.05)
+    outcomes.append(read(bio))
+    holder.join(PATIENCE)
+    other.join(PATIENCE)
+    assert [type(outcome) for outcome in (*outcomes, other.outcome)] == [bytes] * 3
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no interval timers")
+def test_a_signal_handler_joins_a_thread_that_uses_what_the_handlers_thread_waits_for(
+    key, on_alarm
+):
+    bio = m2.bio_new_mem()
+    holder = Holder(key, bio)
+    outcomes = []
+
+    def handler():
+        reader = threading.Thread(target=lambda: outcomes.append(read(bio)))
+        holder.released.set()
+        reader.start()
+        reader.join(PATIENCE)
+        outcomes.append(reader.is_alive())
+
+    on_alarm(handler, 0.05)
+    outcomes.append(read(bio))
+    holder.join(PATIENCE)
+    assert outcomes == [b"-", False, b"-"]
+
+
+def test_a_long_chain_of_threads_that_wait_is_searched_for_a_deadlock_in_linear_time(key):
+    bios = [m2.bio_new_mem() for _ in range(40)]
+    # Each holds its BIO, and waits for the next one behind another thread.
+    holders = [Holder(key, bio, other) for bio, other in zip(bios, [*bios[1:], None])]
+    readers = [threading.Thread(target=read, args=(bio,)) for bio in bios]
+    for reader in readers:
+        reader.start()
+    for holder in reversed(holders[:-1]):
+        holder.released.set()
+        time.sleep(0.002)
+    holders[-1].released.set()
+    for thread in (*holders, *readers):
+        thread.join(PATIENCE)
+    assert [type(holder.outcome) for holder in holders[:-1]] == [bytes] * 39
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_a_forked_process_does_not_wait_for_threads_of_its_parent(python):
     # The child process exits as Python does, so that the lines that it ran are counted.

@@ -282,6 +282,47 @@ def test_threads_that_read_share_many_records(blocking):
     assert sorted(received) == list(range(count))
 
 
+@pytest.mark.needs_tls13
+@pytest.mark.parametrize("seconds", TIMEOUTS)
+def test_a_write_continues_after_another_thread_has_received_the_rest_of_a_handshake(
+    contexts, pair, shake, certificates, seconds
+):
+    contexts[0].set_post_handshake_auth(True)
+    contexts[0].load_cert(certificates("client.pem"))
+    contexts[1].load_verify_locations(certificates("ca.pem"))
+    contexts[1].set_verify(SSL.verify_peer | m2.SSL_VERIFY_POST_HANDSHAKE, 9)
+    contexts[1].set_session_id_ctx(b"tests")
+    # Which of the threads runs first is the system's choice.
+    for _ in range(5):
+        client, server = shake(*pair(*contexts))
+        client.settimeout(20)
+        server.settimeout(seconds)
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            m2.ssl_set_fd(server.ssl, ours.fileno())
+            server.verify_client_post_handshake()
+            server.write(b"x")
+            server.socket.sendall(theirs.recv(10000))
+            assert client.read() == b"x"
+            response = server.socket.recv(10000)
+            reader = Reader(server, server.read)
+            reader.wait()
+            first = 5 + int.from_bytes(response[3:5], "big")
+            theirs.sendall(response[:first])
+            # The reader receives the certificate, and waits again.
+            time.sleep(0.02)
+            writer = Reader(server, m2.ssl_io_write, server.ssl, b"hello", -1)
+            # The writer waits in line.
+            time.sleep(0.02)
+            theirs.sendall(response[first:])
+            assert writer.result() == 5
+            server.socket.sendall(theirs.recv(10000))
+            assert client.read() == b"hello"
+            client.write(b"bye")
+            theirs.sendall(server.socket.recv(10000))
+            assert reader.result() == b"bye"
+
+
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no interval timers")
 @pytest.mark.parametrize("seconds", TIMEOUTS)
 def test_a_signal_handler_reads_while_its_thread_waits_in_line(blocking, seconds):

@@ -279,16 +279,13 @@ static m2_ssl_transfer io_attempt(io_operation *operation)
     return result;
 }
 
-/* Wait until the thread that waits for data has waited. Returns 0 with an error queued or an
- * exception set. */
+/* Wait until the thread that waits for data has waited: what it received may be all that this
+ * operation needs, even if it waits again. Returns 0 with an error queued or an exception set. */
 static int io_wait_for_receiver(const io_operation *operation, double seconds)
 {
     double end = seconds < 0 ? -1 : m2_clock() + seconds;
-    m2_use other = {0};
-    int begun = m2_use_begin_until(&other, "socket", &operation->state->receiving, 1, end);
 
-    m2_use_end(&other);
-    return begun != 0;
+    return m2_use_wait_once("socket", &operation->state->receiving, end) != 0;
 }
 
 /* Wait once for the socket, without a use of the connection. `end` is that of the timeout, less

@@ -39,8 +39,12 @@ typedef struct waiter {
     double end;
     PyThread_type_lock lock;
     int woken;
+    /* Whether a signal handler of its thread runs: until that returns, others are before it. */
+    int is_interrupted;
     /* Its number among all waits, from 1 on. */
     unsigned long long number;
+    /* The number of the last search for a deadlock that has visited it. */
+    unsigned long long search;
     struct waiter *next;
 } waiter;
 
@@ -50,6 +54,7 @@ static registered *unused;
 /* In the order in which they get the object, which is that in which they started. */
 static waiter *waiters;
 static unsigned long long waits_started;
+static unsigned long long searches;
 
 static registered **use_bucket(const void *object)
 {
@@ -185,66 +190,58 @@ static int use_is_nested(unsigned long thread, const waiter *self)
 /* Return the call that waits for the object and is before a call of `thread`: `self`, or NULL if
  * that does not wait yet. Without this order a thread that uses an object repeatedly would starve
  * others. A nested call is before all, as the calls in line may wait for its thread. */
-static const waiter *use_waiter_ahead(const void *object, int changes, unsigned long thread,
-                                      const waiter *self)
+static waiter *use_waiter_ahead(const void *object, int changes, unsigned long thread,
+                                const waiter *self)
 {
-    const waiter *each;
+    waiter *each;
 
     for (each = waiters; each != NULL && each != self; each = each->next) {
-        if (each->object == object && (changes || each->changes))
+        if (each->object == object && (changes || each->changes) && !each->is_interrupted)
             return use_is_nested(thread, self) ? NULL : each;
     }
     return NULL;
 }
 
-static int use_would_deadlock(const waiter *self, unsigned long thread, int steps);
+static int use_search_deadlock(waiter *self, unsigned long thread);
 
-/* Return whether one of the waits of `other` from number `first` on, which all must end before
- * it continues from there, waits for `thread`. */
-static int use_waits_for(unsigned long other, unsigned long long first, unsigned long thread,
-                         int steps)
+/* Return whether a wait that must end before `use` does waits for `thread`. A use by a signal
+ * handler ends before the waits that the handler interrupted. */
+static int use_depends_on(const registered *use, unsigned long thread)
 {
-    const waiter *each;
+    waiter *each;
 
     for (each = waiters; each != NULL; each = each->next) {
-        if (each->thread == other && each->number >= first &&
-            use_would_deadlock(each, thread, steps))
+        if (each->thread == use->thread && each->number > use->waits &&
+            use_search_deadlock(each, thread))
             return 1;
     }
     return 0;
 }
 
-/* Return whether the calls that `self` waits for wait, directly or not, for `thread`. There are
- * at most as many steps as waiters. */
-static int use_would_deadlock(const waiter *self, unsigned long thread, int steps)
+/* Return whether the calls that `self` waits for wait, directly or not, for `thread`. Each waiter
+ * is searched once. */
+static int use_search_deadlock(waiter *self, unsigned long thread)
 {
-    const waiter *other = use_waiter_ahead(self->object, self->changes, self->thread, self);
+    waiter *other = use_waiter_ahead(self->object, self->changes, self->thread, self);
     const registered *use;
 
-    if (steps == 0)
+    if (self->search == searches)
         return 0;
-    /* A waiting call of this thread cannot continue before its signal handler returns. */
-    if (other != NULL &&
-        (other->thread == thread || use_waits_for(other->thread, other->number, thread, steps - 1)))
+    self->search = searches;
+    if (other != NULL && use_search_deadlock(other, thread))
         return 1;
     for (use = *use_bucket(self->object); use != NULL; use = use->next) {
-        if (!use_conflicts(use, self->object, self->changes))
-            continue;
-        /* A use by a signal handler ends before the waits that the handler interrupted. */
-        if (use->thread == thread || use_waits_for(use->thread, use->waits + 1, thread, steps - 1))
+        if (use_conflicts(use, self->object, self->changes) &&
+            (use->thread == thread || use_depends_on(use, thread)))
             return 1;
     }
     return 0;
 }
 
-static int use_count_waiters(void)
+static int use_would_deadlock(waiter *self)
 {
-    const waiter *each;
-    int count = 0;
-
-    for (each = waiters; each != NULL; each = each->next)
-        count++;
-    return count;
+    searches++;
+    return use_search_deadlock(self, self->thread);
 }
 
 /* ---- waiting and timeouts ------------------------------------------------------------------- */
@@ -291,8 +288,6 @@ static void use_stop_waiting(waiter *self)
     if (!self->woken)
         PyThread_release_lock(self->lock);
     PyThread_free_lock(self->lock);
-    /* The next one may be the first now. */
-    use_wake(self->object);
 }
 
 /* Return the microseconds until the end of a wait, or -1. */
@@ -314,6 +309,7 @@ static int use_wait_for_end(waiter *self, int interruptible)
 {
     long long microseconds = use_microseconds(self);
     PyLockStatus status;
+    int result;
 
     Py_BEGIN_ALLOW_THREADS;
     status = PyThread_acquire_lock_timed(self->lock, microseconds, interruptible);
@@ -322,7 +318,13 @@ static int use_wait_for_end(waiter *self, int interruptible)
         self->woken = 0;
     else if (status == PY_LOCK_FAILURE && use_microseconds(self) == 0)
         return -1;
-    return status != PY_LOCK_INTR || PyErr_CheckSignals() == 0;
+    if (status != PY_LOCK_INTR)
+        return 1;
+    self->is_interrupted = 1;
+    use_wake(self->object);
+    result = PyErr_CheckSignals() == 0;
+    self->is_interrupted = 0;
+    return result;
 }
 
 static int use_refuse(const char *type, const char *why)
@@ -341,7 +343,7 @@ static int use_take_turn(waiter *self, const char *type)
     int waited;
 
     while (busy || use_waiter_ahead(self->object, self->changes, self->thread, self) != NULL) {
-        if (use_would_deadlock(self, self->thread, use_count_waiters())) {
+        if (use_would_deadlock(self)) {
             /* Out of turn, because otherwise there would be a deadlock. */
             return busy ? use_refuse(type, "another thread, which waits for this one") : 1;
         }
@@ -357,7 +359,7 @@ static int use_take_turn(waiter *self, const char *type)
 static int use_get_turn(const char *type, const void *object, int changes, unsigned long thread,
                         double end)
 {
-    waiter self = {object, thread, changes, end, NULL, 0, 0, NULL};
+    waiter self = {.object = object, .thread = thread, .changes = changes, .end = end};
     int turn;
 
     if (use_of_thread(object, thread) != NULL)
@@ -372,6 +374,8 @@ static int use_get_turn(const char *type, const void *object, int changes, unsig
         return 1;
     turn = use_start_waiting(&self) ? use_take_turn(&self, type) : 0;
     use_stop_waiting(&self);
+    /* The next one may be the first now. */
+    use_wake(object);
     return turn;
 }
 
@@ -466,13 +470,29 @@ int m2_use_count_others(const void *object)
     return count;
 }
 
+int m2_use_wait_once(const char *type, const void *object, double end)
+{
+    waiter self = {.object = object, .thread = PyThread_get_thread_ident(), .end = end};
+    int waited;
+
+    if (!use_is_busy(object, 1, self.thread))
+        return 1;
+    if (use_is_last_thread())
+        return use_refuse(type, "a thread that the end of the interpreter stopped");
+    waited = use_start_waiting(&self) ? use_wait_for_end(&self, 1) : 0;
+    use_stop_waiting(&self);
+    return waited;
+}
+
 void m2_use_wait(const void *object)
 {
-    waiter self = {object, PyThread_get_thread_ident(), 1, -1, NULL, 0, 0, NULL};
+    waiter self = {
+        .object = object, .thread = PyThread_get_thread_ident(), .changes = 1, .end = -1};
 
     if (!use_is_busy(object, 1, self.thread) || use_is_last_thread() || !use_start_waiting(&self))
         return;
     while (use_is_busy(object, 1, self.thread))
         (void)use_wait_for_end(&self, 0);
     use_stop_waiting(&self);
+    use_wake(object);
 }

@@ -35,6 +35,9 @@ void m2_use_end(m2_use *use);
 int m2_use_is_callback(const void *object);
 /* Return the number of uses of `object` by other threads. */
 int m2_use_count_others(const void *object);
+/* Wait until some use of `object` by another thread ends, until `end` at most, as
+ * m2_use_begin_until does. Returns what that returns. */
+int m2_use_wait_once(const char *type, const void *object, double end);
 /* Wait until no other thread uses `object`, or none runs any more. */
 void m2_use_wait(const void *object);
 
