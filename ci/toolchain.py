@@ -360,7 +360,7 @@ OPENSC = Tool(
 PKCS11 = Tool(
     "PKCS #11",
     "recommended",
-    "the provider (in Debian 12 of its backports) and the engine that connect OpenSSL to the token",
+    "the provider (Debian 12: in its backports) and the engine that connect OpenSSL to the token",
     lambda: _libraries("ossl-modules/pkcs11.so", "engines-*/pkcs11.so"),
     packages(
         "pkcs11-provider libengine-pkcs11-openssl",

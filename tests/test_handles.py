@@ -38,6 +38,14 @@ def write_encrypted(key, bio, passphrase):
     return m2.pkey_write_pem(key._ptr(), bio, m2.get_cipherbyname("aes_128_cbc"), passphrase)
 
 
+def read_byte(bio):
+    """Return a byte of a BIO, or the message of the refusal."""
+    try:
+        return m2.bio_read(bio, 1)
+    except BIOError as error:
+        return str(error)
+
+
 # ---- objects freed during a call -----------------------------------------------------------------
 
 
@@ -436,10 +444,7 @@ def test_a_thread_waits_for_a_signal_handler_whose_call_waits_for_that_thread(ke
     outcomes = []
 
     def read():
-        try:
-            outcomes.append(m2.bio_read(bio, 1))
-        except BIOError as error:
-            outcomes.append(str(error))
+        outcomes.append(read_byte(bio))
 
     def slow(writing):
         # The reader comes to its turn meanwhile.
@@ -483,35 +488,26 @@ class Holder(threading.Thread):
 
     def __init__(self, key, bio, other=None):
         super().__init__()
+        self.key, self.bio, self.other = key, bio, other
         self.held, self.released = threading.Event(), threading.Event()
         self.outcome = None
-        self.use = lambda: write_encrypted(key, bio, self.wait)
-        self.other = other
         self.start()
         assert self.held.wait(PATIENCE)
 
     def run(self):
-        self.use()
+        write_encrypted(self.key, self.bio, self.wait)
 
     def wait(self, writing):
         self.held.set()
         assert self.released.wait(PATIENCE)
         if self.other is not None:
-            self.outcome = read(self.other)
+            self.outcome = read_byte(self.other)
         return b"for tests"
-
-
-def read(bio):
-    """Return a byte of a BIO, or the message of the refusal."""
-    try:
-        return m2.bio_read(bio, 1)
-    except BIOError as error:
-        return str(error)
 
 
 @pytest.fixture
 def on_alarm():
-    """Return a function that sets a handler, and when the main thread is interrupted by it."""
+    """Return a function that sets the handler of SIGALRM, and in how many seconds it is called."""
     before = signal.getsignal(signal.SIGALRM)
 
     def set_handler(handler, seconds):
@@ -533,10 +529,10 @@ def test_no_thread_waits_in_line_behind_a_wait_that_a_signal_handler_interrupted
         threading.Timer(0.05, other.released.set).start()
         threading.Timer(0.15, holder.released.set).start()
         # Of `other`, which now waits for `holder` alone.
-        outcomes.append(read(unused))
+        outcomes.append(read_byte(unused))
 
     on_alarm(handler, 0.05)
-    outcomes.append(read(bio))
+    outcomes.append(read_byte(bio))
     holder.join(PATIENCE)
     other.join(PATIENCE)
     assert [type(outcome) for outcome in (*outcomes, other.outcome)] == [bytes] * 3
@@ -551,23 +547,23 @@ def test_a_signal_handler_joins_a_thread_that_uses_what_the_handlers_thread_wait
     outcomes = []
 
     def handler():
-        reader = threading.Thread(target=lambda: outcomes.append(read(bio)))
+        reader = threading.Thread(target=lambda: outcomes.append(read_byte(bio)))
         holder.released.set()
         reader.start()
         reader.join(PATIENCE)
         outcomes.append(reader.is_alive())
 
     on_alarm(handler, 0.05)
-    outcomes.append(read(bio))
+    outcomes.append(read_byte(bio))
     holder.join(PATIENCE)
     assert outcomes == [b"-", False, b"-"]
 
 
-def test_a_long_chain_of_threads_that_wait_is_searched_for_a_deadlock_in_linear_time(key):
+def test_a_long_chain_of_threads_that_wait_is_searched_for_a_deadlock(key):
     bios = [m2.bio_new_mem() for _ in range(40)]
     # Each holds its BIO, and waits for the next one behind another thread.
     holders = [Holder(key, bio, other) for bio, other in zip(bios, [*bios[1:], None])]
-    readers = [threading.Thread(target=read, args=(bio,)) for bio in bios]
+    readers = [threading.Thread(target=read_byte, args=(bio,)) for bio in bios]
     for reader in readers:
         reader.start()
     for holder in reversed(holders[:-1]):

@@ -300,6 +300,7 @@ def test_a_write_continues_after_another_thread_has_received_the_rest_of_a_hands
         ours, theirs = socket.socketpair()
         with ours, theirs:
             m2.ssl_set_fd(server.ssl, ours.fileno())
+            server.socket.settimeout(20)
             server.verify_client_post_handshake()
             server.write(b"x")
             server.socket.sendall(theirs.recv(10000))

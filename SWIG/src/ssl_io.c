@@ -135,8 +135,7 @@ typedef struct io_operation {
     int reads_ahead;
     /* Whether it may wait in recv(2), instead of poll(2). */
     int may_receive;
-    /* What m2_ssl_socket_begin_receive returned: 1 for recv(2), 0 for poll(2), -1 without a wait.
-     */
+    /* The result of m2_ssl_socket_begin_receive. */
     int receives;
     /* A file, instead of data. */
     int file;

@@ -30,7 +30,7 @@ int m2_ssl_socket_begin_receive(m2_ssl_receiver *self, SSL *connection, int rece
  * the wait, unless its handler has SA_RESTART. Needs neither a use of the connection nor the GIL.
  */
 void m2_ssl_socket_receive(m2_ssl_receiver *self);
-/* Does nothing without a reference. */
+/* Let OpenSSL read from the socket again, and release the reference, if there is one. */
 void m2_ssl_socket_end_receive(m2_ssl_receiver *self);
 
 #endif
